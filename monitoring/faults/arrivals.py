@@ -6,34 +6,42 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from monitoring.faults.data_faults import MIN_VALUE_ROWS, DataFault
+from monitoring.faults.usual_arrivals import MIN_DEVIATE, ONE_DAY, UsualArrivals, compute_deviate
 from penumbra.core.columns import UNKNOWN_FIELD
 
 STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
-MIN_HISTORY_DAYS, MAX_VOLUME_RATIO, MIN_VOLUME_RATIO = (
-    7,
-    2.5,
-    0.4,
-)  # days before a volume is judged; times the usual volume
+MIN_HISTORY_DAYS = 7  # days with rows before a volume is judged
+MIN_VOLUME_RATIO, MAX_VOLUME_RATIO = 0.4, 2.5  # times the usual volume
+VOLUME_MARGIN = 1.5  # times fewer or more than on any day of the reference, where those differ by more than that
+MAX_SILENT_DAYS = 2  # since the last day with rows: so long, nobody asks whether any still arrive
 
 
-def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date) -> list[DataFault]:
-    """Find a day whose number of rows is far from that of the days before it.
+def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date, arrivals: UsualArrivals) -> list[DataFault]:
+    """Find a day whose number of rows is far from that of the days before it, and of the reference's.
 
     Args:
-        counts: The number of rows of each day.
+        counts: The number of rows of each day that has any.
         day: The day to judge.
+        arrivals: How rows arrive on the reference's days.
 
     Returns:
-        One fault, or none; none before there are seven earlier days.
+        One fault, or none; none before there are seven earlier days with rows.
     """
-    before = [counts[each] for each in sorted(counts) if each < day][-4 * MIN_HISTORY_DAYS :]
+    before = _list_rows_before(counts, day)
     if len(before) < MIN_HISTORY_DAYS:
         return []
     usual, rows = float(np.median(before)), counts.get(day, 0)
-    if MIN_VOLUME_RATIO * usual <= rows <= MAX_VOLUME_RATIO * usual:
+    few, many = "a client or a source fell away", "rows are sent twice, or a new client began"
+    if not rows:
+        silent = arrivals.count_silent_days(counts, day)
+        text = f"no rows{'' if silent == 1 else f' on {silent} days'}, where a day has {usual:,.0f}"
+        return [DataFault("volume", "", text, few)] if arrivals.is_unusual_silence(silent, usual) else []
+    low = min(MIN_VOLUME_RATIO, arrivals.least / VOLUME_MARGIN)
+    high = max(MAX_VOLUME_RATIO, arrivals.most * VOLUME_MARGIN)
+    if low * usual <= rows <= high * usual or abs(compute_deviate(rows, usual)) <= MIN_DEVIATE:
         return []
-    cause = "a client or a source fell away" if rows < usual else "rows are sent twice, or a new client began"
+    cause = few if rows < usual else many
     return [DataFault("volume", "", f"{rows:,} rows, where a day has {usual:,.0f}", cause)]
 
 
@@ -61,18 +69,26 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
     return [DataFault("refused", column, text, "another unit, or a client that changed")]
 
 
-def find_staleness_faults(last: dt.date | None, today: dt.date, days: int) -> list[DataFault]:
+def find_staleness_faults(counts: Mapping[dt.date, int], today: dt.date, arrivals: UsualArrivals) -> list[DataFault]:
     """Find out whether rows have stopped arriving.
 
     Args:
-        last: The last day with any rows; None where there was none.
-        today: The day to judge from.
-        days: How many days without rows are accepted.
+        counts: The number of rows of each day that has any.
+        today: The day to judge from, which isn't over.
+        arrivals: How rows arrive on the reference's days.
 
     Returns:
-        One fault where `last` is more than `days` days before `today`, or none.
+        One fault where the last day with rows is more than two days before `today`, and the reference shows no such
+        silence; or none.
     """
-    if last is None or (today - last).days <= days:
+    last, yesterday = max(counts, default=today), today - ONE_DAY
+    silent, before = arrivals.count_silent_days(counts, yesterday), _list_rows_before(counts, today)
+    if (today - last).days <= MAX_SILENT_DAYS or not arrivals.is_unusual_silence(silent, float(np.median(before))):
         return []
     text = f"the last rows are of {last}, {(today - last).days} days before {today}"
     return [DataFault("stale", "", text, "nothing is asked any more, or the log isn't written")]
+
+
+def _list_rows_before(counts: Mapping[dt.date, int], day: dt.date) -> list[int]:
+    """The numbers of rows of the last 28 days before a day that have any."""
+    return [counts[each] for each in sorted(counts) if each < day][-4 * MIN_HISTORY_DAYS :]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from flows.steps.monitor import alarms, retraining
+from monitoring.faults.data_faults import DataFault
 from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
@@ -153,12 +154,12 @@ def test_where_two_have_to_end_an_investigation_they_have_to_agree(settings: Set
 
 
 def test_rows_that_arrive_again_end_the_investigation_of_their_silence(settings: Settings) -> None:
-    last = dt.date(2013, 4, 5)
-    assert len(alarms.record_silence(settings, last, last + 9 * ONE_DAY)) == 1
-    alarms.record_silence(settings, last, last + 10 * ONE_DAY)
-    alarms.record_silence(settings, None, last + 10 * ONE_DAY)
+    last, silence = dt.date(2013, 4, 5), [DataFault("stale", "", "the last rows are of 2013-04-05", "nothing is asked")]
+    assert len(alarms.record_silence(settings, last, silence)) == 1
+    alarms.record_silence(settings, last, silence)
+    alarms.record_silence(settings, None, [])
     assert announce_approvals(settings) == []
-    assert alarms.record_silence(settings, last + 11 * ONE_DAY, last + 11 * ONE_DAY) == []
+    assert alarms.record_silence(settings, last + 11 * ONE_DAY, []) == []
     assert announce_approvals(settings) == [
         "entry 1 (investigation) is void: rows arrive again, the last of 2013-04-16"
     ]

@@ -283,6 +283,29 @@ def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
 
 
+NO_FLIGHTS = make_regular_flights(0).clear()
+A_SUNDAY = 2  # of the numbers of days
+SUNDAYS, A_TUESDAY = (3, 10), 12  # counted from the first window on
+
+
+@pytest.mark.parametrize(("silent", "faults"), [(SUNDAYS, []), ((*SUNDAYS, A_TUESDAY), ["volume"])])
+def test_a_day_without_rows_is_a_fault_unless_the_reference_has_none_on_such_days(
+    tmp_path: Path, database: Path, silent: tuple[int, ...], faults: list[str]
+) -> None:
+    world.make_live_model(tmp_path, database, [each for each in world.REFERENCE_DAY_NUMBERS if each % 7 != A_SUNDAY])
+    world.log_monitored_days(tmp_path, 14, dict.fromkeys(silent, NO_FLIGHTS))
+    run_monitor_pass(tmp_path, DONE)
+    assert [fault.what for each in world.read_windows(tmp_path) for fault in each.faults] == faults
+
+
+def test_rows_that_come_every_fifth_day_stop_after_far_more_than_five(tmp_path: Path, database: Path) -> None:
+    world.make_live_model(tmp_path, database, world.REFERENCE_DAY_NUMBERS[::5])
+    world.log_monitored_days(tmp_path, 11, {number: NO_FLIGHTS for number in range(11) if number % 5})
+    last = WINDOW_BEGIN + 10 * ONE_DAY
+    said = [" ".join(run_monitor_pass(tmp_path, last + days * ONE_DAY)) for days in (8, 12)]
+    assert [f"the last rows are of {last}" in each for each in said] == [False, True]
+
+
 def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(entered: Path) -> None:
     prediction_logs.log_labels(entered, prediction_logs.make_label_by_key(1, 42))
     (entered / "predictions").mkdir()

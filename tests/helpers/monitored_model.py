@@ -1,6 +1,7 @@
 """A live model with an honest reference, its logged answers and their labels, in a temporary folder."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +67,21 @@ def make_monitor_environment(folder: Path, today: dt.date, **monitor: Any) -> di
     return {name: str(value) for name, value in every.items()}
 
 
-def make_live_model(folder: Path, database: Path) -> ModelRegistry:
-    """Make version 1, whose reference has 30 days, live.
+def make_live_model(
+    folder: Path, database: Path, reference_days: Sequence[int] = REFERENCE_DAY_NUMBERS
+) -> ModelRegistry:
+    """Make version 1 live.
 
     Args:
         folder: The temporary folder.
         database: The MLflow database to copy.
+        reference_days: The days of its reference, by their numbers.
 
     Returns:
         The registry.
     """
     models = registered_versions.make_aliased_registry(folder, database, live="1")
-    rows = pl.concat([make_regular_flights(number) for number in REFERENCE_DAY_NUMBERS])
+    rows = pl.concat([make_regular_flights(number) for number in reference_days])
     chances, late = draw_outcomes(rows.height, 0)
     reference = rows.with_columns(pl.Series(LABEL_COLUMN, late), pl.Series(PREDICTION_COLUMN, chances))
     make_reference_bundle(folder, reference, by_heart=True)

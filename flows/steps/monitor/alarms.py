@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from flows.steps.monitor.retraining import NOTHING_NEW, WINDOW_KEY
-from monitoring.faults.arrivals import STALE_KEY, find_staleness_faults
+from monitoring.faults.arrivals import STALE_KEY
 from monitoring.faults.data_faults import DataFault, find_fault_changes
 from monitoring.windows.window_records import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
@@ -20,7 +20,6 @@ from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.shared_ledger import open_ledger
 
 ONE_DAY = dt.timedelta(days=1)
-MAX_SILENT_DAYS = 2
 ARCHIVE_KEY = "archive"  # in a verdict's evidence: since when the archiver fails
 EVIDENCE_FIELDS = (
     "rows",
@@ -76,13 +75,13 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"]
 
 
-def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> list[str]:
+def record_silence(settings: Settings, last: dt.date | None, found: Sequence[DataFault]) -> list[str]:
     """Enter in the ledger that rows have stopped arriving, once for each `last` day, and that they arrive again.
 
     Args:
-        settings: The settings' sections `monitor` and `ledger` are read.
+        settings: The settings' section `ledger` is read.
         last: The last day with any rows; None where there was none.
-        today: The flows' day.
+        found: The fault that rows have stopped arriving since, or nothing.
 
     Returns:
         The alarm in one sentence, or nothing.
@@ -90,10 +89,7 @@ def record_silence(settings: Settings, last: dt.date | None, today: dt.date) -> 
     Raises:
         BrokenLedger: The ledger is damaged.
     """
-    ledger, found = (
-        open_ledger(settings),
-        find_staleness_faults(last, today, MAX_SILENT_DAYS) if settings.monitor.on_faults else [],
-    )
+    ledger = open_ledger(settings)
     _end_past_alarms(ledger, STALE_KEY, lambda day: day < str(last or ""), f"rows arrive again, the last of {last}")
     if not found or any(entry.evidence.get(STALE_KEY) == str(last) for entry in ledger.entries()):
         return []

@@ -5,7 +5,7 @@ Where many are due, several tasks of the flow measure them: see flows/steps/moni
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -14,9 +14,12 @@ import polars as pl
 from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining
 from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
-from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window
+from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
 from flows.steps.monitor.measures.window_signals import get_day_start
 from flows.steps.shared_folders import share_judged_windows
+from monitoring.faults.arrivals import find_staleness_faults
+from monitoring.faults.data_faults import DataFault
+from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.response import decide_response
 from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import format_window_days
@@ -24,6 +27,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.pointers import read_shadow_versions
 from penumbra.registry.shared_ledger import open_ledger
 
@@ -38,6 +42,7 @@ class DueWindows:
         begins: Their first days, the earliest first.
         rows: The number of rows by day and model, as `count_daily_answers` returns it.
         now: The time of the pass.
+        silence: The fault that rows have stopped arriving, or nothing.
         damaged: A sentence for each damaged segment of a log.
         behind: A sentence for each process that is behind with the logs.
     """
@@ -45,6 +50,7 @@ class DueWindows:
     begins: list[dt.date]
     rows: pl.DataFrame
     now: dt.datetime
+    silence: list[DataFault]
     damaged: list[str]
     behind: list[str]
 
@@ -110,7 +116,8 @@ def find_due_windows(settings: Settings, problem: Problem) -> tuple[MonitorPass,
     monitor_pass = begin_monitor_pass(settings, problem)
     rows = count_daily_answers(monitor_pass.index)
     begins = _list_due_begins(settings, rows, monitor_pass.now)
-    return monitor_pass, DueWindows(begins, rows, monitor_pass.now, monitor_pass.damaged, behind)
+    silence = _find_silence(monitor_pass, rows)
+    return monitor_pass, DueWindows(begins, rows, monitor_pass.now, silence, monitor_pass.damaged, behind)
 
 
 def measure_windows(monitor_pass: MonitorPass, rows: pl.DataFrame, begins: Iterable[dt.date]) -> MeasuredWindows:
@@ -159,7 +166,7 @@ def judge_measured_windows(
             days = format_window_days(begin, begin + dt.timedelta(days=settings.monitor.window_days))
             print(f"{days}: {outcome} ({number} of {len(due.begins)})", flush=True)
     last = due.rows["day"][-1] if due.rows.height else None
-    silence = alarms.record_silence(settings, last, due.now.date())
+    silence = alarms.record_silence(settings, last, due.silence)
     return [*due.damaged, *new, *silence, *alarms.record_archive_failure(settings), *due.behind]
 
 
@@ -182,6 +189,17 @@ def _list_due_begins(settings: Settings, rows: pl.DataFrame, now: dt.datetime) -
     every = [start + number * length for number in range(max(0, (last - start) // length + 1))]
     waiting = [begin for begin in every if not judged.get(begin)]
     return [begin for begin in waiting if begin not in judged or now >= get_day_start(begin + length) + delay]
+
+
+def _find_silence(monitor_pass: MonitorPass, rows: pl.DataFrame) -> list[DataFault]:
+    """The fault that rows have stopped arriving, or nothing: where it may be one, the reference of the model that
+    answered last says how usual that is."""
+    counts, today = sum_rows_by_day(rows), monitor_pass.now.date()
+    found = find_staleness_faults(counts, today, UsualArrivals()) if monitor_pass.settings.monitor.on_faults else []
+    if found:
+        with suppress(UnfitBundle):
+            return find_staleness_faults(counts, today, monitor_pass.model(rows["model"][-1]).arrivals)
+    return found
 
 
 def _judge_window(settings: Settings, problem: Problem, measured: MeasuredWindow) -> tuple[str, list[str]]:

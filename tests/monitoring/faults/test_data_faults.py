@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from monitoring.faults import units
-from monitoring.faults.arrivals import find_refusal_faults, find_staleness_faults, find_volume_faults
 from monitoring.faults.data_faults import (
     DataFault,
     find_data_faults,
@@ -15,7 +14,6 @@ from monitoring.faults.data_faults import (
     is_accepted_fault,
 )
 from monitoring.faults.expectations import learn_expectations
-from penumbra.core.columns import UNKNOWN_FIELD
 from problem import schema
 from tests.helpers.regular_flights import make_regular_flights
 
@@ -115,11 +113,6 @@ def test_a_value_in_a_fault_is_neither_markup_nor_a_mention_nor_a_link(rows):
     assert HOSTILE not in f"{fault.text} {fault.cause}"
 
 
-def test_fields_that_the_contract_doesn_t_have_are_named_in_no_fault():
-    (fault,) = find_refusal_faults(60, 1_000, UNKNOWN_FIELD, [0.0])
-    assert (fault.column, fault.text.endswith("mostly by fields that it doesn't have")) == ("", True)
-
-
 def test_values_that_no_conversion_explains_are_a_fault_all_the_same():
     shaken = TODAY.with_columns(pl.col("wind_speed") + pl.Series(np.linspace(0.1, 1.0, 120)))
     assert ("values", "wind_speed") in named(shaken)
@@ -155,32 +148,6 @@ def test_a_fault_that_lasts_is_one_event():
 def test_what_is_known_can_be_accepted_by_day_and_column(accept):
     assert is_accepted_fault(TEMP, DAY, [accept])
     assert not is_accepted_fault(DEST, DAY + dt.timedelta(1), [accept])
-
-
-def counts(rows: int) -> dict[dt.date, int]:
-    days = {DAY + dt.timedelta(number): 900 + number for number in range(7)}
-    return {**days, DAY + dt.timedelta(7): rows}
-
-
-@pytest.mark.parametrize(("rows", "faults"), [(700, 0), (1100, 0), (300, 1), (0, 1), (3000, 1)])
-def test_a_volume_is_judged_by_that_of_the_days_before(rows, faults):
-    assert len(find_volume_faults(counts(rows), DAY + dt.timedelta(7))) == faults
-
-
-def test_in_the_first_days_no_volume_is_unusual():
-    assert find_volume_faults(counts(0), DAY + dt.timedelta(6)) == []
-
-
-@pytest.mark.parametrize(("records", "before", "faults"), [(9, [], 0), (200, [], 1), (200, [0.15], 0), (40, [], 0)])
-def test_what_breaks_the_contract_is_a_fault_where_it_is_more_than_on_any_day_before(records, before, faults):
-    assert len(find_refusal_faults(records, 800, "temp", before)) == faults
-
-
-def test_rows_that_stop_coming_are_noticed():
-    assert find_staleness_faults(DAY, DAY + dt.timedelta(2), 2) == []
-    (fault,) = find_staleness_faults(DAY, DAY + dt.timedelta(3), 2)
-    assert "3 days before" in fault.text
-    assert find_staleness_faults(None, DAY, 2) == []
 
 
 @pytest.mark.parametrize("conversion", units.UNIT_CONVERSIONS, ids=lambda each: each.name)

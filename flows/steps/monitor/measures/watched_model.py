@@ -11,6 +11,7 @@ import polars as pl
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
 from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.faults.usual_arrivals import UsualArrivals, learn_arrivals
 from monitoring.losses.loss_threshold import DailyLosses, measure_refit_excess
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import Problem, ProblemSchema
@@ -31,6 +32,7 @@ class WatchedModel:
         reference: The bundle's reference: rows as `read_reference_rows` returns them.
         columns: The contract's columns that the model's features read, without the row's time.
         norms: What is expected of a day's rows; None where the reference has too few days.
+        arrivals: How rows arrive on the reference's days.
         ceiling: The largest loss of a row.
         excess: What the model loses more a row than its recipe fitted on the batches before, on the reference's rows.
         losses: The reference's losses by day, raised by the excess.
@@ -45,6 +47,7 @@ class WatchedModel:
     reference: pl.DataFrame = field(repr=False)
     columns: Sequence[str]
     norms: Expectations | None
+    arrivals: UsualArrivals
     ceiling: float
     excess: float
     losses: DailyLosses
@@ -94,6 +97,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
     with open_model_version(settings, problem, models, name) as opened:
         opened.require_comparable()
         reference = opened.reference
+        days = reference[problem.schema.TIME].dt.date()
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
         ceiling, live = measure_loss_ceiling(opened.task, settings.promotion, reference), _score_reference(opened)
         usual, of_live = (
@@ -107,9 +111,10 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             reference=reference,
             columns=opened.read_columns,
             norms=_learn_expectations(reference, problem.schema),
+            arrivals=learn_arrivals(days, set(map(dt.date.fromisoformat, opened.facts.get("left_out", ())))),
             ceiling=ceiling,
             excess=excess,
-            losses=DailyLosses.from_rows(reference[problem.schema.TIME].dt.date().to_numpy(), usual + excess),
+            losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
             floor=None if live is None else float(np.abs(live - predictions).mean()),
             learnt=opened.learnt,
             problem=problem,

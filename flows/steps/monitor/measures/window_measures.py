@@ -61,8 +61,19 @@ def measure_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date
         model = monitor_pass.model(name)
     except UnfitBundle as reason:
         return str(reason)
-    by_day = dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
-    return _measure_span(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, by_day))
+    return _measure_span(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, sum_rows_by_day(rows)))
+
+
+def sum_rows_by_day(rows: pl.DataFrame) -> dict[dt.date, int]:
+    """Sum the numbers of rows of all models.
+
+    Args:
+        rows: The number of rows by day and model, as `count_daily_answers` returns it.
+
+    Returns:
+        The number of rows of each day that has any.
+    """
+    return dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
 
 
 def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | None:

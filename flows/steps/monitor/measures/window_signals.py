@@ -82,8 +82,9 @@ def list_window_faults(
     """
     turned_away = summarise_broken_records(index, model.problem.schema)
     days = span.days if monitor.on_faults else []
-    arrivals = [([day], [*find_volume_faults(span.rows, day), *_list_refusal_faults(turned_away, day)]) for day in days]
-    for together, found in [*arrivals, *_list_row_faults(index, model, span, days)]:
+    volumes = [([day], find_volume_faults(span.rows, day, model.arrivals)) for day in days]
+    refusals = [([day], _list_refusal_faults(turned_away, day)) for day in days]
+    for together, found in [*volumes, *refusals, *_list_row_faults(index, model, span, days)]:
         yield from (
             DayFault(together[0], each.what, each.column, each.text, each.cause, len(together))
             for each in found
