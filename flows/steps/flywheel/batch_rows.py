@@ -18,7 +18,7 @@ from penumbra.core.columns import (
     WEIGHT_COLUMN,
 )
 from penumbra.data.batches import DataStore
-from penumbra.data.partitions.conversion import Inconvertible, convert_column
+from penumbra.data.partitions.conversion import convert_column
 from penumbra.data.flywheel import (
     OUTCOME_ORIGIN,
     PEOPLE_ORIGIN,
@@ -161,16 +161,9 @@ def _mask_source_rows(store: DataStore, answers: Sequence[LabelledAnswer]) -> li
     """Mark the answers whose key is that of a row of the source; a key that can't be read is none."""
     key = {name: store.problem.schema.Row.columns()[name].dtype for name in store.problem.schema.Row.primary_key()}
     rows = build_flywheel_frame([answer.record for answer in answers], list(key))
-    typed = pl.DataFrame([_convert_key(rows[name], dtype) for name, dtype in key.items()])
+    typed = pl.DataFrame({name: convert_column(rows[name], dtype) for name, dtype in key.items()})
     there = store.read_keys(store.source_batches()).select(*key, pl.lit(value=True).alias("there")).unique(list(key))
     return typed.join(there, on=list(key), how="left", maintain_order="left")["there"].fill_null(value=False).to_list()
-
-
-def _convert_key(values: pl.Series, dtype: Any) -> pl.Series:
-    try:
-        return convert_column(values, dtype)
-    except Inconvertible:
-        return pl.Series(values.name, [None] * len(values), dtype)
 
 
 def _is_observed(decision: Any, observed: Sequence[bool | str]) -> bool:

@@ -14,7 +14,7 @@ from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.data.partitions.conversion import Inconvertible, convert_column, describe_dtype
+from penumbra.data.partitions.conversion import convert_column, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
 UNREADABLE_RULE = "dtype"
@@ -90,7 +90,7 @@ def check_rows(
     """
     converted = _apply_conversions(problem, batch, rows, conversions)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
-    values = {name: _convert(converted[name], dtype) for name, dtype in columns.items()}
+    values = {name: convert_column(converted[name], dtype) for name, dtype in columns.items()}
     there = {name: _find_given_values(conversions, name, rows, converted) for name in columns}
     unreadable = {name: there[name] & values[name].is_null() for name in columns}
     numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN, first)
@@ -127,7 +127,7 @@ def convert_rows(
     """
     converted = _apply_conversions(problem, batch, rows, conversions)
     dtypes = problem.schema.Labelled.columns()
-    return pl.DataFrame({name: _convert(converted[name], dtypes[name].dtype) for name in names})
+    return pl.DataFrame({name: convert_column(converted[name], dtypes[name].dtype) for name in names})
 
 
 def list_unique_values(labelled: type[dy.Schema]) -> dict[str, pl.Expr]:
@@ -222,13 +222,6 @@ def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[
         raise BatchRefused(
             f"batch {batch} refused: {reasons}; a rule has to give true or false for any row (strict=False gives null)"
         ) from error
-
-
-def _convert(values: pl.Series, dtype: Any) -> pl.Series:
-    try:
-        return convert_column(values, dtype)
-    except Inconvertible:
-        return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
 
 
 def _find_given_values(

@@ -32,10 +32,6 @@ PYTHON_TYPES: Mapping[type[pl.DataType], type] = {
 }
 
 
-class Inconvertible(TypeError):
-    """No value of a dtype can be converted to another; names both."""
-
-
 def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Convert a column to a dtype of the contract.
 
@@ -45,17 +41,16 @@ def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
 
     Returns:
         A series of the dtype; null where a value isn't plainly one of it, as where it was null.
-
-    Raises:
-        Inconvertible: No value of such a column is one of the dtype.
     """
     if values.dtype == dtype or values.dtype == pl.Null:
         return values.cast(dtype)
     if isinstance(values.dtype, pl.Categorical | pl.Enum):
         return convert_column(values.cast(pl.String), dtype)
     try:
+        if values.dtype.is_nested() and dtype.is_nested():
+            return convert_nested(values, dtype, convert_column)
         if values.dtype.is_nested() or dtype.is_nested():
-            return _convert_nested(values, dtype)
+            return _make_nulls(values, dtype)
         if values.dtype != pl.String:
             return _convert_typed(values, dtype)
         if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
@@ -63,7 +58,7 @@ def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
         convert = _TEXT_CONVERSIONS.get(type(dtype))
         return convert(values, dtype) if convert else values.cast(dtype, strict=False)
     except pl.exceptions.PolarsError:
-        raise Inconvertible(f"{values.dtype} can't be converted to {dtype}") from None
+        return _make_nulls(values, dtype)
 
 
 def describe_dtype(dtype: pl.DataType) -> str:
@@ -160,8 +155,7 @@ def _convert_text_to_datetime(values: pl.Series, dtype: Any) -> pl.Series:
 
 
 def _convert_text_to_rest(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    text = values.str.strip_chars()
-    return _read_rest(text, pl.Series([None], dtype=dtype).new_from_index(0, len(text)), dtype)
+    return _read_rest(values.str.strip_chars(), _make_nulls(values, dtype), dtype)
 
 
 _TEXT_CONVERSIONS: Mapping[type[pl.DataType], Callable[[pl.Series, Any], pl.Series]] = {
@@ -190,20 +184,6 @@ def _convert_typed(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     return cast
 
 
-def _convert_nested(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if values.dtype.is_nested() and dtype.is_nested():
-        return convert_nested(values, dtype, _convert_inner)
-    raise Inconvertible(f"{values.dtype} can't be converted to {dtype}")
-
-
-def _convert_inner(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """A column's conversion, of inner values: where none can be converted, the rows without any still can."""
-    try:
-        return convert_column(values, dtype)
-    except Inconvertible:
-        return pl.Series([None], dtype=dtype).new_from_index(0, len(values))
-
-
 def _convert_moments(values: pl.Series, dtype: Any) -> pl.Series:
     """Times, dates and durations among each other; nothing else stands for them."""
     given: Any = values.dtype
@@ -215,7 +195,7 @@ def _convert_moments(values: pl.Series, dtype: Any) -> pl.Series:
     if isinstance(given, pl.Datetime) and isinstance(dtype, pl.Date) and not given.time_zone:
         days = values.dt.date()
         return _keep(days, days.cast(given) == values)
-    raise Inconvertible(f"{given} can't be converted to {dtype}")
+    return _make_nulls(values, dtype)
 
 
 def _convert_whole_floats(values: pl.Series) -> pl.Series:
@@ -237,6 +217,11 @@ def _validate_text(validate: TypeAdapter[Any], text: str) -> Any:
         return validate.validate_json(msgspec.json.encode(text))
     except ValidationError:
         return None
+
+
+def _make_nulls(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """As many nulls as there are values, which are none of the dtype."""
+    return pl.Series(values.name, [None], dtype).new_from_index(0, len(values))
 
 
 def _matches(text: pl.Series, pattern: str) -> pl.Series:
