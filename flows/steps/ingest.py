@@ -16,6 +16,7 @@ from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.restoring import pull_data
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
@@ -117,7 +118,7 @@ def restore_recorded_data(store: DataStore) -> str:
         print(f"{pointer} names data of another problem, {origin}: a new history begins; git keeps the old {pointer}")
         return ""
     recorded = "" if store.batches() else versions.read_recorded_version(store.settings)
-    if not recorded or not (problem := versions.pull_data(store.settings)):
+    if not recorded or not (problem := pull_data(store.settings)):
         return ""
     pointer = versions.get_dvc_file(store.settings)
     print(f"{pointer} names data version {recorded}, which can't be had ({problem}): it is rebuilt from the source")

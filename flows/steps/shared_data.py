@@ -14,6 +14,7 @@ from flows.steps.shared_folders import (
 from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import Settings
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.restoring import RestoreFailed, pull_data
 from penumbra.storage.shared.state import SharedState
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def fill_data_folder(settings: Settings) -> None:
     version = versions.read_recorded_version(data)
     if not version or version == versions.compute_data_version(data):
         return
-    if problem := versions.pull_data(data):
-        raise versions.RestoreFailed(
+    if problem := pull_data(data):
+        raise RestoreFailed(
             f"data version {version}, which {versions.get_dvc_file(data)} names, can't be brought here: {problem}; "
             "machines that share their state need data.remote, where each of them finds the data"
         )

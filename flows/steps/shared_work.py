@@ -39,7 +39,7 @@ def _share_folders(settings: Settings, flow: "SharingFlow", run: str) -> Iterato
     from flows.steps.shared_data import fetch_pointer
     from flows.steps.shared_folders import fetch_folders, list_flow_folders, list_partition_folders, push_folders
     from penumbra.data.versioning.shared_pointer import PointerMoved
-    from penumbra.data.versioning.versions import RestoreFailed
+    from penumbra.data.versioning.restoring import RestoreFailed
     from penumbra.storage.shared.object_store import StoreError
 
     with stop_with_one_sentence(RestoreFailed, PointerMoved):

@@ -15,6 +15,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
 from penumbra.core.text.tables import align_columns
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.registry import code_version
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
@@ -76,7 +77,7 @@ def restore_run_data(settings: Settings, run: str, into: Path) -> str:
         pointer = ModelRegistry(settings.registry).download_artifact(
             run, f"data/{versions.get_dvc_file(settings.data).name}", Path(folder)
         )
-        return versions.restore_data_version(settings.data, pointer.read_bytes(), into)
+        return restore_data_version(settings.data, pointer.read_bytes(), into)
 
 
 def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) -> Reproduction:

@@ -13,6 +13,7 @@ from flows.steps.train import live_model, matrices, plan
 from monitoring.dashboard.overview.cards import build_data_card
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.data.versioning.admitted import bring_back_files, find_changed_files
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import fit_estimator
@@ -146,7 +147,7 @@ def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, t
     split = plan.make_plan(settings, problem).split
     first = matrices.write_matrices(settings, problem, split.all, tmp_path / "first")
     pointer = versions.get_dvc_file(settings.data).read_text()
-    versions.restore_data_version(settings.data, pointer, tmp_path / "restored")
+    restore_data_version(settings.data, pointer, tmp_path / "restored")
     data = settings.data.model_copy(update={"folder": tmp_path / "restored", "derived": tmp_path / "derived again"})
     then = settings.model_copy(update={"data": data})
     second = matrices.write_matrices(then, problem, split.all, tmp_path / "second")

@@ -18,6 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.restoring import RestoreFailed
 from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.replicas.log_union import fetch_logs
@@ -161,7 +162,7 @@ def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatc
     Path("data.dvc").write_text(pointer)
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "elsewhere"))
     with pytest.raises(
-        versions.RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"
+        RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"
     ):
         fill_data_folder(load_settings())
 

@@ -84,7 +84,7 @@ def restore_data(model: str, into: Path, as_json: bool) -> None:
     from penumbra.cli.reproduction import restore_run_data
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
-    from penumbra.data.versioning.versions import RestoreFailed
+    from penumbra.data.versioning.restoring import RestoreFailed
 
     with (
         refuse_on(SettingsError, RestoreFailed, DamagedDvcFile, MlflowException, prefix="nothing was restored: "),

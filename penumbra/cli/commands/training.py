@@ -162,7 +162,7 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
-    from penumbra.data.versioning.versions import RestoreFailed
+    from penumbra.data.versioning.restoring import RestoreFailed
     from penumbra.registry.bundles.manifest import BrokenBundle
 
     errors = (SettingsError, ProblemError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)

@@ -15,6 +15,7 @@ from pathlib import Path
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.dvc_listing import FileListing, compute_listing_md5
+from penumbra.data.versioning.objects import fetch_object
 from penumbra.storage.atomic import replace_by_copy
 
 BATCHES_PREFIX = "batches/"
@@ -114,7 +115,7 @@ def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list
         BatchesChanged: Neither has one of them; nothing is brought back then.
         OSError: A file can't be written.
     """
-    objects = {file: versions.fetch_version_object(data, file.admitted) for file in changed if file.admitted}
+    objects = {file: fetch_object(data, file.admitted) for file in changed if file.admitted}
     if lost := [file for file, cached in objects.items() if cached is None]:
         raise BatchesChanged(
             f"{'; '.join(file.describe(data) for file in lost)}; neither DVC's cache nor the remote "

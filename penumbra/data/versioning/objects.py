@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from penumbra.core.raw_files import hash_md5
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.addresses import get_scheme
+from penumbra.data.versioning.repository import get_repository_root, open_repository
 from penumbra.storage.atomic import replace_by_copy, write_aside
 
 OBJECTS_FOLDER = "files/md5"
@@ -16,11 +17,6 @@ LISTING_SUFFIX = ".dir"
 OBJECT_MODE = 0o444  # of an object's file, as DVC keeps them
 
 logger = logging.getLogger("penumbra.data")
-
-
-def get_repository_root(data: DataSettings) -> Path:
-    """Return the folder of the DVC repository that versions the folder of `data`."""
-    return data.folder.absolute().parent
 
 
 def get_cached_object(data: DataSettings, oid: str) -> Path:
@@ -56,42 +52,38 @@ def find_cached_object(data: DataSettings, oid: str) -> Path | None:
     return None
 
 
-def fetch_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> Path | None:
+def fetch_object(data: DataSettings, oid: str) -> Path | None:
     """Find an object in DVC's cache, or else fetch it from the remote into the cache.
 
     Args:
         data: The settings' section `data`.
         oid: As in `get_cached_object`.
-        open_repository: Opens the DVC repository as a context manager.
 
     Returns:
-        Its file, which has the md5 that its name says; None where neither has it.
+        Its file, which has the md5 that its name says; None where neither gives it.
     """
-    if (cached := find_cached_object(data, oid)) or not data.remote:
-        return cached
-    path = get_cached_object(data, oid)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError), write_aside(path) as fetched:
-        _download_object(data, oid, open_repository, fetched)
-        return path
+    from dvc.exceptions import DvcException
+
+    with contextlib.suppress(DvcException, OSError):
+        return find_cached_object(data, oid) or _fetch_from_remote(data, oid)
     return None
 
 
-def has_remote_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any]) -> bool:
+def has_remote_object(data: DataSettings, oid: str, repo: Any = None) -> bool:
     """Ask the remote whether it has an object; whatever error its client raises passes through.
 
     Args:
         data: The settings' section `data`, with a remote.
         oid: As in `get_cached_object`.
-        open_repository: Opens the DVC repository as a context manager.
+        repo: DVC's repository, where it is open already.
 
     Returns:
         Whether it is there.
     """
     if not get_scheme(data.remote):
         return _get_object_path(Path(data.remote).absolute(), oid).exists()
-    with open_repository(data) as repo:
-        remote = repo.cloud.get_remote_odb()
+    with open_repository(data) if repo is None else contextlib.nullcontext(repo) as opened:
+        remote = opened.cloud.get_remote_odb()
         try:
             remote.fs.info(remote.oid_to_path(oid))
         except FileNotFoundError:
@@ -136,16 +128,19 @@ def _find_copies(data: DataSettings, oid: str) -> Iterator[Path]:
     return (path for path in files if _has_content(path, oid))
 
 
-def _download_object(data: DataSettings, oid: str, open_repository: Callable[[DataSettings], Any], path: Path) -> None:
-    with open_repository(data) as repo:
+def _fetch_from_remote(data: DataSettings, oid: str) -> Path | None:
+    """Fetch an object into the cache; None without a remote, or where what it gives has another md5."""
+    if not data.remote:
+        return None
+    path = get_cached_object(data, oid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_repository(data) as repo, write_aside(path) as fetched:
         remote = repo.cloud.get_remote_odb()
-        try:
-            remote.fs.get_file(remote.oid_to_path(oid), str(path))
-        except OSError as error:
-            raise FileNotFoundError(oid) from error
-    if not _has_content(path, oid):
-        raise FileNotFoundError(oid)
-    path.chmod(OBJECT_MODE)
+        remote.fs.get_file(remote.oid_to_path(oid), str(fetched))
+        if not _has_content(fetched, oid):
+            raise FileNotFoundError(oid)
+        fetched.chmod(OBJECT_MODE)
+    return path
 
 
 def _has_content(path: Path, oid: str) -> bool:

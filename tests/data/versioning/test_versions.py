@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from penumbra.core.settings import DataSettings
-from penumbra.data.versioning import versions
+from penumbra.data.versioning import restoring, versions
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
     lambda name: name not in (".", "..")
@@ -86,7 +86,7 @@ def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(proje
     versions.record_data_version(moved)
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(moved) == ""
+    assert restoring.pull_data(moved) == ""
 
 
 @pytest.mark.parametrize("changes", [{}, {"b.csv": b"2\n"}], ids=["nothing new", "a new file"])
@@ -98,7 +98,7 @@ def test_another_store_behind_the_same_address_gets_the_whole_version(project, t
     assert versions.record_data_version(project).problem == ""
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(project) == ""
+    assert restoring.pull_data(project) == ""
     assert content(project.folder) == before
 
 
@@ -122,7 +122,7 @@ def test_a_version_in_an_object_store_is_pushed_once_and_anew_to_an_empty_bucket
     assert versions.record_data_version(there).problem == ""
     shutil.rmtree(there.folder)
     shutil.rmtree(there.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(there) == ""
+    assert restoring.pull_data(there) == ""
 
 
 def test_a_store_that_is_away_is_the_reason_why_nothing_was_pulled_or_pushed(project, bucket, moto, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_store_that_is_away_is_the_reason_why_nothing_was_pulled_or_pushed(pro
         pushed = versions.record_data_version(there)
         shutil.rmtree(there.folder)
         shutil.rmtree(there.folder.parent / ".dvc" / "cache")
-        pulled = versions.pull_data(there)
+        pulled = restoring.pull_data(there)
     finally:
         moto.start()
     assert "Could not connect to the endpoint" in pushed.problem
@@ -179,7 +179,7 @@ def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     versions.get_dvc_file(project).write_text(pointer)
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    assert versions.pull_data(project) == ""
+    assert restoring.pull_data(project) == ""
     assert content(project.folder) == before
 
 
@@ -190,7 +190,7 @@ def test_pulling_what_neither_cache_nor_remote_has_says_no_without_a_warning(pro
     versions.record_data_version(project)
     for folder in (project.folder, project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
         shutil.rmtree(folder)
-    assert versions.pull_data(project) == (
+    assert restoring.pull_data(project) == (
         f"DVC's cache hasn't all of it, and the remote {project.remote} doesn't have it"
     )
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
@@ -202,7 +202,7 @@ def test_a_version_is_restored_beside_the_work_tree_which_stays_as_it_is(project
     pointer = versions.get_dvc_file(project).read_text()
     write(project.folder, {"a.csv": b"changed"})
     versions.record_data_version(project)
-    assert versions.restore_data_version(project, pointer, tmp_path / "restored") == old.md5
+    assert restoring.restore_data_version(project, pointer, tmp_path / "restored") == old.md5
     assert content(tmp_path / "restored") == before
     assert content(project.folder) == {"a.csv": b"changed"}
 
@@ -210,7 +210,7 @@ def test_a_version_is_restored_beside_the_work_tree_which_stays_as_it_is(project
 def test_restoring_needs_the_cache_or_the_remote_but_not_both(project, tmp_path):
     versions.record_data_version(project)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
-    versions.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
+    restoring.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
     assert content(tmp_path / "restored") == content(project.folder)
 
 
@@ -218,16 +218,16 @@ def test_restoring_what_is_nowhere_names_the_version_and_the_remote(project, tmp
     version = versions.record_data_version(project)
     for folder in (project.folder.parent / ".dvc" / "cache", tmp_path / "remote"):
         shutil.rmtree(folder)
-    with pytest.raises(versions.RestoreFailed, match=rf"{version.md5}.*{tmp_path / 'remote'}"):
-        versions.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
+    with pytest.raises(restoring.RestoreFailed, match=rf"{version.md5}.*{tmp_path / 'remote'}"):
+        restoring.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
 
 
 def test_restoring_never_overwrites(project, tmp_path):
     versions.record_data_version(project)
     (tmp_path / "restored").mkdir()
-    with pytest.raises(versions.RestoreFailed, match="exists already"):
-        versions.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
+    with pytest.raises(restoring.RestoreFailed, match="exists already"):
+        restoring.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
 
 
 def test_a_remote_that_fails_is_told_and_tried_again_by_the_next_call(project, tmp_path):
@@ -284,5 +284,5 @@ def test_a_folder_without_a_repository_gets_one_and_is_filled_from_the_remote(pr
     empty = data_settings(tmp_path / "pod", project.remote)
     empty.folder.parent.mkdir()
     shutil.copy(versions.get_dvc_file(project), versions.get_dvc_file(empty))
-    assert versions.pull_data(empty) == ""
+    assert restoring.pull_data(empty) == ""
     assert (versions.compute_data_version(empty), content(empty.folder)) == (recorded, {"a.csv": b"1\n"})
