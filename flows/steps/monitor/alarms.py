@@ -91,14 +91,7 @@ def record_silence(settings: Settings, last: dt.date | None, found: Sequence[Dat
     """
     ledger = open_ledger(settings)
     _end_past_alarms(ledger, STALE_KEY, lambda day: day < str(last or ""), f"rows arrive again, the last of {last}")
-    if not found or any(entry.evidence.get(STALE_KEY) == str(last) for entry in ledger.entries()):
-        return []
-    reason = f"{found[0].text} ({found[0].cause})"
-    evidence = {STALE_KEY: str(last)}
-    ledger.append(
-        LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
-    )
-    return [f"investigate: {reason}"]
+    return _record_once(ledger, STALE_KEY, str(last), f"{found[0].text} ({found[0].cause})") if found else []
 
 
 def record_archive_failure(settings: Settings) -> list[str]:
@@ -120,15 +113,9 @@ def record_archive_failure(settings: Settings) -> list[str]:
     _end_past_alarms(ledger, ARCHIVE_KEY, lambda begin: begin != since, "the archiver has worked since")
     if health.since is None:
         return []
-    evidence = {ARCHIVE_KEY: since}
-    if any(entry.evidence.get(ARCHIVE_KEY) == evidence[ARCHIVE_KEY] for entry in ledger.entries()):
-        return []
     first, more = health.failures[0], len(health.failures) - 1
     reason = f"the archiver fails since {health.since:%Y-%m-%d %H:%M} UTC, and the logs may fill the disk: {first}"
-    reason += f" (and {more} more)" if more else ""
-    event = LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
-    ledger.append(event)
-    return [f"investigate: {reason}"]
+    return _record_once(ledger, ARCHIVE_KEY, since, reason + (f" (and {more} more)" if more else ""))
 
 
 def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[dt.date]:
@@ -148,6 +135,17 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
     spans = [e.evidence[WINDOW_KEY] for e in led if outcomes.get(e.number) != NOTHING_NEW]
     return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]
+
+
+def _record_once(ledger: Ledger, key: str, value: str, reason: str) -> list[str]:
+    """Enter an investigation of what belongs to no window, once for each value of its evidence; return the alarm."""
+    if any(entry.evidence.get(key) == value for entry in ledger.entries()):
+        return []
+    evidence = {key: value}
+    ledger.append(
+        LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
+    )
+    return [f"investigate: {reason}"]
 
 
 def _end_past_alarms(ledger: Ledger, key: str, is_over: Callable[[str], bool], why: str) -> None:

@@ -88,32 +88,20 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
     shadow = ShadowProfileStore(settings.monitor.folder, monitor_pass.index)
     known = read_model_profiles(shadow, monitor_pass.profiles, model, span)
     drift, unjudged = measure_drift(settings.monitor, known, span)
-    binning = known.binning
-    reader = OutcomeReader(settings, monitor_pass.index, model, binning, span)
+    reader = OutcomeReader(settings, monitor_pass.index, model, known.binning, span)
     memory = window_signals.find_memory_span(settings.monitor, known, span)
     before, outcomes = replace(reader, span=memory).outcomes(), reader.outcomes()
-    losses = window_signals.measure_losses(settings, outcomes, before, model, binning)
+    losses = window_signals.measure_losses(settings, outcomes, before, model, known.binning)
     recent = dict(zip([*memory.days, *span.days], [*before, *outcomes], strict=True))
     faults = list(window_signals.list_window_faults(settings.monitor, monitor_pass.index, model, span))
     candidate = (monitor_pass.models.aliases() or {}).get(CANDIDATE_ALIAS)
-    largest, loss = drift.get("drift"), losses["loss"]
-    nearest = loss and (loss.longer or loss)
     shortage = monitor_pass.unlabelled.describe_shortage(model)
     limits = list(
-        window_limits.list_window_limits(settings, model, known, span, outcomes, before, loss, unjudged, shortage)
+        window_limits.list_window_limits(
+            settings, model, known, span, outcomes, before, losses["loss"], unjudged, shortage
+        )
     )
     limits += _describe_missing(monitor_pass.coverage, span)
-    signals = WindowSignals(
-        faults=_format_faults(faults),
-        column=largest.column if largest else "",
-        ratio=largest and largest.ratio,
-        stretch=describe_stretch(largest.days, settings.monitor.window_days, largest.shift) if largest else "",
-        loss=nearest and nearest.mean,
-        threshold=nearest and nearest.threshold,
-        loss_stretch=describe_stretch(loss.longer.days, settings.monitor.window_days) if loss and loss.longer else "",
-        age=model.age(span.end),
-        limits=limits,
-    )
     rows = sum(count for day, count in span.rows.items() if span.begin <= day < span.end)
     window = Window(
         begin=span.begin,
@@ -131,7 +119,23 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         **drift,
         **losses,
     )
-    return MeasuredWindow(window, signals, str(model.facts.get("data_version", "")))
+    return MeasuredWindow(window, _read_signals(window, model.age(span.end)), str(model.facts.get("data_version", "")))
+
+
+def _read_signals(window: Window, age: int | None) -> WindowSignals:
+    drift, loss = window.drift, window.loss
+    nearest = loss and (loss.longer or loss)
+    return WindowSignals(
+        faults=_format_faults(window.faults),
+        column=drift.column if drift else "",
+        ratio=drift and drift.ratio,
+        stretch=window.drift_stretch,
+        loss=nearest and nearest.mean,
+        threshold=nearest and nearest.threshold,
+        loss_stretch=describe_stretch(loss.longer.days, window.length) if loss and loss.longer else "",
+        age=age,
+        limits=window.limits,
+    )
 
 
 def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> list[str]:
