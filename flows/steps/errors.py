@@ -13,7 +13,7 @@ from penumbra.cluster.metaflow_config import REFUSED_EXIT_CODE
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_text
 from penumbra.storage.shared.lease import LeaseLost
-from penumbra.storage.shared.object_store import StoreError
+from penumbra.storage.shared.store_failures import StoreError
 
 
 class FlowStopped(MetaflowException):

@@ -40,7 +40,7 @@ def _share_folders(settings: Settings, flow: "SharingFlow", run: str) -> Iterato
     from flows.steps.shared_folders import fetch_folders, list_flow_folders, list_partition_folders, push_folders
     from penumbra.data.versioning.shared_pointer import PointerMoved
     from penumbra.data.versioning.restoring import RestoreFailed
-    from penumbra.storage.shared.object_store import StoreError
+    from penumbra.storage.shared.store_failures import StoreError
 
     with stop_with_one_sentence(RestoreFailed, PointerMoved):
         folders = list_flow_folders(settings, flow, run)

@@ -1,4 +1,4 @@
-"""How rows usually arrive, as a reference shows it: on which days, how many days on end have none, and how many rows."""
+"""How rows usually arrive, as a reference shows it: on which days, after how long a silence, and how many."""
 
 import datetime as dt
 import math

@@ -76,7 +76,7 @@ class ProjectCommand(click.Command):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            from penumbra.storage.shared.object_store import StoreError
+            from penumbra.storage.shared.store_failures import StoreError
 
             if isinstance(error, StoreError):
                 raise Refusal(str(error)) from None

@@ -21,7 +21,7 @@ from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.logs.replicas.unshipped import UnshippedCounter, find_last_shipped, find_shipped_until
 from penumbra.storage.atomic import replace_file
-from penumbra.storage.shared.object_store import StoreError
+from penumbra.storage.shared.store_failures import StoreError
 from service.processes.exposition import MetricSample, format_exposition
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 

@@ -11,7 +11,8 @@ from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import replace_sealed_file
-from penumbra.storage.shared.object_store import ObjectStore, StoreError
+from penumbra.storage.shared.object_store import ObjectStore
+from penumbra.storage.shared.store_failures import StoreError
 from service.processes.rollback_watch import follow_last_move
 from tests.helpers.registered_versions import make_aliased_registry, make_registry_settings
 from tests.helpers.shared_world import share_state

@@ -34,7 +34,7 @@ from penumbra.registry.aliases import AliasesChanged
 from penumbra.registry.ledger import BrokenLedger
 from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.sealed import DamagedFile
-from penumbra.storage.shared.object_store import StoreError
+from penumbra.storage.shared.store_failures import StoreError
 from service.http.asgi import AsgiApp, Message, Receive, Send
 from service.http.refusals import RequestRefused
 

@@ -183,7 +183,7 @@ def _train_in_pods(settings: "Settings", words: list[str]) -> None:
     """Ingest and train in pods of the cluster that this machine knows; `words` are the options of the training."""
     from flows.steps.shared_folders import fetch_folders, list_training_folders
     from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
-    from penumbra.storage.shared.object_store import StoreError
+    from penumbra.storage.shared.store_failures import StoreError
 
     with refuse_on(ClusterRefused, StoreError):
         require_cluster_settings(settings)

@@ -13,13 +13,11 @@ from penumbra.core.text.installation import describe_installation
 from penumbra.core.text.masking import mask_address, mask_text
 from penumbra.storage.atomic import create_file, is_written_aside, replace_file, write_aside
 from penumbra.storage.shared.store_failures import (
-    NO_CREDENTIALS_ERRORS,
-    get_s3_code,
+    StoreError,
+    explain_store_failure,
     is_condition_broken,
     is_missing_object,
     is_store_away,
-    is_store_failure,
-    list_class_names,
 )
 
 Result = TypeVar("Result")
@@ -30,10 +28,6 @@ PATIENCE_SECONDS = 120.0  # a store that is away for longer is an error
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_REQUEST_SECONDS = 15.0  # without a byte
 ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
-
-
-class StoreError(OSError):
-    """The objects behind a URL can't be read or written; says why, and what to do, with the URL's secrets masked."""
 
 
 class _Replaced(Exception):
@@ -260,27 +254,11 @@ class ObjectStore:
                 return (has_failed and is_done is not None and is_done()) or request()
             except Exception as error:
                 if not is_store_away(error) or time.monotonic() + pause > end:
-                    raise self._explain(error) from error
+                    raise explain_store_failure(error, self.url, self._patience) from error
                 _warn_once(has_failed, self.url, error)
                 has_failed = True
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    def _explain(self, error: Exception) -> Exception:
-        """The error that says what is the matter, in place of the library's."""
-        names, address = list_class_names(error), mask_address(self.url)
-        if isinstance(error, FileNotFoundError) and get_s3_code(error) == "NoSuchBucket":
-            return StoreError(f"{address}: there is no such bucket; create it, or mend [cluster] state")
-        if isinstance(error, FileNotFoundError) or (not isinstance(error, OSError) and not is_store_failure(names)):
-            return error
-        if names & NO_CREDENTIALS_ERRORS:
-            return StoreError(f"{address}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role")
-        if isinstance(error, PermissionError):
-            return StoreError(f"{address}: access is denied to these credentials ({mask_text(str(error))})")
-        if is_store_away(error):
-            text = f"no answer for {self._patience:.0f} seconds ({mask_text(str(error))}); try again once it is back"
-            return StoreError(f"{address}: {text}")
-        return StoreError(f"{address}: {mask_text(str(error))}")
 
 
 def _open_file_system(url: str, patience: float) -> tuple[Any, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from penumbra.registry.lineage import UnknownPrediction
-from penumbra.storage.shared.object_store import StoreError
+from penumbra.storage.shared.store_failures import StoreError
 from service.http.refusals import RequestRefused
 
 LOOK_UP_THREADS = 4

@@ -13,7 +13,8 @@ from penumbra.logs.lag import SHIP_METRICS_FILE
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage, count_known_replicas
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.replicas.shared_logs import SharedLogs
-from penumbra.storage.shared.object_store import ObjectStore, StoreError
+from penumbra.storage.shared.object_store import ObjectStore
+from penumbra.storage.shared.store_failures import StoreError
 from service.processes.shipper import LogShipper, run_shipper
 from tests.helpers.prediction_logs import make_prediction
 from tests.helpers.replica_logs import beat, get_logs, log_answers, make_replica, read_union

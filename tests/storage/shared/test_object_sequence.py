@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from penumbra.storage.shared import object_store
 from penumbra.storage.shared.object_sequence import ObjectSequence
-from penumbra.storage.shared.object_store import ObjectStore, StoreError
+from penumbra.storage.shared.object_store import ObjectStore
+from penumbra.storage.shared.store_failures import StoreError
 from tests.helpers.object_stores import MotoServer, make_bucket
 
 WRITERS = 8
