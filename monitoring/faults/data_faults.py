@@ -234,7 +234,8 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
             stuck = groups.filter(
                 pl.col(name) == 1, pl.col(MOMENTS_COLUMN) >= spans / 2, pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
             )
-            if stuck.height and not (by and (name, "") in norms.fewest_values and rows[name].n_unique() == 1):
+            is_said_of_all = bool(by) and (name, "") in norms.fewest_values and rows[name].n_unique() == 1
+            if stuck.height and not is_said_of_all:
                 where = f" where {by} is {list_names(sorted(map(str, stuck[by])))}" if by else ""
                 text = f"{name} has one value {span}{where}; in no {norms.period} of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")

@@ -1,0 +1,47 @@
+"""What charts and table of the overview say: of losses in thousands, of estimates, of alarms that many days raise."""
+
+from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
+from monitoring.losses.loss_threshold import StretchLoss
+from monitoring.reports.workspace import ReportWorkspace
+from monitoring.windows.window_records import EstimatedLoss, LargestDrift, WindowLoss
+from tests.helpers.recorded_windows import make_window
+
+
+def test_the_loss_is_called_by_its_name_and_nothing_is_said_of_an_estimate_that_there_isnt():
+    windows = [make_window(n, loss=WindowLoss(900, 6077.1, 5000.0, 7000.0, None), estimated=None) for n in (0, 1)]
+    (chart,) = [each for each in build_window_charts(windows, "squared error") if each.id == "loss"]
+    assert chart.title == "Squared error"
+    assert chart.about == "The mean of a row on mature labels, with its confidence band. Last: 6,077.1."
+
+
+def test_an_estimate_is_described_with_what_it_assumes():
+    (chart,) = [each for each in build_window_charts([make_window(0)], "log-loss") if each.id == "loss"]
+    assert (
+        "Dotted: estimated without labels, by the calibration of scores on the reference; assuming that the scores are "
+        "calibrated. Last: 0.4950." in chart.about
+    )
+
+
+def test_before_the_labels_come_a_regression_has_an_estimate_on_chart_and_table(tmp_path):
+    guess = EstimatedLoss(6100.0, 5800.0, 6400.0, "that equal inputs stay", "by a model of the losses", 900.0, 31.2)
+    windows = [make_window(0, loss=None, estimated=guess)]
+    (chart,) = [each for each in build_window_charts(windows, "squared error") if each.id == "loss"]
+    assert "by a model of the losses, worth 900 rows and 31 days; assuming that equal inputs stay" in chart.about
+    assert "Last: 6,100.0 (estimated)." in chart.about
+    (row,) = build_window_table(windows, ReportWorkspace(tmp_path, "model"), tmp_path)
+    assert row["loss"] == "6,100.0 (estimated)"
+
+
+def test_a_chart_says_over_which_days_and_that_the_alarm_lies_below_the_line():
+    loss = WindowLoss(900, 0.5, 0.4, 0.6, 0.7, longer=StretchLoss(56, 0.55, 0.52))
+    window = make_window(0, drift=LargestDrift(1.2, "temp", 28, "higher"), loss=loss)
+    drift, losses = build_window_charts([window], "log-loss")[:2]
+    assert drift.about.endswith("Last: 1.20 (temp, higher over the last 28 days).")
+    assert "Last: 0.5000 (0.5500, over the last 56 days)." in losses.about
+    assert "below the dashed line" in losses.about
+
+
+def test_of_the_window_alone_nothing_is_said_of_days():
+    drift, losses = build_window_charts([make_window(0)], "log-loss")[:2]
+    assert " days" not in drift.about.split("Last:")[1] + losses.about.split("Last:")[1]
+    assert "below the dashed line" not in losses.about
