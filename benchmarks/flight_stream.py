@@ -11,10 +11,10 @@ import polars as pl
 
 import problem.features
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.metrics.loss_names import CLASS_LOSSES
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling, name_compared_loss
 from penumbra.core.problem import Problem
-from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore

@@ -21,8 +21,8 @@ import problem.source
 from benchmarks.large_batches import measure_large_batch, write_year
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import DataSettings, load_settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
+from penumbra.data.versioning import versions
 from problem.schema import CARRIERS, ORIGINS
 
 PROBLEM = load_problem()

@@ -14,9 +14,9 @@ import problem.source
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.raw_files import RawFiles
 from penumbra.core.settings import load_settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import fetch_batch_files
+from penumbra.data.versioning import versions
 
 FILE, BATCH, FIRST_YEAR = "flights.csv", "flights", 2000
 

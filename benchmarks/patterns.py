@@ -20,8 +20,8 @@ import problem.schema
 import problem.source
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
-from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.bundle import open_onnx_session

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from monitoring.drift.column_drift import compute_drift, list_recent_profiles
-from monitoring.permutation import count_memory_days
 from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
+from monitoring.permutation import count_memory_days
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.core.text.tables import format_table

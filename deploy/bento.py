@@ -11,8 +11,8 @@ from pathlib import Path
 import penumbra
 import service
 from deploy.sbom import write_sbom
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import PROBLEM_PACKAGE, SERVED_PARTS
+from penumbra.core.problem import Problem
 from penumbra.core.project_root import SETTINGS_FILE
 from penumbra.core.settings import ENV_PREFIX, PROJECT_ROOT, Settings
 from penumbra.core.text.masking import mask_settings

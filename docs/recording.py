@@ -17,8 +17,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.system.http_client import find_free_port
 
 BLOCK = re.compile(r"(?:^<!-- keep (\d+) and (\d+) lines -->\n)?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")

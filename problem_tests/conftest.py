@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from problem_tests.sample import Sample, take_sample

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from penumbra.core.columns import INPUTS_COLUMN
-from penumbra.core.system.http_client import extract_prediction
 from penumbra.core.settings import load_settings
+from penumbra.core.system.http_client import extract_prediction
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, swap_live_pointer

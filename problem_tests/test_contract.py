@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, ProblemError
-from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
+from service.http.refusals import RequestRefused
 from service.http.requests.feedback import build_label_examples, build_label_reader
 from service.http.requests.record_reader import Contract
-from service.http.refusals import RequestRefused
 
 
 def test_the_folder_and_the_settings_are_whole() -> None:

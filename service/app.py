@@ -15,15 +15,15 @@ from typing import cast
 import bentoml
 from pydantic import ConfigDict, RootModel
 
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import RuleSettings, ServiceSettings, Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from penumbra.reviews.deferred import describe_deferred_answer
 from service.http import bentoml_app, openapi
-from service.http.requests import feedback
 from service.http.access.access_control import AccessControl, KeyDigests, read_keys
+from service.http.requests import feedback
 from service.http.requests.feedback import FeedbackEndpoint
 from service.http.requests.record_reader import Contract
 from service.http.requests.responses import build_answer_type, build_review_type

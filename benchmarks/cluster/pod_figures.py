@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.monitor.__main__ import compact_log, write_year
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archiving import archive_parts

@@ -33,8 +33,8 @@ from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import Profile
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.failure_set import FailureSet

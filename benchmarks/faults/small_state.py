@@ -16,9 +16,9 @@ from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.core.histograms import Profile
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
+from penumbra.data.versioning import versions
 from penumbra.data.versioning.origin import DataOrigin
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.daily.profiles import ProfileStore

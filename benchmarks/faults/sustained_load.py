@@ -27,8 +27,8 @@ from benchmarks.faults.report import FaultReport
 from benchmarks.serve import servers
 from benchmarks.serve.served_model import make_service_state
 from benchmarks.serve.servers import BenchmarkServer
-from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.text.tables import format_table
 from penumbra.logs import append_log
 from penumbra.logs.queries.lookup import INDEX_FILE

@@ -22,8 +22,8 @@ import problem.features
 import problem.schema
 from benchmarks import flight_stream
 from benchmarks.monitor.report_process import read_cpu_seconds
-from monitoring.permutation import count_memory_days
 from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
+from monitoring.permutation import count_memory_days
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, list_profiled_columns, select_profile_columns
 from penumbra.logs import append_log

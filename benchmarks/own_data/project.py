@@ -17,10 +17,10 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port, is_service_ready
 
 PROBLEMS = Path(__file__).parent / "problems"
 COMMON_FILES, TABLE_MODULE = ("source.py", "candidates.py"), "table.py"

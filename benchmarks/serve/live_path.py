@@ -13,8 +13,8 @@ import polars as pl
 from benchmarks.serve import served_model, servers
 from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_closed_loop, run_open_loop
 from benchmarks.serve.servers import BenchmarkServer, suspend_others
-from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.registry.bundles import bundle
 from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE, Row

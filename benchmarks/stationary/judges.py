@@ -10,8 +10,8 @@ import polars as pl
 from benchmarks.stationary.problems import DAYS_PER_WEEK
 from benchmarks.stationary.worlds import StationaryWorld, read_prediction_column
 from flows.steps.prediction_losses import compute_known_losses, measure_loss_ceiling
-from monitoring.losses.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
+from monitoring.losses.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles, select_profile_columns
 from penumbra.core.settings import Settings, load_settings

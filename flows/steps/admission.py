@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged, ChangedFile, bring_back_files, find_changed_files
-from penumbra.data.batches import DataStore
 from penumbra.data.versioning.origin import DataOrigin
 
 

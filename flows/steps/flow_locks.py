@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.settings import Settings, SettingsError, load_settings
+from penumbra.core.system.process_tree import end_with_parent
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.state import exclude_machines
 from penumbra.storage.work_lock import PassInProgress, WorkInProgress, hold_pass_lock, hold_work_lock

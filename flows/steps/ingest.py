@@ -8,19 +8,14 @@ from flows.steps import shared_data
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.columns import BATCH_COLUMN
-from penumbra.core.problem import ProblemError
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import ProblemError
 from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
+from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
-from penumbra.core.settings.url_drivers import require_drivers
-from penumbra.data.versioning import versions
-from penumbra.data.versioning.restoring import pull_data
-from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
-from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
-from penumbra.data.versioning.origin import DataOrigin
 from penumbra.data.partitions.partition_code import STORED_PARTS
 from penumbra.data.source_reader import (
     BatchEmpty,
@@ -31,6 +26,11 @@ from penumbra.data.source_reader import (
     list_source_batches,
 )
 from penumbra.data.staging import StagingLost
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import BatchesChanged
+from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
+from penumbra.data.versioning.origin import DataOrigin
+from penumbra.data.versioning.restoring import pull_data
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas.log_union import fetch_logs

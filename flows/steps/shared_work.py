@@ -38,8 +38,8 @@ def share_work(flow: "SharingFlow", run: str = "") -> Iterator[None]:
 def _share_folders(settings: Settings, flow: "SharingFlow", run: str) -> Iterator[None]:
     from flows.steps.shared_data import fetch_pointer
     from flows.steps.shared_folders import fetch_folders, list_flow_folders, list_partition_folders, push_folders
-    from penumbra.data.versioning.shared_pointer import PointerMoved
     from penumbra.data.versioning.restoring import RestoreFailed
+    from penumbra.data.versioning.shared_pointer import PointerMoved
     from penumbra.storage.shared.store_failures import StoreError
 
     with stop_with_one_sentence(RestoreFailed, PointerMoved):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from monitoring.dashboard.sites import READ_METHODS, Site
 from penumbra.core.settings import API_KEY_PREFIX
 from service.http.access.access_control import BEARER_CHALLENGE, KeyDigests, KeyHolder, Role, find_key_holder
-from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
 from service.http.access.hosts import HostCheck
 from service.http.access.page_headers import build_page_headers, replace_headers
+from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
 BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, a key as password", charset="UTF-8"')

@@ -27,11 +27,11 @@ from monitoring.dashboard.places import (
 from monitoring.dashboard.reverse_proxy import make_reverse_proxy
 from monitoring.dashboard.review.review_site import make_review_site
 from monitoring.dashboard.sites import APPROVALS_PATH, REVIEW_PATH, SITES
-from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError, load_settings
-from service.http.asgi import Message, Receive, Send
 from service.http.access.hosts import HostCheck, is_loopback
+from service.http.asgi import Message, Receive, Send
 
 HOST_REMEDY = "open 127.0.0.1 or localhost, or name it in the setting dashboard.hosts"
 

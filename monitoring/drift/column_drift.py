@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches, thin_parts
 from monitoring.drift.pooled_days import PooledDays
+from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches, thin_parts
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile
 

@@ -46,7 +46,15 @@ class UsualArrivals:
         return sum(each.weekday() not in self.closed_weekdays for each in _list_days(last + ONE_DAY, day))
 
     def is_unusual_silence(self, silent_days: int, usual: float) -> bool:
-        """Return whether so many days on end without rows are a fault, where a day with rows has `usual` of them."""
+        """Tell whether days on end without rows are a fault.
+
+        Args:
+            silent_days: How many, as `count_silent_days` returns it.
+            usual: The rows of a usual day that has any.
+
+        Returns:
+            Whether the reference shows no such silence, nor chance explains it.
+        """
         expected = silent_days * self.day_share * usual
         return silent_days > KNOWN_SILENCES * self.silent_days and abs(compute_deviate(0, expected)) > MIN_DEVIATE
 

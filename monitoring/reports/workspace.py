@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from monitoring.reports.foreign_pages import render_snapshot, seal_page
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import Window
+from monitoring.windows.window_store import WindowStore
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.sealed import hash_file, read_derived_file, remove_sealed_file, replace_sealed_file
 

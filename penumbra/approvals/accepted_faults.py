@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import DayFault
+from monitoring.windows.window_store import WindowStore
 from penumbra.approvals.requests import ACCEPT_COLUMNS, ACCEPT_DAYS, ACCEPTED_KEY, list_requests
 from penumbra.core.settings import Settings
 from penumbra.registry.ledger import LedgerEntry

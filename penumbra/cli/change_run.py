@@ -11,8 +11,8 @@ from flows.steps.train.plan import PLAN_ERRORS, require_known_candidates
 from penumbra.cli.reports.change_report import format_change_report, format_failure_report
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.text.masking import mask_text
-from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
+from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.registry import REGISTRY_ENVIRONMENT
 from penumbra.registry.models import REGISTRY_ERRORS
 from penumbra.training.rejection import TrainingRefused

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.cli.fresh_start import exclude_work, set_aside
-from penumbra.core.problem import Problem, ProblemError, SourceBatch
 from penumbra.core.loading.problem_loading import PROBLEM_PACKAGE, load_problem
+from penumbra.core.problem import Problem, ProblemError, SourceBatch
 from penumbra.core.project_root import SETTINGS_FILE
 from penumbra.core.settings import Settings
 from penumbra.drafting.draft import DraftRefused, ProblemDraft

@@ -19,16 +19,16 @@ from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent, RawFiles
 from penumbra.core.settings import DataSettings
-from penumbra.data.versioning import admitted
-from penumbra.data.versioning.checksums import ChecksumCache
-from penumbra.data.partitions.derivation import BatchCheckResult, derive_batch
-from penumbra.data.versioning.dvc_listing import list_files
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, temper_counts
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
+from penumbra.data.partitions.derivation import BatchCheckResult, derive_batch
 from penumbra.data.partitions.partition_code import fingerprint_partition_code
 from penumbra.data.partitions.row_parts import read_row_slices
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
+from penumbra.data.versioning import admitted
+from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.dvc_listing import list_files
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
 ROWS_FOLDER, QUARANTINE_FOLDER = "rows", "quarantine"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from penumbra.core.raw_files import RawContent, RawFiles, write_raw_files
+from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 from penumbra.data.versioning.checksums import ChecksumCache
 from penumbra.data.versioning.dvc_listing import build_listing, compute_listing_md5, list_files
-from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 from penumbra.storage.atomic import fill_folder_aside
 
 

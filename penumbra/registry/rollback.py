@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from penumbra.core.system.actor import get_actor
 from penumbra.core.settings import Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.core.text.errors import describe_error
 from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, ledger_sync, pointers
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle

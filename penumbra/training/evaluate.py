@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core.metrics.loss_names import LOSS_WORDS, describe_loss_name, read_quantile_level
 from penumbra.core.metrics.curves import compute_curves
+from penumbra.core.metrics.loss_names import LOSS_WORDS, describe_loss_name, read_quantile_level
 from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
 from penumbra.patterns.class_padding import pad_missing_classes

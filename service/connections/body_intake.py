@@ -1,8 +1,8 @@
 """The body of a request as it arrives: what is kept of it, and how long the rest may take."""
 
 from service.connections.bounds import MIN_BYTES_PER_SECOND, PATIENCE_SECONDS, ConnectionBounds
-from service.http.asgi import Headers
 from service.http.access.guard import build_timeout_refusal
+from service.http.asgi import Headers
 from service.http.refusals import RequestRefused
 
 

@@ -19,8 +19,8 @@ from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, PATIENCE_SEC
 from service.connections.connection_pool import ARRIVING, BUSY, IDLE, REFUSED, SENDING, ConnectionPool, ReadingCheck
 from service.http import metrics
 from service.http.asgi import Message, RawResponse
-from service.http.requests.micro_batching import RespondCallback
 from service.http.refusals import RequestRefused
+from service.http.requests.micro_batching import RespondCallback
 
 PREDICT_PATH = b"/predict"
 MAX_FAST_BODY_BYTES = 65_536  # larger bodies are left to uvicorn

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import msgspec
 
 from service.http.access.access_control import REVIEWS_PREFIX
+from service.http.refusals import RequestRefused
 from service.http.requests.look_ups import READ_METHODS, LookUps
 from service.http.requests.record_reader import RecordReader
-from service.http.refusals import RequestRefused
 from service.inference.predictor import Predictor
 
 Message = MutableMapping[str, Any]

@@ -24,8 +24,8 @@ from service.http import asgi
 from service.http.access import guard
 from service.http.access.access_control import AccessControl
 from service.http.access.guard import RequestLimits
-from service.http.requests.micro_batching import MicroBatcher, RespondCallback
 from service.http.access.page_headers import OWN_ORIGIN_POLICY, add_page_headers
+from service.http.requests.micro_batching import MicroBatcher, RespondCallback
 from service.http.side_metrics import read_side_metrics
 
 THREAD_SWITCH_SECONDS = 0.0005

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from service.http.refusals import ErrorBody
 from service.http.requests.feedback import Accepted
 from service.http.requests.record_reader import Contract, RecordDict, RecordReader
-from service.http.refusals import ErrorBody
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 GUARD_RESPONSES = {

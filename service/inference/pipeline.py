@@ -14,8 +14,8 @@ import msgspec
 
 from penumbra.logs.append_log import encode_json
 from service.http import metrics
-from service.http.requests.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.batch_run import (
     BatchScorer,
     NonFiniteOutput,

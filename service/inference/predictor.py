@@ -15,8 +15,8 @@ from penumbra.logs.append_log import encode_json
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.registry.lineage import UNLOGGED_PREFIX
 from service.http import metrics
-from service.http.requests.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord

@@ -6,8 +6,8 @@ import urllib.error
 from collections.abc import Callable
 from typing import Any
 
-from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.settings import Settings
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 5.0  # the deployer fetches the live version meanwhile

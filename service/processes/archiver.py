@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.logs.archiving import archive, archive_parts

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.registry import aliases

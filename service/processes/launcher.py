@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO
 
 import service
-from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
 from penumbra.core.settings.url_drivers import require_drivers
+from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.registry import REGISTRY_ENVIRONMENT
 from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import service
-from penumbra.core.system.process_tree import adopt_orphans, describe_exit_code, end_with_parent, read_process_stat
 from penumbra.core.settings import SettingsError, load_settings
+from penumbra.core.system.process_tree import adopt_orphans, describe_exit_code, end_with_parent, read_process_stat
 from service.http.access.access_control import load_key_digests
 from service.inference import pinned_models
 from service.inference.blocked_records import HUNG, record_crashes

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
-from penumbra.core.system.process_tree import adopt_orphans, end_orphans
 from penumbra.core.settings import Settings, load_settings
+from penumbra.core.system.process_tree import adopt_orphans, end_orphans
 from penumbra.logs.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
 from service.processes.process_control import (
     IDLE_NICENESS,

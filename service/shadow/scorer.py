@@ -21,8 +21,8 @@ from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE, is_line_whole
 from penumbra.logs.schema import STATUS_ERROR, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED, LoggedRecord
 from penumbra.registry.bundles import bundle
-from service.http.requests.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import make_decision_function
 from service.shadow.scorer_client import LoadResult, ScoreRequest, ShadowResult
 

@@ -6,8 +6,8 @@ import pytest
 
 from flows.steps.flow_locks import get_data_lock
 from penumbra.cli.fresh_start import StartOverRefused, start_over
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.storage.work_lock import hold_work_lock
 
 

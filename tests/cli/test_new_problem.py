@@ -8,8 +8,8 @@ import pytest
 
 from penumbra.cli.fresh_start import StartOverRefused
 from penumbra.cli.new_problem import install_problem, plan_problem
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.drafting.draft import DraftRefused
 from tests.helpers.drafts import draft_orders, write_orders
 

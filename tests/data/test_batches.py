@@ -15,8 +15,8 @@ import problem.source
 from penumbra.core.encoding import derive_features
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import BatchRefused, DataStore
+from penumbra.data.versioning import versions
 from problem.features import FEATURES
 
 PROBLEM = load_problem()

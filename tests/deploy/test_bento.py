@@ -21,8 +21,8 @@ import yaml
 
 from deploy.bento import BENTO_FILES, BentoNotBuilt, build_bento, stage_service_code
 from deploy.sbom import SBOM_FILE
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from problem import schema

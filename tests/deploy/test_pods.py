@@ -15,8 +15,8 @@ import fsspec
 import httpx
 import pytest
 
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 from problem.schema import EXAMPLE

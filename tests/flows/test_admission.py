@@ -9,11 +9,11 @@ from dvc.repo import Repo
 
 from flows.steps import ingest
 from flows.steps.admission import heal_changed_batches
+from penumbra.data.batches import DataStore
+from penumbra.data.source_reader import BatchRefused, fetch_batch_files
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
-from penumbra.data.batches import DataStore
 from penumbra.data.versioning.origin import DataOrigin
-from penumbra.data.source_reader import BatchRefused, fetch_batch_files
 from tests.helpers.orders import open_orders_store
 
 

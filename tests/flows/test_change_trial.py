@@ -15,8 +15,8 @@ from flows.steps.train.plan import require_known_candidates
 from flows.steps.train.trials import attempts, selection
 from penumbra.cli.reports.change_report import format_change_report
 from penumbra.core.settings import Settings, SettingsError
-from penumbra.data.versioning import versions
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
+from penumbra.data.versioning import versions
 from penumbra.training.evaluate import TrialJob
 from tests.helpers.orders import load_orders, open_orders_store
 from tests.helpers.training_runs import FEW_ROWS, prepare_run

@@ -4,8 +4,8 @@ import pytest
 
 from flows.steps.ingest import IngestRefused, find_foreign_origin, report_data_version, restore_recorded_data
 from penumbra.core.settings import load_settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
+from penumbra.data.versioning import versions
 from penumbra.data.versioning.dvc_file import format_dvc_file
 from penumbra.data.versioning.origin import DataOrigin
 from tests.helpers.checkout import FLIGHTS

@@ -5,9 +5,9 @@ import urllib.request
 
 import pytest
 
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.system.http_client import find_free_port
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.local_service import wait_until
 

@@ -13,8 +13,8 @@ from flows.steps.train import live_model, matrices, plan
 from monitoring.dashboard.overview.cards import build_data_card
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data.versioning import versions
-from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.data.versioning.admitted import bring_back_files, find_changed_files
+from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import fit_estimator
 from tests.helpers.fed_orders import feed, log_answer, log_order, log_outcome, open_fed_project, open_store

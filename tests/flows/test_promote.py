@@ -14,8 +14,8 @@ from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence, promotion_case, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.approvals.requests import list_requests
-from penumbra.core.system.actor import get_actor
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.system.actor import get_actor
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry import aliases
 from penumbra.registry.bundles.manifest import UnfitBundle

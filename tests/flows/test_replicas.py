@@ -9,8 +9,8 @@ import pytest
 
 from flows.steps.monitor import due_windows
 from flows.steps.promote import verdicts
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import Window
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
 from penumbra.registry.ledger import LedgerEntry
 from penumbra.registry.shared_ledger import open_ledger

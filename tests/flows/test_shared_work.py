@@ -14,12 +14,12 @@ from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared_folders import leave_attempt
 from flows.steps.shared_work import share_work
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import load_settings
+from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.restoring import RestoreFailed
-from penumbra.data.batches import DataStore
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.cache import RunReceipts
@@ -161,9 +161,7 @@ def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatc
     pod("two")
     Path("data.dvc").write_text(pointer)
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", str(tmp_path / "elsewhere"))
-    with pytest.raises(
-        RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"
-    ):
+    with pytest.raises(RestoreFailed, match=rf"{version}.* can't be brought here: .*elsewhere doesn't have it"):
         fill_data_folder(load_settings())
 
 

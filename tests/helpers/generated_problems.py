@@ -27,8 +27,8 @@ from penumbra.features import (
     Weekday,
 )
 from penumbra.logs.append_log import encode_json
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 
 Options = dict[str, Any]
 ColumnMaker = Callable[[random.Random, Options], dy.Column]

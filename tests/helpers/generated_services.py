@@ -16,8 +16,8 @@ from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import compile_model
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 from tests.helpers import local_service
 from tests.helpers.generated_problems import RequestMaker
 

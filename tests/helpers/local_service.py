@@ -24,9 +24,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.registry.bundles import bundle
 from penumbra.rules import Rule
 from penumbra.training.onnx.compile import compile_model

@@ -10,8 +10,8 @@ import polars as pl
 from sklearn.tree import DecisionTreeClassifier
 
 from flows.steps.monitor import due_windows
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import Window
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.loading.problem_loading import load_problem

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.data.batches import DataStore
 

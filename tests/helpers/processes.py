@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from penumbra.core.system.process_tree import ENDED_STATES, read_process_stat
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.system.process_tree import ENDED_STATES, read_process_stat
 
 
 def is_alive(pid: int) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import (
     DayFault,
     EstimatedLoss,
@@ -19,6 +18,7 @@ from monitoring.windows.window_records import (
     Window,
     WindowLoss,
 )
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry, PredictionEntry

@@ -15,9 +15,9 @@ import polars as pl
 
 from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import read_entries
 from penumbra.logs.schema import PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase

@@ -15,8 +15,8 @@ import pytest
 
 from penumbra.cli.processes import NO_CALLS_HOME
 from penumbra.cluster.compilation import compile_flows
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import load_settings
+from penumbra.core.system.http_client import find_free_port
 from tests.helpers.checkout import FLIGHTS
 from tests.helpers.local_service import wait_until
 from tests.helpers.mlflow_server import launch_mlflow

@@ -9,8 +9,8 @@ import pytest
 from flows.steps.train import matrices, plan
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
+from penumbra.data.versioning import versions
 
 FEW_ROWS = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 10"), ("MONTHS = 6", "MONTHS = 4")]
 """What to replace in the source of the orders, to have 10 rows a day in four months."""

@@ -6,9 +6,9 @@ import re
 import pytest
 from typing_extensions import get_protocol_members
 
-from penumbra.core.problem import PROBLEM_PARTS
 from penumbra.core.loading.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import PROBLEM_PARTS
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 

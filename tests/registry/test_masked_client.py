@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.settings import RegistrySettings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.registry.models import ModelRegistry
 from tests.helpers.planted_secrets import PLANTED
 

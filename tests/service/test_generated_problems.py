@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.logs.append_log import encode_json
+from service.http.refusals import RequestRefused
 from service.http.requests.fast_parser import build_fast_parser
 from service.http.requests.record_reader import Contract, RecordReader, build_record_model
-from service.http.refusals import RequestRefused
 from tests.helpers import local_service
 from tests.helpers.generated_problems import RequestMaker, draw_problem, draw_schema, list_checks
 from tests.helpers.generated_services import decode_answers, make_generated_service, read_inputs

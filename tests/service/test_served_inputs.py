@@ -30,8 +30,8 @@ from penumbra.features import (
 )
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles.bundle import Bundle
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 from service.inference.live_model import make_loaded_model
 
 

@@ -10,9 +10,9 @@ from flows.steps.train.excluded_days import count_batch_outcomes, find_excluded_
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent
 from penumbra.core.settings import Settings
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, fetch_batch_files
+from penumbra.data.versioning import versions
 
 FOLDERS = {  # by setting: so that a trial neither sees nor changes the project's
     **{"data.folder": "data", "data.derived": "derived", "training.folder": "training"},

@@ -15,12 +15,12 @@ from flows.steps import shared_data
 from flows.steps.doctor import skew, stored_files
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
-from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.loading.project_loading import load_project
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.text.masking import mask_text
-from penumbra.data.versioning import versions
 from penumbra.data.batches import BatchRefused, DataStore
+from penumbra.data.versioning import versions
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.doctor import checks, leakage, linear_leakage, notes

@@ -19,10 +19,10 @@ import polars as pl
 
 from flows.steps.doctor.skew_sample import pick_skew_rows
 from penumbra.core.encoding import derive_features
-from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
 from penumbra.core.problem import Problem
-from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.core.settings import RegistrySettings, remove_api_keys
+from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
+from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle
 from penumbra.training.doctor import checks, serving_skew

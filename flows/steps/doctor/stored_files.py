@@ -16,11 +16,11 @@ from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
+from penumbra.data.source_reader import SourceFailed
+from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.data.versioning.objects import check_objects
-from penumbra.data.source_reader import SourceFailed
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_repair
 from penumbra.logs.archiving.archive_parts import DamagedArchive

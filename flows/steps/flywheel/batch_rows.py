@@ -18,13 +18,13 @@ from penumbra.core.columns import (
     WEIGHT_COLUMN,
 )
 from penumbra.data.batches import DataStore
-from penumbra.data.partitions.conversion import convert_column
 from penumbra.data.flywheel import (
     OUTCOME_ORIGIN,
     PEOPLE_ORIGIN,
     build_flywheel_frame,
     decode_flywheel_rows,
 )
+from penumbra.data.partitions.conversion import convert_column
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labelled_answers import LabelledAnswer

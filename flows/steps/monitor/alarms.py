@@ -13,8 +13,8 @@ from monitoring.windows.window_records import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import REQUEST_KEY, ApprovalRequest, list_requests, make_approval_terms
 from penumbra.approvals.voiding import void_requests
-from penumbra.core.system.actor import get_actor
 from penumbra.core.settings import Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.logs.archiving.archive_health import read_archive_health
 from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.shared_ledger import open_ledger

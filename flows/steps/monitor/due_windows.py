@@ -13,16 +13,16 @@ import polars as pl
 
 from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining
-from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
 from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
 from flows.steps.monitor.measures.window_signals import get_day_start
+from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
 from flows.steps.shared_folders import share_judged_windows
 from monitoring.faults.arrivals import find_staleness_faults
 from monitoring.faults.data_faults import DataFault
 from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.response import decide_response
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import format_window_days
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.lag_alarms import list_lag_alarms

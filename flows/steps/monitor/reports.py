@@ -18,8 +18,8 @@ import msgspec
 
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.core.loading.problem_loading import load_problem
-from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.text.errors import describe_error
 
 REPORTED_PARTS = ("schema", "source", "features")  # of the problem

@@ -11,12 +11,12 @@ from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
 from penumbra.approvals.voiding import void_outdated_retrainings
-from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
+from penumbra.core.system.actor import get_actor
+from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import list_recorded_batches
-from penumbra.data.batches import DataStore
 from penumbra.registry.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from flows.steps.promote.paired_evidence import PairedEvidence
 from penumbra.approvals.requests import ApprovalRequest, find_waiting_promotion, make_approval_terms
 from penumbra.approvals.voiding import build_void_event
-from penumbra.core.system.actor import get_actor
 from penumbra.core.settings import Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.promotion.decision import PromotionDecision
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import (

@@ -12,10 +12,10 @@ from flows.steps.train import excluded_days
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
-from penumbra.data.versioning import versions
-from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, SourceFailed
+from penumbra.data.versioning import versions
+from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
 from penumbra.storage import fingerprints

@@ -16,9 +16,9 @@ import polars as pl
 
 from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
-from penumbra.core.system.actor import get_actor
 from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, ledger_sync
 from penumbra.registry.bundles import bundle

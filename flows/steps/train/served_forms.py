@@ -22,8 +22,8 @@ from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles import bundle
 from penumbra.training.doctor.checks import OUT_OF_FEATURES
 from penumbra.training.gate_checks import FormComparison
-from service.http.requests.record_reader import Contract, RecordDict
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.live_model import LoadedModel, make_loaded_model
 
 REAL_ROWS, SLOW_MODEL_ROWS = 200, 20  # a model that isn't compiled takes milliseconds for a row

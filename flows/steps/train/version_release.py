@@ -16,9 +16,9 @@ from flows.steps.promote.verdicts import GATE_VERDICTS
 from flows.steps.train.outcome import OutcomeSummary
 from flows.steps.train.registration import BegunRegistration, register_begun
 from flows.steps.train.run_record import TrainingRuns
-from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent

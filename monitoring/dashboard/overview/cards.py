@@ -9,10 +9,10 @@ from monitoring.windows.window_records import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.tables import format_number
-from penumbra.data.versioning import versions
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
 from penumbra.data.source_reader import SourceFailed, list_source_batches
+from penumbra.data.versioning import versions
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.ledger import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry

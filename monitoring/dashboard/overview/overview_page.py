@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 
 from mlflow.exceptions import MlflowException
 
-from monitoring.faults.arrivals import STALE_KEY
 from monitoring.dashboard.overview import cards, flow_runs, window_charts
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.review_card import build_review_card
 from monitoring.dashboard.page_templates import render_page
 from monitoring.dashboard.sites import REVIEW_PATH
+from monitoring.faults.arrivals import STALE_KEY
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_store import DamagedWindow, WindowStore
 from monitoring.windows.window_records import Window, describe_missing_windows
+from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.approvals.requests import list_requests
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem

@@ -14,8 +14,8 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_store import describe_missing_explanation
 from monitoring.windows.window_records import Window, describe_stretch, has_alarm
+from monitoring.windows.window_store import describe_missing_explanation
 from penumbra.core.text.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more

@@ -22,8 +22,8 @@ from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, read_pointer, read_shadow_versions
 from penumbra.reviews.label_form import format_output, format_target
 from penumbra.reviews.queue import CaseState
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 
 KEPT_ROWS, KEPT_MODELS = 500, 2
 LARGEST_EXACT = 2**53 - 1  # whole numbers above it aren't exact in a browser

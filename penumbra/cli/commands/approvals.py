@@ -61,8 +61,8 @@ def _answer(entry: int, choice: str, reason: str) -> None:
     from penumbra.approvals.announcements import announce_approvals
     from penumbra.approvals.answers import ApprovalAnswer, record_answer
     from penumbra.approvals.requests import ApprovalRefused
-    from penumbra.core.system.actor import get_actor
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.core.system.actor import get_actor
     from penumbra.registry.aliases import AliasesChanged
     from penumbra.registry.ledger import BrokenLedger
     from penumbra.storage.sealed import DamagedFile

@@ -46,8 +46,8 @@ def show_quarantine(as_json: bool) -> None:
     from flows.steps.train import excluded_days
     from penumbra.approvals.accepted_faults import include_accepted_faults
     from penumbra.cli.reports import quarantine_report
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.partitions.partition_code import STORED_PARTS
     from penumbra.data.source_reader import BatchRefused

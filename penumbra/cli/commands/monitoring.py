@@ -38,8 +38,8 @@ def print_window_explanation(day: dt.datetime | None, as_json: bool) -> None:
 def print_overview_path() -> None:
     """Write the loop on one page, which works offline and on a phone, and print where it is."""
     from monitoring.dashboard.overview.overview_page import SHOWN_PARTS, write_overview
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError), show_progress("Writing the page"):

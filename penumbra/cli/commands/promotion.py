@@ -93,8 +93,8 @@ def copy_version(version: str, tracking: str, state: str) -> None:
     from mlflow.exceptions import MlflowException
 
     from flows.steps.train.version_release import ReleaseRefused, release_version
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
     from penumbra.registry.ledger import BrokenLedger

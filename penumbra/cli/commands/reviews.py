@@ -43,8 +43,8 @@ def pick_rows(count: int | None) -> None:
     import sqlite3
 
     from penumbra.cli.reports import review_report
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.queue import ReviewQueue
     from penumbra.reviews.selection.case_picker import pick_cases
@@ -69,8 +69,8 @@ def export_cases(file: Path, is_open: bool) -> None:
 
     The labelling configuration for Label Studio's project is written beside it, with the suffix .xml.
     """
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.label_studio.tasks import export_tasks
 
@@ -100,8 +100,8 @@ def import_annotations(file: Path, reviewer: str, names: dict[str, str]) -> None
     An annotation counts once, however often it is imported; one that was changed in Label Studio since replaces what
     it said before. Those that can't be recorded are named with the reason, and the exit code is 3.
     """
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.desk import ReviewRefused
     from penumbra.reviews.label_studio.annotations import ReviewerNames

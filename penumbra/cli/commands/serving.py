@@ -26,8 +26,8 @@ def print_bento_folder(as_json: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     from deploy.bento import BentoNotBuilt, build_bento
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
     from penumbra.registry.models import ModelRegistry
@@ -91,8 +91,8 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
 def show_labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
     from penumbra.cli.reports import label_report
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError), show_progress("Bringing the index of labels up to date"):
@@ -108,8 +108,8 @@ def show_labels(as_json: bool) -> None:
 def show_rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
     from penumbra.cli.reports import rule_report
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.logs.index import LogIndex
 
@@ -133,8 +133,8 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
     The previous model answers them, or else the baseline. A running service follows within a second.
     """
     from penumbra.cli.reports import blocked_report
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, ProblemError, blocked_report.BlockingRefused, OSError):

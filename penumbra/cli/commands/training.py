@@ -36,8 +36,8 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
     training. If data, code and settings were trained before, that is all the command says.
     """
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.project_loading import load_project
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError, ProblemError):
@@ -61,8 +61,8 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
 @click.argument("candidate")
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.project_loading import load_project
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
     from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 
@@ -158,8 +158,8 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     from penumbra.cli.reproduction import reproduce_run
-    from penumbra.core.problem import ProblemError
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
     from penumbra.data.versioning.restoring import RestoreFailed

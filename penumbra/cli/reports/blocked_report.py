@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from penumbra.core.system.actor import get_actor
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import ServiceSettings
+from penumbra.core.system.actor import get_actor
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.pointers import read_pointer
-from service.http.requests.record_reader import Contract
 from service.http.refusals import Fault, RequestRefused
+from service.http.requests.record_reader import Contract
 from service.inference.blocked_records import (
     BlockedRecord,
     SuspectRecord,

@@ -18,8 +18,8 @@ from penumbra.core.checks.problem_checks import (
     has_expected_type,
 )
 from penumbra.core.checks.rule_checks import find_uncounted_columns
-from penumbra.core.problem import PROBLEM_PARTS, Problem, ProblemError, ProblemSchema
 from penumbra.core.loading.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
+from penumbra.core.problem import PROBLEM_PARTS, Problem, ProblemError, ProblemSchema
 from penumbra.core.settings import PROJECT_ROOT
 
 PROBLEM_PACKAGE = "problem"

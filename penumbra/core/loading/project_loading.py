@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import PROBLEM_PARTS, Problem
-from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, SettingsError, find_setting_source, load_settings
-from penumbra.core.task import Task
 from penumbra.core.settings.url_drivers import require_drivers
+from penumbra.core.task import Task
 
 
 def load_project(parts: Sequence[str] = tuple(PROBLEM_PARTS)) -> tuple[Settings, Problem]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from penumbra.core.metrics.loss_names import read_quantile_level
 from penumbra.core.metrics.calibration import compute_calibration_error
+from penumbra.core.metrics.loss_names import read_quantile_level
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
 

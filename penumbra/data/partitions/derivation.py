@@ -12,6 +12,8 @@ from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawFiles
+from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
+from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.partitions.contract import (
     CheckedRows,
     ColumnReading,
@@ -22,8 +24,6 @@ from penumbra.data.partitions.contract import (
     list_unique_values,
     merge_broken_counts,
 )
-from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
-from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.partitions.repeated_rows import find_repeated_rows
 from penumbra.data.partitions.row_parts import RowParts, read_row_slices
 from penumbra.data.source_reader import (

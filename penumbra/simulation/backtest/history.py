@@ -13,9 +13,9 @@ import polars as pl
 
 from flows.steps.train import matrices, plan
 from flows.steps.train.matrices import Matrices
+from monitoring.drift.window_drift import compute_alarm_budget, compute_window_drift
 from monitoring.losses.loss_threshold import DailyLosses, judge_losses, measure_refit_excess
 from monitoring.permutation import count_memory_days
-from monitoring.drift.window_drift import compute_alarm_budget, compute_window_drift
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.metrics.losses import LossScale, compute_clipped_losses, compute_loss_ceiling, describe_loss

@@ -6,9 +6,9 @@ Prints what each served, retrained, promoted and rolled back, and at what cost.
 import sys
 from collections.abc import Iterator, Sequence
 
+from penumbra.core.loading.project_loading import load_project
 from penumbra.core.metrics.losses import name_compared_loss
 from penumbra.core.problem import ProblemError
-from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.tables import format_number
 from penumbra.data.source_reader import BatchRefused, SourceFailed

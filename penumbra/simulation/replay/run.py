@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from flows.steps.train.plan import require_known_candidates
-from penumbra.core.system.http_client import find_free_port
-from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.loading.project_loading import load_project
+from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
+from penumbra.core.system.http_client import find_free_port
 from penumbra.core.task import Task
 from penumbra.data.source_reader import BatchRefused, SourceFailed, list_source_batches
 from penumbra.simulation.replay import day_loop, report, sandbox, traffic

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core.system.actor import get_actor
 from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.system.actor import get_actor
 from penumbra.core.task import Task
 from penumbra.registry import aliases
 from penumbra.registry.bundles import bundle

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE
+from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.system.process_tree import kill_process_tree
-from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.logs.shadow_log import load_shadow_state
 from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, SERVICE_LOCK_FILE, read_pointer

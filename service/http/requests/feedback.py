@@ -20,8 +20,8 @@ from penumbra.logs.append_log import ENTRY_ID_PATTERN, LogWriter, encode_json
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry
 from service.http import metrics
-from service.http.requests.record_reader import RecordDict, RecordReader
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import RecordDict, RecordReader
 
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"

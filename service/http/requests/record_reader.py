@@ -18,8 +18,8 @@ from penumbra.core.contract.feature_specs import describe_expression
 from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.features import ColumnCheck
-from service.http.requests import fast_parser
 from service.http.refusals import RequestRefused, build_contract_refusal
+from service.http.requests import fast_parser
 
 RecordDict = dict[str, Any]
 

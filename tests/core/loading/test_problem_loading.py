@@ -8,9 +8,9 @@ import sys
 import polars as pl
 import pytest
 
-from penumbra.core.problem import PROBLEM_PARTS, ProblemError
 from penumbra.core.loading.problem_defaults import OPTIONAL_NAMES
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.problem import PROBLEM_PARTS, ProblemError
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.features import Category, Number
 from service.http.requests.record_reader import Contract

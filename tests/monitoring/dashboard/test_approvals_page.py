@@ -17,10 +17,10 @@ from monitoring.dashboard.overview import overview_page
 from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
 from penumbra.approvals.requests import list_requests, make_approval_terms
-from penumbra.core.system.http_client import find_free_port
-from penumbra.core.problem import Problem
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.index import LogIndex
 from penumbra.registry.ledger import Ledger, LedgerEvent

@@ -14,9 +14,9 @@ import pytest
 from monitoring.dashboard.places import find_free_ports, get_socket, write_page_digests
 from monitoring.dashboard.processes import require_closed_pages
 from monitoring.dashboard.server import make_dashboard_config
-from penumbra.core.system.http_client import find_free_port
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
+from penumbra.core.system.http_client import find_free_port
 from service.http.access.access_control import read_keys
 from tests.helpers import local_sites, recorded_windows
 from tests.helpers.kustomize import list_containers, render_kustomization

@@ -119,7 +119,7 @@ def test_rows_that_stop_coming_are_noticed() -> None:
 
 def test_rows_haven_t_stopped_coming_where_the_reference_has_such_silences() -> None:
     friday = max(list_days([4], FIVE_WEEKS))
-    counts = {day: 60 for day in list_days(range(5), FIVE_WEEKS)}
+    counts = dict.fromkeys(list_days(range(5), FIVE_WEEKS), 60)
     assert len(find_staleness_faults(counts, friday + dt.timedelta(3), UsualArrivals())) == 1
     assert find_staleness_faults(counts, friday + dt.timedelta(3), learn(counts)) == []
     assert len(find_staleness_faults(counts, friday + dt.timedelta(5), learn(counts))) == 1

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.monitor.measures import window_signals
 from flows.steps.monitor.alarms import record_alarm
+from flows.steps.monitor.measures import window_signals
 from flows.steps.monitor.measures.window_limits import describe_fault_limits
 from flows.steps.monitor.measures.window_signals import WindowSpan, list_window_faults
 from monitoring.faults.data_faults import find_data_faults, find_grouped_faults
 from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.window_records import DayFault
 from penumbra.core.settings import load_settings
 from penumbra.registry.ledger import Ledger
@@ -210,7 +211,8 @@ def test_a_fault_of_days_that_are_judged_together_names_the_first_and_the_last(o
     monkeypatch.setattr(window_signals, "summarise_broken_records", lambda index, schema: empty)
     monkeypatch.setattr(window_signals, "read_day_records", lambda index, day, schema: records[(day,)])
     span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, 24))
-    model, monitor = SimpleNamespace(norms=norms, problem=orders), SimpleNamespace(on_faults=True, accept=[])
+    model = SimpleNamespace(norms=norms, arrivals=UsualArrivals(), problem=orders)
+    monitor = SimpleNamespace(on_faults=True, accept=[])
     (fault,) = list_window_faults(monitor, None, model, span)
     assert (fault.what, fault.column, fault.day, fault.last) == ("nulls", "amount", WEEK[0], WEEK[2])
     assert fault.span == "2024-03-01 to 2024-03-03"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.losses.loss_threshold import DailyLosses
 from monitoring.losses.realised_loss import (
     ArrivedLabels,
     MeanBand,
@@ -14,7 +15,6 @@ from monitoring.losses.realised_loss import (
     compute_top_scores,
     sum_by_score_bin,
 )
-from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.task import Task
 

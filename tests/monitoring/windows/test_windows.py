@@ -7,7 +7,6 @@ import pytest
 
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.losses.loss_threshold import StretchLoss
-from monitoring.windows.window_store import DamagedWindow, WindowStore
 from monitoring.windows.window_records import (
     DayFault,
     EstimatedLoss,
@@ -18,6 +17,7 @@ from monitoring.windows.window_records import (
     WindowLoss,
     describe_stretch,
 )
+from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.core.histograms import DegradedSlice
 from penumbra.storage.sealed import get_seal_path
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from monitoring.windows.window_store import WindowStore
 from monitoring.windows.window_records import Window, WindowLoss
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import DegradedSlice
 from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 from penumbra.storage.sealed import DamagedFile

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from penumbra.features import NotAbove
 from problem import schema
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 
 FLIGHTS = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1000)
 

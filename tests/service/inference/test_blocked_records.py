@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from problem import schema
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 from service.inference.blocked_records import (
     HUNG,
     BlockedRecords,

@@ -16,8 +16,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
 from problem import schema
-from service.http.requests.record_reader import Contract
 from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
 from service.inference import batch_run
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version

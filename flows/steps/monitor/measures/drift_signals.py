@@ -4,8 +4,8 @@ from typing import Any
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
-from monitoring.permutation import count_memory_days
 from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget, compute_window_drift
+from monitoring.permutation import count_memory_days
 from monitoring.windows.window_records import LargestDrift, ScoreReference
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import select_profile_columns

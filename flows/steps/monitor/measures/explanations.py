@@ -9,11 +9,11 @@ from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.drift.column_drift import ColumnDrift
+from monitoring.drift.window_drift import ModelProfiles, select_score_reference
 from monitoring.explanations.loss_regression import LossRegression, learn_loss_regression
 from monitoring.explanations.records import Explanation
 from monitoring.explanations.window_explanation import ColumnMove, WindowEvidence, explain_window
 from monitoring.permutation import count_memory_days
-from monitoring.drift.window_drift import ModelProfiles, select_score_reference
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, Profile, assign_row_bins
 from penumbra.core.settings import Settings

@@ -7,10 +7,10 @@ from operator import add
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
+from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations
 from monitoring.losses.realised_loss import MIN_BAND_DAYS
 from monitoring.permutation import count_memory_days, has_enough_days
-from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.windows.window_records import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping

@@ -11,10 +11,10 @@ import polars as pl
 
 from flows.steps.monitor.measures import window_limits, window_signals
 from flows.steps.monitor.measures.drift_signals import measure_drift, read_model_profiles
-from flows.steps.monitor.monitor_pass import MonitorPass
 from flows.steps.monitor.measures.outcomes import OutcomeReader
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_start
+from flows.steps.monitor.monitor_pass import MonitorPass
 from monitoring.windows.response import WindowSignals
 from monitoring.windows.window_records import DayFault, Window, describe_stretch
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
@@ -128,10 +128,10 @@ def _read_signals(window: Window, age: int | None) -> WindowSignals:
     return WindowSignals(
         faults=_format_faults(window.faults),
         column=drift.column if drift else "",
-        ratio=drift and drift.ratio,
+        ratio=drift.ratio if drift else None,
         stretch=window.drift_stretch,
-        loss=nearest and nearest.mean,
-        threshold=nearest and nearest.threshold,
+        loss=nearest.mean if nearest else None,
+        threshold=nearest.threshold if nearest else None,
         loss_stretch=describe_stretch(loss.longer.days, window.length) if loss and loss.longer else "",
         age=age,
         limits=window.limits,

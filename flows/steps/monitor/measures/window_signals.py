@@ -12,13 +12,13 @@ import polars as pl
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
-from monitoring.losses.realised_loss import compute_mean_band
-from monitoring.losses.slices import find_degraded_slices
+from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.faults.arrivals import find_refusal_faults, find_volume_faults
 from monitoring.faults.data_faults import DataFault, find_grouped_faults, is_accepted_fault
 from monitoring.losses.loss_threshold import DailyLosses, judge_losses
+from monitoring.losses.realised_loss import compute_mean_band
+from monitoring.losses.slices import find_degraded_slices
 from monitoring.permutation import count_memory_days
-from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.windows.window_records import DayFault, LabelArrivals, ShadowDisagreement, WindowLoss
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day

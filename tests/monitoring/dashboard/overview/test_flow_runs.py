@@ -10,8 +10,8 @@ import pytest
 
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.sites import SANDBOX_POLICY
-from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.system.process_tree import kill_process_tree
 from service.http.access.page_headers import add_page_headers
 from tests.helpers import browser_pages, local_sites
 from tests.helpers.local_service import wait_until

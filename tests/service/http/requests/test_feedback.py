@@ -12,8 +12,8 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import labels as joined
 from problem import schema
 from problem.schema import EXAMPLE
-from service.http.requests import feedback
 from service.http.refusals import RequestRefused
+from service.http.requests import feedback
 from tests.helpers import local_service
 
 BY_KEY = {"carrier": "UA", "flight": 1545, "time_hour": "2013-04-01T21:00:00Z", "arr_delay": 42}
