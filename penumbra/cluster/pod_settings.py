@@ -10,7 +10,7 @@ from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_settings, mask_text
 
 WORKERS_VARIABLE = "METAFLOW_RUN_MAX_WORKERS"  # to so many tasks a step deals its jobs
-STORE_PROCESSES = {"METAFLOW_S3_WORKER_COUNT": "4"}  # Metaflow's own 64 start for a dozen objects, on a core or two
+STORE_PROCESSES = {"METAFLOW_S3_WORKER_COUNT": "4"}  # Metaflow starts one an object, up to 64, on a core or two
 STORE_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")  # where the object store is, of clients of S3
 SHARED_PLACES = ("data.remote", "registry.tracking", "registry.artifacts", "log.archive")  # which all pods have to see
 LOCAL_SCHEMES = ("file", "sqlite")
