@@ -45,7 +45,7 @@ test: $(VENV)/development checkout ## your problem on a sample, then what the en
 test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready) checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
-	$(call run_tests,tests,-m alone,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
+	$(call run_tests,tests,-m alone -n 2 --dist loadgroup,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
 
 # The tests of a folder, or of some of its files, as collecting all takes a quarter of a minute; unless ARGS names paths,
 # in the other one only or in this. That ARGS choose none of them (5) is no failure, nor that a project has no tests/.

@@ -31,7 +31,7 @@ class IngestFlow(FlowSpec):
             data = ingest.open_data_store()
             data.staging.discard()
             self.version_to_rebuild = ingest.restore_recorded_data(data)
-            for sentence in admission.heal_changed_batches(data, but=self.again):
+            for sentence in admission.check_admitted_batches(data, self.again):
                 print(sentence)
             self.shares = ingest.share_batches_to_check(data, self.again)
         self.accepted = []

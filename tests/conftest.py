@@ -3,6 +3,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ import_from_checkout(link_checkout(CHECKOUT))
 
 from penumbra.core.settings import RegistrySettings  # noqa: E402
 
+# What tests and their processes import is compiled once: where nothing is written, each process compiles all anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
 hypothesis.settings.load_profile("penumbra")
@@ -43,11 +47,18 @@ def working_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new MLflow database: making one takes seconds, so tests get copies."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of a run share: what takes seconds to make is made there by one of them."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def migrated_database(shared_folder: Path) -> Path:
+    """A new MLflow database: making one takes seconds, so tests get copies. Who comes second waits for it."""
     from penumbra.registry.models import ModelRegistry
 
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    path = shared_folder / "mlflow.db"
     ModelRegistry(
         RegistrySettings(tracking=f"sqlite:///{path}", artifacts="unused", model="unused", signed_by=[])
     ).client.search_experiments()

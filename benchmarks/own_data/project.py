@@ -51,7 +51,7 @@ class ProjectCopy:
         for name in COPIED:
             origin = PROJECT_ROOT / name
             if origin.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "tmp", "cache", "[A-Z]*Flow")
+                ignored = shutil.ignore_patterns("*.pyc.*", "tmp", "cache", "[A-Z]*Flow")  # bytecode comes along
                 shutil.copytree(origin, folder / name, ignore=ignored)
             elif origin.exists():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
+from penumbra.data.rewritten_batches import find_rewritten_batches
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged, ChangedFile, bring_back_files, find_changed_files
 from penumbra.data.versioning.origin import DataOrigin
@@ -41,6 +42,26 @@ def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = ""
     for batch in sorted({file.batch for file in changed} - there):
         healed += _try_to_bring_back(store, [file for file in changed if file.batch == batch])
     return healed
+
+
+def check_admitted_batches(store: DataStore, again: str = "") -> list[str]:
+    """Check the batches that are there against what was admitted, and against what the source gives now.
+
+    Args:
+        store: The data store.
+        again: A batch that is about to be fetched anew; "" for none.
+
+    Returns:
+        A sentence for each file that was brought back or set aside, and for each batch of which the source gives other
+        rows now, which stays.
+
+    Raises:
+        BatchesChanged: A changed file can't be brought back.
+        DamagedDvcFile: The .dvc file isn't one.
+        SourceFailed: The source can't list its batches.
+        OSError: A file can't be written.
+    """
+    return heal_changed_batches(store, but=again) + find_rewritten_batches(store, but=again)
 
 
 def prepare_training(settings: Settings, problem: Problem) -> None:

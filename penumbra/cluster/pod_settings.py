@@ -10,6 +10,7 @@ from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_settings, mask_text
 
 WORKERS_VARIABLE = "METAFLOW_RUN_MAX_WORKERS"  # to so many tasks a step deals its jobs
+STORE_PROCESSES = {"METAFLOW_S3_WORKER_COUNT": "4"}  # Metaflow starts one an object, up to 64, on a core or two
 STORE_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")  # where the object store is, of clients of S3
 SHARED_PLACES = ("data.remote", "registry.tracking", "registry.artifacts", "log.archive")  # which all pods have to see
 LOCAL_SCHEMES = ("file", "sqlite")
@@ -40,7 +41,7 @@ def read_pod_settings(settings: Settings, environ: Mapping[str, str]) -> PodSett
 
     Returns:
         The variables `PENUMBRA_SECTION__KEY` that make the settings differ from those of settings.toml, with those that
-        say where the object store is; and how many pods of a step run at once.
+        say where the object store is; how many pods of a step run at once, and how many processes a pod fetches with.
     """
     file = load_settings(environ={})
     names = [name for name in list_setting_variables(environ) if _read(settings, name) != _read(file, name)]
@@ -48,7 +49,8 @@ def read_pod_settings(settings: Settings, environ: Mapping[str, str]) -> PodSett
     secret = [name for name, text in given.items() if _is_secret(name, text)]
     local = {name for name, text in given.items() if _is_local(text)} | _list_local_places(settings)
     passed = {name: text for name, text in given.items() if name not in {*secret, *local}}
-    return PodSettings({WORKERS_VARIABLE: str(settings.cluster.parallel_pods), **passed}, secret, sorted(local))
+    workers = {WORKERS_VARIABLE: str(settings.cluster.parallel_pods)}
+    return PodSettings({**workers, **STORE_PROCESSES, **passed}, secret, sorted(local))
 
 
 def _is_secret(name: str, text: str) -> bool:

@@ -64,7 +64,11 @@ class ProblemSchema(Protocol):
 
 
 class SourceBatch(Protocol):
-    """A batch that the source has, or will have."""
+    """A batch that the source has, or will have.
+
+    It may have a `fingerprint`, any text that is another when its files may have changed: where it is, ingest compares
+    an admitted batch with what the source gives now, and says so if the rows are others.
+    """
 
     @property
     def name(self) -> str:

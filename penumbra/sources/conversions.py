@@ -5,14 +5,18 @@ They stand in `CONVERSIONS` of `problem/source.py`. A value of another form beco
 
 import polars as pl
 
+from penumbra.sources.times.calendar_times import CALENDAR_MICROSECONDS
 from penumbra.sources.times.time_forms import place_in_zone, resolve_time_form, spell_offset
 
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of each
-YEARS_OF_EPOCH = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds of the years 1 to 9999
+# How accountants and their programs write -1: (1) and 1-.
+NEGATIVE_FORMS = (r"^\(([^()]*)\)$", r"^([^+-].*)-$")
 
 
 def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: tuple[str, ...] = ()) -> pl.Expr:
     """Read numbers that are spelled as people do.
+
+    Negative ones may be written as accountants do: (1,234.50) and 1,234.50- are -1234.50.
 
     Args:
         columns: Columns of text, such as "1.234,50 €".
@@ -27,9 +31,12 @@ def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: 
     text = pl.col(columns)
     for sign in signs:
         text = text.str.replace(sign, "", literal=True)
+    text = text.str.strip_chars().str.replace("\u2212", "-", literal=True)
+    for form in NEGATIVE_FORMS:
+        text = text.str.replace(form, "-$1")
     blank, point = r"\s" if thousands == " " else pl.escape_regex(thousands), pl.escape_regex(decimal)
     whole = rf"(?:[1-9][0-9]{{0,2}}(?:{blank}[0-9]{{3}})+|[0-9]+)" if thousands else "[0-9]+"
-    number = text.str.strip_chars().str.extract(rf"^([+-]?\s?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+))$")
+    number = text.str.extract(rf"^([+-]?\s?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+))\s*$")
     return number.str.replace_all(rf"{blank}|\s" if thousands else r"\s", "").str.replace(decimal, ".", literal=True)
 
 
@@ -52,7 +59,7 @@ def read_times(*columns: str, form: str, zone: str | None = None) -> pl.Expr:
     """
     if form in EPOCH_UNITS:
         microseconds = (pl.col(columns).cast(pl.Float64, strict=False) * EPOCH_UNITS[form]).round()
-        within = pl.when(microseconds.is_between(*YEARS_OF_EPOCH)).then(microseconds)
+        within = pl.when(microseconds.is_between(*CALENDAR_MICROSECONDS)).then(microseconds)
         return within.cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
     resolved = resolve_time_form(form)
     text = pl.col(columns).cast(pl.String).str.strip_chars().str.replace("^", resolved.prefix)

@@ -9,8 +9,7 @@ import polars as pl
 
 from penumbra.core.project_root import find_project_root
 from penumbra.core.text.masking import mask_text
-
-INFINITE = {pl.Date: (-(2**31) + 1, 2**31 - 1), pl.Datetime: (-(2**63) + 1, 2**63 - 1)}  # as DuckDB writes it
+from penumbra.sources.times.calendar_times import list_calendar_times
 
 
 @dataclass
@@ -34,7 +33,7 @@ class _DuckDb:
 
 
 def _read_relation(relation: Any) -> pl.DataFrame:
-    """Its rows; durations, which polars doesn't take from arrow, in microseconds; infinite times are null."""
+    """Its rows: durations, which polars doesn't take from arrow, in microseconds; no times beyond the calendar."""
     kinds = {_quote_name(name): str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
     if any("INTERVAL" in kind for kind in kinds.values()):
         written = {"INTERVAL": "(epoch({0}) * 1000000)::BIGINT AS {0}"}
@@ -44,17 +43,13 @@ def _read_relation(relation: Any) -> pl.DataFrame:
     rows = pl.DataFrame(relation.to_arrow_table())
     return rows.with_columns(
         *(pl.nth(n).cast(pl.Duration("us")) for n, kind in enumerate(kinds.values()) if kind == "INTERVAL"),
-        *(_drop_infinite(pl.col(name), kind) for name, kind in rows.schema.items() if type(kind) in INFINITE),
+        *list_calendar_times(),
     )
 
 
 def _quote_name(name: str) -> str:
     escaped = name.replace('"', '""')
     return f'"{escaped}"'
-
-
-def _drop_infinite(times: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    return pl.when(~times.to_physical().is_in([*INFINITE[type(kind)]])).then(times)
 
 
 @contextlib.contextmanager

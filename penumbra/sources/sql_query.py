@@ -4,7 +4,7 @@ import datetime as dt
 import functools
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,9 +18,8 @@ from penumbra.sources.times.time_column import TimeColumn
 
 ROWS_FILE = "rows.parquet"
 DAY_PATTERN = r"^(\d{4}-\d\d-\d\d)"
-DAY_LIKES = [
-    f"{{time}} NOT LIKE '____-__-__{rest}'" for rest in ("", " %", "T%")
-]  # as near as SQL comes to the pattern
+# As near as SQL comes to the pattern.
+DAY_LIKES = [f"{{time}} NOT LIKE '____-__-__{rest}'" for rest in ("", " %", "T%")]
 ONE_DAY = dt.timedelta(days=1)  # more than an offset from UTC, so the date of a text is at most so far from its day
 
 
@@ -52,14 +51,16 @@ class SqlQuery:
     period: str = "month"
     time_zone: str | None = None
     null_words: Sequence[str] = ("",)
+    _column: TimeColumn = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            ValueError: The period isn't one.
+            ValueError: An option isn't one; names it and what was expected.
         """
         check_period(self.period)
+        object.__setattr__(self, "_column", TimeColumn(self.time, None, self.time_zone))
 
     def batches(self) -> list[PeriodBatch]:
         """List the batches.
@@ -120,10 +121,6 @@ class SqlQuery:
             raise ValueError(f"{ROWS_FILE} has no column {self.time!r}: expected one of {list_names(columns)}")
         return rows.with_columns(self._column.build_expression(columns[self.time])).collect()
 
-    @property
-    def _column(self) -> TimeColumn:
-        return TimeColumn(self.time, None, self.time_zone)
-
     def _select(self, database: Database, columns: str, condition: str = "1 = 1", **days: Any) -> pl.DataFrame:
         """What a query of the query gives; in its text stand {time}, the column, and {x} for each day x."""
         names = {"time": f"q.{database.quote_name(self.time)}", **{name: f"{database.marker}{name}" for name in days}}
@@ -160,7 +157,9 @@ class SqlQuery:
         return days[0], days[-1]
 
     def _describe(self, times: pl.Series) -> str:
-        first, last = ("an infinite time" if time is None else quote_value(time) for time in (times[0], times[-1]))
+        first, last = (
+            "an infinite or far time" if time is None else quote_value(time) for time in (times[0], times[-1])
+        )
         return (
             f"values from {first} to {last}: expected timestamps, dates, or text such as 2024-03-01T12:00:00 (with "
             "leading zeros) between 1700 and 2199; cast it in the query, or leave such rows out there"

@@ -1,6 +1,8 @@
 """Tables in files as a source: CSV and Parquet, on this machine or elsewhere, cut by periods of a time column."""
 
+import codecs
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.tables.locations import is_parquet
 from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_table
 from penumbra.sources.tables.table_index import TableIndex
-from penumbra.sources.tables.table_runs import FILE_PERIOD, RUNS, IndexedTable, TableReading
+from penumbra.sources.tables.table_runs import FILE_PERIOD, IndexedTable, TableReading
 from penumbra.sources.times.named_dates import find_named_date
 from penumbra.sources.times.periods import (
     PERIODS,
@@ -27,6 +29,7 @@ from penumbra.sources.times.periods import (
 from penumbra.sources.times.time_column import TimeColumn
 
 MADE_UP_TIME = "time"  # what a draft calls the column of a table that has none
+EMPTY_DAYS = pl.DataFrame(schema={"day": pl.Date, "file": pl.Int32})
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ class TableFiles:
     exactly one batch: one whose time can't be read (or lies before 1700 or after 2199) is in that of the row before
     it, where the contract quarantines it. Earlier batches stay the same when files grow or are added, as long as the
     new rows are of later periods. What is compressed (.gz, .bz2, .xz, .zip with one file), not in UTF-8, or elsewhere
-    than on this machine is copied once a process into a temporary folder, and kept in the data folder as plain UTF-8.
-    Each process reads the time column of all files once; where that takes long, keep the history in Parquet, or in a
-    database that has an index on the time. Pods of a cluster need URLs.
+    than on this machine is copied once a process into a temporary folder, and kept in the data folder as plain UTF-8;
+    what a web server gives without ETag or Last-Modified is fetched each time batches are listed. Each process reads
+    the time column of all files once; where that takes long, keep the history in Parquet, or in a database that has an
+    index on the time. Pods of a cluster need URLs.
 
     A table without any time can be used with `rows_per_day`: its rows are dealt, in the order of the files, to made-up
     days from 2000-01-01 on, and `parse` adds the column `time` with that day. What counts by days, such as intervals of
@@ -64,6 +68,7 @@ class TableFiles:
         quote: The character around values that have separators or line ends in them; "" for none.
         encoding: The encoding of CSV files, such as "cp1252".
         null_words: The texts that stand for a missing value; in Parquet "" is a value.
+        trim_blanks: Whether blanks around text and names of columns are left out; what is nothing else is missing.
         columns: The names of the columns, for CSV files without a header line.
     """
 
@@ -79,6 +84,7 @@ class TableFiles:
     quote: str = '"'
     encoding: str = "utf-8"
     null_words: Sequence[str] = ("",)
+    trim_blanks: bool = False
     columns: Sequence[str] = ()
     _index: TableIndex = field(init=False, repr=False, compare=False)
 
@@ -91,10 +97,16 @@ class TableFiles:
         check_period(self.period, (*PERIODS, FILE_PERIOD))
         if self.rows_per_day is not None and (self.rows_per_day < 1 or self.period == FILE_PERIOD):
             raise ValueError("rows_per_day needs a number of rows from 1 on, and a period of the calendar")
+        if self.rows_per_day and self.dated_names:
+            raise ValueError("rows_per_day and dated_names exclude each other: expected one of them")
         if len(self.separator) != 1 or len(self.quote) > 1:
             raise ValueError("separator and quote are one character each; quote may be empty")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding = {self.encoding!r}: expected one of Python's, such as 'cp1252'") from None
         paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
-        layout = CsvLayout(self.separator, self.quote, self.null_words, self.columns)
+        layout = CsvLayout(self.separator, self.quote, self.null_words, self.columns, self.trim_blanks)
         time = TimeColumn(self.time, self.time_format, self.time_zone)
         reading = TableReading(layout, time, self.period, self.dated_names, self.rows_per_day)
         object.__setattr__(self, "_index", TableIndex(paths, self.encoding, reading))
@@ -111,12 +123,16 @@ class TableFiles:
             ConnectionError: The files can't be reached.
             ValueError: A file can't be read.
         """
-        tables = self._index.read_tables()
+        tables = self._index.read_tables(is_fresh=True)
         if self.period == FILE_PERIOD:
-            return sorted((table.build_file_batch(self.dated_names) for table in tables), key=lambda batch: batch.name)
-        runs = pl.concat([pl.DataFrame(schema=RUNS), *(table.runs for table in tables)])
-        firsts = runs.select(build_period_start(pl.col("day"), self.period).unique().sort()).to_series()
-        return [build_batch(first, self.period) for first in firsts]
+            found = (table.build_file_batch(self.dated_names, self._fingerprint([table])) for table in tables)
+            return sorted(found, key=lambda batch: batch.name)
+        days = [table.runs.select("day", file=pl.lit(n)) for n, table in enumerate(tables)]
+        periods = pl.concat([EMPTY_DAYS, *days]).group_by(first=build_period_start(pl.col("day"), self.period))
+        return [
+            build_batch(first, self.period, self._fingerprint(self._list_origins(tables, files)))
+            for first, files in periods.agg(pl.col("file").unique().sort()).sort("first").iter_rows()
+        ]
 
     def fetch(self, batch: str) -> dict[str, RawContent]:
         """Fetch the rows of a batch.
@@ -164,6 +180,15 @@ class TableFiles:
         rows = pl.concat(tables, how="diagonal_relaxed")
         return rows if large else rows.collect()
 
+    def _list_origins(self, tables: Sequence[IndexedTable], files: Sequence[int]) -> Sequence[IndexedTable]:
+        """The tables that make the rows of some of them what they are: where days are made up, those before, too."""
+        return tables[: files[-1] + 1] if self.rows_per_day else [tables[number] for number in files]
+
+    def _fingerprint(self, tables: Sequence[IndexedTable]) -> str:
+        """What is another when an option or one of the files has changed."""
+        state = [repr(self), *((table.file.name, table.file.fingerprint) for table in tables)]
+        return hashlib.sha256(repr(state).encode()).hexdigest()
+
     def _fetch_period(self, tables: Sequence[IndexedTable], first: dt.date) -> Iterator[tuple[str, RawContent]]:
         """The rows of a period by file; where days are made up, by day and file."""
         within = pl.col("day").is_between(first, build_batch(first, self.period).complete, closed="left")
@@ -175,7 +200,7 @@ class TableFiles:
     def _parse_file(self, name: str, content: bytes | Path) -> pl.LazyFrame:
         reading, layout = self._index.reading, self._index.reading.layout
         if is_parquet(name):
-            rows = read_parquet_table(content, name, layout.null_words)
+            rows = read_parquet_table(content, name, layout.null_words, layout.trim_blanks)
         elif isinstance(content, Path):
             rows = scan_csv_table(content, layout, name)
         else:

@@ -25,6 +25,8 @@ from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, lau
 # Steps that change what others see or begin their work anew: of those that only read, the benchmark kills pods, too.
 INGEST_STEPS = ("admit", "finish")
 TRAIN_STEPS = ("fit", "refit", "register")
+# One of Metaflow's sidecars starts a process each time that a pod has printed something, to store its log at once.
+NO_SIDECARS = {"METAFLOW_ENABLED_SIDECAR": ""}
 MAX_REACH_SECONDS = 60.0  # 5 on a machine that does nothing else
 # As `penumbra rollback` does, which takes a project's folder: a pod's working folder has none.
 ROLL_BACK = """
@@ -40,6 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyCluster]:
     require_pods()
     logging.getLogger("werkzeug").setLevel("ERROR")
     with launch_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        running.argo.variables = {**running.argo.variables, **NO_SIDECARS}
         yield running
 
 

@@ -50,7 +50,7 @@ def test_pods_get_what_differs_but_no_secret_and_no_key():
     }
     pods = read_pod_settings(load_settings(environ=environ), environ)
     expected = {"PENUMBRA_GATE__MIN_DAYS": "30", "AWS_ENDPOINT_URL": "https://store.example"}
-    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", **expected}
+    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", "METAFLOW_S3_WORKER_COUNT": "4", **expected}
     assert pods.secret == ["PENUMBRA_MONITOR__WEBHOOK"]
 
 
@@ -81,7 +81,7 @@ def test_places_on_this_machines_disk_are_listed():
     environ = {"PENUMBRA_DATA__REMOTE": "s3://bucket/data", "PENUMBRA_MONITOR__FOLDER": "var/other"}
     pods = read_pod_settings(load_settings(environ=environ), environ)
     assert pods.local == ["PENUMBRA_REGISTRY__ARTIFACTS", "PENUMBRA_REGISTRY__TRACKING"]
-    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", **environ}
+    assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", "METAFLOW_S3_WORKER_COUNT": "4", **environ}
 
 
 def test_a_flow_that_isnt_compiled_in_time_is_refused(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.orders import write_orders
+from tests.helpers.orders import FILES, write_orders
 
 pytestmark = pytest.mark.slow
 
@@ -62,3 +62,16 @@ def test_a_day_without_rows_is_left_out_and_asked_for_again(at_once):
 
 def test_the_second_finds_nothing_new(at_once):
     assert sorted(" 0 labels are new" in output for output, _ in at_once) == [False, True]
+
+
+def test_a_file_that_is_rewritten_after_its_rows_were_admitted_is_told_by_the_next_ingest(tmp_path):
+    space, orders = Workspace(tmp_path / "space"), tmp_path / "orders.csv"
+    source = f'from penumbra.sources import TableFiles\n\nSOURCE = TableFiles("{orders}", time="at")\n'
+    space.use_problem(write_orders(tmp_path / "problem", source=[(FILES["source"], source)]))
+    orders.write_text("order_id,at,region,amount,age,member,churned\n1,2024-01-05T08:00:00,north,10.5,30,true,false\n")
+    space.run(*space.flow("ingest"), **TODAY)
+    orders.write_text(orders.read_text().replace("north", "south"))
+    told = space.run(*space.flow("ingest"), **TODAY)
+    assert "2024-01: the source has changed orders.csv since the batch was admitted" in told
+    space.run(*space.flow("ingest"), "--again=2024-01", **TODAY)
+    assert "has changed orders.csv" not in space.run(*space.flow("ingest"), **TODAY)

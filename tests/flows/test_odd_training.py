@@ -89,9 +89,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, migrated_database):
     folder = tmp_path_factory.mktemp("orders")
     space = Workspace(folder)
+    space.use_database(migrated_database)
     problem = write_orders(
         folder / "written",
         source=[
@@ -114,7 +115,7 @@ def trained(tmp_path_factory):
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUNDLE_SIGNING_KEY", str(key_file))
-        space.output = space.run(*space.flow("ingest"), **space.settings)
+        space.output = space.ingest(**space.settings)
         space.output += space.run(*space.flow("train"), **space.settings)
     return space
 

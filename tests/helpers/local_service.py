@@ -1,6 +1,7 @@
 """Small real bundles, settings in a temporary folder, and the service itself: in this process or as a server."""
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import dataframely as dy
 import httpx
@@ -49,21 +50,42 @@ def make_bundle(
     folder: Path, seed: int = 1, depth: int | None = 6, estimator: ClassifierMixin | None = None, **facts: Any
 ) -> Path:
     """A sealed bundle with a small tree, or this, and more facts than it needs; each seed gives another model."""
+    made = fit_model(seed, estimator) if estimator else fit_tree(seed, depth)
+    bundle.write_model_files(folder, made.compiled, made.probe, made.answers)
+    bundle.write_reference_rows(folder, made.reference)
+    bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, made.inputs.kinds, made.inputs.tables)
+    return folder
+
+
+class SmallModel(NamedTuple):
+    """A fitted model as a bundle has it: compiled, its inputs, and 20 rows with its answers."""
+
+    compiled: bytes
+    inputs: FeatureEncoder
+    probe: np.ndarray
+    answers: np.ndarray
+    reference: pl.DataFrame
+
+
+@functools.cache
+def fit_tree(seed: int, depth: int | None) -> SmallModel:
+    """The tree of a seed, which most tests take: it is fitted once."""
+    return fit_model(seed, DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed))
+
+
+def fit_model(seed: int, estimator: ClassifierMixin) -> SmallModel:
+    """A model of 300 flights that were drawn with this seed."""
     rows = schema.Row.sample(300, generator=dy.random.Generator(seed))
     derived = derive_features(features.FEATURES, rows)
     inputs = FeatureEncoder(features.FEATURES, learn_category_tables(features.FEATURES, derived))
     matrix = inputs.encode_frame(derived)
     labels = np.random.default_rng(seed).random(len(matrix)) < 0.5
-    model = estimator or DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=seed)
-    model.fit(matrix, labels)
-    probabilities = model.predict_proba(matrix)
-    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], probabilities[:20])
+    probabilities = estimator.fit(matrix, labels).predict_proba(matrix)
     delays = pl.Series("arr_delay", np.where(labels, 42, 3), dtype=pl.Int16)
     predictions = pl.Series(PREDICTION_COLUMN, probabilities[:, 1])
     reference = rows.with_columns(delays, pl.Series(LABEL_COLUMN, labels), predictions)
-    bundle.write_reference_rows(folder, reference.head(20))
-    bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, inputs.kinds, inputs.tables)
-    return folder
+    compiled = compile_model(estimator, matrix.shape[1])
+    return SmallModel(compiled, inputs, matrix[:20], probabilities[:20], reference.head(20))
 
 
 class FolderRegistry:
@@ -143,14 +165,20 @@ def start_server(
 ) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """`python -m service` of a project on a free port, once it answers, with settings as `section__key`.
 
-    Its output goes to <folder>/output."""
+    Its output goes to <folder>/output. It has a session of its own: by Linux's autogroup its shadow, which has the
+    lowest priority in the session, gets a processor beside other tests."""
     overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
     environ = {**os.environ, **make_service_environment(folder, port=find_free_port()), **overrides}
     environ["PYTHONPATH"] = os.pathsep.join([str(project), environ.get("PYTHONPATH", "")])
     port = environ["PENUMBRA_SERVICE__PORT"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"], cwd=project, env=environ, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "service"],
+            cwd=project,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:

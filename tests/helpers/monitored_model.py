@@ -1,6 +1,8 @@
 """A live model with an honest reference, its logged answers and their labels, in a temporary folder."""
 
 import datetime as dt
+import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,16 +83,26 @@ def make_live_model(
         The registry.
     """
     models = registered_versions.make_aliased_registry(folder, database, live="1")
+    (folder / "state/bundles/1").mkdir(parents=True)
+    for name, content in make_live_bundle(tuple(reference_days)).items():
+        (folder / "state/bundles/1" / name).write_bytes(content)
+    return models
+
+
+@functools.cache
+def make_live_bundle(reference_days: Sequence[int]) -> dict[str, bytes]:
+    """Make the bundle of the live model, once for all tests of a process; returns its files by name."""
     rows = pl.concat([make_regular_flights(number) for number in reference_days])
     chances, late = draw_outcomes(rows.height, 0)
     reference = rows.with_columns(pl.Series(LABEL_COLUMN, late), pl.Series(PREDICTION_COLUMN, chances))
-    make_reference_bundle(folder, reference, by_heart=True)
-    return models
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_reference_bundle(Path(folder), reference, by_heart=True)
+        return {path.name: path.read_bytes() for path in made.iterdir()}
 
 
 def make_reference_bundle(
     folder: Path, reference: pl.DataFrame, threshold: float = 0.5, by_heart: bool = False
-) -> None:
+) -> Path:
     """Make the bundle of version 1.
 
     Args:
@@ -98,6 +110,9 @@ def make_reference_bundle(
         reference: Rows [n] with the contract's columns, labels (Boolean) and predictions (Float64).
         threshold: The probability from which on a decision is positive.
         by_heart: Whether its model has learnt the reference, so that it loses no more there than the reference says.
+
+    Returns:
+        The bundle's folder.
     """
     made = local_service.make_bundle(folder / "state/bundles/1")
     tables = read_manifest(made)["tables"]
@@ -109,6 +124,7 @@ def make_reference_bundle(
     bundle.write_reference_rows(made, reference)
     learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
     bundle.seal_bundle(made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables)
+    return made
 
 
 def log_monitored_days(

@@ -95,7 +95,10 @@ class SeaweedServer:
         ports = [f"-{flag}={port}" for flag, port in self.ports.items()]
         command = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         folder = [f"-dir={self.folder}", f"-filer.localSocket={self.folder}/filer.sock", "-volume.max=300"]
-        self._process.start([*command, "-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, *folder])
+        alone = ["-master.electionTimeout=1s"]  # it waits so long for masters that there aren't
+        self._process.start(
+            [*command, "-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, *folder, *alone]
+        )
         self._process.wait_until_ready()
 
     def stop(self) -> None:

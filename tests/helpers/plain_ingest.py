@@ -13,7 +13,7 @@ def ingest_in_process(store: DataStore) -> None:
     """Call what the flow's steps call, in their order."""
     store.staging.discard()
     version = ingest.restore_recorded_data(store)
-    for sentence in admission.heal_changed_batches(store):
+    for sentence in admission.check_admitted_batches(store):
         print(sentence)
     if shares := ingest.share_batches_to_check(store):
         accepted = [batch for share in shares for batch in ingest.check_batches(store, share)]

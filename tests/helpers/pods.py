@@ -65,8 +65,9 @@ def build_image(folder: Path, problem: Path, revision: str) -> Path:
     Returns:
         The folder.
     """
-    for name in ("penumbra", "flows", "service", "monitoring", "locks"):
-        shutil.copytree((PROJECT_ROOT / name).resolve(), folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("penumbra", "flows", "service", "monitoring", "locks"):  # with the bytecode that there is
+        half_written = shutil.ignore_patterns("*.pyc.*")
+        shutil.copytree((PROJECT_ROOT / name).resolve(), folder / name, ignore=half_written)
     shutil.copytree(problem, folder / "problem", ignore=shutil.ignore_patterns("__pycache__", "settings.toml"))
     shutil.copy(problem / "settings.toml", folder)
     (folder / "REVISION").write_text(f"{revision}\n")

@@ -35,6 +35,7 @@ ORDERS_SETTINGS = {
     "PENUMBRA_REGISTRY__MODEL": "orders",
     "PENUMBRA_CLUSTER__PARALLEL_PODS": "1",
 }
+EXAMPLE_SETTINGS = {"PENUMBRA_CLUSTER__PARALLEL_PODS": "2"}  # as many as run at once on this machine
 SOURCE = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 30"), ("MONTHS = 6", "MONTHS = 4")]
 
 
@@ -116,7 +117,7 @@ def launch_cluster(folder: Path, problem: Path | None = None) -> Iterator[ToyClu
     Yields:
         The cluster, in which no flow has run yet. This process has the settings of its pods.
     """
-    variables = {} if problem else dict(ORDERS_SETTINGS)
+    variables = dict(EXAMPLE_SETTINGS if problem else ORDERS_SETTINGS)
     problem = problem or _write_problem(folder / "problem")
     images = {name: build_image(folder / f"image{name[-1]}", problem, name[-1] * 40) for name in (IMAGE, OLD_IMAGE)}
     with contextlib.ExitStack() as stack:

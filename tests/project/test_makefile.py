@@ -66,7 +66,7 @@ def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
         (folder / "tests" / name).write_text(f"@pytest.mark.{mark}\n")
     *_, beside, alone = map(json.loads, run_make(folder, "test-all"))
     assert beside[:3] == ["tests", "-m", "not alone"]
-    assert alone == ["tests/test_load.py", "-m", "alone"]
+    assert alone == ["tests/test_load.py", "-m", "alone", "-n", "2", "--dist", "loadgroup"]
 
 
 def test_without_tests_of_the_engine_those_of_the_problem_run_alone(folder):

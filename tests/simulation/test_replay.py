@@ -17,14 +17,22 @@ from penumbra.simulation.replay import report
 from penumbra.simulation.replay.run import plan_replay
 from penumbra.storage.journal import Journal
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.xdist_group("replay")]
 
 
 def start_replay(folder: Path) -> subprocess.Popen[str]:
     environ = {**os.environ, "PENUMBRA_REPLAY__FOLDER": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-m", "penumbra.cli.app", "replay", "--days", "14"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env=environ,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture(scope="module")

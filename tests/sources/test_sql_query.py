@@ -174,11 +174,20 @@ def test_words_for_missing_values_are_null(events):
     assert source.parse(source.fetch("2024-01")).rows() == [("2024-01-05T00:00:00", None)]
 
 
-@pytest.mark.parametrize("infinite", ["timestamp 'infinity'", "timestamptz '-infinity'", "date 'infinity'"])
-def test_infinite_times_are_refused_as_time_of_a_row_and_missing_elsewhere(infinite):
-    dtype = infinite.split()[0]
-    rows = f"select {infinite} as ends, {dtype} '2024-01-05' as begins"
-    with pytest.raises(ValueError, match="the column 'ends' of the query has values from an infinite time to an infin"):
+@pytest.mark.parametrize(
+    "far",
+    [
+        "timestamp 'infinity'",
+        "timestamptz '-infinity'",
+        "date 'infinity'",
+        "date '10000-01-01'",
+        "timestamp '44-03-15 (BC)'",
+    ],
+)
+def test_infinite_and_far_times_are_refused_as_time_of_a_row_and_missing_elsewhere(far):
+    dtype = far.split()[0]
+    rows = f"select {far} as ends, {dtype} '2024-01-05' as begins"
+    with pytest.raises(ValueError, match="the column 'ends' of the query has values from an infinite or far time to"):
         SqlQuery("duckdb://", rows, time="ends").batches()
     source = SqlQuery("duckdb://", rows, time="begins")
     assert source.parse(source.fetch("2024-01"))["ends"].to_list() == [None]

@@ -20,6 +20,7 @@ from penumbra.sources.times.periods import find_next_period
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
+QUERY_ADVICE = "have the query give each row a date, and pass it as --time"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> Ti
         The user's choice; else the only column that fits, or the dates in the files' names.
 
     Raises:
-        DraftRefused: The user's choice has no times.
+        DraftRefused: The user's choice has no times, or is none where a query gives the rows.
         DraftQuestion: Nothing fits, or several columns do.
     """
     if said is None:
@@ -82,7 +83,7 @@ def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> Ti
         return _read_time(seen, likely[0], f"taken for the time of a row{compared}")
     if not likely and (dated := _read_named_dates(seen)):
         return dated
-    raise _ask_time(times, likely)
+    raise _ask_time(seen, times, likely)
 
 
 def _list_likely(seen: Observation, times: Sequence[str]) -> list[str]:
@@ -91,7 +92,7 @@ def _list_likely(seen: Observation, times: Sequence[str]) -> list[str]:
     return [name for name in whole if not has_word_of(LATER_WORDS | LIFE_WORDS, name)] or whole
 
 
-def _ask_time(times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
+def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
     if likely:
         return DraftQuestion(
             f"several columns have times ({list_names(likely)}): pass --time with the one that tells when a row "
@@ -100,9 +101,9 @@ def _ask_time(times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
             likely,
         )
     lacking = f" in every row ({list_names(times)} lack some)" if times else ""
+    advice = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
     return DraftQuestion(
-        f"no column has times{lacking}: pass --no-time to deal the rows to days in their order, or make a column of "
-        "dates first",
+        f"no column has times{lacking}: {advice if seen.table.files else QUERY_ADVICE}",
         "--time",
         times,
     )
@@ -125,6 +126,8 @@ def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:
 
 def _make_up_time(seen: Observation) -> TimeChoice:
     """Days to which the rows are dealt in their order."""
+    if not seen.table.files:
+        raise DraftRefused(f"the rows of a query have no order in which they could be dealt to days: {QUERY_ADVICE}")
     rows_per_day = math.ceil(seen.total / MADE_UP_DAYS)
     days = math.ceil(seen.total / rows_per_day)
     span = DaySpan(MADE_UP_START, MADE_UP_START + dt.timedelta(days=days - 1), days)

@@ -4,14 +4,14 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.draft import DraftRefused
-from penumbra.sources.tables.csv_tables import name_columns
+from penumbra.sources.tables.text_values import complete_names
 
 SEPARATORS = (",", ";", "\t", "|")
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -35,8 +35,10 @@ class Dialect:
         encoding: The name of Python's codec.
         separator: What stands between fields.
         quote: The quotation mark; empty where the files use none.
-        names: The columns' names; made up (column_1, …) where the first line has none, or not for all.
+        names: The columns' names without blanks around them; made up (column_1, …) where the first line has none, or
+            not for all.
         has_header: Whether the first line has the names.
+        trim_blanks: Whether it has some with blanks around them.
     """
 
     encoding: str
@@ -44,6 +46,7 @@ class Dialect:
     quote: str
     names: tuple[str, ...]
     has_header: bool
+    trim_blanks: bool
 
 
 def find_encoding(path: Path, name: str) -> str:
@@ -81,7 +84,8 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
         The dialect in which most columns stand below each other.
 
     Raises:
-        DraftRefused: The file is empty, has a name twice or line ends that aren't those of CSV, or is no table.
+        DraftRefused: The file is empty, has line ends that aren't those of CSV, or is no table.
+        ValueError: It has a name twice.
     """
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head).removeprefix("\ufeff")
     lines = _cut_lines(text, len(head) >= HEAD_BYTES)
@@ -94,12 +98,13 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
     if lines[0].endswith("\r"):
         raise DraftRefused(f"{name} ends its lines with CR alone: expected LF or CRLF, so save it again")
     separator = max(SEPARATORS, key=lambda each: _rate_separator(lines, each))
-    table = _split_lines(lines, separator)
+    quote = "" if _has_bare_marks(lines, separator) else '"'
+    table = _split_lines(lines, separator, quote)
     has_header = not _is_data(table[0], table[1:])
-    names = tuple(name_columns(table[0]) if has_header else (f"column_{n}" for n in range(1, len(table[0]) + 1)))
-    if repeated := [each for each, count in Counter(names).items() if count > 1]:
-        raise DraftRefused(f"{name} has {list_names(repeated)} more than once in its first line: rename one of them")
-    return Dialect(encoding, separator, '"', names, has_header)
+    written = table[0] if has_header else [f"column_{n}" for n in range(1, len(table[0]) + 1)]
+    names = complete_names(written, name, trim_blanks=True)
+    is_padded = any(each != each.strip() for each in written)
+    return Dialect(encoding, separator, quote, tuple(names), has_header, is_padded)
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:
@@ -136,10 +141,18 @@ def _cut_lines(text: str, is_cut: bool) -> list[str]:
     return (lines[:-1] if is_cut and len(lines) > 1 else lines)[:HEAD_LINES]
 
 
-def _split_lines(lines: Sequence[str], separator: str) -> list[list[str]]:
+def _has_bare_marks(lines: Sequence[str], separator: str) -> bool:
+    """Whether quotation marks stand within values, as in 5" pipe, and around none."""
+    beside, within = rf'(?:^|{re.escape(separator)})"', rf'[^"{re.escape(separator)}]"[^"\r\n{re.escape(separator)}]'
+    return not any(re.search(beside, line) for line in lines) and any(re.search(within, line) for line in lines)
+
+
+def _split_lines(lines: Sequence[str], separator: str, quote: str = '"') -> list[list[str]]:
     """Fields by row; a quotation mark may span lines."""
+    text = io.StringIO("".join(lines), newline="")
+    quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     try:
-        return [row for row in csv.reader(io.StringIO("".join(lines), newline=""), delimiter=separator) if row]
+        return [row for row in csv.reader(text, delimiter=separator, quotechar=quote or None, quoting=quoting) if row]
     except csv.Error:
         return []
 

@@ -11,24 +11,8 @@ from penumbra.drafting.reading.text_patterns import MIN_READ_SHARE, is_matched, 
 from penumbra.sources.conversions import read_numbers
 
 CURRENCIES = (
-    "€",
-    "$",
-    "£",
-    "¥",
-    "₹",
-    "₽",
-    "US$",
-    "EUR",
-    "USD",
-    "GBP",
-    "CHF",
-    "JPY",
-    "SEK",
-    "NOK",
-    "DKK",
-    "PLN",
-    "kr",
-    "zł",
+    *("€", "$", "£", "¥", "₹", "₽", "US$", "EUR", "USD"),
+    *("GBP", "CHF", "JPY", "SEK", "NOK", "DKK", "PLN", "kr", "zł"),
 )
 MAX_SIGNS = 3
 # Decimal sign and thousands, the likelier first where a value is read by several.
@@ -36,8 +20,11 @@ SPELLINGS = (
     *((".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (".", " ")),
     *((".", "'"), (".", "\u2019"), (",", "'"), (",", "\u2019")),
 )
-# Before and after a number stands a currency; after it, a unit, too.
-AFFIXES = re.compile(r"\s*[+-]?\s*([^\d\s.,+'\u2019-]*)\s*[+-]?\s*[\d.,'\u2019\s]*\d[.,]?\s*([^\d\s.,+'\u2019-]*)\s*")
+# Before and after a number stands a currency; after it, a unit, too. A minus sign behind it ends a word: 7-A is none.
+AFFIX, PLUS_OR_MINUS = r"([^\d\s.,+()'\u2019\u2212-]*)", r"\s*[+(\u2212-]?\s*"
+AFFIXES = re.compile(
+    rf"{PLUS_OR_MINUS}{AFFIX}{PLUS_OR_MINUS}[\d.,'\u2019\s]*\d[.,]?\s*\)?(?:\s*-(?=\s|$))?\s*{AFFIX}\s*\)?\s*"
+)
 # A group of exactly three digits, where the sign may be either: 1,234 and 12.500, but not 0,125.
 EITHER_PATTERN = r"^[^\d]*[1-9][0-9]{0,2}[.,][0-9]{3}[^\d]*$"
 
@@ -169,5 +156,5 @@ def has_open_decimals(values: pl.Series) -> bool:
 def _tells_decimal_sign(values: pl.Series, sign: str) -> bool:
     """Whether about all values are numbers, and some have other than three digits after the sign."""
     sign = re.escape(sign)
-    telling = rf"[+-]?(?:0*{sign}[0-9]+|[0-9]+{sign}(?:[0-9]{{1,2}}|[0-9]{{4,}}))"
-    return is_matched(values, rf"[+-]?[0-9]*{sign}?[0-9]*") and measure_match(values, telling) > 0
+    telling = rf"[+(-]?(?:0*{sign}[0-9]+|[0-9]+{sign}(?:[0-9]{{1,2}}|[0-9]{{4,}}))[)-]?"
+    return is_matched(values, rf"[+(-]?[0-9]*{sign}?[0-9]*[)-]?") and measure_match(values, telling) > 0

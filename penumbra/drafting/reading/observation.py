@@ -10,8 +10,9 @@ from penumbra.drafting.draft import DraftRefused
 from penumbra.drafting.reading.number_formats import find_decimal_sign
 from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
 from penumbra.drafting.reading.readings import Reading, find_reading, find_time_reading, find_wider_reading
-from penumbra.drafting.reading.samples import draw_sample, find_null_words
-from penumbra.drafting.reading.tables import DataTable, name_null_words
+from penumbra.drafting.reading.samples import draw_sample, find_null_words, has_padded_text
+from penumbra.drafting.reading.tables import DataTable, clean_table
+from penumbra.sources.tables.text_values import clean_text
 
 MAX_UNREADABLE_SHARE = 0.01  # of a column's values; with more it is text
 
@@ -51,26 +52,29 @@ def observe_table(table: DataTable, name: str, target: str, time: str | None) ->
         DraftRefused: The table hasn't the target, has no rows, or can't be read.
     """
     _check_columns(table, name, {"target": target, "time": time})
-    sample = draw_sample(table, name)
-    words = find_null_words(sample.rows)
-    table = name_null_words(table, words)
-    rows = name_null_words(DataTable(sample.rows.lazy()), words).rows.collect()
+    table, rows, total = _draw_clean_rows(table, name)
     readings = _find_readings(rows, time)
-    values = _read_values(rows, readings)
-    profiles = profile_columns(table, readings, _list_wordy(values), sample.total)
-    if wider := _find_wider(readings, profiles):
-        found = profile_columns(table, wider, (), sample.total)
-        better = [column for column in wider if found[column].read > profiles[column].read]
-        readings |= {column: wider[column] for column in better}
-        profiles |= {column: found[column] for column in better}
-        values = _read_values(rows, readings)
+    profiles = profile_columns(table, readings, _list_wordy(_read_values(rows, readings)), total)
+    wider = _find_wider(readings, profiles)
+    found = profile_columns(table, wider, (), total)
+    better = [column for column in wider if found[column].read > profiles[column].read]
+    readings |= {column: wider[column] for column in better}
+    profiles |= {column: found[column] for column in better}
     unreadable = [column for column in readings if _is_unreadable(rows[column], profiles[column])]
-    if unreadable:
-        as_text = {column: Reading(pl.String(), pl.col(column)) for column in unreadable}
-        readings |= as_text
-        values = _read_values(rows, readings)
-        profiles |= profile_columns(table, as_text, _list_wordy(values), sample.total)
-    return Observation(table, sample.total, readings, profiles, values)
+    as_text = {column: Reading(pl.String(), pl.col(column)) for column in unreadable}
+    readings |= as_text
+    values = _read_values(rows, readings)
+    profiles |= profile_columns(table, as_text, _list_wordy(values), total)
+    return Observation(table, total, readings, profiles, values)
+
+
+def _draw_clean_rows(table: DataTable, name: str) -> tuple[DataTable, pl.DataFrame, int]:
+    """The table with its text cleaned, a sample of its rows, and how many there are."""
+    sample = draw_sample(table, name)
+    trim_blanks = bool(table.files) and ("trim_blanks" in table.options or has_padded_text(sample.rows))
+    rows = clean_text(sample.rows.lazy(), (), trim_blanks).collect()
+    words = find_null_words(rows)
+    return clean_table(table, words, trim_blanks), clean_text(rows.lazy(), words).collect(), sample.total
 
 
 def _check_columns(table: DataTable, name: str, wanted: Mapping[str, str | None]) -> None:

@@ -113,6 +113,4 @@ def _build_profile(found: Mapping[str, Any], number: int) -> ColumnProfile:
     words = own.pop("words", None)
     told = None if words is None else tuple(sorted(word for word in words if word is not None))
     kept = told if told is not None and len(told) <= MAX_LISTED_WORDS else None
-    return ColumnProfile(
-        found["rows"], words=kept, **{key: value if value is not None else 0 for key, value in own.items()}
-    )
+    return ColumnProfile(found["rows"], words=kept, **{key: value for key, value in own.items() if value is not None})

@@ -62,6 +62,19 @@ def _thin_out(rows: pl.LazyFrame, total: int) -> pl.LazyFrame:
     return rows.with_row_index(ROW_NUMBER_COLUMN).filter(drawn).drop(ROW_NUMBER_COLUMN)
 
 
+def has_padded_text(rows: pl.DataFrame) -> bool:
+    """Tell whether blanks stand around some of the texts.
+
+    Args:
+        rows: A sample.
+
+    Returns:
+        Whether some text of any column begins or ends with one.
+    """
+    text = rows.select(pl.selectors.string())
+    return any((values != values.str.strip_chars()).any() for values in text)
+
+
 def find_null_words(rows: pl.DataFrame) -> tuple[str, ...]:
     """Find the words that stand for a missing value.
 

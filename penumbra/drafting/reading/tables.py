@@ -4,7 +4,7 @@ import contextlib
 import mmap
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ from penumbra.sources.databases import drop_statement_end, open_database
 from penumbra.sources.tables.csv_lines import may_have_empty_lines
 from penumbra.sources.tables.csv_records import scan_csv_table
 from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
-from penumbra.sources.tables.locations import TableFile, find_table_files, is_parquet, open_plain_file
+from penumbra.sources.tables.locations import TableFile, find_table_files, is_parquet
+from penumbra.sources.tables.parquet_tables import drop_stand_ins, read_parquet_table
+from penumbra.sources.tables.plain_files import open_plain_file
+from penumbra.sources.tables.text_values import clean_text
+
+LAYOUT_OPTIONS = [each.name for each in fields(CsvLayout)]
 
 
 @dataclass(frozen=True)
@@ -66,21 +71,21 @@ def open_table(location: str, query: str) -> Iterator[DataTable]:
         yield table
 
 
-def name_null_words(table: DataTable, words: Sequence[str]) -> DataTable:
-    """Have words of a table of text read as missing.
+def clean_table(table: DataTable, words: Sequence[str], trim_blanks: bool) -> DataTable:
+    """Have the text of a table cleaned.
 
     Args:
         table: The table.
-        words: The words; the empty text is one anyway.
+        words: The words that stand for a missing value; the empty text is one anyway.
+        trim_blanks: Whether blanks around a text are left out.
 
     Returns:
         The table, whose source is told as well.
     """
-    if not words:
-        return table
-    text = pl.selectors.string()
-    rows = table.rows.with_columns(pl.when(~text.is_in([*words])).then(text).name.keep())
-    return replace(table, rows=rows, options={**table.options, "null_words": ("", *words)})
+    options = {**table.options, **({"null_words": ("", *words)} if words else {})}
+    if trim_blanks:
+        options["trim_blanks"] = True
+    return replace(table, rows=clean_text(table.rows, words, trim_blanks), options=options)
 
 
 def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
@@ -93,8 +98,7 @@ def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
     Returns:
         A sentence; of a CSV file with its line where that can be told.
     """
-    options = {"separator": ",", "quote": '"', "null_words": ("",), "columns": (), **table.options}
-    layout = CsvLayout(*(options[name] for name in ("separator", "quote", "null_words", "columns")))
+    layout = CsvLayout(**{name: value for name, value in table.options.items() if name in LAYOUT_OPTIONS})
     for name, path in table.files.items():
         if is_parquet(name):
             continue
@@ -108,7 +112,7 @@ def describe_unreadable_rows(table: DataTable, error: Exception) -> str:
 def _open_query(url: str, query: str) -> DataTable:
     with open_database(url) as database:
         rows = database.read_table(drop_statement_end(query), {})
-    return _join_files({"the query": rows.lazy()}, {"the query": rows.columns}, {})
+    return _join_files({"the query": drop_stand_ins(rows.lazy())}, {})
 
 
 def _open_files(location: str, folder: Path) -> DataTable:
@@ -120,9 +124,10 @@ def _open_files(location: str, folder: Path) -> DataTable:
 
 def _open_parquet(files: Sequence[TableFile], folder: Path) -> DataTable:
     paths = {file.name: open_plain_file(file, "utf-8", folder) for file in files}
-    scans = {name: pl.scan_parquet(path, glob=False) for name, path in paths.items()}
-    table = _join_files(scans, {name: scan.collect_schema().names() for name, scan in scans.items()}, {})
-    return replace(table, files=paths)
+    names = [name for path in paths.values() for name in pl.scan_parquet(path, glob=False).collect_schema()]
+    is_padded = any(name != name.strip() for name in names)
+    scans = {name: read_parquet_table(path, name, trim_blanks=is_padded) for name, path in paths.items()}
+    return replace(_join_files(scans, {"trim_blanks": True} if is_padded else {}), files=paths)
 
 
 def _open_csv(files: Sequence[TableFile], folder: Path) -> DataTable:
@@ -134,8 +139,8 @@ def _open_csv(files: Sequence[TableFile], folder: Path) -> DataTable:
         raise DraftRefused(f"{odd[0]} has another separator than {files[0].name}: write all files alike")
     paths = {file.name: open_plain_file(file, encoding, folder) for file in files}
     scans = {name: _scan_csv(name, paths[name], dialect) for name, dialect in dialects.items()}
-    table = _join_files(scans, {name: each.names for name, each in dialects.items()}, _list_options(first))
-    return replace(table, files=paths)
+    is_padded = any(dialect.trim_blanks for dialect in dialects.values())
+    return replace(_join_files(scans, _list_options(replace(first, trim_blanks=is_padded))), files=paths)
 
 
 def _find_file_dialect(name: str, path: Path, encoding: str) -> Dialect:
@@ -161,7 +166,8 @@ def _scan_csv(name: str, path: Path, dialect: Dialect) -> pl.LazyFrame:
     columns = () if dialect.has_header else dialect.names
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if may_have_empty_lines(content):
-            return scan_csv_table(path, CsvLayout(dialect.separator, dialect.quote, ("",), columns), name)
+            layout = CsvLayout(dialect.separator, dialect.quote, columns=columns, trim_blanks=dialect.trim_blanks)
+            return scan_csv_table(path, layout, name)
     return pl.scan_csv(
         path,
         glob=False,
@@ -175,16 +181,15 @@ def _scan_csv(name: str, path: Path, dialect: Dialect) -> pl.LazyFrame:
 
 
 def _list_options(dialect: Dialect) -> dict[str, Any]:
-    defaults = Dialect("utf-8", ",", '"', (), True)
-    options = {name: getattr(dialect, name) for name in ("separator", "quote", "encoding")}
+    defaults = Dialect("utf-8", ",", '"', (), has_header=True, trim_blanks=False)
+    options = {name: getattr(dialect, name) for name in ("separator", "quote", "encoding", "trim_blanks")}
     options = {name: value for name, value in options.items() if value != getattr(defaults, name)}
     return options if dialect.has_header else {**options, "columns": dialect.names}
 
 
-def _join_files(
-    scans: Mapping[str, pl.LazyFrame], names: Mapping[str, Sequence[str]], options: Mapping[str, Any]
-) -> DataTable:
+def _join_files(scans: Mapping[str, pl.LazyFrame], options: Mapping[str, Any]) -> DataTable:
     """The columns that all files have, in the order of the first."""
+    names = {name: scan.collect_schema().names() for name, scan in scans.items()}
     first, *others = names
     shared = [name for name in names[first] if all(name in names[other] for other in others)]
     if not shared:
@@ -197,8 +202,7 @@ def _join_files(
     left_out = {column: reason for column in every if (reason := _find_exclusion(column, names))}
     rows = [scan.select([column for column in shared if column not in left_out]) for scan in scans.values()]
     _check_dtypes([*scans], rows)
-    table = pl.concat(rows, how="vertical_relaxed").with_columns(pl.selectors.float().fill_nan(None))
-    return DataTable(table, options, left_out, parts=rows)
+    return DataTable(pl.concat(rows, how="vertical_relaxed"), options, left_out, parts=rows)
 
 
 def _check_dtypes(names: Sequence[str], tables: Sequence[pl.LazyFrame]) -> None:

@@ -32,6 +32,7 @@ FIRST_TRIES = 30  # values that a format has to read before it is tried on all
 YEARS = (1800, 2200)
 # The years of a number since 1970 that is meant as a time.
 EPOCH_YEARS = (1985, 2100)
+EPOCH_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,6 @@ def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
         if len(values) and values.is_between(*ends).all():
             return TimeFormat(unit, True, True, f"counts {EPOCH_NAMES[unit]} since 1970")
     return None
-
-
-EPOCH_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 
 def _reads(text: pl.Series, form: str) -> bool:

@@ -32,35 +32,10 @@ COUNTER_NAMES = frozenset(("", "unnamed: 0", "index", "row", "rownames", "row_id
 # Of a second time in the row, or of another column, that is known only when the outcome is.
 LATER_WORDS = frozenset(
     (
-        *(
-            "outcome",
-            "result",
-            "actual",
-            "realized",
-            "final",
-            "resolved",
-            "resolution",
-            "closed",
-            "cancelled",
-            "canceled",
-        ),
-        *("churned", "returned", "refunded", "paid", "delivered", "ended", "end", "completed", "finished", "settled"),
-        *(
-            "updated",
-            "modified",
-            "shipped",
-            "dispatched",
-            "received",
-            "arrived",
-            "decided",
-            "deleted",
-            "terminated",
-            "termination",
-            "label",
-            "target",
-            "prediction",
-            "predicted",
-        ),
+        *("outcome", "result", "actual", "realized", "final", "resolved", "resolution", "closed", "cancelled"),
+        *("canceled", "churned", "returned", "refunded", "paid", "delivered", "ended", "end", "completed", "finished"),
+        *("settled", "updated", "modified", "shipped", "dispatched", "received", "arrived", "decided", "deleted"),
+        *("terminated", "termination", "label", "target", "prediction", "predicted"),
     )
 )
 # Of things that come and go, so that those of today aren't all.
@@ -77,38 +52,11 @@ ENTITY_WORDS = frozenset(
 COUNT_WORDS = frozenset(
     (
         *("count", "counts", "n", "num", "qty", "quantity", "items", "units", "pieces", "visits", "views", "clicks"),
-        *(
-            "price",
-            "prices",
-            "cost",
-            "costs",
-            "fee",
-            "fare",
-            "salary",
-            "income",
-            "refund",
-            "wage",
-            "preis",
-            "menge",
-            "anzahl",
-        ),
-        *("age", "tenure", "duration", "seconds", "minutes", "hours", "days", "weeks", "months", "years", "since"),
-        *(
-            "year",
-            "month",
-            "hour",
-            "minute",
-            "weight",
-            "height",
-            "length",
-            "width",
-            "depth",
-            "size",
-            "area",
-            "distance",
-        ),
-        *("mileage", "km", "miles", "speed", "windspeed", "humidity", "population", "passengers", "seats", "rooms"),
-        *("share", "percent", "percentage", "probability", "discount", "stars", "rating"),
+        *("price", "prices", "cost", "costs", "fee", "fare", "salary", "income", "refund", "wage", "preis", "menge"),
+        *("anzahl", "age", "tenure", "duration", "seconds", "minutes", "hours", "days", "weeks", "months", "years"),
+        *("since", "year", "month", "hour", "minute", "weight", "height", "length", "width", "depth", "size", "area"),
+        *("distance", "mileage", "km", "miles", "speed", "windspeed", "humidity", "population", "passengers", "seats"),
+        *("rooms", "share", "percent", "percentage", "probability", "discount", "stars", "rating"),
     )
 )
 OPEN_WORDS = ENTITY_WORDS | KEY_WORDS | CODE_WORDS
@@ -119,22 +67,9 @@ CLOCK_WORDS = frozenset(("time", "clock", "hhmm", "uhrzeit", "hour"))
 YES_WORDS = frozenset(
     (
         *("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim", "positive", "pos", "+", "on", "present"),
-        *(
-            "fraud",
-            "churn",
-            "churned",
-            "default",
-            "defaulted",
-            "bad",
-            "spam",
-            "late",
-            "failed",
-            "failure",
-            "sick",
-            "ill",
-        ),
-        *("malignant", "returned", "cancelled", "canceled", "left", "won", "win", "success", "bought", "converted"),
-        *("accepted", "approved", "click", "clicked", "subscribed", "died", "dead", "exited", ">50k"),
+        *("fraud", "churn", "churned", "default", "defaulted", "bad", "spam", "late", "failed", "failure", "sick"),
+        *("ill", "malignant", "returned", "cancelled", "canceled", "left", "won", "win", "success", "bought"),
+        *("converted", "accepted", "approved", "click", "clicked", "subscribed", "died", "dead", "exited", ">50k"),
     )
 )
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.core.text.quoting import escape_text, list_names
+from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_lines import drop_empty_lines
+from penumbra.sources.tables.text_values import clean_text, complete_names
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class CsvLayout:
         quote: The character around values; "" for none.
         null_words: Texts that stand for a missing value.
         columns: The names of the columns where the file has no header line; else empty.
+        trim_blanks: Whether blanks around values and names of columns are left out.
     """
 
-    separator: str
-    quote: str
-    null_words: Sequence[str]
-    columns: Sequence[str]
+    separator: str = ","
+    quote: str = '"'
+    null_words: Sequence[str] = ("",)
+    columns: Sequence[str] = ()
+    trim_blanks: bool = False
 
 
 def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
@@ -39,30 +42,13 @@ def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
         name: What errors call the file.
 
     Returns:
-        The names, as `name_columns` completes them.
+        The names, as `complete_names` completes them.
 
     Raises:
         ValueError: A name stands there twice, or the header isn't UTF-8.
     """
     first = next((values for _, values in _read_lines(header, layout, name) if values), [])
-    names = list(layout.columns) or name_columns(first)
-    if repeated := sorted({each for each in names if names.count(each) > 1}):
-        raise ValueError(
-            f"{name} has {list_names(repeated)} more than once: expected a name of its own for each column"
-        )
-    return names
-
-
-def name_columns(names: Sequence[str]) -> list[str]:
-    """Name columns by their place, where several have no name, as the empty ones that spreadsheets write.
-
-    Args:
-        names: The names in the header line.
-
-    Returns:
-        The names; column_1 and so on in the place of empty ones, if there is more than one.
-    """
-    return [f"column_{n}" if not each and names.count("") > 1 else each for n, each in enumerate(names, 1)]
+    return complete_names(layout.columns or first, name, layout.trim_blanks)
 
 
 def read_csv_table(
@@ -98,7 +84,8 @@ def read_csv_table(
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(_describe_fault(content, layout, name, lines_before, error)) from None
-    return table.rename(dict(zip(table.columns, wanted, strict=True)))
+    table = table.rename(dict(zip(table.columns, wanted, strict=True)))
+    return clean_text(table.lazy(), layout.null_words, trim_blanks=True).collect() if layout.trim_blanks else table
 
 
 def _describe_fault(content: bytes, layout: CsvLayout, name: str, lines_before: int, error: Exception) -> str:

@@ -1,13 +1,7 @@
-"""The files of a source: found by paths, folders, patterns and URLs, and opened as plain files on this machine."""
+"""The files of a source: found by paths, folders, patterns and URLs."""
 
-import codecs
-import gzip
 import importlib.util
-import lzma
 import re
-import shutil
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +10,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
-from fsspec.utils import infer_compression
+from fsspec.utils import infer_compression, tokenize
 
 from penumbra.core.project_root import find_project_root
 from penumbra.core.text.addresses import get_scheme
@@ -26,11 +19,9 @@ from penumbra.core.text.masking import mask_address, mask_text
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
 FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-PACKAGE_SCHEME = "package"
+PACKAGE_SCHEME, WEB_SCHEMES = "package", ("http", "https")
+WEB_MARKS = ("ETag", "Content-MD5", "Digest", "Last-Modified")  # of which one changes with a file on the web
 PATTERN_CHARACTERS = re.compile(r"[*?\[]")
-PIECE_BYTES = 1 << 22
-DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error)  # what decompression raises
-BZ2_DAMAGE = "Invalid data stream"  # the words of a mere OSError
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,7 @@ class TableFile:
         store: fsspec's file system.
         compression: How it is compressed, in fsspec's words; None where it isn't.
         fingerprint: What is another when the file has changed.
+        tells_changes: Whether the store gives such a fingerprint; not all web servers do.
     """
 
     name: str
@@ -50,6 +42,7 @@ class TableFile:
     store: Any
     compression: str | None
     fingerprint: str
+    tells_changes: bool
 
     @property
     def is_parquet(self) -> bool:
@@ -93,28 +86,33 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
     return files
 
 
-def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
-    """Get a file as a plain one on this machine, in UTF-8 if it is text.
+def raise_unreachable(what: str, error: Exception) -> NoReturn:
+    """Raise what a store has raised, as an error of the connection unless it is about the file itself.
 
     Args:
-        file: The file.
-        encoding: The encoding of text.
-        folder: A folder for a copy of what is compressed, encoded otherwise, or elsewhere.
-
-    Returns:
-        The file itself, or its copy, which is made once.
+        what: What can't be done, as the beginning of a sentence.
+        error: The error.
 
     Raises:
-        ValueError: The file isn't in that encoding, or can't be decompressed.
-        ConnectionError: Its store can't be reached.
+        ConnectionError: The store can't be reached; names why.
+        OSError: The error itself, where the file is missing or can't be read.
     """
-    is_utf8 = file.is_parquet or codecs.lookup(encoding).name == "utf-8"
-    if is_utf8 and isinstance(file.store, LocalFileSystem) and not file.compression:
-        return Path(file.path)
-    copy = folder / file.fingerprint
-    if not copy.exists():
-        _copy_file(file, "" if is_utf8 else encoding, copy)
-    return copy
+    if isinstance(error, FILE_ERRORS):
+        raise error
+    raise ConnectionError(f"{what}: {type(error).__name__}: {mask_text(str(error))}") from error
+
+
+def list_store_errors() -> tuple[type[Exception], ...]:
+    """List what stores raise that can't be reached or lack credentials.
+
+    Returns:
+        Types of exceptions; botocore's only where it is installed.
+    """
+    try:
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        return (OSError,)
+    return (OSError, BotoCoreError)
 
 
 def _find_files(path: str) -> Iterator[TableFile]:
@@ -123,17 +121,26 @@ def _find_files(path: str) -> Iterator[TableFile]:
         store, place = fsspec.core.url_to_fs(address)
         store.invalidate_cache()
         found, root = _list_paths(store, place)
+        fingerprints = [_read_fingerprint(store, each) for each in found]
     except FileNotFoundError:
-        found, root = [], ""
-    except _list_store_errors() as error:
-        _raise_unreachable(f"{mask_address(address)} can't be reached", error)
+        found, root, fingerprints = [], "", []
+    except list_store_errors() as error:
+        raise_unreachable(f"{mask_address(address)} can't be reached", error)
     if not found:
         raise FileNotFoundError(f"no file is found by {mask_address(path)!r}: expected CSV or Parquet")
-    for each in found:
+    for each, (fingerprint, tells_changes) in zip(found, fingerprints, strict=True):
         name = _get_file_path(each).removeprefix(root).lstrip("/")
         compression = infer_compression(name)
         plain_name = name.rpartition(".")[0] if compression else name
-        yield TableFile(plain_name, each, store, compression, str(store.ukey(each)))
+        yield TableFile(plain_name, each, store, compression, fingerprint, tells_changes)
+
+
+def _read_fingerprint(store: Any, path: str) -> tuple[str, bool]:
+    """What is another when a file has changed, and whether it is: fsspec takes files on the web for unchanging."""
+    if get_scheme(path) not in WEB_SCHEMES:
+        return str(store.ukey(path)), True
+    state = store.info(path)
+    return tokenize(state), any(mark in state for mark in WEB_MARKS)
 
 
 def _make_address(path: str) -> str:
@@ -163,7 +170,7 @@ def _get_parent(path: str) -> str:
 
 def _get_file_path(path: str) -> str:
     """A path in a store without what may follow it in a web address, such as a token."""
-    return urlsplit(path).path if get_scheme(path) in ("http", "https") else path
+    return urlsplit(path).path if get_scheme(path) in WEB_SCHEMES else path
 
 
 def _is_table(name: str) -> bool:
@@ -171,50 +178,3 @@ def _is_table(name: str) -> bool:
     parts = name.strip("/").split("/")
     suffix = parts[-1].rpartition(".")[0] if infer_compression(name) else parts[-1]
     return suffix.lower().endswith(TABLE_SUFFIXES) and not any(part.startswith((".", "_", "~$")) for part in parts)
-
-
-def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
-    """Copy a file, decompressed and in UTF-8. An empty encoding copies bytes."""
-    aside = copy.with_suffix(".part")
-    try:
-        with file.store.open(file.path, "rb", compression=file.compression) as source, aside.open("wb") as target:
-            if encoding:
-                _write_utf8(source, target, encoding)
-            else:
-                shutil.copyfileobj(source, target, PIECE_BYTES)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
-    except DAMAGE as error:
-        _raise_damaged(file, error)
-    except _list_store_errors() as error:
-        if str(error) == BZ2_DAMAGE:
-            _raise_damaged(file, error)
-        _raise_unreachable(f"{file.name} can't be fetched", error)
-    aside.replace(copy)
-
-
-def _write_utf8(source: Any, target: Any, encoding: str) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    while piece := source.read(PIECE_BYTES):
-        target.write(decoder.decode(piece).encode())
-    target.write(decoder.decode(b"", final=True).encode())
-
-
-def _raise_damaged(file: TableFile, error: Exception) -> NoReturn:
-    raise ValueError(f"{file.name} isn't whole, or isn't what its suffix says ({file.compression}): {error}") from None
-
-
-def _raise_unreachable(what: str, error: Exception) -> NoReturn:
-    """Raise ConnectionError for anything but an error about the file itself, which is raised as it is."""
-    if isinstance(error, FILE_ERRORS):
-        raise error
-    raise ConnectionError(f"{what}: {type(error).__name__}: {mask_text(str(error))}") from error
-
-
-def _list_store_errors() -> tuple[type[Exception], ...]:
-    """What stores raise that can't be reached or lack credentials; botocore's errors only where it is installed."""
-    try:
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        return (OSError,)
-    return (OSError, BotoCoreError)

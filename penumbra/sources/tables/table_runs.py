@@ -12,8 +12,9 @@ from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
 from penumbra.sources.tables.csv_tables import CsvLayout, read_column_names
-from penumbra.sources.tables.locations import PIECE_BYTES, TableFile
-from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_rows
+from penumbra.sources.tables.locations import TableFile
+from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_rows, read_parquet_table
+from penumbra.sources.tables.plain_files import PIECE_BYTES
 from penumbra.sources.times.named_dates import find_named_date
 from penumbra.sources.times.periods import PeriodBatch, build_period_start, find_next_period
 from penumbra.sources.times.time_column import TimeColumn
@@ -64,19 +65,20 @@ class IndexedTable:
     runs: pl.DataFrame
     rows: int
 
-    def build_file_batch(self, has_dated_names: bool) -> PeriodBatch:
+    def build_file_batch(self, has_dated_names: bool, fingerprint: str = "") -> PeriodBatch:
         """Build the batch that the whole file is.
 
         Args:
             has_dated_names: Whether it is complete after the day, month or year that its name tells; else it is after
                 its latest row.
+            fingerprint: The batch's.
 
         Returns:
             The batch, with the file's name without its suffix.
         """
         name = self.file.name.rpartition(".")[0].replace("/", "-")
         day, period = find_named_date(self.file.name) if has_dated_names else (self.runs["day"].item(), "day")
-        return PeriodBatch(name, find_next_period(day, period))
+        return PeriodBatch(name, find_next_period(day, period), fingerprint)
 
     def read_rows(self, runs: pl.DataFrame) -> RawContent:
         """Read rows as a file of the same kind.
@@ -171,7 +173,7 @@ def _choose_days(
 
 def _read_names(file: TableFile, path: Path, header: bytes, layout: CsvLayout) -> list[str]:
     if file.is_parquet:
-        return pl.scan_parquet(path, glob=False).collect_schema().names()
+        return read_parquet_table(path, file.name, trim_blanks=layout.trim_blanks).collect_schema().names()
     return read_column_names(header, layout, file.name)
 
 
@@ -189,7 +191,7 @@ def _read_blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, pl.Series | None]]:
     """Starts and ends of the rows, and the values of a column, piece by piece."""
     if file.is_parquet:
-        table = pl.scan_parquet(path, glob=False)
+        table = read_parquet_table(path, file.name, trim_blanks=layout.trim_blanks)
         count = table.select(pl.len()).collect().item()
         values = table.select(column).collect().to_series() if column else None
         yield np.arange(count), np.arange(1, count + 1), values

@@ -18,10 +18,12 @@ class PeriodBatch:
     Attributes:
         name: Sorts by time: 2024-03-05, 2024-W10, 2024-03, 2024-Q1 or 2024.
         complete: The first day after the period.
+        fingerprint: What is another when the rows may have changed; empty where the source can't tell.
     """
 
     name: str
     complete: dt.date
+    fingerprint: str = ""
 
 
 def check_period(period: str, known: tuple[str, ...] = PERIODS) -> None:
@@ -110,17 +112,18 @@ def parse_period(name: str, period: str) -> dt.date:
     return first
 
 
-def build_batch(first: dt.date, period: str) -> PeriodBatch:
+def build_batch(first: dt.date, period: str, fingerprint: str = "") -> PeriodBatch:
     """Build the batch of a period.
 
     Args:
         first: The period's first day.
         period: A name of `PERIODS`.
+        fingerprint: The batch's.
 
     Returns:
         The batch.
     """
-    return PeriodBatch(name_period(first, period), find_next_period(first, period))
+    return PeriodBatch(name_period(first, period), find_next_period(first, period), fingerprint)
 
 
 def _give_example(period: str) -> str:

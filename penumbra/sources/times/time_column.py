@@ -3,10 +3,12 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from penumbra.sources.conversions import EPOCH_UNITS, read_times
+from penumbra.sources.times.calendar_times import list_calendar_times
 from penumbra.sources.times.time_forms import place_in_zone, resolve_time_form, spell_offset
 
 NAIVE, AWARE = pl.Datetime("us"), pl.Datetime("us", "UTC")
@@ -33,13 +35,18 @@ class TimeColumn:
     zone: str | None
 
     def __post_init__(self) -> None:
-        """Check the format.
+        """Check format and zone.
 
         Raises:
-            ValueError: It has a directive that isn't read, or lacks the year or the hour of a clock.
+            ValueError: The format has a directive that isn't read, or lacks the year or the hour of a clock; or the
+                zone isn't known.
         """
         if self.format and self.format not in EPOCH_UNITS:
             resolve_time_form(self.format)
+        try:
+            ZoneInfo(self.zone or "UTC")
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"time_zone = {self.zone!r}: expected a name such as 'Europe/Berlin'") from None
 
     def find_days(self, values: pl.Series) -> pl.Series:
         """Find the days that rows belong to.
@@ -95,7 +102,7 @@ class TimeColumn:
     def _read_moments(self, values: pl.Series) -> tuple[pl.Series | None, pl.Series | None]:
         """The values as moments in UTC, and as times without zone; None where there can't be any of these."""
         if isinstance(values.dtype, pl.Date | pl.Datetime):
-            return _place_in_zone(values, self.zone)
+            return _place_in_zone(_keep_calendar_times(values), self.zone)
         text = values.cast(pl.String)
         if self.format:
             read = text.to_frame("text").select(read_times("text", form=self.format)).to_series()
@@ -116,7 +123,11 @@ def _place_in_zone(times: pl.Series, zone: str | None) -> tuple[pl.Series | None
 
 
 def _localize(naive: pl.Series, zone: str) -> pl.Series:
-    return pl.select(place_in_zone(pl.lit(naive), zone)).to_series()
+    return _keep_calendar_times(pl.select(place_in_zone(pl.lit(naive), zone)).to_series())
+
+
+def _keep_calendar_times(times: pl.Series) -> pl.Series:
+    return times.to_frame().with_columns(list_calendar_times()).to_series()
 
 
 def _read_first(text: pl.Series, forms: Sequence[Reader], dtype: pl.DataType) -> pl.Series:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from penumbra.drafting.analysis.problem_analysis import draft_problem
-from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.draft import DraftQuestion, DraftRefused
 from penumbra.drafting.reading import samples
 from penumbra.drafting.reading.tables import DataTable
 from penumbra.sources import SqlQuery
@@ -55,6 +55,15 @@ def test_quoted_values_keep_their_separators_and_line_ends(tmp_path):
     assert found.rows == ROWS
 
 
+def test_quotation_marks_within_values_are_part_of_them(tmp_path):
+    path = write_csv(tmp_path / "data.csv", make_orders(note=["INCH pipe", "7 INCH rod"]))
+    path.write_text(path.read_text().replace("INCH", '5"'))
+    found = draft(path)
+    assert (found.source.options, get_column(found, "note").categories) == ({"quote": ""}, ('5" pipe', '7 5" rod'))
+    with load_written(found, tmp_path, ("schema", "source", "features")) as problem:
+        assert count_broken_rules(problem) == ({}, ROWS)
+
+
 def test_a_compressed_file_is_read(tmp_path):
     plain = write_csv(tmp_path / "data.csv", make_orders())
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
@@ -77,7 +86,7 @@ def test_a_file_without_names_gets_some(tmp_path):
     [
         ("", "data.csv is empty: expected a line with the columns' names, and rows"),
         ("day,late\n", "data.csv has columns and no rows: expected some"),
-        ("day,late,late\n1,2,3\n", "data.csv has late more than once in its first line: rename one of them"),
+        ("day,late,late\n1,2,3\n", "data.csv has late more than once: expected a name of its own for each column"),
         ("sep=;\nday;late\n1;2\n", "data.csv begins with the line 'sep=;': remove it, so that the names are first"),
         ("day,late\n" + "1,2\n" * 50 + "1,2,3\n", "data.csv, line 52: 3 values, expected 2: 1,2,3"),
     ],
@@ -87,6 +96,25 @@ def test_a_file_that_is_no_table_is_refused_with_the_place(tmp_path, content, se
     with pytest.raises(DraftRefused) as refused:
         draft(tmp_path / "data.csv")
     assert str(refused.value).removeprefix(f"{tmp_path}/") == sentence
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_blanks_around_names_and_words_are_left_out_by_the_source_too(tmp_path, suffix):
+    table = make_orders(place=[" north ", "north", "south"], weight=[" 1.5", "NA ", "-"])
+    rows = pl.DataFrame({f" {name}": values for name, values in table.items()})
+    (rows.write_csv if suffix == "csv" else rows.write_parquet)(tmp_path / f"orders.{suffix}")
+    found = draft(tmp_path / f"orders.{suffix}")
+    assert found.source.options == {"trim_blanks": True, "null_words": ("", "NA", "-")}
+    assert (found.source.time, get_column(found, "place").categories) == ("day", ("north", "south"))
+    with load_written(found, tmp_path, ("schema", "source", "features")) as problem:
+        assert count_broken_rules(problem) == ({}, ROWS)
+
+
+def test_a_compressed_file_of_another_encoding_is_read(tmp_path):
+    plain = write_csv(tmp_path / "data.csv", make_orders(place=["Köln", "Bonn"]), encoding="cp1252")
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    found = draft(tmp_path / "data.csv.gz")
+    assert (found.source.options, get_column(found, "place").categories) == ({"encoding": "cp1252"}, ("Bonn", "Köln"))
 
 
 def test_nothing_there_is_a_sentence(tmp_path):
@@ -280,6 +308,17 @@ def test_a_query_whose_time_is_not_sorted_by_a_database_is_refused(tmp_path, mak
         DraftRefused, match=f"'day' of the query has times in the form '{form}', which a database doesn't"
     ):
         draft("duckdb://", query=query, time="day")
+
+
+def test_rows_of_a_query_without_a_time_get_a_date_by_the_query(tmp_path):
+    write_csv(tmp_path / "orders.csv", make_orders())
+    query = f"select amount, late from '{tmp_path}/orders.csv'"
+    with pytest.raises(
+        DraftRefused, match="the rows of a query have no order in which they could be dealt to days: hav"
+    ):
+        draft("duckdb://", query=query, time=None)
+    with pytest.raises(DraftQuestion, match="no column has times: have the query give each row a date, and pass it as"):
+        draft("duckdb://", query=query)
 
 
 def test_words_for_missing_values_of_a_query_are_read_by_the_source(tmp_path):

@@ -27,6 +27,11 @@ def find(*values, decimal=None):
         (["12 %", "7.5 %"], NumberFormat(".", "", ("%",))),
         (["12kg", "7.5kg"], NumberFormat(".", "", ("kg",))),
         (["-20,5°C", "3,0°C"], NumberFormat(",", "", ("°C",))),
+        (["(1,234.50)", "999.00"], NumberFormat(".", ",")),
+        (["1.234,50-", "999,00"], NumberFormat(",", ".")),
+        (["($5.00)", "$7.10"], NumberFormat(".", "", ("$",))),
+        (["5,00- EUR", "(5,00) EUR", "7,10 EUR"], NumberFormat(",", "", ("EUR",))),
+        (["\u22125.5", "7"], NumberFormat()),
     ],
 )
 def test_a_spelling_of_numbers_is_found(values, expected):
@@ -34,7 +39,11 @@ def test_a_spelling_of_numbers_is_found(values, expected):
 
 
 @pytest.mark.parametrize(
-    "values", [["Q1", "Q2"], ["5A", "12B"], ["A12", "B7"], ["1.2.3", "4.5.6"], ["12:30", "13:00"], ["m-7", "m-8"]]
+    "values",
+    [
+        *(["Q1", "Q2"], ["5A", "12B"], ["A12", "B7"], ["1.2.3", "4.5.6"], ["12:30", "13:00"], ["m-7", "m-8"]),
+        *(["7-A", "8-A"], ["7 (A)", "8 (A)"], ["(555) 123", "(555) 124"], ["7A-", "8A-"]),
+    ],
 )
 def test_text_with_digits_in_it_is_no_number(values):
     assert find(*values) is None
@@ -58,6 +67,7 @@ def test_the_table_s_decimal_sign_is_told_by_the_columns_that_can_be_read_one_wa
     assert sign(["1,234"], ["3,5"]) == ","
     assert sign(["1,234"], ["3.5"]) == "."
     assert sign(["1,234"], ["a, b"]) is None
+    assert sign(["1,234"], ["(3,5)", "3,0-"]) == ","
 
 
 def test_what_a_spelling_doesn_t_read_is_null():

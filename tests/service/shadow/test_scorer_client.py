@@ -17,12 +17,18 @@ from tests.helpers import threaded_scorer
 from tests.helpers.local_service import wait_until
 from tests.helpers.processes import is_alive
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 LIMIT = 0.3  # seconds for a request
 
 
+@pytest.fixture(params=[0])
+def niceness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the lowest priority a model gets no processor as long as other tests want them all."""
+    monkeypatch.setattr(scorer_client, "IDLE_NICENESS", request.param)
+
+
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScorerClient]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, niceness: None) -> Iterator[ScorerClient]:
     monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
     made = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
     wait_until(made.is_ready, 30)
@@ -49,7 +55,9 @@ def test_16_threads_that_burn_or_hang_are_timed_out_by_the_clock(client: ScorerC
     assert LIMIT < time.monotonic() - began < 10
 
 
-def test_a_model_that_hangs_while_it_loads_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_hangs_while_it_loads_is_timed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, niceness: None
+) -> None:
     monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
     monkeypatch.setattr(scorer_client, "LOAD_TIMEOUT_SECONDS", LIMIT)
     client = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
@@ -59,6 +67,8 @@ def test_a_model_that_hangs_while_it_loads_is_timed_out(tmp_path: Path, monkeypa
     assert not is_alive(client.pid)
 
 
+@pytest.mark.alone
+@pytest.mark.parametrize("niceness", [scorer_client.IDLE_NICENESS], indirect=True, ids=["idle"])
 def test_waiting_for_a_processor_at_the_lowest_priority_is_no_fault_of_16_threads(client: ScorerClient) -> None:
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(client.pid, [core])

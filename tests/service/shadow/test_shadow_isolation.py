@@ -93,7 +93,7 @@ def test_the_shadow_killed_20_times(tmp_path: Path) -> None:
 
     def start() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "service.shadow.process"]
-        return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ)
+        return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, start_new_session=True)
 
     chance = random.Random(2013)
     with (

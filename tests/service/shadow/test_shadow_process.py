@@ -7,7 +7,7 @@ import pytest
 
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
-from service.shadow import metrics_file, process
+from service.shadow import metrics_file, process, scorer_client
 from tests.helpers import local_service
 from tests.helpers.local_shadow import (
     TRIGGER_VALUES,
@@ -25,6 +25,12 @@ from tests.helpers.local_shadow import (
 DISTANCES = [100, 200, 300, 400]
 
 
+@pytest.fixture(autouse=True)
+def run_models_at_normal_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the lowest, a model gets no processor as long as other tests want them all."""
+    monkeypatch.setattr(scorer_client, "IDLE_NICENESS", 0)
+
+
 def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
     log_entries(tmp_path, make_entry(100))
     with start_role_worker(tmp_path) as worker:
@@ -33,7 +39,6 @@ def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     ids = log_entries(tmp_path, *map(make_entry, DISTANCES))
@@ -47,7 +52,6 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_previous_model_answers_others_rows_and_none_of_its_own_again(tmp_path: Path) -> None:
     own, others = make_entry(100), make_entry(200)
     own.model = "2"
@@ -60,7 +64,6 @@ def test_the_previous_model_answers_others_rows_and_none_of_its_own_again(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     past = log_entries(tmp_path, *map(make_entry, DISTANCES))
@@ -72,7 +75,6 @@ def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     old, recent = log_entries(tmp_path, make_entry(100, ago=7200), make_entry(200, ago=10))
@@ -84,7 +86,6 @@ def test_what_is_too_old_is_skipped_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_model_that_always_has_work_leaves_out_what_waited_too_long_and_says_so(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     with start_role_worker(tmp_path, max_lag_seconds=60) as worker:
@@ -100,7 +101,6 @@ def test_a_model_that_always_has_work_leaves_out_what_waited_too_long_and_says_s
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "burns")
     log_entries(tmp_path, *(make_entry(distance, **TRIGGER_VALUES) for distance in DISTANCES))
@@ -113,7 +113,6 @@ def test_a_model_that_fails_again_and_again_is_left_alone_and_its_rows_say_so(tm
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "allocates")
     good, bad = log_entries(tmp_path, make_entry(100), make_entry(200, **TRIGGER_VALUES))
@@ -124,7 +123,6 @@ def test_memory_without_end_is_an_error_of_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     with start_role_worker(tmp_path, batch_rows=1) as worker:
@@ -138,7 +136,6 @@ def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     with start_role_worker(tmp_path, timeout_seconds=0.1) as worker:
@@ -151,7 +148,6 @@ def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     (tmp_path / "state/bundles/2/model.onnx").write_bytes(b"damaged")
@@ -164,7 +160,6 @@ def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
     log_entries(tmp_path, *(make_entry(distance, output=0.25, decision=False) for distance in DISTANCES))
@@ -183,7 +178,6 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_process_scores_candidate_and_previous_side_by_side(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "burns")
     point_role(tmp_path, "previous", "3")

@@ -1,0 +1,105 @@
+"""Files of a source as plain ones on this machine: decompressed, in UTF-8, and fetched from wherever they are."""
+
+import codecs
+import gzip
+import lzma
+import shutil
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fsspec.implementations.local import LocalFileSystem
+
+from penumbra.core.raw_files import hash_md5
+from penumbra.sources.tables.locations import TableFile, list_store_errors, raise_unreachable
+
+PIECE_BYTES = 1 << 22
+DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error)  # what decompression raises
+BZ2_DAMAGE = "Invalid data stream"  # the words of a mere OSError
+
+
+def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
+    """Get a file as a plain one on this machine, in UTF-8 if it is text.
+
+    Args:
+        file: The file.
+        encoding: The encoding of text.
+        folder: A folder for a copy of what is compressed, encoded otherwise, or elsewhere.
+
+    Returns:
+        The file itself, or its copy, which is made once.
+
+    Raises:
+        ValueError: The file isn't in that encoding, or can't be decompressed.
+        ConnectionError: Its store can't be reached.
+    """
+    if _is_plain(file, encoding) and isinstance(file.store, LocalFileSystem) and not file.compression:
+        return Path(file.path)
+    copy = _place_copy(file, encoding, folder)
+    if not copy.exists():
+        _copy_file(file, encoding, copy)
+    return copy
+
+
+def fetch_anew(file: TableFile, encoding: str, folder: Path) -> TableFile:
+    """Fetch a file whose store doesn't tell when it changes.
+
+    Args:
+        file: The file.
+        encoding: The encoding of text.
+        folder: A folder for a copy.
+
+    Returns:
+        The file with a fingerprint of its content, by which `open_plain_file` finds the copy.
+
+    Raises:
+        ValueError: The file isn't in that encoding, or can't be decompressed.
+        ConnectionError: Its store can't be reached.
+    """
+    copy = folder / "anew"
+    _copy_file(file, encoding, copy)
+    fetched = replace(file, fingerprint=hash_md5(copy))
+    copy.replace(_place_copy(fetched, encoding, folder))
+    return fetched
+
+
+def _is_plain(file: TableFile, encoding: str) -> bool:
+    """Whether its bytes stay as they are, once it is decompressed."""
+    return file.is_parquet or codecs.lookup(encoding).name == "utf-8"
+
+
+def _place_copy(file: TableFile, encoding: str, folder: Path) -> Path:
+    return folder / f"{file.fingerprint}-{encoding}"
+
+
+def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
+    """Copy a file, decompressed and in UTF-8."""
+    aside = copy.with_suffix(".part")
+    try:
+        with file.store.open(file.path, "rb", compression=file.compression) as source, aside.open("wb") as target:
+            if _is_plain(file, encoding):
+                shutil.copyfileobj(source, target, PIECE_BYTES)
+            else:
+                _write_utf8(source, target, encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
+    except DAMAGE as error:
+        _raise_damaged(file, error)
+    except list_store_errors() as error:
+        if str(error) == BZ2_DAMAGE:
+            _raise_damaged(file, error)
+        raise_unreachable(f"{file.name} can't be fetched", error)
+    aside.replace(copy)
+
+
+def _write_utf8(source: Any, target: Any, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    while piece := source.read(PIECE_BYTES):
+        target.write(decoder.decode(piece).encode())
+    target.write(decoder.decode(b"", final=True).encode())
+
+
+def _raise_damaged(file: TableFile, error: Exception) -> NoReturn:
+    raise ValueError(f"{file.name} isn't whole, or isn't what its suffix says ({file.compression}): {error}") from None
