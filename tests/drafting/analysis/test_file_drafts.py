@@ -110,6 +110,17 @@ def test_blanks_around_names_and_words_are_left_out_by_the_source_too(tmp_path, 
         assert count_broken_rules(problem) == ({}, ROWS)
 
 
+def test_blanks_before_quotation_marks_are_left_out(tmp_path):
+    table = make_orders(place=['"Bonn, Rhein"', '"Köln"'])
+    lines = [table, *zip(*table.values(), strict=True)]
+    (tmp_path / "data.csv").write_text("".join(f"{', '.join(line)}\n" for line in lines))
+    found = draft(tmp_path / "data.csv")
+    assert (found.source.options, get_column(found, "place").categories) == (
+        {"trim_blanks": True},
+        ("Bonn, Rhein", "Köln"),
+    )
+
+
 def test_a_compressed_file_of_another_encoding_is_read(tmp_path):
     plain = write_csv(tmp_path / "data.csv", make_orders(place=["Köln", "Bonn"]), encoding="cp1252")
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
