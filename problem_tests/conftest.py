@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
@@ -76,3 +77,12 @@ def sample(attempt: Sample | Exception) -> Sample:
     if isinstance(attempt, Exception):
         pytest.skip(SEE_BATCHES)
     return attempt
+
+
+@pytest.fixture(scope="session")
+def varied_sample(sample: Sample) -> Sample:
+    """The sample, for tests that learn from it."""
+    outcomes = sample.labelled[LABEL_COLUMN]
+    if outcomes.n_unique() == 1:
+        pytest.skip(f"the outcome of the newest batches is always {outcomes[0]}: nothing can be learnt from one")
+    return sample

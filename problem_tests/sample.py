@@ -17,10 +17,12 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
 from penumbra.patterns.candidate import Candidate
+from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.fit import build_matrix, extract_labels, select_labelled_rows
 
 MIN_BATCHES, MAX_BATCHES = 2, 12
 ENOUGH_ROWS = 2_000  # with an outcome; candidates learn from so many
+ENOUGH_CLASS_ROWS = 50  # of a rarer class, which are kept where there are so many
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,28 @@ class Sample:
 
     @cached_property
     def labelled(self) -> pl.DataFrame:
-        """About ENOUGH_ROWS rows with an outcome, spread evenly, with the column `penumbra.label`."""
+        """About ENOUGH_ROWS rows with an outcome, spread evenly, with the column `penumbra.label`.
+
+        Rare classes are thinned less, so that candidates meet them.
+        """
         rows = select_labelled_rows(self.rows, self.problem.schema.target())
-        return rows.gather_every(max(1, rows.height // ENOUGH_ROWS))
+        step = max(1, rows.height // ENOUGH_ROWS)
+        if self.task.kind == "regression":
+            return rows.gather_every(step)
+        own_step = (pl.len().over(LABEL_COLUMN) // ENOUGH_CLASS_ROWS).clip(1, step)
+        return rows.filter(pl.int_range(pl.len()).over(LABEL_COLUMN) % own_step == 0)
+
+    @property
+    def missing_classes(self) -> list[str]:
+        """The classes that no row has, as text; none of a number."""
+        known = set(self.labelled[LABEL_COLUMN].cast(pl.String))
+        classes = {"binary": ("false", "true"), "multiclass": self.task.classes, "regression": ()}[self.task.kind]
+        return [name for name in classes if name not in known]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the source has no older batches."""
+        return self.store.batches()[0] == self.store.arrived()[0]
 
     @cached_property
     def task(self) -> Task:
@@ -68,18 +89,18 @@ class Sample:
             candidate: The candidate.
 
         Returns:
-            The fitted estimator. Whatever the user's code raises is raised.
+            The fitted estimator, with a probability for each class. Whatever the user's code raises is raised.
         """
         inputs, encoder = self.matrix
         columns = SimpleNamespace(names=encoder.names, categorical=encoder.categorical, numeric=encoder.numeric)
         y = self.labels
         if candidate.learns is not None:
             y = self.labelled.select(candidate.learns.cast(pl.Float64)).to_series().to_numpy()
-        return candidate.make(columns).fit(inputs, y)
+        return pad_missing_classes(candidate.make(columns).fit(inputs, y), len(self.task.classes))
 
 
 def take_sample(settings: Settings, problem: Problem, folder: Path) -> Sample:
-    """Ingest the newest batches: two, and more until there are enough rows with an outcome.
+    """Ingest the newest batches: two, and more until there are enough rows with an outcome, and some of each class.
 
     Args:
         settings: Section [data] is read.
@@ -94,6 +115,8 @@ def take_sample(settings: Settings, problem: Problem, folder: Path) -> Sample:
         BatchRefused: A batch is refused, or there is none.
     """
     data = settings.data.model_copy(update={"folder": folder / "data", "derived": folder / "derived"})
-    sample = Sample(problem, DataStore(data, problem))
-    admit_newest_batches(sample.store, MIN_BATCHES, ENOUGH_ROWS, most=MAX_BATCHES)
-    return sample
+    store = DataStore(data, problem)
+    admit_newest_batches(store, MIN_BATCHES, ENOUGH_ROWS, most=MAX_BATCHES)
+    if Sample(problem, store).missing_classes:
+        admit_newest_batches(store, MAX_BATCHES, ENOUGH_ROWS, most=MAX_BATCHES)
+    return Sample(problem, store)

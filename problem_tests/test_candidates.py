@@ -21,16 +21,18 @@ Ship = Callable[[str], tuple[Bundle, Path] | str]
 
 
 @pytest.fixture(scope="module")
-def ship(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Ship:
+def ship(varied_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Ship:
     """Fits and ships a candidate, once: the bundle and the state folder of its service, or why that failed."""
+    problem = varied_sample.problem
 
     @functools.cache
     def ship_candidate(name: str) -> tuple[Bundle, Path] | str:
         state = tmp_path_factory.mktemp("state")
         try:
-            return ship_model(sample, sample.fit(sample.problem.candidates.CANDIDATES[name]), state), state
+            fitted = varied_sample.fit(problem.candidates.CANDIDATES[name])
+            return ship_model(varied_sample, fitted, state), state
         except Exception as error:  # whatever the user's estimator raises
-            return describe_failure(error, sample.problem.files["candidates"].parent)
+            return describe_failure(error, problem.files["candidates"].parent)
 
     return ship_candidate
 
@@ -70,12 +72,12 @@ def test_every_rule_can_be_applied(sample: Sample, ship: Ship) -> None:
         pytest.fail(f"problem/rules.py: {', '.join(failed)} fails on rows of the newest batches", pytrace=False)
 
 
-def test_the_baseline_looks_at_no_input(sample: Sample) -> None:
+def test_the_baseline_looks_at_no_input(varied_sample: Sample) -> None:
     try:
-        fitted = sample.fit(get_candidate(sample.problem, sample.task, "baseline"))
-        predictions = predict_for_task(sample.task, fitted, sample.matrix[0])
+        fitted = varied_sample.fit(get_candidate(varied_sample.problem, varied_sample.task, "baseline"))
+        predictions = predict_for_task(varied_sample.task, fitted, varied_sample.matrix[0])
     except Exception as error:  # whatever the user's estimator raises
-        reason = describe_failure(error, sample.problem.files["candidates"].parent)
+        reason = describe_failure(error, varied_sample.problem.files["candidates"].parent)
         pytest.fail(f"baseline() of problem/candidates.py: {reason}", pytrace=False)
     if np.ptp(predictions, axis=0).max() > 0:
         pytest.fail(

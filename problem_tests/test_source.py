@@ -32,6 +32,8 @@ def test_fetching_a_batch_twice_gives_the_same_bytes(sample: Sample) -> None:
 
 def test_the_outcome_varies(sample: Sample) -> None:
     for fault in find_constant_target(select_labelled_rows(sample.rows, sample.problem.schema.target())[LABEL_COLUMN]):
+        if not sample.is_whole:
+            pytest.skip(f"{fault.evidence} in the newest {len(sample.store.batches())} batches; older ones may differ")
         pytest.fail(f"{fault.column}: {fault.evidence}: {fault.remedy}", pytrace=False)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.steps import RESULT_VARIABLE
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from penumbra.cluster.pod_settings import read_pod_settings
 from penumbra.core.settings import Settings, load_settings
@@ -77,13 +78,17 @@ def get_daily_schedule(flow: DailyFlow, arguments: Sequence[str] = sys.argv) -> 
 def list_exports(settings: Settings) -> list[str]:
     """List the commands of a pod's shell that give it the settings of this process.
 
+    Where a command waits for the words that the flow ends with, pods don't print them.
+
     Args:
         settings: The settings.
 
     Returns:
         `export` of each variable, quoted for a text in double quotes, which is what Metaflow puts them into.
     """
-    variables = read_pod_settings(settings, os.environ).passed
+    variables = dict(read_pod_settings(settings, os.environ).passed)
+    if os.environ.get(RESULT_VARIABLE):
+        variables[RESULT_VARIABLE] = os.devnull
     commands = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return [command.replace("\\", "\\\\").replace('"', '\\"') for command in commands]
 

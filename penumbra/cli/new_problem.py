@@ -48,7 +48,7 @@ class NewProblem:
         """List what changes in settings.toml.
 
         Returns:
-            A line for each setting with its new and its old value.
+            Lines such as "training.test_batches = 3".
         """
         return list_changes(SETTINGS_PATH.read_text(encoding="utf-8"), self.settings)
 

@@ -9,7 +9,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+import click
 
 from penumbra.cli.group import Refusal
 
@@ -33,16 +35,18 @@ def set_environment_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None) -> str:
+def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None, is_quiet: bool = False) -> str:
     """Run a flow until it ends; its log goes where the output of this process goes.
 
     Args:
         name: The flow's file in flows/, without ".py".
         options: Options of its `run`, such as "--only=forest".
         cluster: Where its steps run as pods; None for this machine.
+        is_quiet: Whether its log is shown only if it fails.
 
     Returns:
-        The words that it ends with, which aren't in its log; "" for a flow without, and for pods, whose log has them.
+        The words that it ends with, which aren't in its log; "" for a flow without, and for pods, which keep them as a
+        receipt only.
 
     Raises:
         Refusal: The flow failed, with its reason; its output says more.
@@ -52,11 +56,15 @@ def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None"
 
     flow = str(PROJECT_ROOT / "flows" / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
-        reason, result = Path(folder) / "reason.txt", Path(folder) / "result.txt"
+        reason, result, log = (Path(folder) / name for name in ("reason.txt", "result.txt", "log.txt"))
         words, environment = _address_cluster(cluster) if cluster else (["--no-pylint", "run"], {})
         command = sys.executable, flow, *words, *options
         files = {REASON_VARIABLE: str(reason), RESULT_VARIABLE: str(result)}
-        if run_command(*command, environment={**environment, **files}):
+        with log.open("wb") if is_quiet else contextlib.nullcontext() as output:
+            code = run_command(*command, environment={**environment, **files}, output=output)
+        if code:
+            if is_quiet:
+                click.echo(log.read_bytes(), nl=False)
             said = reason.read_text() if reason.exists() else "its output above says why"
             raise Refusal(f"flows/{name}.py failed: {said}")
         return result.read_text() if result.exists() else ""
@@ -69,18 +77,19 @@ def _address_cluster(cluster: "ClusterSettings") -> tuple[list[str], dict[str, s
     return [*list_flow_options(cluster), "run", "--with=kubernetes"], build_metaflow_environment(cluster)
 
 
-def run_command(*command: str, environment: Mapping[str, str] | None = None) -> int:
+def run_command(*command: str, environment: Mapping[str, str] | None = None, output: IO[bytes] | None = None) -> int:
     """Run a command until it ends, and pass SIGTERM on to it; Ctrl-C reaches it from the terminal.
 
     Args:
         command: The program and its arguments, which no shell expands.
         environment: Variables beside those of this process.
+        output: The file that its output and its errors go to; None for those of this process.
 
     Returns:
         The command's exit code.
     """
     sys.stdout.flush()
-    child = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+    child = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
 
     def pass_on(number: int, _: FrameType | None) -> None:
         child.send_signal(number)

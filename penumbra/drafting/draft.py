@@ -9,9 +9,14 @@ from typing import Any, Literal
 import polars as pl
 
 ColumnRole = Literal["time", "key", "feature", "outcome", "unused"]
-FeatureKind = Literal["number", "category", "clock", "weekday", "hour"]
+FeatureKind = Literal["number", "category", "clock", "hour", "weekday", "month"]
+CALENDAR_KINDS: tuple[FeatureKind, ...] = ("hour", "weekday", "month")  # which count in a time zone
 DraftTask = Literal["binary", "classes", "number"]
 ChoiceOption = Literal["--time", "--key"]
+
+
+NO_OUTCOME = ""  # in the place of a class, of rows without an outcome
+ANY_NUMBER = "a number"  # in the place of a class, where a number is predicted
 
 
 class Unsaid(enum.Enum):
@@ -80,7 +85,7 @@ class DraftColumn:
             by itself, and of the time column, which the source reads.
         time_zone: The zone of a Datetime as the source gives it, "UTC"; None for one without.
         number_format: How numbers are spelled; None where the contract reads them by itself.
-        feature: The kind of the feature that reads the column; None where none does.
+        features: The kinds of the features that read the column; none where none does.
         example: The value of the example as JSON has it; None where it is missing there.
         reason: Why it is so, as a phrase without a full stop, worth a comment; empty where it is plain.
     """
@@ -98,7 +103,7 @@ class DraftColumn:
     time_format: str | None = None
     time_zone: str | None = None
     number_format: NumberFormat | None = None
-    feature: FeatureKind | None = None
+    features: tuple[FeatureKind, ...] = ()
     example: Any = None
     reason: str = ""
 
@@ -111,14 +116,12 @@ class DraftTarget:
         task: "binary", "classes" or "number".
         column: The name of the outcome's column.
         positive: Of a binary target the value that means yes, of the column's dtype (True, 1, "churned"); else None.
-        classes: Of several classes their names, which are the categories of the column's Enum; else empty.
         reason: Why it is so, as a phrase without a full stop.
     """
 
     task: DraftTask
     column: str
     positive: Any = None
-    classes: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -157,7 +160,9 @@ class ProblemDraft:
         rows: How many rows were read.
         days: How many days have rows.
         notes: Sentences to tell the user, the most important first.
-        day_rows: By day in order, the rows of each class, "" for those without one; empty where days aren't counted.
+        accepted: What the doctor will find and the notes tell already, as `gate.accept` names it.
+        day_rows: By day in order, the rows of each class, with `NO_OUTCOME` and `ANY_NUMBER` among them; empty where
+            days aren't counted.
     """
 
     columns: tuple[DraftColumn, ...]
@@ -168,4 +173,17 @@ class ProblemDraft:
     rows: int
     days: int
     notes: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     day_rows: Mapping[dt.date, Mapping[str, int]] = field(default_factory=dict)
+
+    def count_outcomes(self) -> pl.DataFrame:
+        """Count the rows and the outcomes of each day.
+
+        Returns:
+            The days in order: `day` (Date), the number of `rows`, and of those `known`, with an outcome.
+        """
+        counts = [
+            (day, sum(classes.values()), sum(classes.values()) - classes.get(NO_OUTCOME, 0))
+            for day, classes in self.day_rows.items()
+        ]
+        return pl.DataFrame(counts, {"day": pl.Date, "rows": pl.Int64, "known": pl.Int64}, orient="row")

@@ -9,9 +9,9 @@ Numbers are float64 with NaN for "missing"; categories become integer codes, -1 
 
 from penumbra.features.column_checks import ColumnCheck, NotAbove, ValidClock
 from penumbra.features.expression import Expression
-from penumbra.features.kinds import Category, ClockMinutes, Difference, Number, Record, Weekday
+from penumbra.features.kinds import Category, ClockMinutes, Difference, Hour, Month, Number, Record, Weekday
 
-Feature = Number | Category | ClockMinutes | Weekday | Difference | Expression
+Feature = Number | Category | ClockMinutes | Hour | Weekday | Month | Difference | Expression
 
 __all__ = [
     "Category",
@@ -20,6 +20,8 @@ __all__ = [
     "Difference",
     "Expression",
     "Feature",
+    "Hour",
+    "Month",
     "NotAbove",
     "Number",
     "Record",

@@ -149,8 +149,8 @@ class ClockMinutes:
 
 
 @dataclass(frozen=True)
-class Weekday:
-    """Day of the week, Monday 1 to Sunday 7, in a time zone: of an instant there, or of a date or clock of that zone.
+class _CalendarPart:
+    """A number that calendar or clock show in a time zone: of an instant there, or of a date or clock of that zone.
 
     An instant is a time with a zone. A time without one, or a date, is what calendar and clock show in `zone`.
     """
@@ -158,11 +158,12 @@ class Weekday:
     column: str
     zone: str
     categorical: ClassVar[bool] = False
+    part: ClassVar[str]  # the name of polars' method
 
     @property
     def name(self) -> str:
         """The feature's name, which is the name of its column in the matrix."""
-        return f"{self.column}_weekday"
+        return f"{self.column}_{self.part}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -177,8 +178,8 @@ class Weekday:
         """
         column = pl.selectors.by_name(self.column)
         instants = column & pl.selectors.datetime(time_zone="*")  # one of the two selects nothing
-        weekdays = instants.dt.convert_time_zone(self.zone).dt.weekday(), (column - instants).dt.weekday()
-        return pl.coalesce(*weekdays).cast(pl.Float64)
+        shown = instants.dt.convert_time_zone(self.zone), column - instants
+        return pl.coalesce(*(getattr(times.dt, self.part)() for times in shown)).cast(pl.Float64)
 
     def scalar(self) -> Callable[[Record], float]:
         """Build the form for records.
@@ -186,19 +187,57 @@ class Weekday:
         Returns:
             A function from a record to a float, NaN for missing.
         """
-        column, zone, name = self.column, ZoneInfo(self.zone), self.zone
+        column, zone, read = self.column, ZoneInfo(self.zone), self._read
 
-        def weekday(record: Record) -> float:
+        def number(record: Record) -> float:
             value: Any = record[column]
             if value is None:
                 return MISSING_NUMBER
             if value.__class__ is dt.date or value.tzinfo is None:
-                return float(value.isoweekday())
+                return float(read(value))
             if value.year in YEARS_OF_EQUAL_ZONES:
-                return float(value.astimezone(zone).isoweekday())
-            return float(pl.Series([value]).dt.convert_time_zone(name).dt.weekday().item())
+                return float(read(value.astimezone(zone)))
+            return float(pl.DataFrame({column: [value]}).select(self.expr()).item())
 
-        return weekday
+        return number
+
+    @staticmethod
+    def _read(shown: Any) -> int:
+        """The number of a Python date, time or datetime as calendar and clock show it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Weekday(_CalendarPart):
+    """Day of the week, Monday 1 to Sunday 7, of a time or a date in a time zone."""
+
+    part: ClassVar[str] = "weekday"
+
+    @staticmethod
+    def _read(shown: Any) -> int:
+        return int(shown.isoweekday())
+
+
+@dataclass(frozen=True)
+class Hour(_CalendarPart):
+    """Hour of the day, 0 to 23, of a time in a time zone, or of a time of day."""
+
+    part: ClassVar[str] = "hour"
+
+    @staticmethod
+    def _read(shown: Any) -> int:
+        return int(shown.hour)
+
+
+@dataclass(frozen=True)
+class Month(_CalendarPart):
+    """Month, 1 to 12, of a time or a date in a time zone."""
+
+    part: ClassVar[str] = "month"
+
+    @staticmethod
+    def _read(shown: Any) -> int:
+        return int(shown.month)
 
 
 @dataclass(frozen=True)

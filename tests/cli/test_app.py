@@ -1,5 +1,6 @@
 """Every command has help, an example and exit codes; its options do what they say."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from flows.steps.results import say_result
 from penumbra.cli import processes
 from penumbra.cli.app import SECTIONS, main
 from penumbra.cli.commands.project import BENCHMARKS
+from penumbra.cli.group import Refusal
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.command_line import run_command_line
 
@@ -150,7 +152,7 @@ def test_a_flow_that_failed_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: str, environment: Mapping[str, str]) -> int:
+    def stop(*_: str, environment: Mapping[str, str], **__: object) -> int:
         Path(environment[REASON_VARIABLE]).write_text("there is no batch")
         return 1
 
@@ -160,7 +162,7 @@ def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.Mon
 
 
 def test_what_a_flow_ends_with_is_printed_once_below_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    def end(*_: str, environment: Mapping[str, str]) -> int:
+    def end(*_: str, environment: Mapping[str, str], **__: object) -> int:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(RESULT_VARIABLE, environment[RESULT_VARIABLE])
             say_result("Nothing to decide")
@@ -168,6 +170,23 @@ def test_what_a_flow_ends_with_is_printed_once_below_its_log(monkeypatch: pytest
 
     monkeypatch.setattr(processes, "run_command", end)
     assert run_command_line("promote").stdout == "\nNothing to decide\n"
+
+
+WRITE_A_LOG = "import sys; print('some of the log', flush=True); sys.exit({code})"
+
+
+@pytest.mark.parametrize(("code", "shown"), [(0, ""), (1, "some of the log\n")])
+def test_a_quiet_flow_shows_its_log_only_where_it_fails(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: int, shown: str
+) -> None:
+    def run(*_: str, **options: Any) -> int:
+        return run_command(sys.executable, "-c", WRITE_A_LOG.format(code=code), **options)
+
+    run_command = processes.run_command
+    monkeypatch.setattr(processes, "run_command", run)
+    with pytest.raises(Refusal) if code else contextlib.nullcontext():
+        processes.run_flow_process("ingest", is_quiet=True)
+    assert capfd.readouterr().out == shown
 
 
 def test_what_a_flow_ends_with_is_in_its_log_where_no_command_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:

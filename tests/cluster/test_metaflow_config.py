@@ -2,6 +2,7 @@ import importlib.util
 
 import pytest
 
+from flows.steps import RESULT_VARIABLE
 from flows.steps.pods import list_exports
 from penumbra.cluster import compilation
 from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
@@ -75,6 +76,13 @@ def test_a_variable_with_a_secret_or_a_place_of_this_machine_is_named_and_in_no_
     assert (name in pods.local) == ("hunter2" not in value)
     assert name not in pods.passed
     assert not [each for each in list_exports(load_settings()) if name in each or value in each]
+
+
+def test_pods_leave_the_result_to_the_command_that_waits_for_it(monkeypatch):
+    silence = f"export {RESULT_VARIABLE}=/dev/null"
+    assert silence not in list_exports(load_settings())
+    monkeypatch.setenv(RESULT_VARIABLE, "/tmp/of-the-command/result.txt")
+    assert silence in list_exports(load_settings())
 
 
 def test_places_on_this_machines_disk_are_listed():

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.features import Category, ClockMinutes, Difference, Expression, NotAbove, Number, ValidClock, Weekday
+from penumbra.features import (
+    Category,
+    ClockMinutes,
+    Difference,
+    Expression,
+    Hour,
+    Month,
+    NotAbove,
+    Number,
+    ValidClock,
+    Weekday,
+)
 
 INT16 = st.integers(-(2**15), 2**15 - 1)
 CLOCKS = st.integers(0, 2400)
@@ -27,6 +38,7 @@ class Wide(dy.Schema):
     text = dy.String(nullable=True)
     choice = dy.Enum(["a", "b"], nullable=True)
     instant = dy.Datetime(nullable=True, time_zone="UTC")
+    opens = dy.Time(nullable=True)
 
 
 VALUES = {
@@ -38,6 +50,7 @@ VALUES = {
     "text": TEXTS,
     "choice": st.sampled_from("ab"),
     "instant": INSTANTS,
+    "opens": st.times(),
 }
 KINDS = [
     Number("number"),
@@ -48,6 +61,9 @@ KINDS = [
     ClockMinutes("clock"),
     Weekday("instant", "America/New_York"),
     Weekday("instant", "Asia/Kathmandu"),
+    Hour("instant", "Asia/Kathmandu"),
+    Hour("opens", "UTC"),
+    Month("instant", "America/New_York"),
     Difference("number", "other"),
     Difference("integer", "clock"),
     Expression("letters", pl.col("text").str.len_chars(), Wide),
@@ -101,6 +117,10 @@ def test_a_check_refuses_the_same_rows_of_a_frame_as_records(check, data):
         (ClockMinutes("x"), 2400, 1440.0),
         (Weekday("x", "America/New_York"), dt.datetime(2013, 4, 1, 3, 59, tzinfo=dt.UTC), 7.0),
         (Weekday("x", "America/New_York"), dt.datetime(2013, 4, 1, 4, 0, tzinfo=dt.UTC), 1.0),
+        (Hour("x", "Asia/Kathmandu"), dt.datetime(2013, 4, 1, 3, 30, tzinfo=dt.UTC), 9.0),
+        (Hour("x", "UTC"), dt.time(17, 45), 17.0),
+        (Month("x", "America/New_York"), dt.datetime(2013, 4, 1, 3, 59, tzinfo=dt.UTC), 3.0),
+        (Month("x", "UTC"), dt.date(2013, 4, 1), 4.0),
         (Number("x"), 3, 3.0),
         (Category("x"), "JFK", "JFK"),
     ],

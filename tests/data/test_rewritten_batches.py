@@ -10,6 +10,7 @@ from penumbra.data.batches import DataStore
 from penumbra.data.rewritten_batches import find_rewritten_batches
 from penumbra.data.source_reader import fetch_batch_files
 from penumbra.sources import TableFiles
+from penumbra.sources.tables import table_runs
 from tests.helpers.orders import open_orders_store
 
 MONTHS = ("2024-01", "2024-02")
@@ -106,3 +107,12 @@ def test_a_source_whose_batches_have_no_fingerprint_isn_t_asked(tmp_path):
     admit(store, *MONTHS)
     store.problem.source.fetch = fail
     assert find_rewritten_batches(store) == []
+
+
+def test_what_is_fetched_in_pieces_is_compared_too(store, monkeypatch):
+    monkeypatch.setattr(table_runs, "LARGE_BYTES", 100)
+    rewrite(store, "2024-01", "\n", "\r\n")
+    assert find_rewritten_batches(store) == []
+    rewrite(store, "2024-02", "north", "south")
+    [sentence] = find_rewritten_batches(store)
+    assert sentence.startswith("2024-02: the source has changed 2024-02.csv since")

@@ -72,6 +72,34 @@ def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_d
     ]
 
 
+def test_batches_that_lack_outcomes_are_one_line_however_many_they_are() -> None:
+    known, waiting, spoilt = (
+        excluded_days.BatchOutcomes(*counts, False) for counts in ((5, 9, 0), (0, 0, 0), (3, 3, 2))
+    )
+    assert excluded_days.describe_outcomes({"2024-01": known, "2024-02": waiting}) == [
+        "2024-02: no row has an outcome yet"
+    ]
+    months = {f"2024-{month:02}": waiting for month in range(2, 12)}
+    assert excluded_days.describe_outcomes({"2023-11": spoilt, "2023-12": spoilt, "2024-01": known, **months}) == [
+        "2 batches, 2023-11 to 2023-12: 4 outcomes are NaN or infinite, from which nothing is learnt",
+        "10 batches, 2024-02 to 2024-11: no row has an outcome yet",
+    ]
+    assert excluded_days.describe_outcomes({"2024-01": known}) == []
+
+
+def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
+    batches: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for batch in ("2013-01", "2013-02"):
+        write_batch(batches, batch, [make_regular_flights(0)])
+    excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
+    assert [line for line in capsys.readouterr().out.splitlines() if "aren't looked at" in line] == [
+        "2013-01: days aren't looked at for data faults: nothing comes before the first batch",
+        "2 batches, 2013-02 to 2013-03: days aren't looked at for data faults: the reference has 1 whole days of rows, "
+        "or spans of days with 50 rows: at least 2 are needed to say what is normal",
+    ]
+
+
 def test_the_rows_of_other_days_stay(batches: Path) -> None:
     settings = make_settings(batches)
     rows = DataStore(settings.data, PROBLEM).rows("2013-04")

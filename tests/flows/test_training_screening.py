@@ -217,7 +217,8 @@ def test_a_newest_batch_without_outcomes_is_left_for_later(run_orders):
 
 def test_no_outcome_at_all_is_said(run_orders):
     with pytest.raises(
-        ValueError, match=r"training needs at least 3 batches .* there are 0: none;.*2024-01: no row has"
+        ValueError,
+        match=r"training needs at least 3 batches .* there are 0: none;.*4 batches, 2024-01 to 2024-04: no row",
     ):
         run_orders(source=[(KNOWN, '"churned": "",')])
 

@@ -53,15 +53,15 @@ def _make_order(day: dt.date, n: int) -> dict[str, str | int | float | None]:
 
 KEY = DraftColumn("order", "order", pl.String(), "key", is_key=True, max_length=20, example="240430-003")
 TIME = DraftColumn(
-    "ordered at", "ordered_at", pl.Datetime("us"), "time", feature="weekday", example="2024-04-30T11:03:00"
+    "ordered at", "ordered_at", pl.Datetime("us"), "time", features=("hour", "weekday"), example="2024-04-30T11:03:00"
 )
-SHOP = DraftColumn("shop", "shop", pl.Enum(SHOPS), "feature", categories=SHOPS, feature="category", example="mühle")
+SHOP = DraftColumn("shop", "shop", pl.Enum(SHOPS), "feature", categories=SHOPS, features=("category",), example="mühle")
 AMOUNT = DraftColumn(
     *("amount (EUR)", "amount_eur", pl.Float64(), "feature"),
     nullable=True,
     minimum=0,
     maximum=10_000.0,
-    feature="number",
+    features=("number",),
     example=20.5,
 )
 AGE = DraftColumn(
@@ -71,11 +71,11 @@ AGE = DraftColumn(
     "feature",
     minimum=0,
     maximum=200,
-    feature="number",
+    features=("number",),
     example=40,
     reason="whole numbers",
 )
-GIFT = DraftColumn("gift?", "gift", pl.Boolean(), "feature", feature="number", example=True)
+GIFT = DraftColumn("gift?", "gift", pl.Boolean(), "feature", features=("number",), example=True)
 COMMENT = DraftColumn("comment", "comment", pl.String(), "unused", reason="free text, as good as never the same")
 RETURNED = DraftColumn("returned?", "returned", pl.String(), "outcome", nullable=True, max_length=10, example="yes")
 SIZE = DraftColumn("size", "size", pl.Enum(SIZES), "outcome", nullable=True, categories=SIZES, example="small")
@@ -97,7 +97,7 @@ def draft_orders(location: str, task: str = "binary") -> ProblemDraft:
     column = outcomes[task]
     targets = {
         "binary": DraftTarget("binary", column.name, positive="yes"),
-        "classes": DraftTarget("classes", column.name, classes=SIZES),
+        "classes": DraftTarget("classes", column.name),
         "number": DraftTarget("number", column.name),
     }
     source = DraftSource("files", location, "", TIME.name, "month")

@@ -21,6 +21,8 @@ from penumbra.features import (
     Difference,
     Expression,
     Feature,
+    Hour,
+    Month,
     NotAbove,
     Number,
     ValidClock,
@@ -96,7 +98,8 @@ def list_features(row: type[dy.Schema]) -> tuple[Feature, ...]:
     found: list[Feature] = []
     for name, other in zip(names, names[1:] + names[:1], strict=True):
         found += [Number(name), Category(name), ClockMinutes(name), Difference(name, other)]
-        found += [Weekday(name, "America/New_York"), Expression(f"{name} hour", pl.col(name).dt.hour(), row)]
+        found += [kind(name, "America/New_York") for kind in (Hour, Weekday, Month)]
+        found.append(Expression(f"{name} minute", pl.col(name).dt.minute(), row))
     legal = [feature for feature in found if not list(find_feature_faults(feature, row))]
     return tuple({feature.name: feature for feature in legal}.values())
 

@@ -47,6 +47,49 @@ def test_a_sample_of_small_batches_takes_more_of_them(tmp_path):
     assert sample.store.batches() == ["2024-01", "2024-02", "2024-03"]
 
 
+KNOWN = '"churned": str(churned).lower(),'
+
+
+def test_a_sample_reaches_back_for_a_class_that_the_newest_batches_lack(tmp_path):
+    only_in_january = '"churned": str(day.month == 1 and n == 0).lower(),'
+    sample = sample_orders(tmp_path, source=[(KNOWN, only_in_january)])
+    assert sample.store.batches() == ["2024-01", "2024-02", "2024-03"]
+    assert (sample.missing_classes, sample.labelled["penumbra.label"].sum()) == ([], 31)
+
+
+def test_a_sample_reaches_back_over_batches_without_outcomes(tmp_path):
+    in_january = '"churned": str(churned).lower() if day.month == 1 else "",'
+    assert sample_orders(tmp_path, source=[(KNOWN, in_january)]).store.batches() == ["2024-01", "2024-02", "2024-03"]
+
+
+ENUM = [
+    ("churned = dy.Bool(nullable=True)", 'churned = dy.Enum(["no", "yes", "moved"], nullable=True)'),
+    ('OUTCOME = {"churned": False}', 'OUTCOME = {"churned": "no"}'),
+]
+
+
+def test_a_class_that_no_batch_has_is_no_fault_of_the_candidates(tmp_path, ship):
+    source = [(KNOWN, '"churned": "yes" if churned else "no",'), ('("member", "churned")', '("member",)')]
+    sample = sample_orders(tmp_path, schema=ENUM, source=source)
+    assert sample.missing_classes == ["moved"]
+    shipped = ship(sample)
+    test_candidates.test_a_candidate_can_be_fitted_and_shipped(shipped, "boosting")
+    test_candidates.test_a_candidate_is_served_as_it_was_trained(sample, shipped, "boosting")
+    test_candidates.test_the_baseline_looks_at_no_input(sample)
+
+
+def test_an_outcome_that_is_always_the_same_in_the_newest_batches_is_skipped_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("problem_tests.sample.MAX_BATCHES", 2)
+    sample = sample_orders(tmp_path, source=[(KNOWN, '"churned": str(day.month == 1).lower(),')])
+    with pytest.raises(
+        Skipped, match="it is False in all 3,600 rows that have one in the newest 2 batches; older ones"
+    ):
+        test_source.test_the_outcome_varies(sample)
+    with pytest.raises(Skipped, match="the outcome of the newest batches is always False: nothing can be learnt from"):
+        conftest.varied_sample.__wrapped__(sample)
+    test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
+
+
 def fail_message(test, *fixtures):
     with pytest.raises(Failed) as failed:
         test(*fixtures)
@@ -112,7 +155,7 @@ def test_bytes_that_change_from_fetch_to_fetch_are_found(tmp_path):
 def test_an_outcome_that_never_varies_is_found(tmp_path):
     sample = sample_orders(tmp_path, schema=[('pl.col("churned")', 'pl.col("churned") & False')])
     said = fail_message(test_source.test_the_outcome_varies, sample)
-    assert said.startswith("target: it is False in all 3,600 rows that have one: ")
+    assert said.startswith("target: it is False in all 5,460 rows that have one: ")
 
 
 LEAKY = """

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "penumbra.promotion": {"penumbra.core"},
     "monitoring": {"penumbra.core", "penumbra.features"},
     "monitoring.explanations": {"penumbra.core", "monitoring"},
-    "penumbra.drafting": {"penumbra.core", "penumbra.data", "penumbra.sources"},
+    "penumbra.drafting": {"penumbra.core", "penumbra.data", "penumbra.sources", "penumbra.training"},
     "penumbra.storage": {"penumbra.core"},
     "penumbra.data": {"penumbra.core", "penumbra.features", "penumbra.storage"},
     "penumbra.logs": {"penumbra.core", "penumbra.features", "penumbra.rules", "penumbra.storage"},

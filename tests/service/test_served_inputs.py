@@ -23,6 +23,8 @@ from penumbra.features import (
     Difference,
     Expression,
     Feature,
+    Hour,
+    Month,
     NotAbove,
     Number,
     ValidClock,
@@ -139,6 +141,7 @@ def list_features(case: ColumnCase, schema: type[dy.Schema]) -> tuple[Feature, .
     """Every feature of the columns that `load_problem` would accept."""
     kinds: list[Feature] = [Number("x"), Difference("x", "y"), ClockMinutes("x"), Category("y")]
     kinds += [Weekday("x", "America/New_York"), Weekday("y", "Asia/Kathmandu")]
+    kinds += [Hour("x", "Asia/Kathmandu"), Month("x", "America/New_York")]
     kinds += [Expression(f"made {count}", made, schema) for count, made in enumerate(case.expressions)]
     return tuple(kind for kind in kinds if not list(find_feature_faults(kind, schema)))
 

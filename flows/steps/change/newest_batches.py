@@ -27,7 +27,7 @@ def admit_newest_batches(
         batches: How many batches with outcomes there have to be.
         rows: How many rows with an outcome those batches have to have that aren't held out.
         held_out: How many of the newest batches with outcomes don't count for `rows`.
-        most: How many batches to look at; None for all.
+        most: How many batches with outcomes to admit; None for as many as it takes.
         fetch: Fetches the raw files of a batch.
 
     Returns:
@@ -44,8 +44,9 @@ def admit_newest_batches(
             f"batches() of problem/source.py lists none that is complete by data.today, {store.settings.today}"
         )
     found: dict[str, int] = {}
-    for batch in reversed(arrived[-most:] if most else arrived):
-        if len(found) >= batches and sum([*found.values()][held_out:]) >= rows:
+    for batch in reversed(arrived):
+        has_enough = len(found) >= batches and sum([*found.values()][held_out:]) >= rows
+        if has_enough or len(found) == most:
             break
         with contextlib.suppress(BatchEmpty):
             if batch not in store.batches():

@@ -44,8 +44,8 @@ class ExaminedData:
 
     `rows` are those of the data store, `rejected` the quarantined ones (String), `features` the derived features,
     `columns` these beside the contract's columns that they read, `days` the day of each row, `times` the event times by
-    batch. Of the rows with an
-    outcome, in the order of time: `label`, `inputs` (features), and `outcomes` (Float64, the label's raw columns).
+    batch. Of the rows with an outcome, in the order of time: `label`, `inputs` (features), and `outcomes` (Float64, the
+    label's raw columns).
     """
 
     def __init__(self, store: DataStore) -> None:
@@ -68,6 +68,15 @@ class ExaminedData:
         self.inputs = labelled[INPUTS_COLUMN].struct.unnest()
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
         self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))
+
+    def count_outcomes(self) -> pl.DataFrame:
+        """Count the rows and the outcomes of each day.
+
+        Returns:
+            The days: `day` (Date), the number of `rows`, and of those `known`, with an outcome.
+        """
+        days = pl.DataFrame({"day": self.days, "is_known": self.has_outcome})
+        return days.group_by("day").agg(pl.len().alias("rows"), pl.col("is_known").sum().alias("known"))
 
     def __str__(self) -> str:
         """The numbers of features and rows, and the batches."""
@@ -113,6 +122,8 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     tried = {name: candidates[name] for name in settings.training.candidates if name in candidates}
     yield from notes.note_slow_features(kinds)
     yield from notes.note_missing_key(data.key)
+    yield from notes.note_one_class_values(data.inputs, data.label)
+    yield from notes.note_waiting_outcomes(data.count_outcomes(), settings.labels.delay_hours)
     yield from notes.note_large_categories(data.features, kinds, tried)
     yield from notes.note_wide_margins(settings)
 

@@ -8,6 +8,7 @@ as their rows may have been picked; the days that the source's batches exclude a
 
 import datetime as dt
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,6 +23,7 @@ from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import select_labelled_rows
+from penumbra.training.split import format_batch_range
 
 FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal
@@ -32,6 +34,8 @@ ExcludedDays = dict[str, list[str]]
 def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     """Find the days with data faults that aren't accepted; each batch is judged once and the result kept.
 
+    Prints which batches can't be judged, a line for each reason.
+
     Args:
         settings: Sections [data], [training] (the folder of results) and [monitor] (`on_faults`, `accept`) are read.
         problem: The problem, with schema, source and features.
@@ -41,6 +45,7 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     """
     store, receipts = DataStore(settings.data, problem), RunReceipts(settings.training.folder)
     excluded: ExcludedDays = {}
+    unjudged: dict[str, list[str]] = {}
     batches = store.source_batches() if settings.monitor.on_faults else []
     sums = {batch: store.sums(batch) for batch in batches}
     for number, batch in enumerate(batches):
@@ -50,8 +55,13 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
             PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
         )
         if receipts.facts(key) is None:
-            receipts.save_facts(key, _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept))
+            faults, reason = _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept)
+            receipts.save_facts(key, faults)
+            if reason:
+                unjudged.setdefault(reason, []).append(batch)
         excluded |= receipts.facts(key)
+    for reason, names in unjudged.items():
+        print(f"{_name_batches(names)}: days aren't looked at for data faults: {reason}")
     return excluded
 
 
@@ -73,15 +83,17 @@ def drop_excluded_days(rows: pl.DataFrame, time: str, days: ExcludedDays) -> pl.
 class BatchOutcomes:
     """What can be learnt from a batch.
 
-    Args:
+    Attributes:
         rows: Rows with an outcome, on days without faults.
-        remark: What is wrong with the outcomes in words; "" if nothing is.
+        known: Rows with an outcome, on whatever day.
+        lost: Rows whose outcome is NaN or infinite.
         is_weighted: Whether some of them stand for more rows than others: nothing is judged on such a batch.
     """
 
     rows: int
-    remark: str
-    is_weighted: bool = False
+    known: int
+    lost: int
+    is_weighted: bool
 
 
 def count_batch_outcomes(store: DataStore, excluded: ExcludedDays) -> dict[str, BatchOutcomes]:
@@ -102,14 +114,35 @@ def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> Bat
     rows = store.weighted_rows(batch, list(schema.Labelled.columns()))
     known = select_labelled_rows(rows, schema.target())
     learnt = drop_excluded_days(known, schema.TIME, excluded)
-    count, is_weighted = learnt.height, bool((learnt[WEIGHT_COLUMN] != 1).any())
     lost = rows.select(schema.target().is_not_null().sum()).item() - known.height
-    if lost:
-        remark = f"{lost:,} outcomes are NaN or infinite, from which nothing is learnt"
-        return BatchOutcomes(count, remark, is_weighted)
-    if known.is_empty():
-        return BatchOutcomes(0, "" if is_flywheel_batch(batch) else "no row has an outcome yet")
-    return BatchOutcomes(count, "", is_weighted)
+    return BatchOutcomes(learnt.height, known.height, lost, bool((learnt[WEIGHT_COLUMN] != 1).any()))
+
+
+def describe_outcomes(outcomes: Mapping[str, BatchOutcomes]) -> list[str]:
+    """Describe what is wrong with the outcomes of batches, in a line for all that lack the same.
+
+    Args:
+        outcomes: What `count_batch_outcomes` returned.
+
+    Returns:
+        Sentences without a full stop; none if nothing is.
+    """
+    spoilt = [batch for batch, found in outcomes.items() if found.lost]
+    empty = [batch for batch, found in outcomes.items() if not found.known + found.lost]
+    waiting = [batch for batch in empty if not is_flywheel_batch(batch)]
+    sentences = []
+    if spoilt:
+        lost = sum(outcomes[batch].lost for batch in spoilt)
+        sentences.append(
+            f"{_name_batches(spoilt)}: {lost:,} outcomes are NaN or infinite, from which nothing is learnt"
+        )
+    if waiting:
+        sentences.append(f"{_name_batches(waiting)}: no row has an outcome yet")
+    return sentences
+
+
+def _name_batches(batches: Sequence[str]) -> str:
+    return batches[0] if len(batches) == 1 else f"{len(batches)} batches, {format_batch_range(batches)}"
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
@@ -171,29 +204,30 @@ def _fingerprint_code() -> str:
 
 def _find_batch_faults(
     store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
-) -> ExcludedDays:
+) -> tuple[ExcludedDays, str]:
+    """The days of a batch with faults, and why none was looked for; "" where some were."""
     schema = store.problem.schema
     try:
         before = drop_excluded_days(pl.concat([store.rows(name) for name in earlier]), schema.TIME, excluded)
         expectations = learn_expectations(before, schema)
     except ValueError as reason:  # there is nothing before it, or too little
-        print(f"{batch}: its days aren't looked at for data faults: {reason if earlier else 'it is the first batch'}")
-        return {}
+        return {}, str(reason) if earlier else "nothing comes before the first batch"
     day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
     judged = store.rows(batch).with_columns(day)
     whole = _list_whole_days(judged, expectations)
     rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
     counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())
     if sum(counts.values()) < MIN_DAY_ROWS:
-        print(f"{batch}: its days aren't looked at for data faults: they and those before have too few rows")
+        return {}, "they and those before have too few rows"
     found = find_grouped_faults(whole, counts, lambda days: rows.filter(pl.col(DAY_COLUMN).is_in(days)), expectations)
-    return {
+    excluded_days = {
         str(day): texts
         for group, faults in found
         for day in group
         if day in whole
         and (texts := [f"{each.text} ({each.cause})" for each in faults if not is_accepted_fault(each, day, accept)])
     }
+    return excluded_days, ""
 
 
 def _list_whole_days(rows: pl.DataFrame, expectations: Expectations) -> list[dt.date]:

@@ -120,8 +120,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     left_out = excluded_days.find_excluded_days(settings, problem)
     outcomes = excluded_days.count_batch_outcomes(store, left_out)
     excluded = excluded_days.describe_excluded_days(left_out, settings.monitor.on_faults)
-    remarks = [f"{batch}: {found.remark}" for batch, found in outcomes.items() if found.remark]
-    remarks = [*remarks, excluded] if excluded else remarks
+    remarks = [*excluded_days.describe_outcomes(outcomes), *([excluded] if excluded else [])]
     split = _split_usable_batches(settings, outcomes, remarks)
     files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]
     facts = {

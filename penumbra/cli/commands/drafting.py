@@ -146,17 +146,22 @@ def _format_files(files: Mapping[str, str]) -> str:
 
 def _examine_problem(location: str, new: "NewProblem") -> int:
     """Ingest the data and have the doctor examine them; returns its exit code, the next steps having been said."""
-    from penumbra.cli.reports.draft_report import describe_next_steps
+    from penumbra.cli.reports.draft_report import describe_ingest, describe_next_steps
+    from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.settings import load_settings
+    from penumbra.data.partitions.partition_code import STORED_PARTS
     from penumbra.registry.code_version import NoCodeRevision, read_code_revision
 
     try:
         is_committed = bool(read_code_revision(Path.cwd()))
     except NoCodeRevision:
         is_committed = False
-    run_flow_process("ingest")
+    with show_progress("Ingesting the data"):
+        run_flow_process("ingest", is_quiet=True)
+    settings = load_settings()
+    click.echo(describe_ingest(settings.data, load_problem(STORED_PARTS)))
     code = run_command(sys.executable, "-m", "flows.steps.doctor.examination")
-    click.echo("\n" + describe_next_steps(location, new.example, load_settings(), is_committed))
+    click.echo("\n" + describe_next_steps(location, new.example, settings, is_committed))
     return code
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from penumbra.core.problem import SourceBatch
-from penumbra.core.settings import Settings
+from penumbra.cli.reports.quarantine_report import read_quarantine
+from penumbra.core.problem import Problem, SourceBatch
+from penumbra.core.settings import DataSettings, Settings
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
-from penumbra.drafting.draft import DraftColumn, ProblemDraft
+from penumbra.data.batches import DataStore
+from penumbra.drafting.draft import CALENDAR_KINDS, DraftColumn, ProblemDraft
+from penumbra.training.split import format_batch_range
 
 COLUMN_WIDTH = 10
 
@@ -37,8 +40,8 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
     cut = f"{len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}"
     yield "time", f"{escape_text(draft.source.time)}; {cut}"
     yield "key", list_names(key) if key else "none: labels are joined by the prediction's id alone"
-    features = [column.name for column in draft.columns if column.feature]
-    yield "features", f"{len(features)}: {list_names(features)}"
+    features = [_name_features(column) for column in draft.columns if column.features]
+    yield "features", f"{sum(len(column.features) for column in draft.columns)}: {list_names(features)}"
     for column in draft.columns:
         if column.role == "unused" or (column.role == "outcome" and column.name != target.column):
             yield _describe_left_out(column)
@@ -46,13 +49,38 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
         yield "note", note
 
 
+def _name_features(column: DraftColumn) -> str:
+    """The column's name, with the parts of a time that are read."""
+    parts = f" ({', '.join(column.features)})" if set(column.features) & set(CALENDAR_KINDS) else ""
+    return f"{column.name}{parts}"
+
+
 def _describe_left_out(column: DraftColumn) -> tuple[str, str]:
-    title = "left out" if column.role == "unused" else "outcome"
-    return title, f"{escape_text(column.name)}{_format_reason(column.reason)}"
+    if column.role == "unused":
+        return "left out", f"{escape_text(column.name)}{_format_reason(column.reason)}"
+    return "outcome", f"{escape_text(column.name)}, which requests don't have{_format_reason(column.reason)}"
 
 
 def _format_reason(reason: str) -> str:
     return f" ({reason})" if reason else ""
+
+
+def describe_ingest(data: DataSettings, problem: Problem) -> str:
+    """Say what became of the rows at the first ingest.
+
+    Args:
+        data: Where the batches are.
+        problem: The problem, with schema and source.
+
+    Returns:
+        A line with the batches and the number of rows that were rejected.
+    """
+    batches = DataStore(data, problem).batches()
+    rejected = sum(rows.height for rows in read_quarantine(data, problem))
+    told = (
+        f"{rejected:,} rows are quarantined (`penumbra quarantine` says why)" if rejected else "no row is quarantined"
+    )
+    return f"Ingested {len(batches)} batches, {format_batch_range(batches)}: {told}"
 
 
 def describe_next_steps(location: str, example: Mapping[str, Any], settings: Settings, is_committed: bool) -> str:

@@ -14,6 +14,8 @@ from penumbra.features import (
     Difference,
     Expression,
     Feature,
+    Hour,
+    Month,
     Number,
     ValidClock,
     Weekday,
@@ -32,8 +34,12 @@ def _is_category(dtype: Dtype) -> bool:
     return dtype.is_integer() or isinstance(dtype, pl.String | pl.Enum | pl.Categorical | pl.Boolean)
 
 
-def _has_weekday(dtype: Dtype) -> bool:
+def _has_date(dtype: Dtype) -> bool:
     return isinstance(dtype, pl.Date | pl.Datetime)
+
+
+def _has_clock(dtype: Dtype) -> bool:
+    return isinstance(dtype, pl.Datetime | pl.Time)
 
 
 # By kind: the test that the dtype of each column has to pass, and the words that complete "expected …".
@@ -42,7 +48,9 @@ EXPECTED_DTYPES: Mapping[type, tuple[Callable[[Dtype], bool], str]] = {
     Difference: (_is_number, "an integer, Float, Decimal or Boolean"),
     Category: (_is_category, "a String, Enum, Categorical, Boolean or integer"),
     ClockMinutes: (lambda dtype: dtype.is_integer(), "an integer hhmm"),
-    Weekday: (_has_weekday, "a Datetime or Date"),
+    Hour: (_has_clock, "a Datetime or Time"),
+    Weekday: (_has_date, "a Datetime or Date"),
+    Month: (_has_date, "a Datetime or Date"),
 }
 
 
@@ -63,7 +71,7 @@ def find_feature_faults(feature: Feature, row: type[dy.Schema]) -> Iterator[str]
     for column in feature.columns:
         if not accepts(dtype := row.columns()[column].dtype):
             yield f"{feature!r}, but {column} is of dtype {dtype}: expected {expected}; {_suggest(column, dtype)}"
-    if isinstance(feature, Weekday) and not _is_zone(feature.zone):
+    if isinstance(feature, Hour | Weekday | Month) and not _is_zone(feature.zone):
         yield f"{feature!r} in the unknown time zone {feature.zone!r}: expected one like 'Europe/Berlin' or 'UTC'"
 
 
@@ -113,22 +121,21 @@ def _suggest(column: str, dtype: Dtype) -> str:
         return f'write Number("{column}"), or make it an integer or String in Row'
     if _is_category(dtype):
         return f'write Category("{column}"), or make it a number in Row'
-    method, write = next(
-        (words for kind, words in SUGGESTED_METHODS.items() if isinstance(dtype, kind)),
-        ("", "give the column one of these dtypes in Row"),
-    )
-    expression = f'Expression("{column}_{method.split("(")[0].split(".")[-1]}", pl.col("{column}").{method}, Row)'
-    return f"write {write.format(column=column)}{expression}" if method else write
+    if isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
+        kinds = [kind.__name__ for kind in (Hour, Weekday, Month) if EXPECTED_DTYPES[kind][0](dtype)]
+        return "write " + " or ".join(f'{kind}("{column}", "UTC")' for kind in kinds)
+    method = next((method for kind, method in NUMBER_METHODS.items() if isinstance(dtype, kind)), "")
+    if not method:
+        return "give the column one of these dtypes in Row"
+    name = f"{column}_{method.partition('(')[0].rpartition('.')[2]}"
+    return f'write Expression("{name}", pl.col("{column}").{method}, Row)'
 
 
-# By dtype: a method that makes a number of such a column, and what else to write.
-SUGGESTED_METHODS: Mapping[type[Dtype], tuple[str, str]] = {
-    pl.Datetime: ("dt.hour()", 'Weekday("{column}", "UTC") or '),
-    pl.Date: ("dt.month()", 'Weekday("{column}", "UTC") or '),
-    pl.Time: ("dt.hour()", ""),
-    pl.Duration: ("dt.total_seconds()", ""),
-    pl.List: ("list.len()", ""),
-    pl.Array: ("arr.sum()", ""),
-    pl.Binary: ("bin.size()", ""),
-    pl.Struct: ("struct.field(…)", ""),
+# By dtype: a method that makes a number of such a column.
+NUMBER_METHODS: Mapping[type[Dtype], str] = {
+    pl.Duration: "dt.total_seconds()",
+    pl.List: "list.len()",
+    pl.Array: "arr.sum()",
+    pl.Binary: "bin.size()",
+    pl.Struct: "struct.field(…)",
 }

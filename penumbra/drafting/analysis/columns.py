@@ -1,18 +1,19 @@
 """The columns of a draft: each with its contract, its role, and the value that the example has."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from penumbra.drafting.analysis.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.contracts import draw_contract
 from penumbra.drafting.analysis.keys import KeyChoice
-from penumbra.drafting.analysis.leaks import Leak, find_leak
+from penumbra.drafting.analysis.leaks import Leak, find_leaks
 from penumbra.drafting.analysis.moments import TimeChoice
-from penumbra.drafting.analysis.roles import choose_use
-from penumbra.drafting.draft import DraftColumn, DraftTarget
+from penumbra.drafting.analysis.roles import Use, choose_use
+from penumbra.drafting.draft import DraftColumn, DraftTarget, FeatureKind
 from penumbra.drafting.reading.names import make_attributes
 from penumbra.drafting.reading.observation import Observation
 
@@ -62,7 +63,7 @@ def describe_columns(seen: Observation, choices: ColumnChoices) -> DescribedColu
     attributes = make_attributes([*dict.fromkeys([time, *seen.readings, *seen.table.left_out])])
     drawn = {name: _draw_column(name, attributes[name], seen, values, choices) for name in seen.readings}
     features = [name for name, column in drawn.items() if column.role == "feature"]
-    leaks = _find_leaks(values, features, choices.target)
+    leaks = find_leaks(values, features, choices.target.column, choices.target.task == "number")
     drawn |= {name: _move_to_outcome(drawn[name], leak) for name, leak in leaks.items() if leak.is_certain}
     example = _choose_example(values, drawn)
     columns = [replace(column, example=example[column.name]) for column in drawn.values()]
@@ -83,18 +84,17 @@ def _draw_column(
     """A column without its example."""
     column = _draw_plain_column(name, attribute, seen, values)
     if name == choices.time.column:
-        return _make_time(column, choices)
+        return _make_time(column, choices, choose_calendar_features(values, name))
     if name == choices.target.column:
         return _make_target(column, choices.target, seen.profiles[name].words or ())
-    time = values[choices.time.column] if choices.time.column in values.columns else None
-    use = choose_use(name, seen.readings[name], seen.profiles[name], values[name], time)
+    use = choose_use(name, seen.readings[name], seen.profiles[name], values, choices.time.column)
     if name in choices.key.columns:
-        return _make_key(column, use.feature, choices.key.reason)
-    if use.feature is None:
+        return _make_key(column, use, choices.key.reason)
+    if not use.features:
         return replace(column, role="unused", reason=use.reason)
-    if use.feature == "clock":
-        return replace(column, dtype=pl.Int16(), minimum=0, maximum=2400, feature="clock")
-    return replace(column, feature=use.feature)
+    if use.features == ("clock",):
+        column = replace(column, dtype=pl.Int16(), minimum=0, maximum=2400)
+    return replace(column, features=use.features)
 
 
 def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.DataFrame) -> DraftColumn:
@@ -119,7 +119,7 @@ def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.
     )
 
 
-def _make_time(column: DraftColumn, choices: ColumnChoices) -> DraftColumn:
+def _make_time(column: DraftColumn, choices: ColumnChoices, features: tuple[FeatureKind, ...]) -> DraftColumn:
     """Times of the source's form; a date is its midnight."""
     return replace(
         column,
@@ -130,7 +130,7 @@ def _make_time(column: DraftColumn, choices: ColumnChoices) -> DraftColumn:
         minimum=_get_midnight(column.minimum, column.time_zone),
         maximum=_get_midnight(column.maximum, column.time_zone),
         time_format=None,
-        feature="weekday",
+        features=features,
         reason=column.reason or choices.time.reason,
     )
 
@@ -141,31 +141,25 @@ def _get_midnight(day: dt.date | None, zone: str | None) -> dt.datetime | None:
 
 def _make_target(column: DraftColumn, target: DraftTarget, words: tuple[str, ...]) -> DraftColumn:
     """The outcome, which may come later; text is one of two or more words."""
-    outcome = replace(column, role="outcome", nullable=True, feature=None, reason=target.reason)
+    outcome = replace(column, role="outcome", nullable=True, features=(), reason=target.reason)
     if column.dtype == pl.Boolean or column.dtype.is_numeric():
         return outcome
     return replace(outcome, dtype=pl.Enum(words), categories=words, max_length=None)
 
 
-def _make_key(column: DraftColumn, feature: Any, reason: str) -> DraftColumn:
+def _make_key(column: DraftColumn, use: Use, reason: str) -> DraftColumn:
     """A part of the key; beside it a feature where the same thing has many rows."""
-    is_feature = feature == "category"
-    key = replace(column, role="feature" if is_feature else "key", is_key=True, nullable=False, reason=reason)
-    key = replace(key, feature=feature if is_feature else None)
+    key = replace(column, role="key", is_key=True, nullable=False, reason=reason)
+    if use.features == ("category",):
+        key = replace(key, role="feature", features=use.features)
     if not column.dtype.is_integer():
         return key
     dtype = pl.UInt64() if column.dtype == pl.UInt64 else KEY_DTYPE
     return replace(key, dtype=dtype, minimum=column.minimum if column.minimum == 0 else None, maximum=None)
 
 
-def _find_leaks(values: pl.DataFrame, names: Sequence[str], target: DraftTarget) -> dict[str, Leak]:
-    outcome, is_number = values[target.column], target.task == "number"
-    found = {name: find_leak(values[name], outcome, is_number) for name in names}
-    return {name: leak for name, leak in found.items() if leak}
-
-
 def _move_to_outcome(column: DraftColumn, leak: Leak) -> DraftColumn:
-    return replace(column, role="outcome", nullable=True, feature=None, reason=leak.reason)
+    return replace(column, role="outcome", nullable=True, features=(), reason=leak.reason)
 
 
 def _add_time(time: TimeChoice, attribute: str) -> DraftColumn:

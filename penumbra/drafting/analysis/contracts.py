@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.readings import Reading
 from penumbra.drafting.reading.words import CLOCK_WORDS, CODE_WORDS, COUNT_WORDS, KEY_WORDS, OPEN_WORDS, has_word_of
@@ -21,8 +22,7 @@ CALENDAR = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)
 ROUND_DIGITS = (1, 2, 5, 10)
 MIN_ROWS_WITHOUT_NULL = 100  # from which on a column without a missing value is one that never has any
 MAX_ENUM_VALUES = 30
-MIN_ROWS_PER_VALUE = 20  # of an Enum, on average
-MIN_VALUE_ROWS = 5  # of the rarest value of an Enum, in the sample
+MIN_VALUE_ROWS = 5  # of each value of an Enum, in either half of the sample
 MIN_TEXT_LENGTH = 20
 GROWTH_PARTS = 4  # of the rows by time, of which each lies above the one before where a number grows
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2099, 12, 31)
@@ -65,8 +65,8 @@ def draw_contract(name: str, reading: Reading, profile: ColumnProfile, values: p
     """
     dtype, nullable = reading.dtype, profile.missing > 0 or profile.rows < MIN_ROWS_WITHOUT_NULL
     if dtype == pl.String:
-        is_open = bool(reading.reason) or has_word_of(OPEN_WORDS, name)
-        return _draw_text(profile, values, nullable, is_open)
+        doubt = reading.reason or ("by its name" if has_word_of(OPEN_WORDS, name) else _find_doubt(profile, values))
+        return _draw_text(profile, nullable, doubt)
     if dtype.is_numeric():
         return _draw_number(name, dtype, profile, values, nullable)
     if isinstance(dtype, pl.Date | pl.Datetime):
@@ -105,21 +105,23 @@ def fit_integer(minimum: int, maximum: int) -> pl.DataType:
     return pl.UInt64() if minimum >= 0 else pl.Int64()
 
 
-def _draw_text(profile: ColumnProfile, values: pl.Series, nullable: bool, is_open: bool) -> ColumnContract:
-    if profile.words and not is_open and _is_closed(profile, values):
-        return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words)
+def _draw_text(profile: ColumnProfile, nullable: bool, doubt: str) -> ColumnContract:
+    """An Enum, or text where there is a reason to expect other values."""
+    if profile.words and not doubt:
+        reason = f"closed: each value has {MIN_VALUE_ROWS} rows and more in either half of the data"
+        return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words, reason=reason)
     longest = max(MIN_TEXT_LENGTH, round_outward(2 * profile.max_length))
-    return ColumnContract(pl.String(), nullable, max_length=longest)
+    return ColumnContract(pl.String(), nullable, max_length=longest, reason=f"open to other values: {doubt}")
 
 
-def _is_closed(profile: ColumnProfile, values: pl.Series) -> bool:
-    """Whether no other value is to come: there are few, each is frequent, and none is new in the later half."""
-    words = profile.words or ()
-    counts = values.drop_nulls().value_counts(name="rows")["rows"]
-    is_frequent = len(counts) == len(words) and bool((counts >= MIN_VALUE_ROWS).all())
-    is_few = len(words) <= MAX_ENUM_VALUES and profile.read >= MIN_ROWS_PER_VALUE * len(words)
-    earlier = values.head(len(values) // 2).drop_nulls().n_unique()
-    return is_few and is_frequent and earlier == len(words)
+def _find_doubt(profile: ColumnProfile, values: pl.Series) -> str:
+    """Why other values are to be expected than those that there are."""
+    if profile.words is None or len(profile.words) > MAX_ENUM_VALUES:
+        return f"there are {profile.distinct:,}"
+    middle = len(values) // 2
+    halves = [dict(half.value_counts(name="rows").iter_rows()) for half in (values.head(middle), values[middle:])]
+    rare = [word for word in profile.words if min(half.get(word, 0) for half in halves) < MIN_VALUE_ROWS]
+    return f"{quote_value(rare[0])} is seldom or new" if rare else ""
 
 
 def _draw_number(

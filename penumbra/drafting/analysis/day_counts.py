@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from penumbra.drafting.analysis.moments import TimeChoice
-from penumbra.drafting.draft import DraftTarget
+from penumbra.drafting.analysis.moments import DaySpan, TimeChoice
+from penumbra.drafting.draft import ANY_NUMBER, NO_OUTCOME, DraftTarget
 from penumbra.drafting.reading.observation import Observation
 from penumbra.sources.tables.table_runs import MADE_UP_START
 
@@ -20,8 +20,8 @@ def count_days(seen: Observation, time: TimeChoice, target: DraftTarget) -> Mapp
         target: The target.
 
     Returns:
-        By day in order, the rows of each class, "" for those without an outcome and for numbers; none where only the
-        names of files tell the day.
+        By day in order, the rows of each class, as `ProblemDraft.day_rows`; none where only the names of files tell
+        the day.
     """
     if "dated_names" in time.options:
         return {}
@@ -31,11 +31,30 @@ def count_days(seen: Observation, time: TimeChoice, target: DraftTarget) -> Mapp
     else:
         position = pl.int_range(pl.len(), dtype=pl.Int64) // time.options["rows_per_day"]
         day = pl.lit(MADE_UP_START) + pl.duration(days=position)
-    has_classes = target.task != "number"
-    outcome = seen.readings[target.column].values.cast(pl.String) if has_classes else pl.lit("")
-    named = rows.select(day.alias("day"), outcome.fill_null("").alias("class")).drop_nulls("day")
+    outcome = seen.readings[target.column].values.cast(pl.String)
+    if target.task == "number":
+        outcome = pl.when(outcome.is_not_null()).then(pl.lit(ANY_NUMBER))
+    named = rows.select(day.alias("day"), outcome.fill_null(NO_OUTCOME).alias("class")).drop_nulls("day")
     counts = named.group_by("day", "class").len(name="rows").sort("day", "class").collect(engine="streaming")
     found: dict[dt.date, dict[str, int]] = {}
     for each, name, number in counts.iter_rows():
         found.setdefault(each, {})[name] = number
     return found
+
+
+def cut_waiting_rows(span: DaySpan, rows: int, day_rows: Mapping[dt.date, Mapping[str, int]]) -> tuple[DaySpan, int]:
+    """Leave out the newest days, of which no row has an outcome yet.
+
+    Args:
+        span: The days of the rows.
+        rows: How many rows there are.
+        day_rows: What `count_days` returned.
+
+    Returns:
+        The days until the last outcome, and how many rows these have.
+    """
+    known = [day for day, classes in day_rows.items() if classes.keys() - {NO_OUTCOME}]
+    if not known:
+        return span, rows
+    within = {day: classes for day, classes in day_rows.items() if day <= known[-1]}
+    return DaySpan(span.first, known[-1], len(within)), sum(sum(classes.values()) for classes in within.values())

@@ -1,6 +1,6 @@
 """The key of a row, by which labels find their prediction: found, or asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -9,6 +9,7 @@ from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
+from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.text_patterns import is_matched
 from penumbra.drafting.reading.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 
@@ -35,6 +36,18 @@ class KeyChoice:
     columns: tuple[str, ...]
     repeated: int = 0
     reason: str = ""
+
+    def list_faulty(self, profiles: Mapping[str, ColumnProfile]) -> list[str]:
+        """List what of the key the doctor will find fault with.
+
+        Args:
+            profiles: What all rows say of each column.
+
+        Returns:
+            The key as a whole where rows share it, and the columns of it that rows lack; as the doctor names them.
+        """
+        lacking = [name for name in self.columns if name in profiles and profiles[name].missing]
+        return list(dict.fromkeys([*([", ".join(self.columns)] if self.repeated else []), *lacking]))
 
 
 def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[str] | Unsaid) -> KeyChoice:

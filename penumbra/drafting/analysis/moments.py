@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.time_copies import find_time_copy
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.profiles import ColumnProfile
@@ -87,9 +88,19 @@ def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> Ti
 
 
 def _list_likely(seen: Observation, times: Sequence[str]) -> list[str]:
-    """Columns with a time in about every row; none of what follows or lies in somebody's life, if there is another."""
+    """Columns with a time in about every row; none of what follows or lies in somebody's life, if there is another; of
+    several that tell the same time, the one with a clock, or the earliest."""
     whole = [name for name in times if is_nearly_full(seen.profiles[name])]
-    return [name for name in whole if not has_word_of(LATER_WORDS | LIFE_WORDS, name)] or whole
+    likely = [name for name in whole if not has_word_of(LATER_WORDS | LIFE_WORDS, name)] or whole
+    values = sorted((seen.values[name] for name in likely), key=_rank_time)
+    are_copies = all(find_time_copy(each, values[0]) for each in values[1:])
+    return [values[0].name] if values and are_copies else likely
+
+
+def _rank_time(values: pl.Series) -> tuple[bool, Any]:
+    """Times with a clock first, of these the earliest."""
+    first = values.cast(pl.Date).min()
+    return isinstance(values.dtype, pl.Date), first
 
 
 def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:

@@ -12,6 +12,7 @@ from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
+ACCEPTED = "gate.accept lets a training pass, mend it and take it out there"
 DTYPE_WORDS = {
     pl.Boolean: "yes or no",
     pl.Int64: "whole number",
@@ -36,9 +37,7 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, s
         Sentences, the most important first.
     """
     for name, leak in described.leaks.items():
-        if leak.is_certain:
-            yield f"{quote_value(name)} is taken for a part of the outcome, which requests don't have: {leak.reason}"
-        else:
+        if not leak.is_certain:
             yield f"{quote_value(name)} is a feature, but look at it: {leak.reason}"
     features = [column.name for column in described.columns if column.role == "feature"]
     if late := [name for name in features if has_word_of(LATER_WORDS, name) and name not in described.leaks]:
@@ -58,11 +57,15 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
             what = DTYPE_WORDS[seen.readings[name].dtype.base_type()]
             verb, whose = ("value is", "its row") if profile.unreadable == 1 else ("values are", "their rows")
             yield f"{quote_value(name)}: {profile.unreadable:,} {verb} no {what}; ingest quarantines {whose}"
+    for name in key.columns:
+        if missing := seen.profiles[name].missing if name in seen.profiles else 0:
+            rows = "1 row has" if missing == 1 else f"{missing:,} rows have"
+            yield f"{rows} no {quote_value(name)}, a part of the key: ingest quarantines what lacks it; {ACCEPTED}"
     if key.repeated:
         rows = "1 row has" if key.repeated == 1 else f"{key.repeated:,} rows have"
         yield (
             f"{rows} the key ({list_names(key.columns)}) of an earlier row: where both are in one batch, ingest "
-            "quarantines both"
+            f"quarantines both; {ACCEPTED}"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.batch_periods import choose_period, find_file_period
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
-from penumbra.drafting.analysis.day_counts import count_days
+from penumbra.drafting.analysis.day_counts import count_days, cut_waiting_rows
 from penumbra.drafting.analysis.keys import choose_key
 from penumbra.drafting.analysis.moments import choose_time
 from penumbra.drafting.analysis.notes import list_notes
@@ -53,7 +53,7 @@ def draft_problem(
     _require_features(described.columns)
     span, options = moment.span, {**seen.table.options, **moment.options}
     kind: Literal["files", "sql"] = "sql" if query else "files"
-    chosen_period = period or choose_period(span, seen.total, file_period)
+    chosen_period = period or choose_period(*cut_waiting_rows(span, seen.total, day_rows), file_period)
     return ProblemDraft(
         columns=described.columns,
         target=aim,
@@ -62,12 +62,13 @@ def draft_problem(
         last_day=span.last,
         rows=seen.total,
         days=span.days,
+        accepted=tuple(found_key.list_faulty(seen.profiles)),
         notes=(*notes, *list_notes(seen, described, found_key, span)),
         day_rows=day_rows,
     )
 
 
 def _require_features(columns: Sequence[DraftColumn]) -> None:
-    if not any(column.role == "feature" or column.feature == "weekday" for column in columns):
+    if not any(column.features for column in columns):
         reasons = "; ".join(f"{quote_value(each.name)}: {each.reason}" for each in columns if each.role == "unused")
         raise DraftRefused(f"no column is left to learn from ({reasons or list_names(each.name for each in columns)})")

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from penumbra.core.text.quoting import quote_value
+from penumbra.drafting.analysis.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.contracts import is_growing
+from penumbra.drafting.analysis.time_copies import find_time_copy
 from penumbra.drafting.draft import FeatureKind
 from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile
 from penumbra.drafting.reading.readings import Reading
 from penumbra.drafting.reading.words import CLOCK_WORDS, CODE_WORDS, KEY_WORDS, has_word_of, is_counter_name
+from penumbra.training.doctor.checks import MAX_MISSING_SHARE
 
 MAX_CATEGORIES = MAX_LISTED_WORDS  # gradient boosting takes 255
-MAX_MISSING_SHARE = 0.995
 FREE_TEXT_LENGTH = 40  # mean characters from which on text is prose
 MIN_OWN_SHARE = 0.5  # of the rows, from which on values are those of single rows
 MIN_AFTER_SHARE = 0.9  # of the rows, in which a second time lies after the row's own
@@ -24,35 +26,37 @@ class Use:
     """What a column is used for.
 
     Attributes:
-        feature: The kind of the feature that reads it; None where it is left out.
+        features: The kinds of the features that read it; none where it is left out.
         reason: Why it is left out, as a phrase; empty for a feature.
     """
 
-    feature: FeatureKind | None
+    features: tuple[FeatureKind, ...]
     reason: str = ""
 
 
-def choose_use(name: str, reading: Reading, profile: ColumnProfile, values: pl.Series, time: pl.Series | None) -> Use:
+def choose_use(name: str, reading: Reading, profile: ColumnProfile, rows: pl.DataFrame, time: str) -> Use:
     """Choose what a column is used for.
 
     Args:
         name: The column's name.
         reading: How it is read.
         profile: What all rows say of it.
-        values: Its values in the sample, oldest first.
-        time: The rows' times in the same order; None where they have none.
+        rows: The values of all columns in the sample, oldest first.
+        time: The column with the rows' times, which a made-up time isn't among.
 
     Returns:
-        The kind of feature, or the reason against any.
+        The kinds of features, or the reason against any.
     """
-    if reason := (reading.reason if reading.is_left_out else "") or _find_emptiness(name, profile, values):
-        return Use(None, reason)
-    if reading.dtype == pl.String:
-        reason = _find_wordiness(profile, values)
-        return Use(None, reason) if reason else Use("category")
-    if isinstance(reading.dtype, pl.Date | pl.Datetime):
-        reason = _find_lateness(values, time)
-        return Use(None, reason) if reason else Use("weekday")
+    values = rows[name]
+    reason = (reading.reason if reading.is_left_out else "") or _find_emptiness(name, profile, values)
+    reason = reason or (_find_wordiness(profile, values) if reading.dtype == pl.String else "")
+    if not reason and time in rows.columns:
+        reason = _find_lateness(values, rows[time]) or find_time_copy(values, rows[time])
+    if reason:
+        return Use((), reason)
+    if isinstance(reading.dtype, pl.Date | pl.Datetime | pl.Time):
+        features = choose_calendar_features(rows, name)
+        return Use(features, "" if features else "its hour, weekday and month don't vary, or are columns of their own")
     return _choose_kind(name, reading.dtype, profile, values)
 
 
@@ -82,9 +86,9 @@ def _find_wordiness(profile: ColumnProfile, values: pl.Series) -> str:
     return f"text with about {profile.distinct:,} different values; a category may have {MAX_CATEGORIES}"
 
 
-def _find_lateness(values: pl.Series, time: pl.Series | None) -> str:
+def _find_lateness(values: pl.Series, time: pl.Series) -> str:
     """Why a second time can't be known yet."""
-    if time is None:
+    if not isinstance(values.dtype, pl.Date | pl.Datetime):
         return ""
     pair = pl.DataFrame({"value": values.cast(pl.Date), "time": time.cast(pl.Date)}).drop_nulls()
     after = pair.select((pl.col("value") > pl.col("time")).mean()).item() or 0
@@ -96,23 +100,21 @@ def _find_lateness(values: pl.Series, time: pl.Series | None) -> str:
 
 
 def _choose_kind(name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series) -> Use:
-    if dtype == pl.Boolean:
-        return Use("category")
-    if dtype == pl.Time:
-        return Use("hour")
+    if dtype in (pl.Boolean, pl.String):
+        return Use(("category",))
     if not dtype.is_integer():
-        return Use("number")
+        return Use(("number",))
     if has_word_of(KEY_WORDS, name) or has_word_of(CODE_WORDS, name):
         return _choose_code_kind(profile, values)
-    return Use("clock") if has_word_of(CLOCK_WORDS, name) and _is_clock(values) else Use("number")
+    return Use(("clock",)) if has_word_of(CLOCK_WORDS, name) and _is_clock(values) else Use(("number",))
 
 
 def _choose_code_kind(profile: ColumnProfile, values: pl.Series) -> Use:
     """Whole numbers that are names."""
     if profile.distinct <= MAX_CATEGORIES:
-        return Use("category")
+        return Use(("category",))
     what = "grow with the rows" if is_growing(values) else f"have about {profile.distinct:,} values"
-    return Use(None, f"by name an identifier, whose numbers {what}")
+    return Use((), f"by name an identifier, whose numbers {what}")
 
 
 def _is_clock(values: pl.Series) -> bool:

@@ -53,8 +53,7 @@ def choose_target(
             f"{column} is text with {profile.distinct:,} different values: expected yes or no, a number, or at most "
             f"{MAX_CLASSES} classes"
         )
-    classes = tuple(sorted(map(str, counts)))
-    return DraftTarget("classes", name, classes=classes), notes + _tell_rare(column, counts)
+    return DraftTarget("classes", name), notes + _tell_rare(column, counts)
 
 
 def _tell_missing(name: str, missing: int) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from penumbra.core.problem import SourceBatch
 from penumbra.core.text.quoting import list_names
-from penumbra.drafting.draft import ProblemDraft
+from penumbra.drafting.draft import NO_OUTCOME, ProblemDraft
+from penumbra.drafting.files.settings_file import list_usable
+from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
 
 PARTS = ("training", "validation", "test")
 
@@ -22,24 +24,29 @@ def list_batch_notes(draft: ProblemDraft, arrived: Sequence[SourceBatch], held_o
         Sentences.
     """
     counts = {day: Counter(classes) for day, classes in draft.day_rows.items()}
-    begins = [arrived[-number * held_out - 1].complete for number in (2, 1)]
+    usable = list_usable(draft, arrived)
+    begins = [usable[-number * held_out - 1].complete for number in (2, 1)]
     later = sum(classes.total() for day, classes in counts.items() if day >= arrived[-1].complete)
     if later:
         rows = "1 row is" if later == 1 else f"{later:,} rows are"
         yield f"{rows} of a {draft.source.period} that isn't known to be over, so they aren't used yet"
+    if waiting := find_waiting_outcomes(draft.count_outcomes()):
+        yield f"{waiting}: labels.delay_hours becomes {waiting.hours}, as if all came so late"
     parts: Mapping[str, Counter[str]] = {part: Counter() for part in PARTS}
     for day, classes in counts.items():
         if day < arrived[-1].complete:
             parts[PARTS[sum(day >= begin for begin in begins)]].update(classes)
-    every = sorted({name for classes in counts.values() for name in classes} - {""})
+    every = sorted({name for classes in counts.values() for name in classes} - {NO_OUTCOME})
     for part, found in parts.items():
         if lacking := [name for name in every if not found[name]]:
-            yield _describe_lack(part, lacking, draft)
+            yield _describe_lack(part, lacking, len(every) - len(lacking) < 2, draft)
 
 
-def _describe_lack(part: str, lacking: Sequence[str], draft: ProblemDraft) -> str:
+def _describe_lack(part: str, lacking: Sequence[str], has_one: bool, draft: ProblemDraft) -> str:
     where = "before the held-out batches" if part == "training" else f"in the batches of the {part}"
     what = f"no row {where} has {draft.target.column} {list_names(lacking)}"
-    if part == "training":
+    if part != "training":
+        return f"{what}: how well they are told isn't measured; join rare classes in target(), or hold out more batches"
+    if has_one:
         return f"{what}: nothing can be trained; join rare classes in target(), or pass another --period"
-    return f"{what}: how well they are told isn't measured; join rare classes in target(), or hold out more batches"
+    return f"{what}: scores are those of a model that gives them the probability 0; the released one learns from all"

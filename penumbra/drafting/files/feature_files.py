@@ -1,11 +1,20 @@
 """`problem/features.py` and `problem/slices.py`: what the model reads of a row, and where it is looked at closely."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
-from penumbra.drafting.draft import DraftColumn, ProblemDraft
+from penumbra.drafting.draft import CALENDAR_KINDS, DraftColumn, FeatureKind, ProblemDraft
 from penumbra.drafting.files.python_code import Brackets, Code, format_code, format_value
 
-KIND_NAMES = {"number": "Number", "category": "Category", "clock": "ClockMinutes", "weekday": "Weekday"}
+KIND_NAMES: Mapping[FeatureKind, str] = {
+    "number": "Number",
+    "category": "Category",
+    "clock": "ClockMinutes",
+    "hour": "Hour",
+    "weekday": "Weekday",
+    "month": "Month",
+}
 DOCSTRING = '"""A row\'s model inputs, each defined once. Nothing here may be known only later."""\n'
 MAX_SLICES, MAX_SLICE_VALUES = 4, 12  # of those that are written unasked
 
@@ -19,13 +28,11 @@ def render_features(draft: ProblemDraft) -> str:
     Returns:
         The file's text.
     """
-    features = [_write_feature(column) for column in draft.columns if column.feature]
-    kinds = {str(code).partition("(")[0] for code in features}
+    features = [_write_feature(column, kind) for column in draft.columns for kind in column.features]
+    kinds = {KIND_NAMES[kind] for column in draft.columns for kind in column.features}
     lines = [
         DOCSTRING,
-        *(["import polars as pl\n"] if "Expression" in kinds else []),
         f"from penumbra.features import {', '.join(sorted({'Feature', *kinds}))}",
-        *(["\nfrom .schema import Row"] if "Expression" in kinds else []),
         "",
         format_code(Brackets("FEATURES: tuple[Feature, ...] = (", features, is_spread=True)),
         "",
@@ -33,14 +40,9 @@ def render_features(draft: ProblemDraft) -> str:
     return "\n".join(lines)
 
 
-def _write_feature(column: DraftColumn) -> Code:
-    name = format_value(column.name)
-    zone = [format_value(column.time_zone or "UTC")] if column.feature in ("weekday", "hour") else []
-    if column.feature != "hour":
-        return Brackets(f"{KIND_NAMES[str(column.feature)]}(", [name, *zone])
-    local = f".dt.convert_time_zone({zone[0]})" if getattr(column.dtype, "time_zone", None) else ""
-    arguments = [format_value(f"{column.attribute}_hour"), f"pl.col({name}){local}.dt.hour()", "Row"]
-    return Brackets("Expression(", arguments)
+def _write_feature(column: DraftColumn, kind: FeatureKind) -> Code:
+    zone = [format_value(column.time_zone or "UTC")] if kind in CALENDAR_KINDS else []
+    return Brackets(f"{KIND_NAMES[kind]}(", [format_value(column.name), *zone])
 
 
 def render_slices(draft: ProblemDraft) -> str:
@@ -62,7 +64,7 @@ def render_slices(draft: ProblemDraft) -> str:
 
 def _is_sliced(column: DraftColumn) -> bool:
     has_few_values = column.dtype == pl.Boolean or 1 < len(column.categories) <= MAX_SLICE_VALUES
-    return column.feature is not None and has_few_values
+    return bool(column.features) and has_few_values
 
 
 def _write_slice(column: DraftColumn) -> Code:

@@ -24,7 +24,7 @@ def render_schema(draft: ProblemDraft) -> str:
         The file's text.
     """
     row = [column for column in draft.columns if column.role in ("time", "key", "feature")]
-    outcome = sorted(_select_role(draft, "outcome"), key=lambda column: column.name != draft.target.column)
+    outcome = _select_role(draft, "outcome")
     time = next(column.name for column in row if column.role == "time")
     bounds = [bound for column in row + outcome for bound in (column.minimum, column.maximum)]
     lists = "".join(f"{format_code(code)}\n" for column in row + outcome for code in _name_long_lists(column))

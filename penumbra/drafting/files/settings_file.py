@@ -1,17 +1,20 @@
 """`settings.toml`: the settings that another problem changes, edited in place with the comments kept."""
 
+import bisect
 import datetime as dt
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
 import tomlkit
 from tomlkit.items import Item
 
 from penumbra.core.problem import SourceBatch
 from penumbra.drafting.draft import DraftRefused, ProblemDraft
 from penumbra.drafting.files.candidates_file import CANDIDATE_NAMES, REPLAYED_CANDIDATE
+from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
 
 # The last row is so old at most, where more are still to come.
 ONGOING_DAYS = {"day": 7, "week": 14, "month": 62, "quarter": 184, "year": 731, "file": 62}
@@ -35,27 +38,26 @@ def choose_settings(
         Values by dotted name.
 
     Raises:
-        DraftRefused: There are too few batches to train, validate and test on.
+        DraftRefused: There are too few batches with outcomes to train, validate and test on.
     """
-    is_going_on = _is_going_on(draft, now)
-    today = find_today(draft, now)
-    arrived = list_arrived(draft, batches, now)
-    if len(arrived) < MIN_BATCHES:
+    usable = list_usable(draft, list_arrived(draft, batches, now))
+    if len(usable) < MIN_BATCHES:
         raise DraftRefused(
-            f"from {draft.first_day} to {draft.last_day} the data fill {len(arrived)} batches by "
+            f"from {draft.first_day} to {draft.last_day} the data fill {len(usable)} batches with outcomes by "
             f"{draft.source.period}, and training takes at least {MIN_BATCHES}: one to learn from, one to choose by, "
             "and one for the test: pass a shorter --period, or data of more days"
         )
-    held_out = _count_held_out(draft, len(arrived), min_days)
+    held_out, waiting = _count_held_out(draft, len(usable), min_days), find_waiting_outcomes(draft.count_outcomes())
     return {
-        "data.today": "now" if is_going_on else today,
+        "data.today": "now" if _is_going_on(draft, now) else find_today(draft, now),
+        **({"labels.delay_hours": waiting.hours} if waiting else {}),
         "training.candidates": list(CANDIDATE_NAMES),
         "training.validation_batches": held_out,
         "training.test_batches": held_out,
         **({"training.threshold": 0.5} if draft.target.task == "binary" else {}),
         **({"registry.model": name} if name else {}),
         "rules.explore_share": 0.0,
-        "gate.accept": [],
+        "gate.accept": list(draft.accepted),
         "promotion.loss": "auto",
         "monitor.accept": [],
         "replay.candidate": REPLAYED_CANDIDATE,
@@ -95,6 +97,22 @@ def list_arrived(draft: ProblemDraft, batches: Sequence[SourceBatch], now: dt.da
     return [batch for batch in batches if batch.complete <= find_today(draft, now)]
 
 
+def list_usable(draft: ProblemDraft, arrived: Sequence[SourceBatch]) -> list[SourceBatch]:
+    """List the batches that training can use.
+
+    Args:
+        draft: The draft.
+        arrived: The batches that have arrived, oldest first.
+
+    Returns:
+        Those of which a row has an outcome; all where days aren't counted.
+    """
+    known = draft.count_outcomes().filter(pl.col("known") > 0)["day"]
+    ends = [batch.complete for batch in arrived]
+    used = {bisect.bisect_right(ends, day) for day in known} if len(known) else range(len(ends))
+    return [batch for number, batch in enumerate(arrived) if number in used]
+
+
 def _is_going_on(draft: ProblemDraft, now: dt.date) -> bool:
     """Whether the data reach up to the present, so that more will come; days that are made up don't."""
     return (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
@@ -102,7 +120,9 @@ def _is_going_on(draft: ProblemDraft, now: dt.date) -> bool:
 
 def _count_held_out(draft: ProblemDraft, batches: int, min_days: int) -> int:
     """How many batches validate, and as many test: of enough days and rows, but a quarter of all at most."""
-    wanted = max(math.ceil(min_days * batches / draft.days), math.ceil(MIN_TEST_ROWS * batches / draft.rows))
+    known = draft.count_outcomes().filter(pl.col("known") > 0)
+    days, rows = known.height or draft.days, known["known"].sum() or draft.rows
+    wanted = max(math.ceil(min_days * batches / days), math.ceil(MIN_TEST_ROWS * batches / rows))
     return max(1, min(wanted, batches // 4))
 
 

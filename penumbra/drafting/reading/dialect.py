@@ -38,7 +38,7 @@ class Dialect:
         names: The columns' names without blanks around them; made up (column_1, …) where the first line has none, or
             not for all.
         has_header: Whether the first line has the names.
-        trim_blanks: Whether it has some with blanks around them.
+        trim_blanks: Whether there are blanks around some of them, or between separators and quotation marks.
     """
 
     encoding: str
@@ -101,10 +101,11 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
     quote = "" if _has_bare_marks(lines, separator) else '"'
     table = _split_lines(lines, separator, quote)
     has_header = not _is_data(table[0], table[1:])
-    written = table[0] if has_header else [f"column_{n}" for n in range(1, len(table[0]) + 1)]
-    names = complete_names(written, name, trim_blanks=True)
-    is_padded = any(each != each.strip() for each in written)
-    return Dialect(encoding, separator, quote, tuple(names), has_header, is_padded)
+    names = table[0] if has_header else [f"column_{n}" for n in range(1, len(table[0]) + 1)]
+    trim_blanks = _has_blanks(lines, separator, has_header)
+    return Dialect(
+        encoding, separator, quote, tuple(complete_names(names, name, trim_blanks=True)), has_header, trim_blanks
+    )
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:
@@ -143,8 +144,16 @@ def _cut_lines(text: str, is_cut: bool) -> list[str]:
 
 def _has_bare_marks(lines: Sequence[str], separator: str) -> bool:
     """Whether quotation marks stand within values, as in 5" pipe, and around none."""
-    beside, within = rf'(?:^|{re.escape(separator)})"', rf'[^"{re.escape(separator)}]"[^"\r\n{re.escape(separator)}]'
+    beside, within = rf'(?:^|{re.escape(separator)}) *"', rf'[^"{re.escape(separator)}]"[^"\r\n{re.escape(separator)}]'
     return not any(re.search(beside, line) for line in lines) and any(re.search(within, line) for line in lines)
+
+
+def _has_blanks(lines: Sequence[str], separator: str, has_header: bool) -> bool:
+    """Whether blanks stand around names, or between a separator and a quotation mark."""
+    between = re.escape(separator)
+    of_marks, of_names = rf'(?:^|{between}) +"|" +(?:{between}|\r?$)', rf"(?:^|{between}) | (?:{between}|\r?$)"
+    is_padded = has_header and re.search(of_names, lines[0]) is not None
+    return is_padded or any(re.search(of_marks, line) for line in lines)
 
 
 def _split_lines(lines: Sequence[str], separator: str, quote: str = '"') -> list[list[str]]:
@@ -152,7 +161,8 @@ def _split_lines(lines: Sequence[str], separator: str, quote: str = '"') -> list
     text = io.StringIO("".join(lines), newline="")
     quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     try:
-        return [row for row in csv.reader(text, delimiter=separator, quotechar=quote or None, quoting=quoting) if row]
+        rows = csv.reader(text, delimiter=separator, quotechar=quote or None, quoting=quoting, skipinitialspace=True)
+        return [row for row in rows if row]
     except csv.Error:
         return []
 

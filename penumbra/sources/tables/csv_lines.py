@@ -2,6 +2,7 @@
 
 import codecs
 import mmap
+import re
 
 import numpy as np
 
@@ -43,6 +44,24 @@ def drop_empty_lines(content: bytes, quote: str) -> bytes:
     is_kept[empty - 1] = False
     is_kept[empty[(empty > 1) & (codes[empty - 2] == RETURN)] - 2] = False
     return codes[is_kept].tobytes()
+
+
+def drop_blanks_beside_quotes(content: bytes, separator: str, quote: str) -> bytes:
+    """Leave out the blanks between separators and quotation marks, with which polars takes the marks for text.
+
+    Args:
+        content: Bytes that begin with a record.
+        separator: The character between values.
+        quote: The character around values; "" for none.
+
+    Returns:
+        The other bytes: `1, "a, b" ,2` is `1,"a, b",2`. Marks that are doubled within a value stay as they are.
+    """
+    if not quote or (f" {quote}".encode() not in content and f"{quote} ".encode() not in content):
+        return content
+    between, mark = re.escape(separator.encode()), re.escape(quote.encode())
+    opened = re.sub(rb"(?m)(^|%b) +(?=%b(?!%b[^%b \r\n]))" % (between, mark, mark, between), rb"\1", content)
+    return re.sub(rb"(?m)(?<!%b)(%b) +(?=%b|\r?$)" % (mark, mark, between), rb"\1", opened)
 
 
 def may_have_empty_lines(content: bytes | mmap.mmap) -> bool:

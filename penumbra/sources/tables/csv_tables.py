@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import escape_text
-from penumbra.sources.tables.csv_lines import drop_empty_lines
+from penumbra.sources.tables.csv_lines import drop_blanks_beside_quotes, drop_empty_lines
 from penumbra.sources.tables.text_values import clean_text, complete_names
 
 
@@ -70,10 +70,11 @@ def read_csv_table(
         ValueError: The file isn't readable; names the line where it can be told.
     """
     names = read_column_names(content, layout, name)
+    plain = drop_blanks_beside_quotes(content, layout.separator, layout.quote) if layout.trim_blanks else content
     wanted = names if column is None else [column]
     try:
         table = pl.read_csv(
-            drop_empty_lines(content, layout.quote),
+            drop_empty_lines(plain, layout.quote),
             columns=[names.index(each) for each in wanted],
             has_header=not layout.columns,
             separator=layout.separator,
@@ -106,7 +107,13 @@ def _read_lines(content: bytes, layout: CsvLayout, name: str) -> Iterator[tuple[
     """The values of each record, with the number of its last line. Raises ValueError where the file isn't UTF-8."""
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
     quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
-    reader = csv.reader(text, delimiter=layout.separator, quotechar=layout.quote or None, quoting=quoting)
+    reader = csv.reader(
+        text,
+        delimiter=layout.separator,
+        quotechar=layout.quote or None,
+        quoting=quoting,
+        skipinitialspace=layout.trim_blanks,
+    )
     try:
         with contextlib.suppress(csv.Error):  # a value that is too long for this reader
             for values in reader:

@@ -17,6 +17,7 @@ MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less like
 MAX_BATCH_OVERLAP = 0.05  # share of a batch that may lie before the end of the one before: time zones, late reports
 BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wrong clock doesn't move it
 OUT_OF_FEATURES = "out of problem/features.py (where that is left out, out of Row in problem/schema.py)"
+CONSTANT_TARGET = "constant target"
 LIFELESS_FEATURE = "lifeless"
 CONSTANT_FEATURE = "constant"  # a check that takes all batches: in a few of them the quarter is constant
 
@@ -50,7 +51,9 @@ def find_constant_target(label: pl.Series) -> list[Finding]:
     if label.n_unique() > 1:
         return []
     evidence = f"it is {label[0]!s} in all {label.len():,} rows that have one" if label.len() else "no row has one"
-    return [Finding("target", "target", evidence, "see whether target() in problem/schema.py reads the right column")]
+    return [
+        Finding(CONSTANT_TARGET, "target", evidence, "see whether target() in problem/schema.py reads the right column")
+    ]
 
 
 def find_numeric_flag(label: pl.Series) -> list[Finding]:

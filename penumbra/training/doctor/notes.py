@@ -9,6 +9,9 @@ from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.settings import Settings
 from penumbra.features import Expression, Feature
 from penumbra.patterns.candidate import Candidate, Columns
+from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS
+from penumbra.training.doctor.one_class_values import find_one_class_value
+from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
 
 MAX_BOOSTING_VALUES = 255  # of a category, in scikit-learn's histogram gradient boosting
 WIDE_MARGIN_SHARE = 0.2  # of the baseline's loss; a model seldom gains more over the baseline than that
@@ -41,6 +44,40 @@ def note_missing_key(key: Sequence[str]) -> Iterator[str]:
             "Row has no primary key: labels find their predictions by the prediction's id alone, and neither repeated "
             "rows nor a canary's share can be told (primary_key=True in problem/schema.py marks a key's columns)"
         )
+
+
+def note_one_class_values(features: pl.DataFrame, label: pl.Series) -> Iterator[str]:
+    """Note features that have a value, or lack one, in rows of one class alone.
+
+    Args:
+        features: The derived features of the rows with an outcome, [n, k].
+        label: The target, [n].
+
+    Yields:
+        A sentence for each such feature; none where the target is a number.
+    """
+    if label.dtype.is_numeric():
+        return
+    step = max(1, label.len() // MAX_LEAKAGE_ROWS)
+    classes = label.gather_every(step).cast(pl.String)
+    for values in features.gather_every(step):
+        if found := find_one_class_value(values, classes):
+            yield f"{values.name} {found}: {LEAKAGE_REMEDY.format(values.name)}"
+
+
+def note_waiting_outcomes(days: pl.DataFrame, delay_hours: float) -> Iterator[str]:
+    """Note outcomes that end long before the rows do.
+
+    Args:
+        days: The days with rows: `day` (Date), the number of `rows`, and of those `known`, with an outcome.
+        delay_hours: The setting `labels.delay_hours`.
+
+    Yields:
+        A sentence, or none.
+    """
+    if waiting := find_waiting_outcomes(days):
+        advice = f": where they come so late, set labels.delay_hours = {waiting.hours} (it is {delay_hours:g})"
+        yield f"{waiting}{advice if delay_hours < waiting.hours else ''}"
 
 
 def note_large_categories(

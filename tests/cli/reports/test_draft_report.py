@@ -5,7 +5,7 @@ from datetime import date
 
 from penumbra.cli.reports.draft_report import describe_draft, describe_next_steps
 from penumbra.core.settings import load_settings
-from tests.helpers.drafts import COMMENT, draft_orders, drop_key
+from tests.helpers.drafts import COMMENT, RETURNED, draft_orders, drop_key
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,18 @@ def test_what_was_found_is_said_line_by_line():
         "  target    returned?: binary, yes is 'yes'",
         "  time      ordered at; 2 batches by month, the last complete on 2024-03-01",
         "  key       order",
-        "  features  5: ordered at, shop, amount (EUR), class, gift?",
+        "  features  6: ordered at (hour, weekday), shop, amount (EUR), class, gift?",
         "  left out  comment (free text, as good as never the same)",
         "  note      a note",
         "  setting   training.threshold = 0.5",
     ]
+
+
+def test_a_column_that_tells_the_target_is_named_with_the_outcome():
+    draft = draft_orders("orders.csv")
+    refund = replace(RETURNED, name="refund", reason="its value tells the target")
+    said = describe_draft(replace(draft, columns=(*draft.columns, refund)), BATCHES, [])
+    assert "  outcome   refund, which requests don't have (its value tells the target)" in said.splitlines()
 
 
 def test_a_draft_without_a_key_says_what_that_means():

@@ -4,7 +4,18 @@ import pytest
 
 from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemError
-from penumbra.features import Category, ClockMinutes, Difference, Expression, NotAbove, Number, ValidClock, Weekday
+from penumbra.features import (
+    Category,
+    ClockMinutes,
+    Difference,
+    Expression,
+    Hour,
+    Month,
+    NotAbove,
+    Number,
+    ValidClock,
+    Weekday,
+)
 from tests.helpers.orders import load_orders
 
 
@@ -48,9 +59,11 @@ def list_taken_columns(make, find):
         (lambda column: Difference(column, "int8"), NUMBERS),
         (Category, TEXTS | INTEGERS | {"bool"}),
         (ClockMinutes, INTEGERS),
+        (lambda column: Hour(column, "America/New_York"), {"time", "naive", "instant"}),
         (lambda column: Weekday(column, "America/New_York"), {"date", "naive", "instant"}),
+        (lambda column: Month(column, "America/New_York"), {"date", "naive", "instant"}),
     ],
-    ids=["Number", "Difference", "Category", "ClockMinutes", "Weekday"],
+    ids=["Number", "Difference", "Category", "ClockMinutes", "Hour", "Weekday", "Month"],
 )
 def test_a_kind_takes_the_columns_of_which_both_of_its_forms_give_the_same(make, taken):
     assert list_taken_columns(make, find_feature_faults) == taken
@@ -167,8 +180,8 @@ SEEN = [("    region =", '    seen = dy.Datetime(nullable=True, time_zone="UTC")
         (
             {"schema": SEEN, "features": [('Number("amount")', 'Number("seen")')]},
             "features.py: FEATURES has Number(column='seen'), but seen is of dtype Datetime(time_unit='us', "
-            'time_zone=\'UTC\'): expected an integer, Float, Decimal or Boolean; write Weekday("seen", "UTC") or '
-            'Expression("seen_hour", pl.col("seen").dt.hour(), Row)',
+            'time_zone=\'UTC\'): expected an integer, Float, Decimal or Boolean; write Hour("seen", "UTC") or '
+            'Weekday("seen", "UTC") or Month("seen", "UTC")',
         ),
         (
             {"features": [("import Category", "import Weekday, Category"), ('Number("age")', 'Weekday("at", "Mars")')]},

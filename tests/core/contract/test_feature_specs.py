@@ -12,7 +12,7 @@ import pytest
 from penumbra.core.contract.feature_specs import UnportableFeature, UnreadableFeature, describe_features, read_features
 from penumbra.core.problem import ProblemError
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.features import Category, ClockMinutes, Difference, Expression, Feature, Number, Weekday
+from penumbra.features import Category, ClockMinutes, Difference, Expression, Feature, Hour, Month, Number, Weekday
 from tests.helpers.orders import load_orders
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars.exceptions.PolarsInefficientMapWarning")
@@ -29,7 +29,9 @@ BUILT_IN: tuple[Feature, ...] = (
     Number("amount"),
     Category("region"),
     ClockMinutes("age"),
+    Hour("at", "Europe/Berlin"),
     Weekday("at", "Europe/Berlin"),
+    Month("at", "Europe/Berlin"),
     Difference("amount", "age"),
 )
 EXPRESSIONS = {

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from penumbra.drafting.draft import NumberFormat
-from tests.helpers.drafted_orders import draft_column, draft_orders, get_column
+from tests.helpers.drafted_orders import FIRST_DAY, ROWS, draft_column, draft_orders, get_column
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from tests.helpers.drafted_orders import draft_column, draft_orders, get_column
 def test_a_number_has_the_smallest_type_and_room_around_its_range(tmp_path, values, dtype, minimum, maximum):
     column = draft_column(tmp_path, values)
     assert (column.dtype, column.minimum, column.maximum) == (dtype, minimum, maximum)
-    assert (column.role, column.feature, column.nullable) == ("feature", "number", False)
+    assert (column.role, column.features, column.nullable) == ("feature", ("number",), False)
 
 
 @pytest.mark.parametrize("name", ["n_items", "Price (EUR)", "age", "duration", "postings count"])
@@ -112,7 +112,7 @@ def test_na_is_a_value_beside_other_codes_of_two_letters_and_none_in_other_text(
 )
 def test_booleans_are_read_by_their_words(tmp_path, values):
     column = draft_column(tmp_path, values)
-    assert (column.dtype, column.feature, column.nullable) == (pl.Boolean(), "category", "" in values)
+    assert (column.dtype, column.features, column.nullable) == (pl.Boolean(), ("category",), "" in values)
 
 
 def test_yes_and_no_of_another_language_are_a_category(tmp_path):
@@ -131,7 +131,7 @@ def test_yes_and_no_of_another_language_are_a_category(tmp_path):
 )
 def test_numbers_of_another_spelling_carry_their_format(tmp_path, values, number_format, dtype):
     column = draft_column(tmp_path, values)
-    assert (column.number_format, column.dtype, column.feature) == (number_format, dtype, "number")
+    assert (column.number_format, column.dtype, column.features) == (number_format, dtype, ("number",))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_numbers_of_another_spelling_carry_their_format(tmp_path, values, number
 )
 def test_numbers_that_may_be_others_are_told(tmp_path, values, note):
     draft = draft_orders(tmp_path, value=(values * 200)[:400])
-    assert (get_column(draft, "value").feature, draft.notes) == ("number", note)
+    assert (get_column(draft, "value").features, draft.notes) == (("number",), note)
 
 
 @pytest.mark.parametrize(
@@ -164,46 +164,79 @@ def test_numbers_that_may_be_others_are_told(tmp_path, values, note):
 )
 def test_digits_that_are_a_code_stay_text(tmp_path, name, values, reason):
     column = draft_column(tmp_path, values, name)
-    assert (column.dtype, column.feature, column.reason) == (pl.String(), "category", reason)
+    assert (column.dtype, column.features, column.reason) == (pl.String(), ("category",), reason)
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "form", "feature"),
+    ("values", "dtype", "form", "features"),
     [
-        (["2023-12-24", "2023-11-30"], pl.Date(), None, "weekday"),
-        (["24.12.2023", "30.11.2023"], pl.Date(), "%d.%m.%Y", "weekday"),
-        (["12/24/2023", "11/30/2023"], pl.Date(), "%m/%d/%Y", "weekday"),
-        (["2023-12-24 10:30", "2023-11-30 12:00"], pl.Datetime("us"), None, "weekday"),
-        (["2023-12-24T10:30:00+01:00", "2023-11-30T12:00:00Z"], pl.Datetime("us", "UTC"), None, "weekday"),
-        (["24.12.2023 10:30", "30.11.2023 12:00"], pl.Datetime("us"), "%d.%m.%Y %H:%M", "weekday"),
-        (["10:30", "12:00:05"], pl.Time(), None, "hour"),
+        (["2023-12-24", "2023-11-30"], pl.Date(), None, ("weekday",)),
+        (["24.12.2023", "30.11.2023"], pl.Date(), "%d.%m.%Y", ("weekday",)),
+        (["12/24/2023", "11/30/2023"], pl.Date(), "%m/%d/%Y", ("weekday",)),
+        (["2023-12-24 10:30", "2023-11-30 12:00"], pl.Datetime("us"), None, ("weekday",)),
+        (["2023-12-24T10:30:00+01:00", "2023-11-30T12:00:00Z"], pl.Datetime("us", "UTC"), None, ("weekday",)),
+        (["24.12.2023 10:30", "30.11.2023 12:00"], pl.Datetime("us"), "%d.%m.%Y %H:%M", ("weekday",)),
+        (["2023-12-24 10:30", "2023-11-30 12:00", "2023-11-30 17:00"], pl.Datetime("us"), None, ("hour", "weekday")),
+        (["2021-12-24", "2023-12-30"], pl.Date(), None, ("weekday", "month")),
+        (["2021-12-01", "2023-12-01", "2023-11-01"], pl.Date(), None, ("month",)),
+        (["10:30", "12:00:05"], pl.Time(), None, ("hour",)),
     ],
 )
-def test_a_second_time_is_a_feature_of_its_kind(tmp_path, values, dtype, form, feature):
+def test_a_second_time_is_read_by_the_parts_that_it_has(tmp_path, values, dtype, form, features):
     column = draft_column(tmp_path, values, "since")
-    assert (column.dtype, column.time_format, column.feature) == (dtype, form, feature)
+    assert (column.dtype, column.time_format, column.features) == (dtype, form, features)
     assert column.time_zone == getattr(dtype, "time_zone", None)
+
+
+def test_the_time_of_a_row_is_read_by_the_parts_that_it_has(tmp_path):
+    moments = [f"{FIRST_DAY + dt.timedelta(days=2 * n)} {n % 24:02}:00" for n in range(ROWS)]
+    draft = draft_orders(tmp_path, day=moments)
+    assert get_column(draft, "day").features == ("hour", "weekday", "month")
+
+
+def test_a_part_of_the_time_that_has_a_column_of_its_own_is_read_there(tmp_path):
+    moments = [f"{FIRST_DAY + dt.timedelta(days=2 * n)} {n % 24:02}:00" for n in range(ROWS)]
+    draft = draft_orders(tmp_path, day=moments, clock=[f"{n % 24}" for n in range(ROWS)], day_month=["1", "2", "3"])
+    assert get_column(draft, "day").features == ("weekday",)
+
+
+def test_a_month_tells_nothing_of_a_second_time_within_a_year(tmp_path):
+    column = draft_column(tmp_path, ["2023-02", "2023-03"], "since")
+    assert (column.role, column.reason) == (
+        "unused",
+        "its hour, weekday and month don't vary, or are columns of their own",
+    )
 
 
 def test_seconds_since_1970_are_a_time_where_the_name_says_so(tmp_path):
     seconds = ["1700000000", "1700003600"]
     joined = draft_column(tmp_path, seconds, "joined_at")
     assert (joined.dtype, joined.time_format) == (pl.Datetime("us", "UTC"), "s")
-    assert draft_column(tmp_path, seconds, "population").feature == "number"
+    assert draft_column(tmp_path, seconds, "population").features == ("number",)
 
 
 def test_whole_numbers_with_time_in_their_name_are_clock_times(tmp_path):
     column = draft_column(tmp_path, ["5", "1745", "2359"], "dep_time")
-    assert (column.dtype, column.feature) == (pl.Int16(), "clock")
-    assert draft_column(tmp_path, ["5", "1790", "2359"], "dep_time").feature == "number"
+    assert (column.dtype, column.features) == (pl.Int16(), ("clock",))
+    assert draft_column(tmp_path, ["5", "1790", "2359"], "dep_time").features == ("number",)
 
 
-def test_few_frequent_words_are_an_enum_and_others_text(tmp_path):
-    closed = draft_column(tmp_path, ["north", "south", "west"])
-    assert (closed.dtype, closed.max_length) == (pl.Enum(["north", "south", "west"]), None)
-    assert draft_column(tmp_path, ["north"] * 399 + ["south"]).dtype == pl.String()
-    assert draft_column(tmp_path, ["north"] * 250 + ["south"] * 150).dtype == pl.String()
-    assert draft_column(tmp_path, ["DE", "FR"], "country").dtype == pl.String()
+@pytest.mark.parametrize(
+    ("name", "values", "dtype", "reason"),
+    [
+        (
+            *("side", ["north", "south"], pl.Enum(["north", "south"])),
+            "closed: each value has 5 rows and more in either half of the data",
+        ),
+        ("side", ["north"] * 396 + ["south"] * 4, pl.String(), "open to other values: 'south' is seldom or new"),
+        ("side", ["north"] * 250 + ["south"] * 150, pl.String(), "open to other values: 'south' is seldom or new"),
+        ("side", [f"s{n // 2 % 31}" for n in range(ROWS)], pl.String(), "open to other values: there are 31"),
+        ("country", ["DE", "FR"], pl.String(), "open to other values: by its name"),
+    ],
+)
+def test_text_is_an_enum_where_no_other_value_is_expected_and_the_reason_is_told(tmp_path, name, values, dtype, reason):
+    column = draft_column(tmp_path, values, name)
+    assert (column.dtype, column.features, column.reason) == (dtype, ("category",), reason)
 
 
 def test_text_has_room_for_longer_words(tmp_path):
@@ -236,7 +269,7 @@ def test_text_has_room_for_longer_words(tmp_path):
 )
 def test_a_column_that_helps_nobody_is_left_out_with_the_reason(tmp_path, name, values, reason):
     column = draft_column(tmp_path, values, name)
-    assert (column.role, column.feature, column.reason[: len(reason)]) == ("unused", None, reason)
+    assert (column.role, column.features, column.reason[: len(reason)]) == ("unused", (), reason)
 
 
 def test_missing_values_make_a_column_nullable_and_so_do_few_rows(tmp_path):

@@ -110,6 +110,17 @@ def test_blanks_around_names_and_words_are_left_out_by_the_source_too(tmp_path, 
         assert count_broken_rules(problem) == ({}, ROWS)
 
 
+def test_blanks_before_quotation_marks_are_left_out(tmp_path):
+    table = make_orders(place=['"Bonn, Rhein"', '"Köln"'])
+    lines = [table, *zip(*table.values(), strict=True)]
+    (tmp_path / "data.csv").write_text("".join(f"{', '.join(line)}\n" for line in lines))
+    found = draft(tmp_path / "data.csv")
+    assert (found.source.options, get_column(found, "place").categories) == (
+        {"trim_blanks": True},
+        ("Bonn, Rhein", "Köln"),
+    )
+
+
 def test_a_compressed_file_of_another_encoding_is_read(tmp_path):
     plain = write_csv(tmp_path / "data.csv", make_orders(place=["Köln", "Bonn"]), encoding="cp1252")
     (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
@@ -215,7 +226,7 @@ WHEN = dt.datetime(2023, 5, 1, 12)
         (pl.Series([True, False, False, True] * 100), pl.Boolean(), "category"),
         (pl.Series(["a", "b", "b", "a"] * 100, dtype=pl.Categorical), pl.Enum(["a", "b"]), "category"),
         (pl.Series(["a", "b", "b", "a"] * 100, dtype=pl.Enum(["b", "a"])), pl.Enum(["a", "b"]), "category"),
-        (pl.Series([WHEN] * 400).dt.offset_by("1d") - pl.Series(range(400)).cast(pl.Duration), None, "weekday"),
+        (pl.Series([WHEN - dt.timedelta(days=n) for n in range(400)]), None, "weekday"),
         (pl.Series([WHEN, WHEN.replace(day=2)] * 200, dtype=pl.Datetime("ns")), pl.Datetime("us"), "weekday"),
         (
             pl.Series([WHEN, WHEN.replace(day=2)] * 200).dt.replace_time_zone("Europe/Berlin"),
@@ -229,7 +240,7 @@ WHEN = dt.datetime(2023, 5, 1, 12)
 def test_a_column_of_parquet_keeps_its_meaning(tmp_path, values, dtype, feature):
     make_typed(value=values).write_parquet(tmp_path / "data.parquet")
     column = get_column(draft(tmp_path / "data.parquet", time="day"), "value")
-    assert column.feature == feature
+    assert column.features == (feature,)
     assert dtype in (None, column.dtype)
 
 

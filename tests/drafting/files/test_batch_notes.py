@@ -23,8 +23,8 @@ def tell(*rows):
 
 
 def test_rows_of_a_period_that_is_not_over_are_told():
-    assert tell(*[{"": 9}] * 4) == []
-    assert tell(*[{"": 9}] * 4, {"": 122}) == [
+    assert tell(*[{"large": 9}] * 4) == []
+    assert tell(*[{"large": 9}] * 4, {"large": 122}) == [
         "122 rows are of a month that isn't known to be over, so they aren't used yet"
     ]
 
@@ -39,4 +39,17 @@ def test_classes_that_a_part_of_the_batches_lacks_are_told_with_a_remedy():
     assert tell({"large": 5}, {"large": 5}, both, both) == [
         "no row before the held-out batches has size small: nothing can be trained; join rare classes in target(), or "
         "pass another --period"
+    ]
+    one_more = {**both, "medium": 5}
+    assert tell(both, both, one_more, one_more) == [
+        "no row before the held-out batches has size medium: scores are those of a model that gives them the "
+        "probability 0; the released one learns from all"
+    ]
+
+
+def test_outcomes_that_end_before_the_rows_are_told_and_the_held_out_batches_are_those_that_have_some():
+    both, later = {"large": 5, "small": 5}, {"": 10}
+    assert tell(both, both, both, later) == [
+        "the outcomes end on 2024-03-15, 31 days before the last row, and 10 rows wait for theirs: labels.delay_hours "
+        "becomes 744, as if all came so late"
     ]

@@ -52,7 +52,7 @@ def test_without_a_key_there_is_none(tmp_path):
 
 
 def test_without_a_column_of_few_values_there_are_no_slices(tmp_path):
-    draft = draft_with(replace(SHOP, feature=None, role="unused"), replace(GIFT, feature=None, role="unused"))
+    draft = draft_with(replace(SHOP, features=(), role="unused"), replace(GIFT, features=(), role="unused"))
     assert "slices.py" not in render_problem(draft)
 
 
@@ -117,12 +117,13 @@ def test_a_query_is_a_constant_beside_the_database():
 def every_kind():
     """A draft with a column of each kind, and what makes lines long."""
     long = replace(SHOP, name="long", attribute="long", categories=LONG, dtype=pl.Enum(LONG))
-    hour = replace(TIME, name="seen", attribute="seen", role="feature", feature="hour", time_format="%d.%m.%Y %H:%M")
-    clock = replace(AGE, name="clock", attribute="clock", feature="clock", reason="a clock time, " * 20)
+    seen = replace(TIME, name="seen", attribute="seen", role="feature", time_format="%d.%m.%Y %H:%M")
+    seen = replace(seen, features=("hour", "weekday", "month"))
+    clock = replace(AGE, name="clock", attribute="clock", features=("clock",), reason="a clock time, " * 20)
     numbers = [
         replace(AMOUNT, name=f"n. {n}", attribute=f"n_{n}", number_format=NumberFormat(",", ".")) for n in range(9)
     ]
-    return draft_with(long, hour, clock, *numbers)
+    return draft_with(long, seen, clock, *numbers)
 
 
 @pytest.mark.parametrize(

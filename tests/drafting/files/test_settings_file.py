@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from penumbra.core.settings import PROJECT_ROOT, load_settings
-from penumbra.drafting.draft import DraftRefused
-from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes
+from penumbra.drafting.draft import NO_OUTCOME, DraftRefused
+from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes, list_usable
 from tests.helpers.drafts import draft_orders
 
 TEXT = (PROJECT_ROOT / "settings.toml").read_text()
@@ -58,9 +58,27 @@ def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
 
 def test_only_batches_that_are_complete_count():
     with pytest.raises(
-        DraftRefused, match=r"the data fill 2 batches by month, and training takes at least 3.*--period"
+        DraftRefused, match=r"the data fill 2 batches with outcomes by month, and training takes at least 3.*--period"
     ):
         choose(make_draft(3), make_batches(3), now=dt.date(2024, 3, 20))
+
+
+def count_rows(count, without):
+    """Fifty rows on each of so many months' days, of which so many of the last months lack their outcomes."""
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=n) for n in range(30 * count)]
+    return {day: {"yes": 50} if n < 30 * (count - without) else {NO_OUTCOME: 50} for n, day in enumerate(days)}
+
+
+def test_batches_without_outcomes_are_neither_learnt_from_nor_held_out_and_the_label_delay_is_their_age():
+    draft = replace(make_draft(12), day_rows=count_rows(12, 8))
+    chosen = choose(draft, make_batches(12))
+    assert (chosen["training.test_batches"], chosen["labels.delay_hours"]) == (1, 8 * 30 * 24)
+    assert [batch.name for batch in list_usable(draft, make_batches(12))] == [
+        *("2024-01-31", "2024-03-01", "2024-03-31", "2024-04-30")
+    ]
+    assert "labels.delay_hours" not in choose(replace(draft, day_rows=count_rows(12, 0)), make_batches(12))
+    with pytest.raises(DraftRefused, match="the data fill 2 batches with outcomes by month"):
+        choose(replace(draft, day_rows=count_rows(12, 10)), make_batches(12))
 
 
 @pytest.mark.parametrize(("count", "days", "held_out"), [(6, 30, 1), (26, 7, 3), (180, 1, 20), (20, 1, 5), (3, 1, 1)])
@@ -92,6 +110,11 @@ def test_the_edited_file_has_the_new_values_and_every_comment(tmp_path):
     assert [line.partition("#")[2].strip() for line in edited.splitlines() if "#" in line] == list(
         filter(None, comments)
     )
+
+
+def test_what_is_told_of_the_key_already_is_accepted():
+    draft = replace(make_draft(6), accepted=("order",))
+    assert choose(draft, make_batches(6))["gate.accept"] == ["order"]
 
 
 def test_comments_stay_in_their_column():

@@ -37,6 +37,27 @@ def test_blanks_are_part_of_text_and_names_by_themselves(tmp_path, suffix):
     assert (rows.columns, rows[" note "].to_list()) == ([" n", "at ", "place", " note "], ["a b", " "])
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (' "a, b" ', "a, b"),
+        (' "a"', "a"),
+        ('"a" ', "a"),
+        (' ""', None),
+        (' " a "', "a"),
+        (' "a\n, b"', "a\n, b"),
+        ('"a, ""b"" , c"', 'a, "b" , c'),
+        (' "a ""b"""', 'a "b"'),
+        (" a b ", "a b"),
+    ],
+)
+@pytest.mark.parametrize("after", ["", ","])
+def test_blanks_stand_beside_quotation_marks(tmp_path, written, value, after):
+    (tmp_path / "orders.csv").write_text(f"at, note{after}\n2024-01-02,{written}{after}\n 2024-01-03,x{after}\n")
+    source = TableFiles(tmp_path, time="at", trim_blanks=True)
+    assert source.parse(source.fetch("2024-01"))["note"].to_list() == [value, "x"]
+
+
 def test_what_is_fetched_keeps_its_blanks(tmp_path):
     source = TableFiles(write_table(tmp_path, "csv", PADDED), time="at", trim_blanks=True)
     assert source.fetch("2024-01") == {"orders.csv": (tmp_path / "orders.csv").read_bytes()}
