@@ -1,5 +1,7 @@
 """The files of a source: found by paths, folders, patterns and URLs."""
 
+import contextlib
+import importlib
 import importlib.util
 import re
 from collections import Counter
@@ -21,6 +23,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
 FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 PACKAGE_SCHEME, WEB_SCHEMES = "package", ("http", "https")
 WEB_MARKS = ("ETag", "Content-MD5", "Digest", "Last-Modified")  # of which one changes with a file on the web
+LIBRARY_ERRORS = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"))  # that are no OSError
 PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
 
@@ -106,13 +109,13 @@ def list_store_errors() -> tuple[type[Exception], ...]:
     """List what stores raise that can't be reached or lack credentials.
 
     Returns:
-        Types of exceptions; botocore's only where it is installed.
+        Types of exceptions; those of libraries only where they are installed.
     """
-    try:
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        return (OSError,)
-    return (OSError, BotoCoreError)
+    found: list[type[Exception]] = [OSError]
+    for module, name in LIBRARY_ERRORS:
+        with contextlib.suppress(ImportError):
+            found.append(getattr(importlib.import_module(module), name))
+    return tuple(found)
 
 
 def _find_files(path: str) -> Iterator[TableFile]:

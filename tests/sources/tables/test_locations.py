@@ -96,6 +96,20 @@ def test_a_file_of_which_no_change_is_told_is_fetched_once_for_a_list_of_batches
         assert source.fetch(first.name) == before
 
 
+@pytest.mark.parametrize("code", [401, 503])
+def test_a_web_server_that_refuses_is_out_of_reach_and_its_token_isn_t_told(tmp_path, code):
+    class RefusingServer(WebServer):
+        def send_head(self):
+            self.send_error(code)
+
+    with (
+        serve_folder(tmp_path, RefusingServer) as address,
+        pytest.raises(ConnectionError, match=rf"orders\.csv\?token=\S+ can't be reached: .*{code}") as raised,
+    ):
+        TableFiles(f"{address}/orders.csv?token=secret", time="ordered_at").batches()
+    assert "secret" not in str(raised.value)
+
+
 class WebServer(http.server.SimpleHTTPRequestHandler):
     """Serves a folder, and logs nothing."""
 
