@@ -38,3 +38,16 @@ def test_polars_holds_nan_for_larger_than_every_number():
 def test_polars_reads_the_types_of_a_csv_from_its_first_100_rows():
     with pytest.raises(pl.exceptions.ComputeError):
         pl.read_csv("\n".join(["n", *["1"] * 100, "1.5"]).encode())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [(pl.Datetime("us"), 2**63 - 1), (pl.Date, 2**31 - 1)], ids=["time", "date"]
+)
+def test_polars_panics_where_a_time_is_beyond_what_it_can_convert(dtype, number):
+    times = pl.Series([number]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
+    with pytest.raises(pl.exceptions.PanicException):
+        times.to_list()
+
+
+def test_polars_takes_a_quotation_mark_behind_a_blank_for_text():
+    assert pl.read_csv(b'a,b\n1, "x"\n')["b"].to_list() == [' "x"']
