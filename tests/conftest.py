@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -33,8 +33,24 @@ hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30,
 hypothesis.settings.load_profile("penumbra")
 
 
+SERVERS = {"postgres", "seaweed", "browser", "server"}  # fixtures that start processes; moto is in the tests' own
+
+
+def takes_server(item: Any) -> bool:
+    """Whether a test takes one of the fixtures in `SERVERS`, itself or by the name that is its parameter."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = [*item.fixturenames, *(value for value in parameters if isinstance(value, str))]
+    return any(name.partition("_")[0] in SERVERS for name in names)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests: at the end of a run a long file would have no other beside it."""
+    """Mark what takes a real server or a browser as slow, and begin with the files that have slow tests.
+
+    At the end of a run a long file would have no other beside it.
+    """
+    for item in filter(takes_server, items):
+        item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -50,6 +50,15 @@ def rendered(tmp_path_factory):
     return copy_rendered_files(tmp_path_factory.mktemp("rendered"))
 
 
+@pytest.fixture(scope="module", params=STARTS)
+def started(request, rendered, tmp_path_factory):
+    """A project with a name of its own from one of the starts, with the folder that the start is and its answers."""
+    folder, answers = STARTS[request.param]
+    place = tmp_path_factory.mktemp("started") / "project"
+    project = generate_project(rendered, place, **answers, name="late-parcels")
+    return SimpleNamespace(project=project, folder=folder, answers=answers)
+
+
 def read_files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -93,19 +102,16 @@ def test_nothing_that_comes_along_imports_what_is_left_out():
     assert [name for name in names if any(f"{module} " in (REPOSITORY / name).read_text() for module in left_out)] == []
 
 
-@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
-def test_problem_is_the_folder_of_its_start(rendered, tmp_path, folder, answers):
-    project = generate_project(rendered, tmp_path / "project", **answers)
-    expected = {path.name: path.read_bytes() for path in (REPOSITORY / folder).glob("*.py")}
-    assert read_files(project / "problem") == expected
-    assert (project / "data.dvc").exists() == (not answers)
+def test_problem_is_the_folder_of_its_start(started):
+    expected = {path.name: path.read_bytes() for path in (REPOSITORY / started.folder).glob("*.py")}
+    assert read_files(started.project / "problem") == expected
+    assert (started.project / "data.dvc").exists() == (not started.answers)
 
 
-@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
-def test_settings_fit_the_start_and_have_the_name(rendered, tmp_path, folder, answers):
-    project = generate_project(rendered, tmp_path / "project", **answers, name="late-parcels")
+def test_settings_fit_the_start_and_have_the_name(started):
+    project = started.project
     settings = load_settings(project / "settings.toml", {})
-    candidates = load_problem(["candidates"], folder.replace("/", ".")).candidates.CANDIDATES
+    candidates = load_problem(["candidates"], started.folder.replace("/", ".")).candidates.CANDIDATES
     assert set(settings.training.candidates) <= set(candidates)
     assert settings.replay.candidate in candidates
     assert settings.registry.model == "late-parcels"
@@ -180,11 +186,9 @@ def test_the_name_is_that_of_the_folder_unless_another_one_is_given(rendered, tm
     assert load_settings(project / "settings.toml", {}).registry.model == name
 
 
-@pytest.mark.parametrize(("folder", "answers"), STARTS.values(), ids=STARTS)
-def test_the_settings_that_fit_the_problem_are_recorded_as_they_were_made(rendered, tmp_path, folder, answers):
-    project = generate_project(rendered, tmp_path / "project", **answers)
-    settings = tomllib.loads((project / "settings.toml").read_text())
-    made = yaml.safe_load((project / ".copier-answers.yml").read_text())["settings_as_made"]
+def test_the_settings_that_fit_the_problem_are_recorded_as_they_were_made(started):
+    settings = tomllib.loads((started.project / "settings.toml").read_text())
+    made = yaml.safe_load((started.project / ".copier-answers.yml").read_text())["settings_as_made"]
     for name, text in made.items():
         section, key = name.split(".")
         assert tomllib.loads(f"value = {text}")["value"] == settings[section][key], name

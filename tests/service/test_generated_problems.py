@@ -34,7 +34,7 @@ def read(parse: Callable[[bytes], Any], body: bytes) -> Any:
     return {name: (type(value), value) for name, value in record.items()}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(randoms)
 def test_a_record_is_read_alike_quickly_by_pydantic_and_in_a_list(draw: random.Random) -> None:
     row = draw_schema(draw)

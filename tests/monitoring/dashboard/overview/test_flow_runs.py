@@ -88,6 +88,7 @@ def test_a_run_is_running_while_it_has_a_process_and_killed_once_that_is_gone(tm
     assert python("-c", ASK, cwd=tmp_path).startswith("SmallFlow killed False")
 
 
+@pytest.mark.slow
 def test_a_task_that_has_only_begun_has_no_card_yet(tmp_path):
     (tmp_path / ".metaflow").mkdir()
     (tmp_path / "small.py").write_text(FLOW.format(good=True, seconds=0))
