@@ -177,13 +177,21 @@ def is_growing(values: pl.Series) -> bool:
 
 def _bound_times(dtype: pl.DataType, profile: ColumnProfile) -> tuple[Any, Any]:
     """From 1900 to 2099, or from the decade before the first row on where that is later."""
-    first, last = _get_date(profile.minimum), _get_date(profile.maximum)
+    first, last = get_date(profile.minimum), get_date(profile.maximum)
     begin = max(EARLIEST, dt.date(max(1, first.year // 10 * 10 - 10), 1, 1)) if first >= EARLIEST else None
     end = LATEST if last <= LATEST else None
     return _widen(begin, dtype), _widen(end, dtype)
 
 
-def _get_date(value: dt.date) -> dt.date:
+def get_date(value: dt.date) -> dt.date:
+    """Get the day of a time.
+
+    Args:
+        value: A date, or a time.
+
+    Returns:
+        The date.
+    """
     return value.date() if isinstance(value, dt.datetime) else value
 
 

@@ -57,4 +57,4 @@ def cut_waiting_rows(span: DaySpan, rows: int, day_rows: Mapping[dt.date, Mappin
     if not known:
         return span, rows
     within = {day: classes for day, classes in day_rows.items() if day <= known[-1]}
-    return DaySpan(span.first, known[-1], len(within)), sum(sum(classes.values()) for classes in within.values())
+    return DaySpan(span.first, known[-1]), sum(sum(classes.values()) for classes in within.values())

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.drafting.analysis.contracts import get_date
 from penumbra.drafting.analysis.time_copies import find_time_copy
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
@@ -31,12 +32,10 @@ class DaySpan:
     Attributes:
         first: The day of the first row.
         last: The day of the last row.
-        days: How many days have rows.
     """
 
     first: dt.date
     last: dt.date
-    days: int
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,14 @@ class TimeChoice:
         span: The days of the rows.
         options: The options by which the source reads or adds it.
         reason: Why it is that one, as a phrase; empty where the user said so.
+        named_days: How many days the names of the files tell; 0 where the rows do.
     """
 
     column: str
     span: DaySpan
     options: Mapping[str, Any]
     reason: str = ""
+    named_days: int = 0
 
 
 def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> TimeChoice:
@@ -129,9 +130,8 @@ def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:
             f"the column {quote_value(name)} of the query has times in the form {quote_value(form)}, which a database "
             "doesn't sort: make a timestamp of it in the query"
         )
-    days = seen.table.rows.select(reading.values.cast(pl.Date).alias("day")).drop_nulls()
-    found = days.select(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.col("day").n_unique())
-    span = DaySpan(*found.collect(engine="streaming").row(0))
+    profile = seen.profiles[name]
+    span = DaySpan(get_date(profile.minimum), get_date(profile.maximum))
     return TimeChoice(name, span, {"time_format": form} if form else {}, reason)
 
 
@@ -141,7 +141,7 @@ def _make_up_time(seen: Observation) -> TimeChoice:
         raise DraftRefused(f"the rows of a query have no order in which they could be dealt to days: {QUERY_ADVICE}")
     rows_per_day = math.ceil(seen.total / MADE_UP_DAYS)
     days = math.ceil(seen.total / rows_per_day)
-    span = DaySpan(MADE_UP_START, MADE_UP_START + dt.timedelta(days=days - 1), days)
+    span = DaySpan(MADE_UP_START, MADE_UP_START + dt.timedelta(days=days - 1))
     reason = "made up: the rows have no time, so they are dealt to days in their order"
     return TimeChoice(_find_free_name(seen), span, {"rows_per_day": rows_per_day}, reason)
 
@@ -156,8 +156,8 @@ def _read_named_dates(seen: Observation) -> TimeChoice | None:
         return None
     days = sorted(day for day, _ in dates)
     last = max(find_next_period(day, period) for day, period in dates) - dt.timedelta(days=1)
-    span = DaySpan(days[0], last, len(days))
-    return TimeChoice(_find_free_name(seen), span, {"dated_names": True}, "the date in the name of a row's file")
+    reason = "the date in the name of a row's file"
+    return TimeChoice(_find_free_name(seen), DaySpan(days[0], last), {"dated_names": True}, reason, len(days))
 
 
 def _find_free_name(seen: Observation) -> str:

@@ -7,7 +7,6 @@ import polars as pl
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import DescribedColumns
 from penumbra.drafting.analysis.keys import KeyChoice
-from penumbra.drafting.analysis.moments import DaySpan
 from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.words import LATER_WORDS, has_word_of
 
@@ -24,14 +23,14 @@ DTYPE_WORDS = {
 }
 
 
-def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, span: DaySpan) -> Iterator[str]:
+def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, days: int) -> Iterator[str]:
     """List what is to be told about data.
 
     Args:
         seen: What is seen of the table.
         described: The columns.
         key: The key.
-        span: The days of the rows.
+        days: How many days have rows.
 
     Yields:
         Sentences, the most important first.
@@ -48,7 +47,7 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, s
         if reading.note:
             yield f"{quote_value(name)}: {reading.note}"
     yield from _list_faulty_values(seen, key)
-    yield from _list_guesses(seen, span)
+    yield from _list_guesses(seen, days)
 
 
 def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
@@ -69,7 +68,7 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
         )
 
 
-def _list_guesses(seen: Observation, span: DaySpan) -> Iterator[str]:
+def _list_guesses(seen: Observation, days: int) -> Iterator[str]:
     options = seen.table.options
     if words := options.get("null_words", ())[1:]:
         yield f"read as missing: {', '.join(map(repr, words))}"
@@ -77,5 +76,5 @@ def _list_guesses(seen: Observation, span: DaySpan) -> Iterator[str]:
         yield "the first line has no names, so the columns are called column_1, column_2, …"
     if options.get("encoding") in ("cp1252", "latin-1"):
         yield f"the files aren't UTF-8 and are read as {options['encoding']} (Western European)"
-    if span.days < FEW_DAYS:
-        yield f"there are rows of {span.days} days only: intervals are drawn over days, and will be wide"
+    if days < FEW_DAYS:
+        yield f"there are rows of {days} days only: intervals are drawn over days, and will be wide"

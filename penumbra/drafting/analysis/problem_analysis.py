@@ -53,6 +53,7 @@ def draft_problem(
     _require_features(described.columns)
     span, options = moment.span, {**seen.table.options, **moment.options}
     kind: Literal["files", "sql"] = "sql" if query else "files"
+    days = len(day_rows) or moment.named_days
     chosen_period = period or choose_period(*cut_waiting_rows(span, seen.total, day_rows), file_period)
     return ProblemDraft(
         columns=described.columns,
@@ -61,9 +62,9 @@ def draft_problem(
         first_day=span.first,
         last_day=span.last,
         rows=seen.total,
-        days=span.days,
+        days=days,
         accepted=tuple(found_key.list_faulty(seen.profiles)),
-        notes=(*notes, *list_notes(seen, described, found_key, span)),
+        notes=(*notes, *list_notes(seen, described, found_key, days)),
         day_rows=day_rows,
     )
 

@@ -154,8 +154,9 @@ def read_iso_times(column: str, has_offset: bool) -> pl.Expr:
     Returns:
         Times in microseconds, in UTC where they have an offset; null where the text is another.
     """
+    forms, dtype = (AWARE_FORMS, AWARE) if has_offset else (NAIVE_FORMS, NAIVE)
     text = pl.col(column).str.strip_chars()
-    return pl.coalesce(form(text) for form in (AWARE_FORMS if has_offset else NAIVE_FORMS))
+    return text.map_batches(lambda part: _read_first(part, forms, dtype), return_dtype=dtype, is_elementwise=True)
 
 
 def _naive_form(layout: str) -> Reader:
