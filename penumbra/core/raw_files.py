@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # no matter of the network
 RawContent = bytes | Iterable[bytes]
 """The content of a file: all of it, or pieces of any size, which are taken once and one after the other."""
 
@@ -60,6 +61,18 @@ def write_raw_files(folder: Path, files: Mapping[str, RawContent]) -> RawFiles:
             file.writelines([content] if isinstance(content, bytes) else content)
     whole = {name: content for name, content in files.items() if isinstance(content, bytes)}
     return RawFiles({name: folder / name for name in files}, whole)
+
+
+def hash_contents(files: Mapping[str, RawContent]) -> dict[str, str]:
+    """Compute the md5 of the files that are given as a whole; pieces could be taken once only.
+
+    Args:
+        files: The content of each file by its name.
+
+    Returns:
+        The md5 in hexadecimal digits by the same names, without those of files in pieces.
+    """
+    return {name: hashlib.md5(content).hexdigest() for name, content in files.items() if isinstance(content, bytes)}
 
 
 def hash_md5(path: Path) -> str:

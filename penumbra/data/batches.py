@@ -17,7 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
-from penumbra.core.raw_files import RawContent, RawFiles
+from penumbra.core.raw_files import RawContent, RawFiles, hash_contents
 from penumbra.core.settings import DataSettings
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, temper_counts
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER, is_flywheel_batch, read_period_end
@@ -114,11 +114,11 @@ class DataStore:
         Returns:
             What `rows` returns, of a flywheel batch also with `FLYWHEEL_COLUMNS`.
         """
-        return pl.read_parquet(self._partition(batch, _compute_sums(files)), glob=False)
+        return pl.read_parquet(self._partition(batch, hash_contents(files)), glob=False)
 
     def fingerprint(self, batch: str, files: Mapping[str, bytes]) -> str:
         """Return a text that is another one where `stage` of this `batch` and these raw `files` may end otherwise."""
-        return f"{self._partition(batch, _compute_sums(files)).stem} {self.settings.bad_row_share}"
+        return f"{self._partition(batch, hash_contents(files)).stem} {self.settings.bad_row_share}"
 
     def staged_versions(self) -> list[str]:
         """Compute the data versions that an empty data folder takes as the staged batches are admitted one by one.
@@ -304,10 +304,6 @@ class DataStore:
     @functools.cached_property
     def _code(self) -> str:
         return fingerprint_partition_code(self.problem.files)
-
-
-def _compute_sums(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
 
 
 def _write_parquet(rows: pl.LazyFrame, path: Path) -> None:

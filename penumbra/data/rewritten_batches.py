@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from penumbra.core.problem import Problem
-from penumbra.core.raw_files import RawContent, RawFiles, write_raw_files
+from penumbra.core.raw_files import RawContent, RawFiles, hash_contents, write_raw_files
 from penumbra.core.text.quoting import list_names
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, fetch_batch_files, list_source_batches, parse_batch_files
@@ -77,18 +77,13 @@ def _compare_batch(store: DataStore, batch: str) -> str:
 
 def _list_changed_files(store: DataStore, batch: str, fetched: Mapping[str, RawContent]) -> list[str]:
     """The names of the files that differ from those admitted; none where the rows don't."""
-    if _hash_contents(fetched) == store.sums(batch):
+    if hash_contents(fetched) == store.sums(batch):
         return []
     admitted = store.read_raw_files(batch)
     with tempfile.TemporaryDirectory(prefix="penumbra-compared-") as folder:
         found = write_raw_files(Path(folder), fetched)
         names = [name for name in sorted({*admitted, *found}) if admitted.sums.get(name) != found.sums.get(name)]
         return [] if not names or _has_same_rows(store.problem, batch, admitted, found) else names
-
-
-def _hash_contents(files: Mapping[str, RawContent]) -> dict[str, str]:
-    """The md5 of each file that is no generator, which can be read once only."""
-    return {name: hashlib.md5(content).hexdigest() for name, content in files.items() if isinstance(content, bytes)}
 
 
 def _has_same_rows(problem: Problem, batch: str, admitted: RawFiles, found: RawFiles) -> bool:

@@ -13,15 +13,13 @@ import polars as pl
 
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.problem import Problem, SourceBatch
-from penumbra.core.raw_files import RawContent, RawFiles
+from penumbra.core.raw_files import FILE_ERRORS, RawContent, RawFiles
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import quote_value
 from penumbra.data.flywheel_manifest import FLYWHEEL_MARK
 
 PIECE_BYTES = 1 << 20  # of an open file that is copied
 MAX_NAME_BYTES = 150  # a file name has at most 255 bytes, and derived files add to the batch's name
-
-FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # no matter of the network
 
 Result = TypeVar("Result")
 

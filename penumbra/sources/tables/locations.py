@@ -15,12 +15,12 @@ import fsspec
 from fsspec.utils import infer_compression, tokenize
 
 from penumbra.core.project_root import find_project_root
+from penumbra.core.raw_files import FILE_ERRORS
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_address, mask_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
-FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 PACKAGE_SCHEME, WEB_SCHEMES = "package", ("http", "https")
 WEB_MARKS = ("ETag", "Content-MD5", "Digest", "Last-Modified")  # of which one changes with a file on the web
 LIBRARY_ERRORS = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"))  # that are no OSError
