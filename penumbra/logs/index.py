@@ -23,11 +23,9 @@ from penumbra.core.settings import Settings
 from penumbra.logs import append_log, parsing
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.index_tables import (
-    HAS_MORE_LABELS_QUERY,
     INDEX_DDL,
     INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
-    LATEST_LABELS_OF_KEYS_QUERY,
     LATEST_LABELS_QUERY,
     insert_pieces,
     read_index_positions,
@@ -207,7 +205,7 @@ class LogIndex:
     def _list_new_labels(self, db: sqlite3.Connection, source: str, rows: pl.DataFrame) -> list[LabelEntry]:
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
         keys = [self._encode_key(label.key) for label in labels]
-        said = _read_latest_labels(db, source, keys)
+        said = dict(db.execute(LATEST_LABELS_QUERY, (source, _encode_text(keys))))
         return [label for key, label in zip(keys, labels, strict=True) if said.get(key) != _encode_text(label.label)]
 
     def _read_on(self, sizes: Mapping[Path, int], after_piece: Callable[[], object]) -> int:
@@ -249,13 +247,6 @@ class LogIndex:
     def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
         """Take in pieces; return them, but for those that somebody else was quicker with."""
         return insert_pieces(db, table, [(each, self._rows[table](each.content.split(b"\n")[:-1])) for each in pieces])
-
-
-def _read_latest_labels(db: sqlite3.Connection, source: str, keys: Sequence[str]) -> dict[str, str]:
-    """The latest label of each key in a batch; of these keys alone where it has many more: each takes longer then."""
-    if db.execute(HAS_MORE_LABELS_QUERY, (source, 2 * len(keys))).fetchone():
-        return dict(db.execute(LATEST_LABELS_OF_KEYS_QUERY, (source, _encode_text(keys))))
-    return dict(db.execute(LATEST_LABELS_QUERY, (source,)))
 
 
 def _read_inode(path: Path) -> int:

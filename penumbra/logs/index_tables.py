@@ -1,14 +1,13 @@
 """The tables of the index (penumbra/logs/index.py), and the statements that fill them."""
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from penumbra.logs import parsing
 from penumbra.logs.log_pieces import LogPiece
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
-from penumbra.logs.schema import FEEDBACK_SOURCE
 from penumbra.storage.sqlite import write_transaction
 
 TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
@@ -35,7 +34,6 @@ CREATE TABLE arrivals (day INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
 CREATE TABLE labels (key TEXT, rank INTEGER, time REAL, segment TEXT, position INTEGER, prediction TEXT NOT NULL,
   value TEXT NOT NULL, target TEXT, source TEXT NOT NULL, probability REAL NOT NULL,
   PRIMARY KEY (key, rank, time, segment, position)) WITHOUT ROWID;
-CREATE INDEX labels_by_batch ON labels (source) WHERE source <> '{FEEDBACK_SOURCE}';
 CREATE TABLE shadow (prediction TEXT, model TEXT, time REAL NOT NULL, output, decision, status TEXT NOT NULL,
   reason TEXT NOT NULL, PRIMARY KEY (prediction, model)) WITHOUT ROWID;
 CREATE TABLE shadow_counts (model TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
@@ -79,12 +77,10 @@ ADVANCE_INDEX_POSITION = """
 INSERT INTO segments VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position, unreadable = unreadable + excluded.unreadable
 """
-OF_BATCH = f"FROM labels WHERE source = ? AND source <> '{FEEDBACK_SOURCE}'"
-LATEST_LABELS_QUERY = f"SELECT key, value {OF_BATCH} ORDER BY time, segment, position"
-LATEST_LABELS_OF_KEYS_QUERY = f"""
-SELECT key, value {OF_BATCH} AND key IN (SELECT value FROM json_each(?)) ORDER BY time, segment, position
+LATEST_LABELS_QUERY = """
+SELECT key, value FROM labels WHERE source = ? AND key IN (SELECT value FROM json_each(?))
+ORDER BY time, segment, position
 """
-HAS_MORE_LABELS_QUERY = f"SELECT 1 {OF_BATCH} LIMIT 1 OFFSET ?"
 INDEX_TIMEOUT_SECONDS = 60
 # Keys come in no order, so that nearly each line dirties a page of its own: small pages, and many between checkpoints.
 INDEX_PRAGMAS = (
@@ -112,8 +108,7 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
         new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
         rows = [row for _, found in new for row in found]
         if table == "predictions":
-            _count_new_predictions(db, new)
-            _sample_new_predictions(db, new)
+            _take_new_predictions(db, new)
         if table == "shadow":
             db.executemany(ADD_TO_SHADOW, Counter(row[1] for row in rows if row).items())
         db.executemany(INSERT_BY_TABLE[table], filter(None, rows))
@@ -146,24 +141,29 @@ def _build_position_row(table: str, piece: LogPiece, rows: Sequence[parsing.Inde
     return f"{table}/{piece.segment}", piece.position + len(piece.content), unreadable
 
 
-def _count_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
-    """Add those that aren't there yet to the rows of their days: by event and model, and by arrival."""
-    named = {row[0]: row for _, rows in parsed for row in rows}
-    names = [[row[0] for row in rows] for _, rows in parsed if rows]
-    ranges = [(min(each), max(each)) for each in names]
-    known = {name for each in ranges for (name,) in db.execute(EXISTING_IDS_QUERY, each)}
-    new = [row for name, row in named.items() if name not in known]
-    days = Counter((int(row[3] // DAY_SECONDS), row[4]) for row in new)
-    db.executemany(ADD_TO_DAY, [(*day, count) for day, count in days.items()])
-    db.executemany(ADD_TO_ARRIVALS, Counter(int(row[2] // DAY_SECONDS) for row in new).items())
-
-
-def _sample_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
-    """Let new predictions take part in the draw."""
-    pieces = {row[0]: piece for piece, rows in parsed for row in rows}
-    answers = [(row[0], row[4], row[3]) for _, rows in parsed for row in rows]
+def _take_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
+    """Count those that aren't there yet, by day of event and model and by day of arrival, and let them take part in the
+    draw."""
+    new = _select_new_predictions(db, parsed)
+    days: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for row, _ in new.values():
+        days[row[4], int(row[3] // DAY_SECONDS)].append(row[0])
+    db.executemany(ADD_TO_DAY, [(day, model, len(names)) for (model, day), names in days.items()])
+    db.executemany(ADD_TO_ARRIVALS, Counter(int(row[2] // DAY_SECONDS) for row, _ in new.values()).items())
 
     def extract_record(name: str) -> bytes | None:
-        return parsing.extract_record(pieces[name].content, name, pieces[name].position)
+        piece = new[name][1]
+        return parsing.extract_record(piece.content, name, piece.position)
 
-    bottom_k.add_to_sample(db, answers, extract_record)
+    bottom_k.add_to_sample(db, days, extract_record)
+
+
+def _select_new_predictions(
+    db: sqlite3.Connection, parsed: Sequence[ParsedPiece]
+) -> dict[str, tuple[parsing.IndexRow, LogPiece]]:
+    """By the id of each that isn't there yet its row, and the piece that it is in."""
+    new = {row[0]: (row, piece) for piece, rows in parsed for row in rows}
+    for names in ([row[0] for row in rows] for _, rows in parsed if rows):
+        for (known,) in db.execute(EXISTING_IDS_QUERY, (min(names), max(names))):
+            new.pop(known, None)
+    return new

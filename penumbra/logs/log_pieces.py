@@ -15,6 +15,22 @@ class LogPiece(NamedTuple):
     is_end: bool = False
 
 
+def cut_lines(content: bytes, position: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Cut lines into pieces of some megabytes: new memory for all of a large segment takes longer than what is read.
+
+    Args:
+        content: Whole lines with their ends.
+        position: Where the first one begins that is wanted, in bytes.
+
+    Yields:
+        The position of each piece, and its lines.
+    """
+    while position < len(content):
+        end = content.find(b"\n", position + CHUNK_BYTES) + 1 or len(content)
+        yield position, content[position:end]
+        position = end
+
+
 def group_pieces(pieces: Iterable[LogPiece]) -> Iterator[list[LogPiece]]:
     """Group pieces so that each group but the last has some megabytes, or more.
 

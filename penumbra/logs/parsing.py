@@ -2,13 +2,15 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from penumbra.logs.append_log import encode_json, is_line_whole
+from penumbra.logs.append_log import encode_json
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec, is_source_of_truth
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.schema import (
     REVIEW_SOURCE,
     IndexedLabel,
@@ -33,22 +35,21 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         1970, a list of probabilities as JSON, `alone` True where neither a rule nor another model had a part in the
         answer.
     """
-    decode = msgspec.json.Decoder(
-        add_record_fields(IndexedPrediction, dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw))
-    ).decode
+    decoder: Any = msgspec.json.Decoder(
+        add_record_fields(IndexedPrediction, dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
+    )
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
-    def fact(line: bytes) -> IndexRow:
-        entry = decode(line)
-        values = msgspec.structs.astuple(entry.record)
+    def make_row(entry: Any) -> IndexRow:
+        values, time = msgspec.structs.astuple(entry.record), entry.time.timestamp()
         key = encode_key(values[:width]) if width else entry.id
-        event = _to_epoch_seconds(bytes(values[clock]), entry.time)
+        event = _parse_epoch_seconds(bytes(values[clock]))
         output = encode_json(entry.output).decode() if isinstance(entry.output, list) else entry.output
         alone = not (entry.rules or entry.failed_rules or entry.fallback)
-        return entry.id, key, entry.time.timestamp(), event, entry.model, output, entry.decision, alone
+        return entry.id, key, time, time if event is None else event, entry.model, output, entry.decision, alone
 
-    return lambda lines: list(_skip_unreadable(lines, fact))
+    return lambda lines: list(_convert_each(decode_each_line(decoder, blank_damaged_lines(lines)), make_row))
 
 
 def extract_record(content: bytes, name: str, start: int) -> bytes | None:
@@ -81,12 +82,10 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         probability). The key is "" where only a prediction's id was given; the rank is 0 of labels of people, which all
         others outrank, and 1 of those; value and target are JSON, the target None where there was no outcome.
     """
-    decode = msgspec.json.Decoder(IndexedLabel).decode
     outcome, elements = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Decoder(list[msgspec.Raw]).decode
     encode_key = KeyEncoder(label_spec.key).encode_json_values
 
-    def read(line: bytes) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
-        label = decode(line)
+    def read(label: IndexedLabel) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
         _require_source_of_truth(label)
         segment, _, position = label.id.partition("-")
         key = encode_key(elements(label.key)) if bytes(label.key) else ""
@@ -95,7 +94,7 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         return label, where, outcome(label.label)
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:
-        found = list(_skip_unreadable(lines, read))
+        found = list(_convert_each(decode_each_line(_label_decoder, blank_damaged_lines(lines)), read))
         targets = label_spec.compute_targets([values for *_, values in found]).to_list()
         return [
             (*where, _decode_raw(label.label), _encode_target(target), label.source, label.probability)
@@ -103,26 +102,6 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         ]
 
     return facts
-
-
-def decode_each_line(decoder: Any, content: bytes) -> list[Any]:
-    """Decode lines of a log, all at once where that is possible.
-
-    Args:
-        decoder: A decoder of msgspec, of JSON.
-        content: Whole lines with their ends.
-
-    Returns:
-        What each line says; None where it can't be read or isn't what was written.
-    """
-    lines = content.split(b"\n")[:-1]
-    if not all(map(is_line_whole, lines)):
-        return [_decode_or_none(decoder, line) for line in lines]
-    try:
-        each = list(decoder.decode_lines(content))
-    except (msgspec.MsgspecError, ValueError):
-        each = []
-    return each if len(each) == len(lines) else [_decode_or_none(decoder, line) for line in lines]
 
 
 def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
@@ -135,19 +114,19 @@ def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
         A row (prediction, model, time, output, decision, status, reason) for each `ShadowRow`; an empty one for other
         lines.
     """
+    whole = [line for line in blank_damaged_lines(lines) if line]
+    rows = [line for line in whole if is_shadow_row(line)]
+    made = _convert_each(decode_each_line(_shadow_row_decoder, rows), _make_shadow_row)
+    return [*made, *[()] * (len(whole) - len(rows))]
 
-    def fact(line: bytes) -> IndexRow:
-        if not is_shadow_row(line):
-            return ()
-        row = _decode_shadow_row(line)
-        output = encode_json(row.output).decode() if isinstance(row.output, list) else row.output
-        return row.prediction, row.model, row.time.timestamp(), output, row.decision, row.status, row.reason
 
-    return list(_skip_unreadable(lines, fact))
+def _make_shadow_row(row: ShadowRow) -> IndexRow:
+    output = encode_json(row.output).decode() if isinstance(row.output, list) else row.output
+    return row.prediction, row.model, row.time.timestamp(), output, row.decision, row.status, row.reason
 
 
 _decode_record_line = msgspec.json.Decoder(LoggedRecord).decode
-_decode_shadow_row = msgspec.json.Decoder(ShadowRow).decode
+_label_decoder, _shadow_row_decoder = msgspec.json.Decoder(IndexedLabel), msgspec.json.Decoder(ShadowRow)
 
 
 def _require_source_of_truth(label: IndexedLabel) -> None:
@@ -155,21 +134,14 @@ def _require_source_of_truth(label: IndexedLabel) -> None:
         raise ValueError(f"label {label.id} is of the source {label.source!r}, which can't know the truth")
 
 
-def _skip_unreadable(lines: Iterable[bytes], read: Callable[[bytes], Any]) -> Iterator[Any]:
-    for line in lines:
-        if not is_line_whole(line):
-            continue
+def _convert_each(entries: Iterable[Any], convert: Callable[[Any], Any]) -> Iterator[Any]:
+    """Convert what was read, without entries of which a part can't be read."""
+    for entry in entries:
         try:
-            yield read(line)
+            if entry is not None:
+                yield convert(entry)
         except (msgspec.MsgspecError, ValueError):
             continue
-
-
-def _decode_or_none(decoder: Any, line: bytes) -> Any:
-    try:
-        return decoder.decode(line) if is_line_whole(line) else None
-    except (msgspec.MsgspecError, ValueError):
-        return None
 
 
 def _encode_target(target: Any) -> str | None:
@@ -180,9 +152,10 @@ def _decode_raw(json: msgspec.Raw) -> str:
     return bytes(json).decode()
 
 
-def _to_epoch_seconds(json: bytes, otherwise: dt.datetime) -> float:
-    """An instant or a date in JSON (UTC where it names no offset), or `otherwise` for null."""
+@lru_cache(maxsize=1 << 14)  # neighbouring rows have the same hour, or day
+def _parse_epoch_seconds(json: bytes) -> float | None:
+    """An instant or a date in JSON, in UTC where it names no offset; None for null."""
     if json == b"null":
-        return otherwise.timestamp()
+        return None
     moment = dt.datetime.fromisoformat(json[1:-1].decode())
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()

@@ -80,7 +80,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     explored: bool = False
 
 
-class IndexedPrediction(msgspec.Struct, kw_only=True):
+class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):
     """Projection of a prediction for the index (penumbra/logs/parsing.py), which adds some fields of the record."""
 
     id: str
@@ -102,11 +102,11 @@ class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
     fallback: str = ""
 
 
-class ArchivedPrediction(msgspec.Struct):
+class ArchivedPrediction(msgspec.Struct, gc=False):
     """Projection to the archive's columns beside the whole line (archiving/archive_parts.py); null where absent."""
 
     id: str | None = None
-    time: dt.datetime | None = None
+    time: str | None = None
     contract: str | None = None
     model: str | None = None
     output: Any = None
@@ -243,7 +243,7 @@ class LoggedLabel(LabelEntry, kw_only=True):
     id: str
 
 
-class IndexedLabel(msgspec.Struct):
+class IndexedLabel(msgspec.Struct, gc=False):
     """Projection of a label for the index; label and key stay undecoded JSON."""
 
     id: str

@@ -1,6 +1,7 @@
 """Facts about a log's segments that can be read from outside its writer, and the sealing of closed ones."""
 
 import datetime as dt
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -138,16 +139,17 @@ def seal_segment(path: Path) -> str:
     return beside.read_bytes().decode(errors="replace")
 
 
-def seal_changed_segment(path: Path) -> str:
+def seal_changed_segment(path: Path, content: bytes) -> str:
     """Seal a segment as it is, though it isn't what was sealed: its damaged lines are told by their own checksums.
 
     Args:
         path: The segment.
+        content: Its content.
 
     Returns:
         The SHA-256 of its content.
     """
-    digest = hash_file(path)
+    digest = hashlib.sha256(content).hexdigest()
     if seal_segment(path) != digest:
         logger.error("%s is not what was sealed: it is archived as it is, its damaged lines are left out", path)
         replace_file(path.with_suffix(SEAL_SUFFIX), digest.encode())

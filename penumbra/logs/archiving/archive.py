@@ -14,6 +14,7 @@ again: the lines of a segment in Parquet have the checksum of the segment, a shi
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from penumbra.logs import append_log, segments
 from penumbra.logs.archiving.archive_parts import (
@@ -29,11 +30,12 @@ from penumbra.logs.archiving.archive_parts import (
     handle_failure,
     list_parts,
     raise_failure,
-    read_archived_segment,
     read_part_day,
+    write_archive_frames,
     write_part_facts,
 )
 from penumbra.logs.archiving.shipping import require_whole_copy
+from penumbra.logs.log_pieces import cut_lines
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import hash_file
@@ -154,17 +156,17 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
     (folder / DAYS_FOLDER).mkdir(exist_ok=True)
     number = sum(1 for path, _ in list_parts(folder) if read_part_day(path) == day)
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
-    archived, lines = {}, []
+    archived, frames = {}, list[Any]()
     for path in paths:
-        digest, new = segments.seal_changed_segment(path), path.read_bytes().split(b"\n")[:-1]
-        archived[path.stem] = ArchivedSegment(digest, len(new))
-        lines += new
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            raise DamagedArchive(f"{path} ends within a line, though it was sealed: it isn't archived")
+        archived[path.stem] = ArchivedSegment(segments.seal_changed_segment(path, content), content.count(b"\n"))
+        frames += [build_archive_frame(piece.split(b"\n")[:-1], rows) for _, piece in cut_lines(content)]
     with write_aside(table) as aside:
-        build_archive_frame(lines, rows).write_parquet(aside)
+        write_archive_frames(frames or [build_archive_frame([], rows)], aside)
         part = ArchivePart(archived, hash_file(aside))
     facts = table.with_suffix(FACTS_SUFFIX)
-    for segment in archived:
-        read_archived_segment(facts, part, segment)
     write_part_facts(facts, part)
     return facts
 

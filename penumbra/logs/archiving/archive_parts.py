@@ -13,11 +13,13 @@ import fsspec
 import msgspec
 
 from penumbra.logs import append_log, segments
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.schema import ArchivedPrediction
 from penumbra.storage.sealed import hash_file, read_derived_file, replace_sealed_file
 
 DAYS_FOLDER, FACTS_SUFFIX, TABLE_SUFFIX = "days", ".json", ".parquet"
 ID_START = b'{"id":"'  # of each line
+LOGGED_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 ROW_PREFIX = "row."  # before the names of the columns that a `RowReader` reads
 MAX_BYTES_AT_ONCE = 1 << 27  # of parts that are read together, unless one alone has more
 RowReader = Callable[[Sequence[bytes]], Any]
@@ -84,13 +86,32 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
     """
     import polars as pl
 
-    read = [_decode_or_empty(line) for line in lines]
+    whole = blank_damaged_lines(lines)
+    read = [entry or ArchivedPrediction() for entry in decode_each_line(_decoder, whole)]
     columns = {name: [getattr(entry, name) for entry in read] for name in ArchivedPrediction.__struct_fields__}
-    text = [_decode_text(line) for line in lines]
-    raw = [line if said is None else None for line, said in zip(lines, text, strict=True)]
+    text, raw = _split_text(pl.Series("raw", lines, pl.Binary))
     known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
-    typed = [each.alias(ROW_PREFIX + each.name) for each in rows(lines)] if rows else []
-    return known.with_columns(pl.Series("line", text, pl.String), pl.Series("raw", raw, pl.Binary), *typed)
+    time = pl.col("time").cast(pl.String).str.to_datetime(LOGGED_TIME_FORMAT, time_zone="UTC", strict=False)
+    typed = [each.alias(ROW_PREFIX + each.name) for each in rows(whole)] if rows else []
+    return known.with_columns(time, text.alias("line"), raw, *typed)
+
+
+def write_archive_frames(frames: Sequence[Any], path: Path) -> None:
+    """Write the table of a part, and read its lines again.
+
+    Args:
+        frames: Frames as `build_archive_frame` returns them, in the order of the rows.
+        path: The file to write.
+
+    Raises:
+        DamagedArchive: Where the lines read back differently.
+    """
+    import polars as pl
+
+    frame = pl.concat(frames, how="vertical_relaxed")
+    frame.write_parquet(path)
+    if not pl.read_parquet(path, columns=["line", "raw"]).equals(frame.select("line", "raw")):
+        raise DamagedArchive(f"{path} reads back differently from what was written")
 
 
 def list_parts(folder: Path) -> list[tuple[Path, ArchivePart]]:
@@ -234,24 +255,6 @@ def read_part_frames(folder: Path, known: Callable[[str], bool]) -> Iterator[tup
         yield wanted, rows
 
 
-def read_archived_segment(path: Path, part: ArchivePart, segment: str) -> bytes:
-    """Read a segment of a part, as it was logged.
-
-    Args:
-        path: The path of the part's facts.
-        part: The facts.
-        segment: The name of a segment in it.
-
-    Returns:
-        The segment's whole lines.
-
-    Raises:
-        DamagedArchive: Where they aren't those that were logged.
-    """
-    lines = _collect(path, scan_part(path, part).select("line", "raw"))
-    return _extract_segment(path, part, segment, _find_starts(part)[segment], lines)
-
-
 def _read_in_order(segments_of_parts: list[tuple[str, SegmentReader]]) -> Iterator[tuple[str, bytes]]:
     for name, read in sorted(segments_of_parts, key=lambda each: each[0]):
         yield name, read()
@@ -331,14 +334,18 @@ def _rebuild_part(path: Path) -> ArchivePart:
     return ArchivePart(named, hash_file(table))
 
 
-_decode = msgspec.json.Decoder(ArchivedPrediction).decode
+_decoder = msgspec.json.Decoder(ArchivedPrediction)
 
 
-def _decode_or_empty(line: bytes) -> ArchivedPrediction:
+def _split_text(lines: Any) -> tuple[Any, Any]:
+    """Lines as text, null where one isn't text; and those that aren't, null where one is."""
+    import polars as pl
+
     try:
-        return _decode(line)
-    except (msgspec.MsgspecError, ValueError):
-        return ArchivedPrediction()
+        return lines.cast(pl.String), pl.Series("raw", [None] * len(lines), pl.Binary)
+    except pl.exceptions.PolarsError:
+        text = pl.Series([_decode_text(line) for line in lines], dtype=pl.String)
+        return text, lines.zip_with(text.is_null(), pl.Series([None], dtype=pl.Binary))
 
 
 def _decode_text(line: bytes) -> str | None:

@@ -17,7 +17,8 @@ from penumbra.core.columns import (
     READABLE_COLUMN,
 )
 from penumbra.core.problem import ProblemSchema
-from penumbra.logs.parsing import decode_each_line
+from penumbra.core.task import Task
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.schema import ProfiledPrediction, add_record_fields
 
 
@@ -39,6 +40,7 @@ class LogFrameReader:
         self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
         projection = add_record_fields(ProfiledPrediction, {schema.TIME: str | None}, types, gc=False)
         self._decoder: Any = msgspec.json.Decoder(projection)
+        self._output = pl.List(pl.Float64) if Task.from_schema(schema).kind == "multiclass" else pl.Float64()
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
         """Read the model's own answers; those of a fallback are left out.
@@ -51,7 +53,7 @@ class LogFrameReader:
             `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
             many lines can't be read.
         """
-        each = decode_each_line(self._decoder, content)
+        each = decode_each_line(self._decoder, blank_damaged_lines(content.split(b"\n")[:-1]))
         read = [answer for answer in each if answer is not None]
         unreadable = len(each) - len(read)
         frame = self._frame([answer for answer in read if not answer.fallback])
@@ -62,13 +64,13 @@ class LogFrameReader:
         """Read lines to a frame with a row for each.
 
         Args:
-            lines: Lines without their ends.
+            lines: Lines without their ends, as `blank_damaged_lines` returns them.
 
         Returns:
             A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
             nothing to count: where the line can't be read, or a fallback answered.
         """
-        each = decode_each_line(self._decoder, b"".join(line + b"\n" for line in lines))
+        each = decode_each_line(self._decoder, lines)
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
         readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
@@ -80,7 +82,7 @@ class LogFrameReader:
                 frame.with_columns(pl.Series(LINE_NUMBER_COLUMN, counted, pl.Int64)), on=LINE_NUMBER_COLUMN, how="left"
             )
             .sort(LINE_NUMBER_COLUMN)
-            .drop(LINE_NUMBER_COLUMN)
+            .select(*frame.columns, READABLE_COLUMN)
         )
 
     def has_profile_columns(self, rows: pl.DataFrame) -> bool:
@@ -102,7 +104,7 @@ class LogFrameReader:
         moments = pl.Series(DAY_COLUMN, list(map(self._time, records)), pl.String)
         if moments.null_count():
             moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
-        said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else pl.Float64)
+        said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else self._output)
         model = pl.Series(MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
 

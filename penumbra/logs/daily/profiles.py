@@ -25,7 +25,7 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.daily import profile_rows
 from penumbra.logs.daily.frames import LogFrameReader
-from penumbra.logs.log_pieces import LogPiece, group_pieces
+from penumbra.logs.log_pieces import LogPiece, cut_lines, group_pieces
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sqlite import read_user_version, recreate_tables, write_transaction
 
@@ -139,12 +139,9 @@ class ProfileStore:
         """What wasn't counted yet of segments, and of those that are in Parquet only."""
         begun = _read_positions(db)
         for segment, content in archive_parts.read_deleted_segments(self._log, lambda name: begun.get(name) == CLOSED):
-            position = begun.get(segment, 0)
-            while position < len(content):
-                end = content.find(b"\n", position + append_log.CHUNK_BYTES) + 1 or len(content)
-                yield LogPiece(segment, position, content[position:end])
-                position = end
-            yield LogPiece(segment, position, b"", is_end=True)
+            for position, piece in cut_lines(content, begun.get(segment, 0)):
+                yield LogPiece(segment, position, piece)
+            yield LogPiece(segment, len(content), b"", is_end=True)
         for path in append_log.list_segments(self._log):
             if (position := begun.get(path.stem, 0)) != CLOSED:
                 with contextlib.suppress(FileNotFoundError):  # deleted since it was listed

@@ -11,8 +11,7 @@ Source:
 import datetime as dt
 import hashlib
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 MAX_WINDOW_ROWS, MAX_DAY_ROWS = 20_000, 5_000  # rows of a window, and of a day
 SAMPLE_SEED = b"2013"
@@ -33,7 +32,10 @@ RecordLookup = Callable[[str], bytes | None]
 
 
 def add_to_sample(
-    db: sqlite3.Connection, answers: Sequence[tuple[str, str, float]], record: RecordLookup, most: int = MAX_DAY_ROWS
+    db: sqlite3.Connection,
+    days: Mapping[tuple[str, int], Sequence[str]],
+    record: RecordLookup,
+    most: int = MAX_DAY_ROWS,
 ) -> None:
     """Draw among more answers; the same answer twice counts once.
 
@@ -41,13 +43,10 @@ def add_to_sample(
 
     Args:
         db: A connection within a write transaction.
-        answers: (id, model, event in seconds since 1970) of each answer.
+        days: The answers' ids by model and by day of the event, in days since 1970.
         record: Returns the record under an id as JSON, or None where it isn't known.
         most: How many rows a day's sample has at least, where there are as many.
     """
-    days: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for name, model, event in answers:
-        days[model, int(event // DAY_SECONDS)].append(name)
     for day, names in days.items():
         _add_day_rows(db, day, names, record, most)
 
@@ -82,7 +81,7 @@ def select_window_sample(
 
 
 def _add_day_rows(
-    db: sqlite3.Connection, day: tuple[str, int], names: list[str], record: RecordLookup, most: int
+    db: sqlite3.Connection, day: tuple[str, int], names: Sequence[str], record: RecordLookup, most: int
 ) -> None:
     kept, highest = db.execute(DAY_LIMIT_QUERY, day).fetchone() or (0, MAX_DRAW)
     low = sorted((draw, name) for name in names if (draw := _hash_id(name)) <= highest)

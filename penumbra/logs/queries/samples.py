@@ -17,6 +17,7 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.archiving.archive_parts import ROW_PREFIX
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
+from penumbra.logs.line_decoding import blank_damaged_lines
 from penumbra.logs.queries import bottom_k
 
 
@@ -80,7 +81,9 @@ def read_profile_rows(
     there = {name for names, _ in found for name in names}
     lines = dict(read_lines_by_id(predictions, (name for name in ids if name not in there)))
     if lines or not found:
-        found.append((pl.Series("id", list(lines), pl.String), answered.read_aligned(list(lines.values()))))
+        found.append(
+            (pl.Series("id", list(lines), pl.String), answered.read_aligned(blank_damaged_lines(list(lines.values()))))
+        )
     wanted = [*answered.columns, PREDICTION_COLUMN, DAY_COLUMN]
     rows = pl.concat([each.select(wanted) for _, each in found])
     known = rows[DAY_COLUMN].is_not_null()

@@ -24,7 +24,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_tail
 from penumbra.logs.index import LogIndex
-from penumbra.logs.parsing import decode_each_line
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.lookup import find_labelled_ids, find_shared_keys
 from penumbra.logs.replicas.heartbeats import count_known_replicas
 from penumbra.logs.schema import DeferredPrediction
@@ -303,7 +303,7 @@ def _read_pieces(
 def _find_deferred(content: bytes) -> list[DeferredPrediction]:
     if PENDING_MARK not in content:
         return []
-    marked = b"".join(line for line in content.splitlines(keepends=True) if PENDING_MARK in line)
+    marked = blank_damaged_lines([line for line in content.split(b"\n") if PENDING_MARK in line])
     return [row for row in decode_each_line(_deferred_decoder, marked) if row is not None and row.pending]
 
 

@@ -18,7 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 from penumbra.logs.index import LogIndex
-from penumbra.logs.parsing import decode_each_line
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.shadow import measure_disagreements
 from penumbra.logs.schema import ReviewedPrediction, add_record_fields
 from penumbra.registry.bundles.bundle import read_bundle_task, read_reference_rows
@@ -71,7 +71,8 @@ class NeedFinder:
         Returns:
             A `ReviewedPrediction` with fields of the record for each line that can be read.
         """
-        return [row for row in decode_each_line(self._decoder, content) if row is not None]
+        lines = blank_damaged_lines(content.split(b"\n")[:-1])
+        return [row for row in decode_each_line(self._decoder, lines) if row is not None]
 
     def find_reasons(self, rows: Sequence[Any]) -> list[tuple[str, ...]]:
         """Find the reasons of rows.

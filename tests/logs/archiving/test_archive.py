@@ -65,6 +65,39 @@ def test_a_day_becomes_one_parquet_file_with_every_line_of_its_segments(tmp_path
     ]
 
 
+@pytest.mark.parametrize("microsecond", [0, 500_000, 123_456])
+def test_the_time_of_a_line_is_a_column_to_the_microsecond(tmp_path: Path, microsecond: int) -> None:
+    time = dt.datetime(2013, 4, 1, 9, 30, 1, microsecond, tzinfo=dt.UTC)
+    prediction_logs.append_to_new_segment(tmp_path, [make_prediction(1, time)])
+    (facts,) = compacted(tmp_path)
+    assert pl.read_parquet(facts.with_suffix(archive_parts.TABLE_SUFFIX))["time"].to_list() == [time]
+
+
+def test_a_damaged_line_is_kept_and_has_no_columns(tmp_path: Path) -> None:
+    name, _ = closed(tmp_path, 1, 2)
+    (path,) = append_log.list_segments(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"flight":1,', b'"flight":7,'))
+    (facts,) = compacted(tmp_path)
+    frame = pl.read_parquet(facts.with_suffix(archive_parts.TABLE_SUFFIX))
+    assert (frame["id"][0], frame["line"][0]) == (None, path.read_text().splitlines()[0])
+    path.unlink()
+    assert archive_parts.find_entry(tmp_path, name) is None
+
+
+def test_a_segment_that_ends_within_a_line_after_it_was_sealed_is_not_archived(tmp_path: Path) -> None:
+    closed(tmp_path, 1)
+    (path,) = archive.seal_closed_segments(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"id":"torn')
+    with pytest.raises(archive_parts.DamagedArchive, match=f"{path} ends within a line, though it was sealed"):
+        archive.compact_segments(tmp_path, [path], TOMORROW)
+
+
+def test_a_segment_of_which_only_a_torn_line_was_left_is_archived_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "019fa1c2d3e000000.jsonl").write_bytes(b'{"id":"torn')
+    (facts,) = compacted(tmp_path)
+    assert pl.read_parquet(facts.with_suffix(archive_parts.TABLE_SUFFIX)).height == 0
+
+
 def test_today_is_left_for_tomorrow(tmp_path: Path) -> None:
     closed(tmp_path, 1)
     assert compacted(tmp_path, TODAY) == []

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.core.histograms import compute_daily_profiles
-from penumbra.logs import append_log
+from penumbra.logs import append_log, log_pieces
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.archiving import archive
+from penumbra.logs.archiving import archive, archive_parts
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
@@ -190,6 +190,25 @@ def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatc
     assert {model: counted(tmp_path, model) for model in ("7", "8")} == expected
     assert [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()] == bins
     assert profiles(tmp_path).count_unreadable() == 1
+
+
+def test_columns_are_the_same_however_many_pieces_a_segment_is_read_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several classes, though in some pieces the model has answered nothing itself."""
+    target = pl.when(pl.col("arr_delay") > 15).then(pl.lit("late")).otherwise(pl.lit("early"))
+    classes = SimpleNamespace(**vars(schema) | {"target": lambda: target.cast(pl.Enum(["early", "late"]))})
+    reader = LogFrameReader(classes)
+    entries = [answer(0, fallback="baseline"), answer(0), answer(1), answer(1, fallback="baseline")]
+    frames = []
+    for number, size in enumerate((append_log.CHUNK_BYTES, 1)):
+        monkeypatch.setattr(log_pieces, "CHUNK_BYTES", size)
+        folder = tmp_path / str(number) / "predictions"
+        append_to_new_segment(folder, [msgspec.structs.replace(each, output=[0.25, 0.75]) for each in entries])
+        archive.compact_segments(folder, archive.seal_closed_segments(folder), TOMORROW, reader.read_aligned)
+        frames += [rows for _, rows in archive_parts.read_part_frames(folder, lambda name: False)]
+    assert frames[0].equals(frames[1])
+    assert frames[0]["penumbra.prediction"].to_list() == [None, [0.25, 0.75], [0.25, 0.75], None]
 
 
 def test_columns_of_another_contract_are_not_counted_but_their_lines(tmp_path: Path) -> None:

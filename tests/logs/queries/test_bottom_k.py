@@ -14,7 +14,7 @@ from tests.helpers import prediction_logs
 
 DAY = dt.date(2013, 4, 1)
 WEEK = dt.timedelta(days=7)
-NOON = prediction_logs.NOON.timestamp()
+FIRST = (DAY - dt.date(1970, 1, 1)).days
 
 
 @contextlib.contextmanager
@@ -27,12 +27,19 @@ def empty():
 def kept(parts, most, of=20, model="7"):
     with empty() as db:
         for part in parts:
-            bottom_k.add_to_sample(db, part, lambda name: name.encode(), most)
+            bottom_k.add_to_sample(db, by_day(part), lambda name: name.encode(), most)
         return bottom_k.select_window_sample(db, model, DAY, DAY + WEEK, of, most)
 
 
+def by_day(part):
+    found = {}
+    for name, model, day in part:
+        found.setdefault((model, day), []).append(name)
+    return found
+
+
 def answers(number, days=7):
-    return [(f"id-{each}", "7", NOON + each % days * bottom_k.DAY_SECONDS) for each in range(number)]
+    return [(f"id-{each}", "7", FIRST + each % days) for each in range(number)]
 
 
 def cut(rows, places):
@@ -55,8 +62,8 @@ def test_a_window_has_the_lowest_draws_of_all_its_rows():
 
 
 def test_where_most_rows_are_of_one_day_they_have_no_more_than_their_share_of_a_smaller_sample():
-    busy = [(f"busy-{each}", "7", NOON) for each in range(4_000)]
-    quiet = [(f"quiet-{each}", "7", NOON + bottom_k.DAY_SECONDS) for each in range(1_000)]
+    busy = [(f"busy-{each}", "7", FIRST) for each in range(4_000)]
+    quiet = [(f"quiet-{each}", "7", FIRST + 1) for each in range(1_000)]
     names = [name for name, _ in kept([busy, quiet], most=1_000, of=20_000)]
     assert len(names) == pytest.approx(1_250, rel=0.1)
     assert sum(name.startswith("busy") for name in names) == pytest.approx(0.8 * len(names), rel=0.1)
@@ -65,13 +72,13 @@ def test_where_most_rows_are_of_one_day_they_have_no_more_than_their_share_of_a_
 def test_no_more_than_half_as_many_again_as_wanted_are_kept():
     with empty() as db:
         for part in cut(answers(500, days=1), range(0, 500, 7)):
-            bottom_k.add_to_sample(db, part, lambda name: name.encode(), 20)
+            bottom_k.add_to_sample(db, by_day(part), lambda name: name.encode(), 20)
         ((rows,),) = db.execute("SELECT count(*) FROM drawn")
     assert 20 <= rows <= 30
 
 
 def test_models_don_t_share_a_sample():
-    others = [(name, "8", event) for name, _, event in answers(30)]
+    others = [(name, "8", day) for name, _, day in answers(30)]
     assert kept([answers(30)[:3], others], most=5, model="7") == kept([answers(3)], most=5)
 
 
