@@ -17,7 +17,7 @@ from monitoring.faults.expectations import (
     Expectations,
     count_moments,
 )
-from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS
+from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS, TURNOVER_FACTOR
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
@@ -167,20 +167,24 @@ def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
 def _find_category_faults(
     rows: pl.DataFrame, norms: Expectations, fewest: float = MIN_RENAMED_ROWS
 ) -> Iterator[DataFault]:
-    """In a part of a day nothing is missed: some values come in the morning only."""
+    """In a part of a day nothing is missed: some values come in the morning only. Where many came in the reference, any
+    may come or go, but not one in the place of another."""
     whole = rows[norms.time].n_unique() >= norms.moments / 2
     for name, usual in norms.categories.items():
         if name in rows.columns:
+            turnover = norms.turnover[name]
             counts = dict(rows[name].cast(pl.String).drop_nulls().value_counts().iter_rows())
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
-            gone = {value: rate for value, rate in expected.items() if value not in counts}
+            least = max(fewest, TURNOVER_FACTOR * turnover.share * rows.height)
+            gone = {value: rate for value, rate in expected.items() if value not in counts and rate >= least}
             unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE_COLUMN])}
-            gone = {value: rate for value, rate in gone.items() if rate >= fewest}
-            yield from _compare_categories(name, rows.height, gone, unknown, norms.period)
+            for fault in _compare_categories(name, rows.height, gone, unknown, least, norms.period):
+                if fault.what == "renamed" or not turnover.is_open:
+                    yield fault
 
 
 def _compare_categories(
-    name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], period: str
+    name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], least: float, period: str
 ) -> Iterator[DataFault]:
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
@@ -194,7 +198,7 @@ def _compare_categories(
             text = f"{name} has no {escape_text(value)}, which has {rate:.0f} rows in a usual {period}"
             yield DataFault("vanished", name, text, "a part of the source fell away")
     for value, count in sorted(unknown.items()):
-        if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS):
+        if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS, least):
             text = f"{name} has a new value {quote_value(value)} with {count:,} of {rows:,} rows"
             yield DataFault("new", name, text, "something new, or a new spelling of something known")
 

@@ -18,9 +18,10 @@ from monitoring.faults.units import ValueGrid
 from monitoring.faults.usual_values import (
     MIN_KNOWN_SPANS,
     MIN_VARYING_VALUES,
-    has_turnover,
+    Turnover,
     learn_categories,
     learn_null_limit,
+    learn_turnover,
 )
 from penumbra.core.columns import (
     COUNT_COLUMN,
@@ -52,9 +53,9 @@ class Expectations:
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
         nulls: The largest share of missing values on a day, and the share above which too many are missing, by column.
-        categories: By text column, unless its values come and go in the reference, a frame with its values
-            (`penumbra.value`), each one's mean share of a day's rows (`penumbra.share`), and the share of the days that
-            had it (`penumbra.day`).
+        categories: By text column a frame with its values (`penumbra.value`), each one's mean share of a day's rows
+            (`penumbra.share`), and the share of the days that had it (`penumbra.day`).
+        turnover: How the values of each text column come and go in the reference.
         ranges: Smallest and largest value of the contract, by numeric column.
         checks: The contract's checks between columns.
         fewest_values: For (column, category to look at separately, or "") the fewest different values and moments of a
@@ -73,6 +74,7 @@ class Expectations:
     moments: int
     nulls: Mapping[str, tuple[float, float]]
     categories: Mapping[str, pl.DataFrame]
+    turnover: Mapping[str, Turnover]
     ranges: Mapping[str, tuple[float | None, float | None]]
     checks: Sequence[ColumnCheck]
     fewest_values: Mapping[tuple[str, str], tuple[int, int]]
@@ -141,10 +143,14 @@ def _learn_wide(reference: pl.DataFrame, learnt: Expectations, wide_days: int) -
     spans = rows.partition_by(DAY_COLUMN)
     if len(spans) < 2:
         return None
-    categories = {name: learn_categories(rows, name, len(spans)) for name in learnt.categories}
-    moments = min(span[learnt.time].n_unique() for span in spans)
-    fewest = dict(_learn_fewest_values(rows, learnt.time, list(learnt.ranges), list(learnt.categories)))
-    return replace(learnt, block_days=wide_days, moments=moments, categories=categories, fewest_values=fewest)
+    return replace(
+        learnt,
+        block_days=wide_days,
+        moments=min(span[learnt.time].n_unique() for span in spans),
+        categories={name: learn_categories(rows, name, len(spans)) for name in learnt.categories},
+        turnover={name: learn_turnover(spans, name) for name in learnt.categories},
+        fewest_values=dict(_learn_fewest_values(rows, learnt.time, list(learnt.ranges), list(learnt.categories))),
+    )
 
 
 def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days: int) -> Expectations:
@@ -171,7 +177,8 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
         nulls={name: learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
-        categories={name: learn_categories(rows, name, len(days)) for name in texts if not has_turnover(days, name)},
+        categories={name: learn_categories(rows, name, len(days)) for name in texts},
+        turnover={name: learn_turnover(days, name) for name in texts},
         ranges={name: (getattr(columns[name], "min", None), getattr(columns[name], "max", None)) for name in numbers},
         checks=tuple(schema.CHECKS),
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import polars as pl
 
@@ -12,8 +13,21 @@ NULL_SHARE_SPREADS = 2  # or, of few days, so many standard deviations of their 
 MIN_NEW_VALUE_SHARE = 0.01  # of a day's rows, of a value that was never seen
 MIN_VALUE_ROWS = 10  # rows of a value that was always there and isn't, or never was and is
 MAX_NEW_VALUES_SHARE = 0.1  # of values, in the later half of the reference: where more are new, any may be
+TURNOVER_FACTOR = 2  # so many times the rows that came or went with a value in the reference are no fault yet
 MIN_VARYING_VALUES = 3  # where there were never fewer different values in a day, one alone is suspicious
 MIN_KNOWN_SPANS = 20  # spans of days; of fewer the extremes are little known, and limits are twice as far away
+
+
+class Turnover(NamedTuple):
+    """How the values of a column come and go in the reference.
+
+    Attributes:
+        share: The largest share of a day's rows that a value had which came, or usually has which went.
+        is_open: Whether many values came, so that any may.
+    """
+
+    share: float
+    is_open: bool
 
 
 def learn_null_limit(shares: Sequence[float]) -> tuple[float, float]:
@@ -50,27 +64,23 @@ def learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
     return counts.group_by(VALUE_COLUMN).agg(share, (pl.len() / days).alias(DAY_COLUMN)).sort(VALUE_COLUMN)
 
 
-def has_turnover(days: Sequence[pl.DataFrame], name: str) -> bool:
-    """Tell whether the values of a column come and go within a reference.
+def learn_turnover(days: Sequence[pl.DataFrame], name: str) -> Turnover:
+    """Learn how the values of a column of text come and go within a reference.
 
     Args:
-        days: The rows of each day, ascending, two at least.
+        days: The rows of each day, or of each span of days, ascending, two at least.
         name: The column.
 
     Returns:
-        Whether in the later half many values are new, or with one as many rows come or go as would be a fault.
+        What the later half shows beside the earlier one.
     """
     half = len(days) // 2
     before = learn_categories(pl.concat(days[:half]), name, half)
-    always = before.filter(pl.col(DAY_COLUMN) == 1)
-    seen = set(before[VALUE_COLUMN])
-    new = set(pl.concat(days[half:])[name].cast(pl.String).drop_nulls()) - seen
-    if len(new) >= max(MIN_VARYING_VALUES, MAX_NEW_VALUES_SHARE * len(seen)):
-        return True
+    always = dict(before.filter(pl.col(DAY_COLUMN) == 1).select(VALUE_COLUMN, SHARE_COLUMN).iter_rows())
+    seen, new, largest = set(before[VALUE_COLUMN]), set[str](), 0.0
     for day in days[half:]:
         counts = dict(day[name].cast(pl.String).drop_nulls().value_counts().iter_rows())
-        least = max(MIN_NEW_VALUE_SHARE * day.height, MIN_VALUE_ROWS)
-        gone = always.filter(pl.col(SHARE_COLUMN) * day.height >= MIN_VALUE_ROWS)[VALUE_COLUMN]
-        if not set(gone) <= counts.keys() or any(counts[value] > least for value in counts.keys() - seen):
-            return True
-    return False
+        came, went = counts.keys() - seen, always.keys() - counts.keys()
+        largest = max([largest, *(counts[value] / day.height for value in came), *(always[value] for value in went)])
+        new |= came
+    return Turnover(largest, len(new) >= max(MIN_VARYING_VALUES, MAX_NEW_VALUES_SHARE * len(seen)))

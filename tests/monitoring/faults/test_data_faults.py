@@ -13,7 +13,7 @@ from monitoring.faults.data_faults import (
     find_fault_changes,
     is_accepted_fault,
 )
-from monitoring.faults.expectations import learn_expectations
+from monitoring.faults.expectations import Expectations, learn_expectations
 from problem import schema
 from tests.helpers.regular_flights import make_regular_flights
 
@@ -34,18 +34,30 @@ def test_a_usual_day_has_no_fault(number):
     assert find_data_faults(make_regular_flights(number), NORMS) == []
 
 
-@pytest.mark.parametrize(("new_in_later_days", "faults"), [(0, {("new", "dest")}), (20, set())])
-def test_a_new_value_is_no_fault_where_values_come_and_go(new_in_later_days, faults):
-    days = [make_regular_flights(number) for number in range(30)]
-    come = [
-        day.with_columns(
-            pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(f"N{number}")).otherwise("dest").alias("dest")
-        )
-        for number, day in enumerate(days)
-        if number >= 30 - new_in_later_days
-    ]
-    norms = learn_expectations(pl.concat([*days[: 30 - new_in_later_days], *come]), schema)
+def learn_where_values_come(rows: int, days: int, name: str) -> Expectations:
+    """The expectations of a month in which `rows` of each of the last `days` have a `dest` that earlier ones lack."""
+    reference = [make_regular_flights(number) for number in range(30)]
+    for number in range(30 - days, 30):
+        new = pl.when(pl.int_range(pl.len()) < rows).then(pl.lit(name.format(number))).otherwise("dest")
+        reference[number] = reference[number].with_columns(dest=new)
+    return learn_expectations(pl.concat(reference), schema)
+
+
+@pytest.mark.parametrize(("days", "faults"), [(0, {("new", "dest")}), (10, set())])
+def test_a_new_value_is_no_fault_where_many_came_before(days, faults):
+    norms = learn_where_values_come(1, days, "N{}")
     assert {fault.key for fault in find_data_faults(FAULTS["new", "dest"], norms)} == faults
+
+
+@pytest.mark.parametrize(("rows", "faults"), [(1, {("new", "dest")}), (20, set())])
+def test_a_new_value_is_no_fault_where_one_came_with_about_as_many_rows(rows, faults):
+    norms = learn_where_values_come(rows, 10, "N")
+    assert {fault.key for fault in find_data_faults(FAULTS["new", "dest"], norms)} == faults
+
+
+def test_a_value_in_the_place_of_another_is_a_fault_where_many_come_and_go():
+    norms = learn_where_values_come(1, 10, "N{}")
+    assert {fault.key for fault in find_data_faults(FAULTS["renamed", "dest"], norms)} == {("renamed", "dest")}
 
 
 def test_a_summer_is_no_fault_to_what_has_only_seen_a_winter():
