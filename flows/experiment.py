@@ -8,6 +8,12 @@ from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = (
+    *("flows.steps.admission", "penumbra.core.project_loading", "flows.steps.train.plan", "penumbra.registry.models"),
+    *("flows.steps.train.trials.screening", "flows.steps.train.experiment_run", "sklearn.ensemble"),
+)
 
 
 class ExperimentFlow(FlowSpec):
@@ -80,5 +86,6 @@ def name_run_folder():
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with hold_flow_locks("experiment", sys.argv), end_refused_pods():
         ExperimentFlow()

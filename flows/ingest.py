@@ -13,6 +13,9 @@ from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.parallel import limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = ("flows.steps.ingest", "flows.steps.admission", "dvc.repo")
 
 
 @schedule(**get_daily_schedule("ingest"))
@@ -94,5 +97,6 @@ class IngestFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with hold_flow_locks("ingest", sys.argv), end_refused_pods():
         IngestFlow()

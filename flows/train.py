@@ -10,6 +10,13 @@ from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_pa
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = (
+    *("flows.steps.admission", "penumbra.core.project_loading", "flows.steps.train.plan", "penumbra.registry.models"),
+    *("flows.steps.train.trials.screening", "flows.steps.train.registration", "flows.steps.train.evaluation"),
+    *("sklearn.ensemble", "vl_convert", "metaflow.cards"),
+)
 
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
@@ -153,6 +160,7 @@ def is_trained_meanwhile():
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with hold_flow_locks("train", sys.argv) as has_waited:
         if not (has_waited and is_trained_meanwhile()):
             with end_refused_pods():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.faults.killed_steps import StepCounter
 from benchmarks.faults.operations.operation import Operation
+from flows.steps.task_forks import list_lost_threads
 
 OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has it
     "ingest": "ingest",
@@ -38,7 +39,6 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
 }
 SHOWN_DIFFERENCES = 3
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 Outcome = dict[str, list[str]]
 
 
@@ -60,7 +60,7 @@ def kill_operation(name: str, folder: Path, every: int) -> Outcome:
     operation: Operation = importlib.import_module(f"benchmarks.faults.operations.{OPERATIONS[name]}").OPERATIONS[name]
     for module in operation.preloaded:
         importlib.import_module(module)
-    if threads := _list_threads() - HARMLESS_THREADS:
+    if threads := list_lost_threads():
         raise RuntimeError(f"{name}: {', '.join(sorted(threads))} would not survive the fork")
     trial = OperationTrial(operation, folder)
     moments = trial.list_moments()
@@ -148,12 +148,6 @@ class OperationTrial:
     def _bring_back(self) -> None:
         shutil.rmtree(self._state, ignore_errors=True)
         shutil.copytree(self._template, self._state, symlinks=True)
-
-
-def _list_threads() -> set[str]:
-    """The names of this process's threads but the first."""
-    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
-    return {(task / "comm").read_text().strip() for task in others}
 
 
 def _fork(work: Callable[[], None]) -> None:

@@ -1,0 +1,175 @@
+"""Tasks of a run as forks of one process in which their imports are done. Only on Linux, and not for pods.
+
+Metaflow starts a process for each task, and each would import the same for seconds. Here the run begins with a fork,
+the template, that does so once, beside the run. A task is a fork of the template, in the state that the process of a
+task has before it imports anything of its own: its command line, its environment, its output.
+
+A fork has one thread only. Where an import has started one that would be missed, or the template has ended for another
+reason, tasks are processes of their own as ever.
+"""
+
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.pods import is_for_pods
+from penumbra.core.process_tree import adopt_orphans, end_with_parent
+
+HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
+METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
+
+
+def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
+    """Let the tasks of a run be forks of a process that imports modules ahead; returns in each task, too.
+
+    To be called before anything else is done: a task goes on from here as if it were a process of its own.
+
+    Args:
+        arguments: The flow's command line, `sys.argv`, which becomes that of the task; nothing is forked but for
+            Metaflow's commands `run` and `resume`.
+        modules: Names of the modules that tasks import, those of the first one first.
+    """
+    if sys.platform != "linux" or not {"run", "resume"} & set(arguments[1:]) or is_for_pods(arguments):
+        return
+    run, (ours, theirs) = os.getpid(), socket.socketpair()
+    adopt_orphans()
+    if os.fork():
+        theirs.close()
+        _start_tasks_with(functools.partial(_start_task, ours))
+    else:
+        ours.close()
+        end_with_parent(run)
+        _read_command(_serve_forks(theirs, run, [*METAFLOW_MODULES, *modules]), arguments)
+
+
+def list_lost_threads() -> set[str]:
+    """List the threads that this process has and that a fork of it would miss.
+
+    Returns:
+        Their names, as the kernel has them.
+    """
+    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    return {(task / "comm").read_text().strip() for task in others} - HARMLESS_THREADS
+
+
+class ForkedTask:
+    """A task that is a fork of the template: as much of `subprocess.Popen` as Metaflow's runtime uses."""
+
+    def __init__(self, template: socket.socket, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Have the `template` fork a task with this `command` and `env`; raises OSError where it has ended."""
+        (out, task_out), (err, task_err) = os.pipe(), os.pipe()
+        ours, theirs = socket.socketpair()
+        self.stdout, self.stderr = os.fdopen(out, "rb"), os.fdopen(err, "rb")
+        self.returncode: int | None = None
+        with ours:
+            try:
+                socket.send_fds(template, [b"."], [theirs.fileno(), task_out, task_err])
+            finally:
+                theirs.close()
+                os.close(task_out)
+                os.close(task_err)
+            ours.sendall(json.dumps([command, dict(env)]).encode())
+            ours.shutdown(socket.SHUT_WR)
+            pid = ours.recv(16)
+        if not pid:
+            raise ChildProcessError("the template has ended")
+        self.pid = int(pid)
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while the task runs."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        """Wait for the task's end and return the exit code."""
+        return self._reap(0)
+
+    def kill(self) -> None:
+        """Kill the task, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _reap(self, options: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+
+def _start_tasks_with(start: Any) -> None:
+    """Let Metaflow's runtime start its tasks otherwise."""
+    from metaflow import runtime
+
+    runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": start})
+
+
+def _start_task(
+    template: socket.socket, command: Sequence[str], env: Mapping[str, str], **options: Any
+) -> ForkedTask | subprocess.Popen[bytes]:
+    try:
+        return ForkedTask(template, command, env)
+    except OSError:
+        return subprocess.Popen(command, env=env, **options)
+
+
+def _serve_forks(requests: socket.socket, run: int, modules: Sequence[str]) -> list[int]:
+    """Import modules and fork tasks; returns in each task, with the descriptors of its command and its two outputs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it, and this process with the run
+    os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded
+    for module in modules:
+        with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
+            importlib.import_module(module)
+    gc.freeze()  # so that the pages of what was imported stay shared
+    while not list_lost_threads() and (descriptors := socket.recv_fds(requests, 1, 3)[1]):
+        if _fork_adopted(run):
+            requests.close()
+            return descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+    os._exit(0)
+
+
+def _fork_adopted(run: int) -> bool:
+    """Fork a process that the run's process adopts and waits for; returns whether this is it."""
+    if parent := os.fork():
+        os.waitpid(parent, 0)
+        return False
+    parent = os.getpid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() == parent:
+        time.sleep(0.0005)
+    end_with_parent(run)
+    return True
+
+
+def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
+    """Take over the command line, environment and output of a task."""
+    from threadpoolctl import threadpool_limits
+
+    with socket.socket(fileno=descriptors[0]) as request, request.makefile("rb") as file:
+        command, environment = json.load(file)
+        request.sendall(b"%d" % os.getpid())
+    with Path(os.devnull).open() as nothing:
+        for number, descriptor in enumerate((nothing.fileno(), *descriptors[1:])):
+            os.dup2(descriptor, number)
+    for descriptor in descriptors[1:]:
+        os.close(descriptor)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    arguments[:] = command[1:]
+    os.environ.clear()
+    os.environ.update(environment)
+    threadpool_limits(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))

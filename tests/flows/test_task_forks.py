@@ -1,0 +1,120 @@
+"""Tasks as forks of a process in which their imports are done: each is like a process of its own."""
+
+import json
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.experiment import IMPORTED_AHEAD as OF_EXPERIMENTS
+from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.task_forks import METAFLOW_MODULES
+from flows.train import IMPORTED_AHEAD as OF_TRAININGS
+from tests.helpers.flow_workspace import Workspace
+from tests.helpers.local_service import wait_until
+from tests.helpers.processes import is_alive, run_python
+
+FLOW = """
+import json, os, signal, sys, time
+from metaflow import FlowSpec, environment, retry, step
+from flows.steps.task_forks import fork_tasks
+
+class ToyFlow(FlowSpec):
+    @environment(vars={"OMP_NUM_THREADS": "3", "TOY": "yes"})
+    @retry(times=1, minutes_between_retries=0)
+    @step
+    def start(self):
+        from metaflow import current
+        if current.retry_count == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        from threadpoolctl import threadpool_info
+        import numpy
+        print("facts", json.dumps({
+            "ahead": "wave" in sys.modules, "is_child": os.getppid() == int(os.environ["RUN"]),
+            "environ": [os.environ["TOY"], os.environ["METAFLOW_RUN_ID"]], "words": sys.argv[-20:],
+            "threads": [pool["num_threads"] for pool in threadpool_info()],
+        }))
+        import polars
+        assert polars.DataFrame({"a": range(10000)}).group_by(polars.col("a") % 7).agg(polars.len()).height == 7
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("alone", "TOY" not in os.environ)
+        if os.path.exists("wait"):
+            os.symlink(str(os.getpid()), "waiting")
+            time.sleep(60)
+        sys.exit(int(os.environ.get("CODE", 0)))
+
+if __name__ == "__main__":
+    os.environ.setdefault("RUN", str(os.getpid()))
+    fork_tasks(sys.argv, ["no_such_module", "numpy", "polars", os.environ.get("AHEAD", "wave")])
+    ToyFlow()
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    space = Workspace(tmp_path)
+    (tmp_path / "toy.py").write_text(FLOW)
+    return space
+
+
+def run_toy(space: Workspace, monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return space.run("toy.py", "--no-pylint", "run")
+
+
+def read_facts(output: str) -> dict[str, object]:
+    return dict(json.loads(re.findall(r"facts (.*)", output)[-1]))
+
+
+def test_a_task_is_as_a_process_of_its_own_in_which_imports_are_done(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = run_toy(space, monkeypatch)
+    facts = read_facts(output)
+    assert (facts["ahead"], facts["is_child"]) == (True, True)
+    assert facts["environ"][0] == "yes"  # type: ignore[index]
+    assert {"step", "start", "--retry-count"} <= {*facts["words"]}  # type: ignore[misc]
+    assert set(facts["threads"]) == {3}  # type: ignore[call-overload]
+    assert "alone True" in output
+    assert "Task failed." in output  # at its first attempt
+
+
+def test_a_run_fails_where_a_task_does(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODE", "5")
+    output, code = space.run_unchecked("toy.py", "--no-pylint", "run")
+    assert code != 0
+    assert "This failed task will not be retried" in output or "failed" in output
+
+
+def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (space.folder / "threaded.py").write_text("import threading; threading.Thread(target=input, daemon=True).start()")
+    facts = read_facts(run_toy(space, monkeypatch, AHEAD="threaded"))
+    assert (facts["ahead"], facts["is_child"], facts["environ"][0]) == (False, True, "yes")  # type: ignore[index]
+
+
+def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
+    (space.folder / "wait").touch()
+    run = space.start("toy.py", "--no-pylint", "run")
+    wait_until((space.folder / "waiting").is_symlink, seconds=60)
+    children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
+    assert int((space.folder / "waiting").readlink().name) in children
+    run.kill()
+    run.communicate()
+    wait_until(lambda: not any(map(is_alive, children)), seconds=20)
+
+
+@pytest.mark.parametrize("modules", [OF_TRAININGS, OF_EXPERIMENTS, OF_INGESTS])
+def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
+    code = (
+        f"import importlib, sys\n[importlib.import_module(name) for name in {[*METAFLOW_MODULES, *modules]}]\n"
+        "from flows.steps.task_forks import list_lost_threads\nprint(list_lost_threads(), 'problem' in sys.modules)"
+    )
+    assert run_python(code, SINGLE_THREAD_ENVIRONMENT) == ["set() False"]
