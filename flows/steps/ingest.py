@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 
 from flows.steps import shared_data
+from flows.steps.flow_locks import list_work_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
 from penumbra.core.columns import BATCH_COLUMN
@@ -149,6 +150,27 @@ def share_batches_to_check(store: DataStore, again: str = "") -> list[list[str]]
     return distribute_jobs(new, count_parallel_tasks())
 
 
+def settle_ingest() -> bool:
+    """Do what an ingest does where no batch has arrived since the last one, and print what it prints; or do nothing.
+
+    Returns:
+        Whether there is nothing left to ingest. False also where only the flow can tell: it says what is wrong, and is
+        needed where machines share their state or batches are made of the logs.
+    """
+    with contextlib.suppress(*INGEST_ERRORS), contextlib.ExitStack() as held:
+        settings, store = load_settings(), open_data_store()
+        if settings.cluster.state or settings.flywheel.period:
+            return False
+        for lock in list_work_locks("ingest", settings):
+            held.enter_context(lock)
+        if not _is_everything_recorded(store):
+            return False
+        print(report_data_version(store))
+        print(attach_batch_labels(store))
+        return True
+    return False
+
+
 def check_batches(store: DataStore, batches: list[str]) -> list[str]:
     """Fetch batches from the source, check them by the contract, and stage them; prints a line about each.
 
@@ -281,6 +303,17 @@ def attach_batch_labels(store: DataStore) -> str:
     with take_shared_turn(settings, "labels", ("labels",)) as check:
         new = index.attach_labels(rows, check)
     return f"{new:,} labels are new"
+
+
+def _is_everything_recorded(store: DataStore) -> bool:
+    """Whether the data folder is the recorded version, with every batch that has arrived."""
+    admitted, data = set(store.batches()), store.settings
+    return (
+        bool(admitted)
+        and admitted.issuperset(store.arrived())
+        and not find_foreign_origin(store)
+        and versions.compute_data_version(data) == versions.read_recorded_version(data)
+    )
 
 
 def _commit_pointer(data: DataSettings, message: str, is_new: bool) -> list[str]:

@@ -8,29 +8,16 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from penumbra.registry.sqlite_registry import LOCK_WAIT_SECONDS, SQLITE_PREFIX, get_database_path
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
-SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgresql+")
 MIGRATION_LOCK = 0x70656E756D627261  # the key of an advisory lock of PostgreSQL: "penumbra"
-LOCK_WAIT_SECONDS = 10.0
 
 
 class UnusableRegistry(MlflowException):
     """The registry's database is damaged, locked or read-only; says so in one sentence, and what to do."""
-
-
-def get_database_path(uri: str) -> Path | None:
-    """Return the path in a `uri` such as sqlite:///path?… or sqlite:///file:path?…; None of another address."""
-    path = uri.partition("?")[0].removeprefix(SQLITE_PREFIX).removeprefix("file:")
-    return Path(path) if uri.startswith(SQLITE_PREFIX) else None
-
-
-def has_database(uri: str) -> bool:
-    """Return whether the registry at `uri` can be asked: False for an SQLite database that doesn't exist yet."""
-    database = get_database_path(uri)
-    return database is None or database.exists()
 
 
 def create_database(uri: str) -> None:

@@ -19,10 +19,11 @@ from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
 from penumbra.registry import run_records
 from penumbra.registry.bundles.manifest import BrokenBundle
-from penumbra.registry.database import check_database, create_database, has_database
+from penumbra.registry.database import check_database, create_database
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
+from penumbra.registry.sqlite_registry import has_database
 
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)

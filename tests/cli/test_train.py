@@ -27,6 +27,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
             (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
 
     monkeypatch.setattr(training, "run_flow_process", run)
+    monkeypatch.setattr(training, "_is_ingested", lambda: False)
     monkeypatch.setattr(training, "_is_trained", lambda settings: False)
     monkeypatch.setattr(examination, "main", lambda: ran.append(("doctor",)))
     return ran
@@ -60,6 +61,14 @@ def test_what_was_trained_before_is_not_trained_again(steps: Steps, monkeypatch:
     monkeypatch.setattr(training, "_is_trained", lambda settings: True)
     assert "version 1 is live" in run_command_line("train").stdout
     assert steps == [("ingest",)]
+
+
+def test_where_nothing_is_new_no_flow_runs(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_command_line("train")
+    steps.clear()
+    monkeypatch.setattr(training, "_is_ingested", lambda: True)
+    monkeypatch.setattr(training, "_is_trained", lambda settings: True)
+    assert (run_command_line("train").exit_code, steps) == (0, [])
 
 
 def test_an_experiment_with_a_candidate_that_there_is_not_is_refused_before_a_flow_starts(steps: Steps) -> None:

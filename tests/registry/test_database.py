@@ -7,11 +7,12 @@ from mlflow.exceptions import MlflowException
 from penumbra.registry import database
 from penumbra.registry.database import UnusableRegistry
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
+from penumbra.registry.sqlite_registry import get_database_path
 
 
 @pytest.fixture
 def file(registry):
-    return database.get_database_path(registry.tracking)
+    return get_database_path(registry.tracking)
 
 
 @pytest.mark.parametrize("use", [ModelRegistry.aliases, ModelRegistry.require_writable])

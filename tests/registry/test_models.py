@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.sqlite_registry import get_database_path, read_version_by_fingerprint
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -84,6 +85,16 @@ def test_the_newest_version_made_from_the_same_is_found_by_its_fingerprint(model
     for fingerprint in ("f1", "f2", "f1", "f3"):
         register(models, bundle, fingerprint)
     assert [models.find_version_by_fingerprint(name) for name in ("f1", "f2", "f4")] == ["3", "2", None]
+
+
+def test_a_version_is_found_by_sql_as_by_mlflow(sqlite_registry, bundle):
+    models, file = ModelRegistry(sqlite_registry), get_database_path(sqlite_registry.tracking)
+    for fingerprint in ["f1"] * 10 + ["f2", "f3"]:
+        register(models, bundle, fingerprint)
+    models.client.delete_model_version(models.name, "11")
+    by_sql = [read_version_by_fingerprint(file, models.name, name) for name in ("f1", "f2", "f3", "f4")]
+    assert by_sql == [models.find_version_by_fingerprint(name) for name in ("f1", "f2", "f3", "f4")]
+    assert by_sql == ["10", None, "12", None]
 
 
 def test_the_tenth_version_is_newer_than_the_ninth(models, bundle):

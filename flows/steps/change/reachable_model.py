@@ -9,9 +9,9 @@ from penumbra.core.settings import RegistrySettings
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.manifest import verify_bundle
-from penumbra.registry.database import has_database
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import LIVE_ALIAS
+from penumbra.registry.sqlite_registry import has_database
 
 SERVER_NEEDED = "a machine of the pipeline needs the address of a server in registry.tracking (docs/ci.md)"
 

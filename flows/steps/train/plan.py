@@ -1,5 +1,7 @@
 """What a training run starts from: the settings, the data version, the code, and whether that was trained before."""
 
+import contextlib
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
+from penumbra.registry.sqlite_registry import get_database_path, read_version_by_fingerprint
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.sealed import DamagedFile
@@ -187,6 +190,10 @@ def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
     """
     if not RunReceipts(settings.training.folder).has_receipt(plan.fingerprint):
         return None
+    database = get_database_path(settings.registry.tracking)
+    if database and database.exists():
+        with contextlib.suppress(sqlite3.Error):  # MLflow says what is wrong with it
+            return read_version_by_fingerprint(database, settings.registry.model, plan.fingerprint)
     from penumbra.registry.models import ModelRegistry
 
     return ModelRegistry(settings.registry).find_version_by_fingerprint(plan.fingerprint)

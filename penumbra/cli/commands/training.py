@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     if cluster:
         _train_in_pods(settings, words)
         return
-    run_flow_process("ingest")
+    if not _is_ingested():
+        run_flow_process("ingest")
     if not skip_doctor and not (settings.training.folder / "receipts").exists():
         from flows.steps.doctor import examination
 
@@ -194,18 +196,36 @@ def _train_in_pods(settings: "Settings", words: list[str]) -> None:
     _print_latest_receipt(settings.training.folder)
 
 
+def _is_ingested() -> bool:
+    """Tell whether there is nothing to ingest; where there isn't, what an ingest does without batches is done."""
+    from flows.steps import ingest
+
+    return ingest.settle_ingest()
+
+
 def _is_trained(settings: "Settings") -> bool:
     """Tell whether this data, code and settings were trained before, once nobody else trains or ingests."""
     from flows.steps import flow_locks
     from flows.steps.train import plan, settlement
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.registry.ledger import BrokenLedger
-    from penumbra.registry.models import REGISTRY_ERRORS
 
-    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger, *REGISTRY_ERRORS):
+    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger), _refuse_on_registry_errors():
         for lock in flow_locks.list_work_locks("train", settings):
             held.enter_context(lock)
         return settlement.settle_training(settings, load_problem())
+
+
+@contextlib.contextmanager
+def _refuse_on_registry_errors() -> Iterator[None]:
+    """Like `refuse_on` for the registry's errors, whose classes take a second to import: only where there is one."""
+    try:
+        yield
+    except Exception as error:
+        from penumbra.registry.models import REGISTRY_ERRORS
+
+        with refuse_on(*REGISTRY_ERRORS):
+            raise error
 
 
 def _print_latest_receipt(folder: Path) -> None:
