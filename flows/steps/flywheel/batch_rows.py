@@ -24,7 +24,7 @@ from penumbra.data.flywheel import (
     build_flywheel_frame,
     decode_flywheel_rows,
 )
-from penumbra.data.partitions.conversion import convert_column
+from penumbra.data.partitions.conversion import convert_columns
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
@@ -161,7 +161,7 @@ def _mask_source_rows(store: DataStore, answers: Sequence[LabelledAnswer]) -> li
     """Mark the answers whose key is that of a row of the source; a key that can't be read is none."""
     key = {name: store.problem.schema.Row.columns()[name].dtype for name in store.problem.schema.Row.primary_key()}
     rows = build_flywheel_frame([answer.record for answer in answers], list(key))
-    typed = pl.DataFrame({name: convert_column(rows[name], dtype) for name, dtype in key.items()})
+    typed = convert_columns(rows, key)
     there = store.read_keys(store.source_batches()).select(*key, pl.lit(value=True).alias("there")).unique(list(key))
     return typed.join(there, on=list(key), how="left", maintain_order="left")["there"].fill_null(value=False).to_list()
 

@@ -14,7 +14,7 @@ from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.data.partitions.conversion import convert_column, describe_dtype
+from penumbra.data.partitions.conversion import convert_columns, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
 
 UNREADABLE_RULE = "dtype"
@@ -90,17 +90,19 @@ def check_rows(
     """
     converted = _apply_conversions(problem, batch, rows, conversions)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
-    values = {name: convert_column(converted[name], dtype) for name, dtype in columns.items()}
+    values = convert_columns(converted, columns)
     there = {name: _find_given_values(conversions, name, rows, converted) for name in columns}
     unreadable = {name: there[name] & values[name].is_null() for name in columns}
-    numbered = pl.DataFrame(values).with_row_index(ROW_NUMBER_COLUMN, first)
+    numbered = values.with_row_index(ROW_NUMBER_COLUMN, first)
     good, broken = _apply_rules(problem, batch, numbered)
     for rule, numbers in (repeated or {}).items():
         broken[rule] = numbers.filter(numbers.is_between(first, first + numbered.height, "left"))
     reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, broken, unreadable)])
     rejected = reasons.group_by(ROW_NUMBER_COLUMN).agg(BROKEN_RULES_COLUMN).sort(ROW_NUMBER_COLUMN)
+    if good.height + rejected.height > numbered.height:  # some of them break no rule of dataframely's
+        good = good.filter(~pl.col(ROW_NUMBER_COLUMN).is_in(rejected[ROW_NUMBER_COLUMN].implode()))
     return CheckedRows(
-        good.filter(~pl.col(ROW_NUMBER_COLUMN).is_in(rejected[ROW_NUMBER_COLUMN].implode())).drop(ROW_NUMBER_COLUMN),
+        good.drop(ROW_NUMBER_COLUMN),
         rejected,
         dict(reasons.group_by(BROKEN_RULES_COLUMN, maintain_order=True).len().iter_rows()),
         {name: _read_column(converted[name], there[name], unreadable[name]) for name in columns},
@@ -127,7 +129,7 @@ def convert_rows(
     """
     converted = _apply_conversions(problem, batch, rows, conversions)
     dtypes = problem.schema.Labelled.columns()
-    return pl.DataFrame({name: convert_column(converted[name], dtypes[name].dtype) for name in names})
+    return convert_columns(converted, {name: dtypes[name].dtype for name in names})
 
 
 def list_unique_values(labelled: type[dy.Schema]) -> dict[str, pl.Expr]:

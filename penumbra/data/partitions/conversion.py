@@ -17,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from penumbra.core.contract.record_fields import annotate_value
 from penumbra.core.contract.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
 from penumbra.data.partitions.nested_conversion import convert_nested
+from penumbra.features.kinds import select_column
 
 TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 FLOAT_WORDS_PATTERN = r"[+-]?(nan|inf|infinity)"  # read, and then refused by the contract where it doesn't allow them
@@ -30,6 +31,25 @@ PYTHON_TYPES: Mapping[type[pl.DataType], type] = {
     pl.Duration: dt.timedelta,
     pl.Decimal: decimal.Decimal,
 }
+
+
+def convert_columns(rows: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Convert columns to dtypes of the contract: those that polars can read side by side, the others one by one.
+
+    Args:
+        rows: Rows as they arrived.
+        dtypes: The contract's dtype of each column to convert, by its name.
+
+    Returns:
+        A row for each of the rows, with these columns; null where a value isn't plainly one of the dtype, as in a
+        column that can't be converted.
+    """
+    texts = [name for name, dtype in dtypes.items() if rows[name].dtype == pl.String and _is_cast_from_text(dtype)]
+    cast = rows.select(select_column(name).cast(dtypes[name], strict=False) for name in texts)
+    whole = {name for name in texts if cast[name].null_count() == rows[name].null_count()}
+    return pl.DataFrame(
+        {name: cast[name] if name in whole else convert_column(rows[name], dtype) for name, dtype in dtypes.items()}
+    )
 
 
 def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -91,6 +111,11 @@ _EXPECTATIONS: Mapping[type[pl.DataType], str] = {
     pl.Float32: "a number such as 1234.5",
     pl.Float64: "a number such as 1234.5",
 }
+
+
+def _is_cast_from_text(dtype: pl.DataType) -> bool:
+    """Whether polars' cast is what a text of this dtype is read by, where it reads each value of a column."""
+    return (dtype.is_numeric() and not isinstance(dtype, pl.Decimal)) or isinstance(dtype, pl.Enum)
 
 
 def _convert_text_to_number(values: pl.Series, dtype: pl.DataType) -> pl.Series:
