@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 
 from flows.steps import shared_data
+from flows.steps.admission import check_admitted_batches
 from flows.steps.flow_locks import list_work_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
@@ -165,8 +166,7 @@ def settle_ingest() -> bool:
             held.enter_context(lock)
         if not _is_everything_recorded(store):
             return False
-        print(report_data_version(store))
-        print(attach_batch_labels(store))
+        print(*check_admitted_batches(store), report_data_version(store), attach_batch_labels(store), sep="\n")
         return True
     return False
 
