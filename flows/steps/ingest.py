@@ -13,7 +13,7 @@ from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import ProblemError
 from penumbra.core.project_root import is_git_checkout
-from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
+from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings, SettingsError, load_settings
 from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
@@ -33,14 +33,17 @@ from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
 from penumbra.data.versioning.origin import DataOrigin
 from penumbra.data.versioning.restoring import pull_data
+from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk
+from penumbra.storage.cache import JSON, FileCache
 
 LABELS_AT_ONCE = 50_000
+ATTACHED_FILE = "attached-labels"  # in the folder of what is derived
 
 
 class IngestRefused(RuntimeError):
@@ -283,9 +286,9 @@ def report_data_version(store: DataStore) -> str:
 
 
 def attach_batch_labels(store: DataStore) -> str:
-    """Log the labels of the source's batches and of what people answered; those that are there already cost a look.
+    """Log the labels of the source's batches and of what people answered, except those that are there already.
 
-    The labels of flywheel batches come from that log.
+    The labels of flywheel batches come from that log. A batch whose rows and labels are as they were isn't read.
 
     Args:
         store: The data store.
@@ -296,13 +299,48 @@ def attach_batch_labels(store: DataStore) -> str:
     settings = load_settings()
     index = LogIndex.from_settings(settings, store.problem.schema)
     columns = [*index.label_spec.key, *index.label_spec.outcome, BATCH_COLUMN]
-    rows = (part for batch in store.source_batches() for part in store.iterate_rows(batch, columns, LABELS_AT_ONCE))
+    attached = AttachedBatches(settings, store)
+    rows = (part for batch in attached.list_due() for part in store.iterate_rows(batch, columns, LABELS_AT_ONCE))
     fetch_logs(settings, ("reviews",))
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
         desk.complete()
     with take_shared_turn(settings, "labels", ("labels",)) as check:
         new = index.attach_labels(rows, check)
+    attached.record()
     return f"{new:,} labels are new"
+
+
+class AttachedBatches:
+    """Which batches have their labels in the label log: those whose rows haven't changed since, if it has lost nothing.
+
+    Not known where machines share their state: another one may have attached other rows.
+    """
+
+    def __init__(self, settings: Settings, store: DataStore) -> None:
+        """Look at the batches of the source in a `store`, and at the label log that `settings` name."""
+        self._known = None if settings.cluster.state else FileCache(store.settings.derived, JSON)
+        self._folder = settings.labels.folder
+        self._batches = {batch: store.name_partition(batch) for batch in store.source_batches()}
+
+    def list_due(self) -> list[str]:
+        """List the batches whose labels may not be in the log.
+
+        Returns:
+            Their names, oldest first.
+        """
+        earlier = (self._known and self._known.find(ATTACHED_FILE)) or {"batches": {}, "segments": {}}
+        segments = self._read_segments()
+        if any(segments.get(name, -1) < size for name, size in earlier["segments"].items()):
+            return list(self._batches)
+        return [batch for batch, rows in self._batches.items() if earlier["batches"].get(batch) != rows]
+
+    def record(self) -> None:
+        """Record that the labels of all these batches are in the log."""
+        if self._known:
+            self._known.save(ATTACHED_FILE, {"batches": self._batches, "segments": self._read_segments()})
+
+    def _read_segments(self) -> dict[str, int]:
+        return {path.name: size for path, size in read_segment_sizes(self._folder).items()}
 
 
 def _is_everything_recorded(store: DataStore) -> bool:

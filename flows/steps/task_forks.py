@@ -24,9 +24,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from penumbra.core.process_tree import adopt_orphans, end_with_parent
+
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
-from penumbra.core.process_tree import adopt_orphans, end_with_parent
 
 HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")

@@ -256,6 +256,10 @@ class DataStore:
         """Return whether rows of exactly these raw files of an admitted `batch` were derived by the present code."""
         return self._partition(batch, self.sums(batch)).exists()
 
+    def name_partition(self, batch: str) -> str:
+        """Return the name of an admitted `batch`'s rows: another one where raw files or the code are others."""
+        return self._partition(batch, self.sums(batch)).stem
+
     def _read_flywheel_rows(self, batch: str) -> pl.DataFrame:
         """Read the rows of a flywheel batch that neither the source nor a later flywheel batch has."""
         rows = pl.read_parquet(self._ensure_partition(batch), glob=False)

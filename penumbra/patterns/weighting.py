@@ -4,8 +4,6 @@ import inspect
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import has_fit_parameter
 
 from penumbra.core.encoding import fill_empty_columns
 
@@ -55,6 +53,8 @@ def _build_weight_arguments(estimator: Any, weights: Any) -> dict[str, Any]:
     """The keyword arguments of `fit`, empty where all weights are 1."""
     if weights is None or (np.asarray(weights) == 1).all():
         return {}
+    from sklearn.pipeline import Pipeline
+
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
         return {f"{name}__{key}": value for key, value in _build_weight_arguments(last, weights).items()}
@@ -68,6 +68,8 @@ def _build_weight_arguments(estimator: Any, weights: Any) -> dict[str, Any]:
 
 def _takes_weights(estimator: Any) -> bool:
     """Whether its `fit` has the parameter, or hands what it doesn't know to an estimator within that has it."""
+    from sklearn.utils.validation import has_fit_parameter
+
     if has_fit_parameter(estimator, "sample_weight"):
         return True
     kinds = {parameter.kind for parameter in inspect.signature(estimator.fit).parameters.values()}

@@ -11,7 +11,6 @@ from penumbra.core.metrics.curves import compute_curves
 from penumbra.core.metrics.loss_names import LOSS_WORDS, describe_loss_name, read_quantile_level
 from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
-from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.bootstrap import Interval
 from penumbra.training.fit import TrainingSet, fit_estimator
 
@@ -111,6 +110,8 @@ def run_trial(
     Raises:
         UnsoundPredictions: If the predictions can't be used.
     """
+    from penumbra.patterns.class_padding import pad_missing_classes
+
     began = time.time()
     fit_estimator(estimator, training)
     fit_seconds = time.time() - began

@@ -170,6 +170,11 @@ def test_what_the_service_loads_at_start_is_light(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
 
 
+@pytest.mark.parametrize("module", ["penumbra.cli.app", "flows.steps.ingest", "flows.steps.train.settlement"])
+def test_telling_that_nothing_is_new_takes_no_heavy_library(module):
+    assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
+
+
 def test_the_worker_host_loads_nothing_that_starts_threads_as_they_would_not_survive_a_fork():
     assert "polars" not in {name.split(".")[0] for name in loaded_with("service.processes.worker_host")}
 
