@@ -11,8 +11,12 @@ from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
 
 IMPORTED_AHEAD = (
-    *("flows.steps.admission", "penumbra.core.project_loading", "flows.steps.train.plan", "penumbra.registry.models"),
-    *("flows.steps.train.trials.screening", "flows.steps.train.experiment_run", "sklearn.ensemble"),
+    *(
+        "penumbra.core.loading.project_loading",
+        "flows.steps.train.experiment_run",
+        "flows.steps.train.trials.screening",
+    ),
+    "sklearn.ensemble",
 )
 
 

@@ -13,9 +13,8 @@ from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
 
 IMPORTED_AHEAD = (
-    *("flows.steps.admission", "penumbra.core.project_loading", "flows.steps.train.plan", "penumbra.registry.models"),
-    *("flows.steps.train.trials.screening", "flows.steps.train.registration", "flows.steps.train.evaluation"),
-    *("sklearn.ensemble", "vl_convert", "metaflow.cards"),
+    *("penumbra.core.loading.project_loading", "flows.steps.train.registration", "flows.steps.train.evaluation"),
+    *("flows.steps.train.trials.screening", "sklearn.ensemble", "vl_convert", "metaflow.cards"),
 )
 
 

@@ -24,10 +24,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from penumbra.core.process_tree import adopt_orphans, end_with_parent
-
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
+from penumbra.core.system.process_tree import adopt_orphans, end_with_parent
 
 HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
@@ -41,7 +40,7 @@ def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
     Args:
         arguments: The flow's command line, `sys.argv`, which becomes that of the task; nothing is forked but for
             Metaflow's commands `run` and `resume`.
-        modules: Names of the modules that tasks import, those of the first one first.
+        modules: Names of the modules that tasks import.
     """
     if sys.platform != "linux" or not {"run", "resume"} & set(arguments[1:]) or is_for_pods(arguments):
         return
