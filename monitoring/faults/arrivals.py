@@ -13,7 +13,7 @@ STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
 MIN_HISTORY_DAYS = 7  # days with rows before a volume is judged
 MIN_VOLUME_RATIO, MAX_VOLUME_RATIO = 0.4, 2.5  # times the usual volume
-VOLUME_MARGIN = 1.5  # times fewer or more than on any day of the reference, where those differ by more than that
+VOLUME_MARGIN = 2  # times fewer or more than on any day of the reference: so few or many are no fault yet
 MAX_SILENT_DAYS = 2  # since the last day with rows: so long, nobody asks whether any still arrive
 
 
