@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from penumbra.logs import append_log
 from penumbra.storage.atomic import replace_file
@@ -13,6 +14,7 @@ from penumbra.storage.sealed import hash_file
 
 SEAL_SUFFIX = ".sha256"
 SHIPPED_SUFFIX = ".shipped"  # beside a segment that was shipped to other replicas: under which name
+TAIL_BYTES = 1 << 16
 PEER_SUFFIX = ".peer"  # beside a segment that was fetched from another replica: its id
 
 logger = logging.getLogger("penumbra.logs")
@@ -88,11 +90,11 @@ def repair_segment(path: Path, whole: int | None = None) -> int:
         How many bytes were cut off.
     """
     with path.open("r+b") as file:
-        content = file.read()
-        keep = content.rfind(b"\n") + 1 if whole is None else whole
-        if keep < len(content):
+        size = file.seek(0, os.SEEK_END)
+        keep = size - len(_read_last_line(file)) if whole is None else whole
+        if keep < size:
             file.truncate(keep)
-    return len(content) - keep
+    return size - keep
 
 
 def restore_last_newline(path: Path) -> bool:
@@ -105,9 +107,7 @@ def restore_last_newline(path: Path) -> bool:
         Whether it was; that is logged.
     """
     with path.open("r+b") as file:
-        content = file.read()
-        tail = content[content.rfind(b"\n") + 1 :]
-        if not append_log.has_valid_checksum(tail[:-1]):
+        if not append_log.has_valid_checksum(_read_last_line(file)[:-1]):
             return False
         file.seek(-1, os.SEEK_END)
         file.write(b"\n")
@@ -154,6 +154,16 @@ def seal_changed_segment(path: Path, content: bytes) -> str:
         logger.error("%s is not what was sealed: it is archived as it is, its damaged lines are left out", path)
         replace_file(path.with_suffix(SEAL_SUFFIX), digest.encode())
     return digest
+
+
+def _read_last_line(file: BinaryIO) -> bytes:
+    """What follows the last newline of a file, which is read from its end."""
+    tail, start = b"", file.seek(0, os.SEEK_END)
+    while start and b"\n" not in tail:
+        count = min(start, TAIL_BYTES)
+        start = file.seek(start - count)
+        tail = file.read(count) + tail
+    return tail[tail.rfind(b"\n") + 1 :]
 
 
 def _list_fetched_names(folder: Path) -> set[str]:

@@ -43,6 +43,18 @@ def test_a_segment_is_open_as_long_as_its_writer_lives(tmp_path: Path) -> None:
     assert archive.seal_closed_segments(tmp_path) == [path]
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 16])
+def test_of_a_segment_without_an_end_of_a_line_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(segments, "TAIL_BYTES", at_once)
+    path = tmp_path / "019fa1c2d3e000000.jsonl"
+    for content, kept in ((b"", b""), (b"torn", b""), (b"whole\n", b"whole\n"), (b"whole\n\nto", b"whole\n\n")):
+        path.write_bytes(content)
+        assert segments.repair_segment(path) == len(content) - len(kept)
+        assert path.read_bytes() == kept
+
+
 def test_a_torn_last_line_is_cut_off_before_the_checksum(tmp_path: Path) -> None:
     closed(tmp_path, 1)
     (path,) = append_log.list_segments(tmp_path)
