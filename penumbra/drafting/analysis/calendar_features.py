@@ -7,7 +7,7 @@ import polars as pl
 from penumbra.drafting.draft import FeatureKind
 
 MIN_HOURS = 3  # summer time alone gives a midnight two
-MIN_MONTH_DAYS = 2 * 365  # in fewer, a month can't be told from what else was then
+MIN_MONTH_DAYS = 700  # of two years, nearly: what comes once can't be told from what else was then
 
 
 def choose_calendar_features(rows: pl.DataFrame, name: str) -> tuple[FeatureKind, ...]:
