@@ -1,5 +1,6 @@
 import atexit
 import contextlib
+import gc
 import os
 import secrets
 import shutil
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.helpers.object_stores import MotoServer, SeaweedServer
     from tests.helpers.postgres_server import PostgresServer
 
+gc.disable()  # looking through all objects again and again takes half as long as the imports that make them
+
 # These tests are the engine's: whatever problem/, settings.toml and data.dvc are, they find those of examples/flights.
 CHECKOUT = Path(tempfile.mkdtemp(prefix="penumbra-checkout-"))
 atexit.register(shutil.rmtree, CHECKOUT, ignore_errors=True)
@@ -31,7 +34,6 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
 hypothesis.settings.load_profile("penumbra")
-
 
 SERVERS = {"postgres", "seaweed", "browser", "server"}  # fixtures that start processes; moto is in the tests' own
 
@@ -53,6 +55,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Collect garbage from here on, but look through what was imported never again."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

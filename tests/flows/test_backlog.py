@@ -20,6 +20,7 @@ from tests.helpers import registered_versions
 from tests.helpers.monitored_model import ONE_DAY, PROBLEM, WINDOW_BEGIN
 from tests.helpers.shared_world import deal_logs, say_shipped, share_state
 
+pytestmark = pytest.mark.slow
 RUN = "argo-penumbra-monitor-x7"
 DAYS = 5
 DONE = WINDOW_BEGIN + (DAYS + 1) * ONE_DAY

@@ -18,6 +18,7 @@ from tests.helpers.template_copies import (
     update_project,
 )
 
+pytestmark = pytest.mark.slow
 OWN_DATA = "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: data\n"
 LEFT_OUT = ("tests/", "benchmarks/", "docs/", "deploy/")  # what an update treats like the rest, and takes its time
 
@@ -82,14 +83,12 @@ def updated(tmp_path_factory):
     return project
 
 
-@pytest.mark.slow
 def test_what_the_team_owns_is_not_touched(updated):
     changed = run_git(updated, "status", "--porcelain", "--", "problem", "README.md", "data.dvc", "SECURITY.md")
     assert changed == ""
     assert not (updated / "problem/rules.py").exists()
 
 
-@pytest.mark.slow
 def test_new_settings_arrive_and_those_of_the_team_stay(updated):
     settings = tomllib.loads((updated / "settings.toml").read_text())
     assert (settings["data"]["today"], settings["registry"]["model"]) == ("now", "late-parcels")
@@ -99,7 +98,6 @@ def test_new_settings_arrive_and_those_of_the_team_stay(updated):
     assert "first_new = 1             # a key that is new\n" in (updated / "settings.toml").read_text()
 
 
-@pytest.mark.slow
 def test_edits_of_the_engine_and_of_its_dependencies_are_merged(updated):
     code = (updated / "penumbra/core/task.py").read_text()
     assert code.startswith("# A line of the engine's.\n")
@@ -108,7 +106,6 @@ def test_edits_of_the_engine_and_of_its_dependencies_are_merged(updated):
     assert {"holidays>=0.80", "numpy>=2.4"} <= set(wanted)
 
 
-@pytest.mark.slow
 def test_renamed_and_deleted_files_of_the_engine_follow(updated):
     gone = ("monitoring/charts.py", "monitoring/faults/units.py", "penumbra/core/metrics")
     assert [name for name in gone if (updated / name).exists()] == []
@@ -117,7 +114,6 @@ def test_renamed_and_deleted_files_of_the_engine_follow(updated):
     assert (updated / "PENUMBRA.md").read_text().endswith("\n# The engine now\n")
 
 
-@pytest.mark.slow
 def test_nothing_is_left_to_be_resolved(updated):
     assert run_git(updated, "diff", "--check") == ""
     assert run_git(updated, "ls-files", "--unmerged") == ""
