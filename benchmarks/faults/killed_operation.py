@@ -34,6 +34,7 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
     "archive": "logs",
     "index": "logs",
     "monitor": "monitor",
+    "monitor_backlog": "monitor",
     "pick": "reviews",
     "answer": "reviews",
 }
