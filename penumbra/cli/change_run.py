@@ -1,7 +1,9 @@
 """The report on a change, whatever comes of it: a trial, or the reason why there is none."""
 
 import os
+import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from flows.steps.change.change_trial import try_change
 from flows.steps.train.plan import PLAN_ERRORS, require_known_candidates
 from penumbra.cli.reports.change_report import format_change_report, format_failure_report
 from penumbra.core.loading.project_loading import load_project
+from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_text
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
@@ -60,3 +63,7 @@ def run_change_report(rows: int, candidates: Sequence[str]) -> ChangeReport:
         reason = mask_text(str(error))
         is_away = isinstance(error, (SourceFailed, BatchRefused)) and is_out_of_reach(error)
         return ChangeReport(format_failure_report(model, reason, is_away), "" if is_away else reason)
+    except Exception as error:  # whatever it is: the report of the push before mustn't stay for this one
+        print(mask_text(traceback.format_exc()), file=sys.stderr)
+        reason = f"{mask_text(describe_error(error))} (the traceback is in the output of the command)"
+        return ChangeReport(format_failure_report(model, reason, is_expected=False), reason)

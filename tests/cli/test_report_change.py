@@ -60,6 +60,21 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_trained(refuse
     assert (done.exit_code, "Exists" in done.stderr or "exists" in done.stderr) == (1, True)
 
 
+def test_a_file_that_may_not_be_written_is_said_before_anything_is_trained(refuse: Any) -> None:
+    refuse(AssertionError("nothing is tried"))
+    done = run_command_line("report-change", "--out", "/proc/report.md")
+    assert (done.exit_code, "/proc/report.md" in done.stderr) == (1, True)
+
+
+def test_an_error_that_nobody_foresaw_has_its_report_too(refuse: Any, tmp_path: Path) -> None:
+    refuse(ZeroDivisionError("db://me:secret@host/x"))
+    done = run_command_line("report-change", "--out", str(tmp_path / "report.md"))
+    reason = "ZeroDivisionError: db://me:***@host/x (the traceback is in the output of the command)"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, reason)
+    assert ("Traceback (most recent call last)" in done.stderr, "secret" in done.stderr) == (True, False)
+    assert reason in (tmp_path / "report.md").read_text()
+
+
 def test_only_a_file_can_be_posted() -> None:
     done = run_command_line("report-change", "--post")
     assert (done.exit_code, "--post needs --out" in done.stderr) == (2, True)

@@ -135,6 +135,7 @@ def report_change(ctx: click.Context, rows: int, candidates: tuple[str, ...], ou
     if out:
         with refuse_on(OSError):
             out.parent.mkdir(parents=True, exist_ok=True)
+            out.touch()
     with contextlib.redirect_stdout(sys.stderr):
         report = run_change_report(rows, candidates)
     if out:
