@@ -5,9 +5,10 @@ that has the next pass, or the next answer, move the aliases (`penumbra.registry
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from penumbra.approvals.accepted_faults import list_accepted_phrases
 from penumbra.approvals.requests import (
@@ -32,9 +33,12 @@ from penumbra.approvals.voiding import explain_overtaking
 from penumbra.core.settings import Settings
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases, sync_registry
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 from penumbra.registry.shared_ledger import open_ledger
+
+if TYPE_CHECKING:
+    from penumbra.registry.models import ModelRegistry
 
 MAX_REASON_LENGTH = 1_000
 HOW_TO_END = "end it with --accept, --accept-columns or --keep"
@@ -83,10 +87,14 @@ def record_answer(settings: Settings, answer: ApprovalAnswer) -> str:
     ledger = open_ledger(settings)
     if find_request(ledger.entries(), answer.number).kind == "promotion":
         return _answer_promotion(settings, ledger, answer)
-    with hold_alias_lock(ledger):
-        request = find_request(ledger.entries(), answer.number).require_approvers(settings.promotion.approvers)
-        event = _build_answer_event(request, answer, _find_accepted(settings, request, answer))
-        return _enter_answer(ledger, request, answer, event)
+    with hold_alias_lock(ledger) as check_lock:
+        return ledger.decide_on_entries(partial(_answer_request, settings, ledger, answer), check_lock)
+
+
+def _answer_request(settings: Settings, ledger: Ledger, answer: ApprovalAnswer, entries: Sequence[LedgerEntry]) -> str:
+    request = find_request(entries, answer.number).require_approvers(settings.promotion.approvers)
+    event = _build_answer_event(request, answer, _find_accepted(settings, request, answer))
+    return _enter_answer(ledger, request, answer, event, None, entries)
 
 
 def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer) -> str:
@@ -94,20 +102,30 @@ def _answer_promotion(settings: Settings, ledger: Ledger, answer: ApprovalAnswer
 
     models = ModelRegistry(settings.registry)
     sync_registry(models, settings.service.state, ledger)
-    with hold_alias_lock(ledger):
-        entries = ledger.entries()
-        current = ledger_sync.finish_last_move(models, entries)
-        request = find_request(entries, answer.number).require_approvers(settings.promotion.approvers)
-        event, is_waiting = _build_answer_event(request, answer), request.status == "waiting"
-        if is_waiting and answer.choice == APPROVE and (why := explain_overtaking(request, entries, current)):
-            raise ApprovalRefused(f"entry {request.number}: {why}: the next pass judges anew")
-        move = _plan_move(request.add_answer(event), event, current) if is_waiting else None
-        said = _enter_answer(ledger, request, answer, event, move)
-        if move:
-            after = compute_aliases_after(move, current)
-            move_aliases(models, current, after)
-            said += f": live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}"
+    with hold_alias_lock(ledger) as check_lock:
+        said = ledger.decide_on_entries(partial(_decide_promotion, settings, models, ledger, answer), check_lock)
     ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())
+    return said
+
+
+def _decide_promotion(
+    settings: Settings,
+    models: "ModelRegistry",
+    ledger: Ledger,
+    answer: ApprovalAnswer,
+    entries: Sequence[LedgerEntry],
+) -> str:
+    current = ledger_sync.finish_last_move(models, entries)
+    request = find_request(entries, answer.number).require_approvers(settings.promotion.approvers)
+    event, is_waiting = _build_answer_event(request, answer), request.status == "waiting"
+    if is_waiting and answer.choice == APPROVE and (why := explain_overtaking(request, entries, current)):
+        raise ApprovalRefused(f"entry {request.number}: {why}: the next pass judges anew")
+    move = _plan_move(request.add_answer(event), event, current) if is_waiting else None
+    said = _enter_answer(ledger, request, answer, event, move, entries)
+    if move:
+        after = compute_aliases_after(move, current)
+        move_aliases(models, current, after)
+        said += f": live is version {after[LIVE_ALIAS]}; the candidate: {after.get(CANDIDATE_ALIAS, 'none')}"
     return said
 
 
@@ -116,12 +134,13 @@ def _enter_answer(
     request: ApprovalRequest,
     answer: ApprovalAnswer,
     event: LedgerEvent,
-    move: LedgerEvent | None = None,
+    move: LedgerEvent | None,
+    entries: Sequence[LedgerEntry],
 ) -> str:
     if request.has_answered(answer.actor, answer.choice, answer.via):
         return f"{_describe_state(request)}; {answer.actor} has said so already"
     _require_open(request, answer)
-    ledger.append(event, (lambda _: move) if move else None)
+    ledger.append(event, (lambda _: move) if move else None, seen=entries)
     return _describe_state(find_request(ledger.entries(), request.number))
 
 

@@ -112,15 +112,19 @@ def void_requests(ledger: Ledger, kind: RequestKind, explain: Callable[[Approval
     Raises:
         BrokenLedger: The ledger isn't whole.
     """
-    now, said = dt.datetime.now(dt.UTC), []
-    with hold_alias_lock(ledger):
-        waiting = [each for each in list_requests(ledger.entries()) if each.kind == kind and each.status == "waiting"]
+    now = dt.datetime.now(dt.UTC)
+
+    def void_first(entries: Sequence[LedgerEntry]) -> str:
+        waiting = [each for each in list_requests(entries) if each.kind == kind and each.status == "waiting"]
         for request in waiting:
             over = f"{len(request.list_approvers())} of {request.needed} approved it by {request.expiry}"
             if why := over if request.has_expired(now) else explain(request):
-                ledger.append(build_void_event(request, why))
-                said.append(f"entry {request.number} is void: {why}")
-    return said
+                ledger.append(build_void_event(request, why), seen=entries)
+                return f"entry {request.number} is void: {why}"
+        return ""
+
+    with hold_alias_lock(ledger) as check_lock:
+        return list(iter(lambda: ledger.decide_on_entries(void_first, check_lock), ""))
 
 
 def build_void_event(request: ApprovalRequest, reason: str) -> LedgerEvent:

@@ -8,7 +8,7 @@ MLflow's pages, a move in between is detected, not prevented.
 
 import contextlib
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -65,14 +65,14 @@ class AliasRegistry(Protocol):
         ...
 
 
-def hold_alias_lock(ledger: Ledger) -> contextlib.AbstractContextManager[object]:
+def hold_alias_lock(ledger: Ledger) -> contextlib.AbstractContextManager[Callable[[], None]]:
     """Hold the lock that lets one process at a time move aliases, as a context manager.
 
     Args:
         ledger: The ledger, whose lock it is. It excludes the processes that share this ledger.
 
     Returns:
-        The context manager.
+        The context manager, which yields the check of `Ledger.hold_lock`.
     """
     return ledger.hold_lock(ALIASES_LOCK)
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -31,10 +31,15 @@ LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "
 ANNOUNCED_NOTE = "announced"  # beside the ledger: the number of the last entry of which the webhook was told
 COMPARED_DAYS_KEY = "compared_days"  # in the gate's evidence: days, rows and differences between live and candidate
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+Result = TypeVar("Result")
 
 
 class BrokenLedger(ValueError):
     """The ledger isn't what was written; the message says which line or file, and what was expected."""
+
+
+class LedgerMoved(RuntimeError):
+    """Others have appended since the entries were read that an event follows from; nothing was appended."""
 
 
 class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,25 +98,74 @@ class Ledger:
 
     folder: Path
 
-    def append(self, event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None = None) -> LedgerEntry:
+    def append(
+        self,
+        event: LedgerEvent,
+        then: Callable[[LedgerEntry], LedgerEvent] | None = None,
+        seen: Sequence[LedgerEntry] | None = None,
+    ) -> LedgerEntry:
         """Append an entry; it is on disk when this returns, also if other processes append at the same time.
 
         Args:
             event: What happened.
             then: Makes a second event from the first one's entry. Both are written at once, so that a process that is
                 killed leaves both or none.
+            seen: All entries, as `entries` returned them, if the event follows from them; None if it stands whatever
+                was entered before.
 
         Returns:
             The first event with its number, time and link to the entry before.
 
         Raises:
+            LedgerMoved: There are more entries than those that were seen.
             BrokenLedger: The ledger or its head is missing or damaged.
             OSError: The disk refuses.
         """
         with self._open_to_append() as (file, head):
+            require_seen(head, seen)
             entry, lines, head = chain_event(event, then, head)
             self._write_lines(file, lines, head)
         return entry
+
+    def append_once(self, event: LedgerEvent, is_same: Callable[[LedgerEntry], bool]) -> LedgerEntry | None:
+        """Append an entry, unless there is one like it, also if other processes append the same at the same time.
+
+        Args:
+            event: What happened.
+            is_same: Tells whether an entry is about the same.
+
+        Returns:
+            The entry; None where there was one.
+
+        Raises:
+            BrokenLedger: The ledger or its head is missing or damaged.
+            OSError: The disk refuses.
+        """
+        return self.decide_on_entries(
+            lambda entries: None if any(map(is_same, entries)) else self.append(event, seen=entries)
+        )
+
+    def decide_on_entries(
+        self, decide: Callable[[list[LedgerEntry]], Result], check_lock: Callable[[], None] = lambda: None
+    ) -> Result:
+        """Let a function append what follows from the entries, and do so again where others have appended meanwhile.
+
+        Args:
+            decide: Is called with all entries, and appends with these as `seen`.
+            check_lock: Raises an error where the lock under which it decides was lost, as `hold_lock` yields it; called
+                before it decides again.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            BrokenLedger: The ledger is damaged. Whatever the function or the check raises is raised too.
+        """
+        while True:
+            try:
+                return decide(self.entries())
+            except LedgerMoved:
+                check_lock()
 
     def entries(self) -> list[LedgerEntry]:
         """Read every entry.
@@ -123,7 +177,26 @@ class Ledger:
             BrokenLedger: The chain is broken; the message names the line.
             OSError: The ledger can't be read.
         """
-        return self._read_chain(self._head())[0]
+        return self.read_after(EMPTY_HEAD)[0]
+
+    def read_after(self, begin: LedgerHead) -> tuple[list[LedgerEntry], LedgerHead]:
+        """Read the entries that are new.
+
+        Args:
+            begin: The ledger's end as the call before returned it; `EMPTY_HEAD` for every entry.
+
+        Returns:
+            The entries after that, oldest first, and the ledger's end.
+
+        Raises:
+            BrokenLedger: The chain is broken from there on; the message names the line.
+            OSError: The ledger can't be read.
+        """
+        return self._read_chain(begin, self._head())
+
+    def verify_entries(self) -> int:
+        """Check every entry wherever the ledger is kept; returns their number. Raises BrokenLedger at a fault."""
+        return len(self.entries())
 
     @contextlib.contextmanager
     def hold_lock(self, name: str) -> Iterator[Callable[[], None]]:
@@ -148,26 +221,32 @@ class Ledger:
         """Write the note `name` with this `content` beside the ledger, as a whole; the caller holds a lock."""
         replace_file(self.folder / name, content)
 
-    def _read_chain(self, head: LedgerHead) -> tuple[list[LedgerEntry], list[LedgerHead]]:
-        """Read the entries, and the head before the first and after each; check that the ledger was sealed with a
-        head."""
+    def _read_chain(self, begin: LedgerHead, sealed: LedgerHead) -> tuple[list[LedgerEntry], LedgerHead]:
+        """Read the entries after `begin`, and the end; check that the ledger was sealed as it was."""
         path = self.folder / LEDGER_FILE
-        entries: list[LedgerEntry] = []
-        heads = [EMPTY_HEAD]
-        for line in split_lines(path.read_bytes() if path.exists() else b""):
-            if not line.endswith(b"\n") and len(entries) >= head.entries:
+        entries, heads = list[LedgerEntry](), [begin]
+        for line in split_lines(self._read_bytes(begin)):
+            if not line.endswith(b"\n") and heads[-1].entries >= sealed.entries:
                 break
             entries.append(decode_chained_line(line, heads[-1], path))
             heads.append(advance_head(heads[-1], line))
-        if len(entries) < head.entries:
+        if (last := heads[-1].entries) < sealed.entries:
+            raise BrokenLedger(f"{path} ends after line {last}: {LEDGER_HEAD_FILE} was sealed with {sealed.entries}")
+        if sealed.entries >= begin.entries and heads[sealed.entries - begin.entries] != sealed:
             raise BrokenLedger(
-                f"{path} ends after line {len(entries)}: {LEDGER_HEAD_FILE} was sealed with {head.entries}"
+                f"{path}, line {sealed.entries}: not what {LEDGER_HEAD_FILE} was sealed with: one of the two was edited"
             )
-        if heads[head.entries] != head:
-            raise BrokenLedger(
-                f"{path}, line {head.entries}: not what {LEDGER_HEAD_FILE} was sealed with: one of the two was edited"
-            )
-        return entries, heads
+        return entries, heads[-1]
+
+    def _read_bytes(self, begin: LedgerHead) -> bytes:
+        path = self.folder / LEDGER_FILE
+        if not path.exists():
+            return b""
+        with path.open("rb") as file:
+            if (size := file.seek(0, os.SEEK_END)) < begin.bytes:
+                raise BrokenLedger(f"{path} has {size} bytes: it had {begin.bytes} when it was read before")
+            file.seek(begin.bytes)
+            return file.read()
 
     def _write_lines(self, file: Any, lines: bytes, head: LedgerHead) -> None:
         _write_and_sync(file.fileno(), lines)
@@ -244,6 +323,12 @@ def format_versions(event: LedgerEvent) -> str:
 def split_lines(content: bytes) -> list[bytes]:
     """Return the lines of a ledger's `content` with their newlines; the last may have none."""
     return re.findall(rb"[^\n]*\n|[^\n]+", content)
+
+
+def require_seen(head: LedgerHead, seen: Sequence[LedgerEntry] | None) -> None:
+    """Raise LedgerMoved unless the ledger ends at `head` as it did when `seen` was read; None stands for any end."""
+    if seen is not None and head.entries != len(seen):
+        raise LedgerMoved(f"the ledger has {head.entries} entries by now, and had {len(seen)}")
 
 
 def chain_event(

@@ -69,26 +69,29 @@ def finish_last_move(models: aliases.AliasRegistry, entries: Sequence[LedgerEntr
 def require_history(settings: Settings, versions: Mapping[str, str] | None, entries: Sequence[LedgerEntry]) -> None:
     """Check that a live model has a past here, before anything is judged or entered that would begin another one.
 
-    Registration enters a version in the ledger before it becomes live, so a live model beside an empty ledger and an
-    empty prediction log belongs to folders that are elsewhere.
+    Registration enters a version in the ledger before it becomes live. So a live model that the ledger doesn't name is
+    another project's, or the ledger is elsewhere. Where it is lost, it begins anew beside the answers that there are.
 
     Args:
-        settings: Sections [cluster], [ledger] and [service] are read.
+        settings: Sections [registry], [cluster], [ledger] and [service] are read.
         versions: The version behind each alias; None if there is no model.
         entries: All entries of the ledger.
 
     Raises:
-        BrokenLedger: There is a live model, and neither an entry nor an answer.
+        BrokenLedger: There is a live model that no entry names though some name others, or neither such an entry nor an
+            answer.
     """
     live, log = (versions or {}).get(LIVE_ALIAS), settings.service.predictions
-    if live is None or entries or _has_answers(log):
+    named = {version for entry in entries for version in entry.versions.values()}
+    if live is None or live in named or (not named and _has_answers(log)):
         return
-    shared = settings.cluster.state
+    ledger = mask_address(settings.cluster.state) or settings.ledger.folder
+    missing = "" if named else f", and {log} has no answer"
     raise BrokenLedger(
-        f"version {live} is live in {mask_address(settings.registry.tracking)}, but "
-        f"{shared or settings.ledger.folder} has no entry of the ledger, and {log} no answer: set "
-        "cluster.state, or ledger.folder and service.predictions, to where they are (if they are lost, the service has "
-        "to answer first); nothing was judged or changed"
+        f"version {live} of {settings.registry.model} is live in {mask_address(settings.registry.tracking)}, but the "
+        f"ledger of {ledger} doesn't name it{missing}. If it is another project's, give this one another name in "
+        "registry.model. If it is this one's, set cluster.state, or ledger.folder and service.predictions, to where "
+        "its ledger and answers are (if they are lost, the service has to answer first). Nothing was judged or changed"
     )
 
 
@@ -103,6 +106,7 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
         A line for each alias that changed, or one sentence if none did or there is no model.
 
     Raises:
+        BrokenLedger: The live model is another project's.
         AliasesChanged: Somebody else moved an alias meanwhile.
     """
     from penumbra.registry.models import ModelRegistry
@@ -117,6 +121,7 @@ def rebuild_aliases(settings: Settings, entries: Sequence[LedgerEntry]) -> str:
                 f"The ledger {settings.ledger.folder} has no promotion, and version {before[LIVE_ALIAS]} is live: "
                 "nothing was changed. `make train` finishes a training that was cut short."
             )
+        require_history(settings, before, entries)
         others = {alias: version for alias, version in before.items() if alias not in aliases.ALIAS_MOVE_ORDER}
         aliases.move_aliases(models, before, others | derived)
     tag_ledger_entries(models, ledger, entries)

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -52,7 +53,7 @@ def roll_back_live(settings: Settings, reason: str, to: str = "") -> str:
     ledger, begun = _open_ledger(settings), _find_begun_pin(state, to)
     if begun is None and read_pointer(state) is None:
         if settings.cluster.state:
-            return _roll_back_replicas(settings, reason, to)
+            return _roll_back_replicas(ledger, reason, to)
         raise RollbackRefused(f"{state} names no live version: `make serve` has not begun to serve one yet")
     if begun is None and not to and (canary := read_pointer(state, CANARY_ALIAS)):
         return _end_canary(state, ledger, canary, reason)
@@ -95,27 +96,32 @@ def _open_ledger(settings: Settings) -> Ledger:
     return open_ledger(settings, BRIEF_PATIENCE_SECONDS)
 
 
-def _roll_back_replicas(settings: Settings, reason: str, to: str) -> str:
+def _roll_back_replicas(ledger: Ledger, reason: str, to: str) -> str:
     """Enter a rollback, or the end of a canary, in the ledger that replicas follow; what is live is what it says."""
     try:
-        ledger = _open_ledger(settings)
-        entries = ledger.entries()
-        found = ledger_sync.derive_aliases(entries)
-        live, canary = found.get(LIVE_ALIAS), found.get(CANARY_ALIAS)
-        if live and canary and not to:
-            ledger.append(_make_event("canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason))
-            return f"version {canary} is the canary no more, as soon as the replicas have read the ledger"
-        known = {version for entry in entries for version in entry.versions.values()}
-        if to and to not in known:
-            raise RollbackRefused(f"version {to} can't answer: the ledger doesn't know it")
-        last = None if to else find_last_move(entries)
-        live, target = _require_move("the ledger", live, to or found.get(PREVIOUS_ALIAS), last)
-        ledger.append(_make_event("rollback", "rollback", {LIVE_ALIAS: target, PREVIOUS_ALIAS: live}, reason))
+        said = ledger.decide_on_entries(partial(_enter_rollback, ledger, reason, to))
     except (BrokenLedger, OSError) as error:
         raise RollbackRefused(
             f"replicas hear of a rollback by the ledger, which can't be read or written: {error}"
         ) from None
-    return f"version {target} answers in place of version {live}, as soon as the replicas have read the ledger"
+    return f"{said}, as soon as the replicas have read the ledger"
+
+
+def _enter_rollback(ledger: Ledger, reason: str, to: str, entries: Sequence[LedgerEntry]) -> str:
+    found = ledger_sync.derive_aliases(entries)
+    live, canary = found.get(LIVE_ALIAS), found.get(CANARY_ALIAS)
+    if live and canary and not to:
+        event = _make_event("canary", "ended", {CANARY_ALIAS: canary, LIVE_ALIAS: live}, reason)
+        ledger.append(event, seen=entries)
+        return f"version {canary} is the canary no more"
+    known = {version for entry in entries for version in entry.versions.values()}
+    if to and to not in known:
+        raise RollbackRefused(f"version {to} can't answer: the ledger doesn't know it")
+    last = None if to else find_last_move(entries)
+    live, target = _require_move("the ledger", live, to or found.get(PREVIOUS_ALIAS), last)
+    event = _make_event("rollback", "rollback", {LIVE_ALIAS: target, PREVIOUS_ALIAS: live}, reason)
+    ledger.append(event, seen=entries)
+    return f"version {target} answers in place of version {live}"
 
 
 def _end_canary(state: Path, ledger: Ledger, canary: str, reason: str) -> str:

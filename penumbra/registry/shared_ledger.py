@@ -10,7 +10,11 @@ for the next ones. It is as good as the chain in it: one that is damaged is pass
 
 An append takes three requests, one after the other: the head, the object, the head again. Before the object is created,
 a machine that has a copy reads what is new, so that it appends to no other ledger than the one it knows. Where others
-were faster, it reads what they wrote and tries the next number.
+were faster, it reads what they wrote and tries the next number; an event that follows from the entries that were seen
+is decided anew.
+
+However long a process is halted, it creates no object twice and replaces none. It may write a head that others have
+taken further: whoever reads the entries after it writes the right one.
 
 The head names the project, so that two that were given the same state by mistake don't steer each other.
 """
@@ -18,7 +22,7 @@ The head names the project, so that two that were given the same state by mistak
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -41,6 +45,7 @@ from penumbra.registry.ledger import (
     chain_event,
     decode_chained_line,
     decode_head,
+    require_seen,
     split_lines,
 )
 from penumbra.storage.shared.state import SharedState
@@ -71,41 +76,47 @@ class SharedLedger(Ledger):
     patience: float | None = None
     project: str = ""
 
-    def append(self, event: LedgerEvent, then: Callable[[LedgerEntry], LedgerEvent] | None = None) -> LedgerEntry:
+    def append(
+        self,
+        event: LedgerEvent,
+        then: Callable[[LedgerEntry], LedgerEvent] | None = None,
+        seen: Sequence[LedgerEntry] | None = None,
+    ) -> LedgerEntry:
         """Append an entry, as `Ledger.append` does; it is in the store when this returns.
 
         Args:
             event: What happened.
             then: Makes a second event from the first one's entry; both are one object.
+            seen: All entries, if the event follows from them; None if it stands whatever was entered before.
 
         Returns:
             The first event with its number, time and link to the entry before.
 
         Raises:
+            LedgerMoved: There are more entries than those that were seen.
             BrokenLedger: The ledger or its head is missing or damaged, or another than the copy here.
             StoreError: The store refuses, or is away.
         """
-        sealed = self._fetch_head()
-        if sealed is None:
-            self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(EMPTY_HEAD))
-        head = sealed or EMPTY_HEAD
+        head = self._fetch_head() or self._begin_ledger()
         if (self.folder / LEDGER_FILE).exists() and self._head() != head:
             head = self._update_copy(head)
+        require_seen(head, seen)
         entry, lines, after = chain_event(event, then, head)
         while not self._objects.create(head.entries + 1, lines):
             head = self._follow(head, self._objects.read(head.entries + 1))
+            require_seen(head, seen)
             entry, lines, after = chain_event(event, then, head)
-        try:
-            self._objects.store.write(LEDGER_HEAD_FILE, self._encode_head(after))
-        except OSError as error:  # the entry counts all the same
-            logger.warning("entry %d is in the ledger, and the next one seals it: %s", entry.number, error)
+        self._seal_objects(after)
         return entry
 
-    def entries(self) -> list[LedgerEntry]:
-        """Bring this machine's copy up to date, and read every entry.
+    def read_after(self, begin: LedgerHead) -> tuple[list[LedgerEntry], LedgerHead]:
+        """Bring this machine's copy up to date, and read the entries that are new, as `Ledger.read_after` does.
+
+        Args:
+            begin: The ledger's end as the call before returned it; `EMPTY_HEAD` for every entry.
 
         Returns:
-            The entries, oldest first; none if there is no ledger yet.
+            The entries after that, oldest first, and the ledger's end; none if there is no ledger yet.
 
         Raises:
             BrokenLedger: The chain is broken, or the copy is of another ledger.
@@ -114,9 +125,34 @@ class SharedLedger(Ledger):
         """
         sealed = self._fetch_head()
         if sealed is None:
-            return []
-        self._update_copy(sealed)
-        return self._read_chain(sealed)[0]
+            return [], EMPTY_HEAD
+        end = self._update_copy(sealed)
+        if end.entries > sealed.entries:
+            self._seal_objects(end)
+        return self._read_chain(begin, sealed)
+
+    def verify_entries(self) -> int:
+        """Fetch every entry anew, and check it and that this machine's copy has the same.
+
+        Returns:
+            The number of entries.
+
+        Raises:
+            BrokenLedger: The chain is broken in the store or here, or the two differ; the message names the line.
+            OSError: The copy can't be read or written.
+            StoreError: The store refuses, or is away.
+        """
+        count = len(self.entries())
+        if not count:
+            return 0
+        lines, end = self._fetch_lines(EMPTY_HEAD, self._head())
+        if end.entries < count:
+            raise self._describe_gap(end, count)
+        copied = split_lines(self._read_bytes(EMPTY_HEAD))
+        for number, (here, there) in enumerate(zip(copied, split_lines(lines), strict=False), 1):
+            if here != there:
+                raise BrokenLedger(f"{self._address}, line {number}: not what {self.folder} has, which was read before")
+        return count
 
     def share(self) -> int:
         """Take the ledger in the folder to the state, where there is none yet; what was cut short is completed.
@@ -129,7 +165,7 @@ class SharedLedger(Ledger):
             OSError: The folder can't be read.
             StoreError: The store refuses, or is away.
         """
-        if not (entries := super().entries()):
+        if not (entries := super().read_after(EMPTY_HEAD)[0]):
             return 0
         lines = (self.folder / LEDGER_FILE).read_bytes()
         if not self._objects.create(1, lines) and self._objects.read(1) != lines:
@@ -156,7 +192,7 @@ class SharedLedger(Ledger):
         """
         from penumbra.storage.shared.lease import hold_lease
 
-        url, work = self.state.locate("leases"), f"a change of {name}"
+        url, work = self.state.locate("leases"), f"change of {name}"
         with hold_lease(url, name, work, patience=self.patience) as lease:
             yield lease.check
 
@@ -185,6 +221,19 @@ class SharedLedger(Ledger):
     def _address(self) -> str:
         return mask_address(self._url)
 
+    def _begin_ledger(self) -> LedgerHead:
+        """Write the head of an empty ledger; returns the ledger's end where somebody else has begun it meanwhile."""
+        if self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(EMPTY_HEAD)):
+            return EMPTY_HEAD
+        return self._read_head() or EMPTY_HEAD
+
+    def _seal_objects(self, end: LedgerHead) -> None:
+        """Write the ledger's end; the entries count without it, too."""
+        try:
+            self._objects.store.write(LEDGER_HEAD_FILE, self._encode_head(end))
+        except OSError as error:
+            logger.warning("entry %d is in the ledger, and the next use seals it: %s", end.entries, error)
+
     def _fetch_head(self) -> LedgerHead | None:
         """The ledger's end as it was sealed; None where there is no ledger."""
         if head := self._read_head():
@@ -196,7 +245,7 @@ class SharedLedger(Ledger):
                 f"{self._address}/{LEDGER_HEAD_FILE} is missing beside the ledger's entries: "
                 "`penumbra history --share` on the machine whose ledger it was writes it, if that was cut short"
             )
-        if entries := super().entries():
+        if entries := super().read_after(EMPTY_HEAD)[0]:
             raise BrokenLedger(
                 f"{self._address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
                 "`penumbra history --share` takes it there"
@@ -239,10 +288,13 @@ class SharedLedger(Ledger):
                 "entered something on its own, as nothing else has that"
             ) from None
         if head.entries < sealed.entries:
-            raise BrokenLedger(
-                f"{self._address} lacks entry {head.entries + 1}: {LEDGER_HEAD_FILE} was sealed with {sealed.entries}"
-            )
+            raise self._describe_gap(head, sealed.entries)
         return head
+
+    def _describe_gap(self, end: LedgerHead, sealed: int) -> BrokenLedger:
+        return BrokenLedger(
+            f"{self._address} lacks entry {end.entries + 1}: {LEDGER_HEAD_FILE} was sealed with {sealed}"
+        )
 
     def _check_copy(self, file: BinaryIO, copied: LedgerHead, sealed: LedgerHead) -> None:
         """Check that the copy has the ledger's end, and that what this machine has read beyond it is still there."""

@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
-from penumbra.registry.ledger import LedgerEntry, find_last_move
+from penumbra.registry.ledger import EMPTY_HEAD, Ledger, LedgerEntry, find_last_move
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
@@ -26,6 +26,7 @@ from service.processes.process_control import sleep_while_running
 
 FOLLOW_SECONDS = 2.0
 STORE_PATIENCE_SECONDS = 1.0
+MOVE_KINDS = ("promotion", "rollback", "canary")
 
 logger = logging.getLogger("service.processes.deployer")
 
@@ -41,21 +42,36 @@ def start_following_rollbacks(settings: Settings, running: Callable[[], bool]) -
         threading.Thread(target=_follow_rollbacks, args=(settings, running), daemon=True).start()
 
 
-def follow_last_move(state: Path, entries: Sequence[LedgerEntry]) -> str:
-    """Go back to the version that the ledger's last move went back to, or end the canary that it ended, once.
+class RollbackWatch:
+    """Reads what is new in the ledger, and does here what it says of rollbacks."""
 
-    What was moved here since, such as by the registry's aliases, stays.
+    def __init__(self, ledger: Ledger, state: Path) -> None:
+        """Watch this `ledger` for the service whose state folder is `state`; nothing is read yet."""
+        self._ledger, self._state = ledger, state
+        self._end = EMPTY_HEAD
+        self._last: LedgerEntry | None = None
 
-    Args:
-        state: The service's state folder.
-        entries: The ledger's entries, oldest first.
+    def follow_last_move(self) -> str:
+        """Go back to the version that the ledger's last move went back to, or end the canary that it ended, once.
 
-    Returns:
-        A sentence about what was done; "" for nothing.
-    """
-    last = find_last_move(entries, ("promotion", "rollback", "canary"))
+        What was moved here since, such as by the registry's aliases, stays.
+
+        Returns:
+            A sentence about what was done; "" for nothing.
+
+        Raises:
+            BrokenLedger: The ledger is damaged; the next call reads all of it.
+            OSError: It can't be read, or the state folder can't be written.
+        """
+        begin, self._end = self._end, EMPTY_HEAD  # from where the next call reads, unless this one comes to an end
+        entries, self._end = self._ledger.read_after(begin)
+        self._last = find_last_move(entries, MOVE_KINDS) or self._last
+        return _follow_move(self._state, self._last) if self._last else ""
+
+
+def _follow_move(state: Path, last: LedgerEntry) -> str:
     followed = read_note(state / FOLLOWED_FILE)
-    if last is None or (followed and last.number <= int(followed)):
+    if followed and last.number <= int(followed):
         return ""
     live, previous = last.versions.get(LIVE_ALIAS, ""), last.versions.get(PREVIOUS_ALIAS)
     canary, said = last.versions.get(CANARY_ALIAS), ""
@@ -64,12 +80,8 @@ def follow_last_move(state: Path, entries: Sequence[LedgerEntry]) -> str:
             return f"version {live}, which entry {last.number} of the ledger goes back to, isn't here"
         roll_back_pointers(state, RollbackPin(live, previous, last.time))
         said = f"version {live} answers in place of version {previous}: entry {last.number} of the ledger"
-    if (
-        last.kind == "canary"
-        and last.verdict == "ended"
-        and canary
-        and _is_overtaken(state, CANARY_ALIAS, canary, last)
-    ):
+    has_ended = last.kind == "canary" and last.verdict == "ended"
+    if has_ended and canary and _is_overtaken(state, CANARY_ALIAS, canary, last):
         end_canary(state)
         said = f"version {canary} is the canary no more: entry {last.number} of the ledger"
     replace_sealed_file(state / FOLLOWED_FILE, str(last.number))
@@ -84,10 +96,10 @@ def _is_overtaken(state: Path, pointer: str, version: str, last: LedgerEntry) ->
 
 
 def _follow_rollbacks(settings: Settings, running: Callable[[], bool]) -> None:
-    ledger, message = open_ledger(settings, STORE_PATIENCE_SECONDS), ""
+    watch, message = RollbackWatch(open_ledger(settings, STORE_PATIENCE_SECONDS), settings.service.state), ""
     while running():
         try:
-            said = follow_last_move(settings.service.state, ledger.entries())
+            said = watch.follow_last_move()
         except Exception as error:  # such as a store that is away
             said = f"the shared ledger can't be followed, trying again: {describe_error(error)}"
         if said and said != message:

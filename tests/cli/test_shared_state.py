@@ -11,7 +11,7 @@ from penumbra.registry.ledger import Ledger, LedgerEvent
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import replace_sealed_file
-from service.processes.rollback_watch import follow_last_move
+from service.processes.rollback_watch import RollbackWatch
 from tests.helpers.command_line import run_command_line
 from tests.helpers.prediction_logs import append_to_new_segment, make_label_by_id
 from tests.helpers.registered_versions import append_earlier_event, make_registry_environment
@@ -49,8 +49,23 @@ def test_another_ledger_than_the_shared_one_isnt_taken(tmp_path: Path, machine: 
     assert (shared.exit_code, shared.stderr) == (1, f"{tmp_path}/state/ledger has a ledger already\n")
 
 
+def test_a_machine_that_has_nothing_but_a_copy_verifies_every_entry_of_the_state(
+    tmp_path: Path, machine: Settings
+) -> None:
+    append_earlier_event(tmp_path / "own", "promotion", "promote", live="1")
+    append_earlier_event(tmp_path / "own", "promotion", "promote", live="2")
+    run_command_line("history", "--share")
+    verified = run_command_line("history", "--verify")
+    assert (verified.exit_code, verified.stdout) == (0, "Entries 1 to 2 are what was written.\n")
+    first = tmp_path / "state/ledger/000000000001"
+    first.write_bytes(first.read_bytes().replace(b"earlier", b"EARLIER", 1))
+    assert run_command_line("history").exit_code == 0
+    refused = run_command_line("history", "--verify")
+    assert (refused.exit_code, "state/ledger, line 2: not chained to the line before" in refused.stderr) == (1, True)
+
+
 def test_a_ledger_is_shared_alone_and_with_a_state(machine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for words in (["--share", "--json"], ["--share", "--rebuild"], ["--share", "7"]):
+    for words in (["--share", "--json"], ["--share", "--rebuild"], ["--share", "7"], ["--verify", "--share"]):
         assert run_command_line("history", *words).exit_code == 2
     monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", "")
     shared = run_command_line("history", "--share")
@@ -59,7 +74,16 @@ def test_a_ledger_is_shared_alone_and_with_a_state(machine: Settings, monkeypatc
 
 @pytest.mark.parametrize(
     "words",
-    [["history"], ["history", "--share"], ["labels"], ["rules"], ["approvals"], ["rollback"], ["explain", ANSWER]],
+    [
+        ["history"],
+        ["history", "--share"],
+        ["history", "--verify"],
+        ["labels"],
+        ["rules"],
+        ["approvals"],
+        ["rollback"],
+        ["explain", ANSWER],
+    ],
 )
 def test_a_store_that_refuses_is_one_sentence(
     tmp_path: Path, machine: Settings, bucket: str, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -95,7 +119,7 @@ def test_a_rollback_from_a_pod_without_a_service_reaches_the_replicas(
     assert (done.exit_code, "version 1 answers in place of version 2" in done.stdout) == (0, True), done.stderr
     for name, state in zip("ab", replicas, strict=True):
         replica = make_replica(tmp_path / name, f"{bucket}/state")
-        follow_last_move(state, open_ledger(replica).entries())
+        RollbackWatch(open_ledger(replica), state).follow_last_move()
         assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
 
 

@@ -152,7 +152,7 @@ def test_beside_a_canary_the_live_model_answers_in_the_shadow_what_the_canary_an
 
 def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path)
     said = verdicts.act_on_cases(
@@ -173,7 +173,7 @@ def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, databas
 def test_the_canarys_own_answers_decide_too(tmp_path: Path, database: Path, says: Any, aliases: dict[str, str]) -> None:
     """What the live model says of the same rows in the shadow stands beside them."""
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2", canary="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     append_earlier_event(tmp_path, "canary", "canary", canary="2", live="1")
     log_compared_days(
         tmp_path,
@@ -212,7 +212,7 @@ def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, 
 def test_the_ledger_knows_of_canaries_when_aliases_are_rebuilt(tmp_path: Path, database: Path) -> None:
     models: ModelRegistry = make_aliased_registry(tmp_path, database, live="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="1")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     append_earlier_event(tmp_path, "canary", "canary", canary="2", live="1")
     rebuild_aliases(make_settings(tmp_path), Ledger(tmp_path / "ledger").entries())
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}

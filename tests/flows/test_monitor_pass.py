@@ -328,7 +328,7 @@ def test_of_two_passes_at_once_one_says_so_and_leaves(folder: Path) -> None:
 
 
 def test_beside_a_live_model_without_ledger_and_answers_a_pass_stops(empty: Path) -> None:
-    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+    with pytest.raises(BrokenLedger, match=r"version 1 of .* is live in .* doesn't name it, and .* has no answer"):
         run_monitor_pass(empty, DONE)
     assert read_ledger_entries(empty) == []
 

@@ -69,7 +69,7 @@ def test_an_unsigned_version_is_not_promoted(tmp_path: Path, database: Path) -> 
 
 def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     text = run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}, text
@@ -129,7 +129,7 @@ def test_a_verdict_says_that_the_days_at_the_gate_cannot_be_read(tmp_path: Path,
 
 def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_some}, score_noisy)
     text = run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}, text
@@ -141,7 +141,7 @@ def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp
 
 def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="3")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="3")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
     log_compared_days(tmp_path, "1", {"3": score_calibrated}, reviewed=12)
     run_promotion(tmp_path)
     entry = read_ledger(tmp_path)[1]
@@ -151,7 +151,7 @@ def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Pa
 
 def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="3")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="3")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
     log_compared_days(tmp_path, "1", {"3": score_calibrated})
     run_promotion(tmp_path, now=registered_versions.FIRST_TIME + dt.timedelta(days=5, hours=8))
     evidence = read_ledger(tmp_path)[-1].evidence["evidence"]
@@ -162,7 +162,7 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
 
 def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated})
     assert "keep collecting" in run_promotion(tmp_path)
     assert models.aliases() == {"live": "1", "candidate": "2"}
@@ -176,7 +176,7 @@ def test_what_is_worse_or_broken_or_failed_at_the_gate_leaves_the_shadow(
     tmp_path: Path, database: Path, says: registered_versions.ScoreSimulator, gate: str
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", gate, candidate="2")
+    append_earlier_event(tmp_path, "verdict", gate, candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": says})
     run_promotion(tmp_path)
     assert models.aliases() == {"live": "1"}
@@ -349,7 +349,7 @@ def test_beside_a_live_model_without_ledger_and_answers_nothing_is_decided(
     tmp_path: Path, database: Path, forced: ForcedPromotion | None
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+    with pytest.raises(BrokenLedger, match=r"version 1 of .* is live in .* doesn't name it, and .* has no answer"):
         run_promotion(tmp_path, forced)
     assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1", "candidate": "2"}, [])
 
@@ -409,7 +409,7 @@ def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_tw
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = registered_versions.make_registry_settings(tmp_path)
     forced = ForcedPromotion("why not")
     cases = verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced)
@@ -440,7 +440,7 @@ def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, data
 @pytest.mark.slow
 def test_the_flow_promotes_and_its_refusal_is_one_sentence(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     place = Workspace(tmp_path / "flow")
     settings = {

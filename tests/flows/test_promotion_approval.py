@@ -61,7 +61,7 @@ def answer(
 def waiting(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     """Version 2 is better than version 1 and waits for 1 person: entry 2."""
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path)
     said = run_pass(settings)
@@ -74,7 +74,7 @@ def waiting(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
 def ordered(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     """Somebody ordered that version 3, no candidate, becomes live; two have to approve that: entry 2."""
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path, approvers=2)
     run_pass(settings, ForcedPromotion("the labels are late", "3"))
     return settings, models
@@ -177,7 +177,7 @@ def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any)
 
 def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2", canary="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path, canary_share=0.2)
     run_pass(settings, ForcedPromotion("please"))
     ended = LedgerEvent(
@@ -223,7 +223,7 @@ def test_a_declined_candidate_leaves_the_shadow(waiting: Any) -> None:
 
 def test_a_declined_order_leaves_the_candidate_in_the_shadow(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path)
     run_pass(settings, ForcedPromotion("now"))
     answer(settings, "carol", "decline", reason="there is no hurry")
@@ -267,6 +267,7 @@ def test_aliases_that_were_moved_meanwhile_are_refused_in_words_and_void_the_app
     models.set_alias("candidate", "3")
     with pytest.raises(ApprovalRefused, match="entry 2: the candidate is version 3 by now, where version 2 was"):
         answer(settings, "carol")
+    append_earlier_event(settings.ledger.folder.parent, "verdict", "fail", candidate="3", live="1")
     models.set_alias("live", "3")
     with pytest.raises(ApprovalRefused, match="entry 2: version 3 is live by now, where version 1 was"):
         answer(settings, "carol")
@@ -276,7 +277,7 @@ def test_aliases_that_were_moved_meanwhile_are_refused_in_words_and_void_the_app
 
 def test_a_canary_begins_without_anybody(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path, canary_share=0.2)
     run_pass(settings)

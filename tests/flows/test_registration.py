@@ -212,7 +212,7 @@ def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(setti
     begin(settings)
     prepare_registration(settings)
     shutil.rmtree(settings.ledger.folder)
-    with pytest.raises(BrokenLedger, match=r"version 1 is live in .* has no entry of the ledger, and .* no answer"):
+    with pytest.raises(BrokenLedger, match=r"version 1 of .* is live in .* doesn't name it, and .* has no answer"):
         prepare_registration(settings)
 
 

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from flows.steps.monitor import due_windows
-from flows.steps.promote import verdicts
+from flows.steps.promote import promotion_case, verdicts
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
 from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.models import ModelRegistry
 from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.shared import lease
 from penumbra.storage.shared.lease import LeaseLost
@@ -146,12 +147,35 @@ def test_days_that_a_replica_has_yet_to_ship_are_no_evidence(tmp_path: Path, dat
     assert (verdict.verdict, verdict.evidence["evidence"]["days"]) == ("keep collecting", 9)
 
 
+def test_a_promotion_pass_that_was_halted_enters_nothing_after_another_has_promoted(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halted = make_compared_replicas(tmp_path, database, score_calibrated)
+    copy = {"ledger": halted.ledger.model_copy(update={"folder": tmp_path / "other" / "ledger"})}
+    other = halted.model_copy(update=copy)
+    cases = verdicts.judge_cases(halted, world.PROBLEM, verdicts.prepare_aliases(halted))
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(lease, "_keep_renewing", lambda *_: None)
+    require = promotion_case.require_aliases
+
+    def require_and_halt(models: ModelRegistry, before: dict[str, str]) -> None:
+        require(models, before)
+        monkeypatch.setattr(promotion_case, "require_aliases", require)
+        verdicts.act_on_cases(other, cases)
+
+    monkeypatch.setattr(promotion_case, "require_aliases", require_and_halt)
+    with pytest.raises(LeaseLost, match="of this change of aliases expired"):
+        verdicts.act_on_cases(halted, cases)
+    assert [entry.kind for entry in open_ledger(halted).entries()] == ["verdict", "verdict", "promotion"]
+    assert ModelRegistry(halted.registry).aliases() == {"live": "2", "previous": "1"}
+
+
 def make_compared_replicas(
     folder: Path, database: Path, second: registered_versions.ScoreSimulator, behind: bool = False
 ) -> Settings:
     """Two replicas, one after the other, whose shadows score the candidate well and as `second` says."""
     registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")
-    registered_versions.append_earlier_event(folder, "verdict", "pass", candidate="2")
+    registered_versions.append_earlier_event(folder, "verdict", "pass", candidate="2", live="1")
     days = registered_versions.NUMBER_OF_DAYS * ONE_DAY
     for number, says in enumerate((score_calibrated, second)):
         first = registered_versions.FIRST_TIME + number * days

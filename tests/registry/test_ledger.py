@@ -2,7 +2,9 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -10,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.registry.ledger import LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
+from penumbra.registry.ledger import (
+    EMPTY_HEAD,
+    LEDGER_FILE,
+    LEDGER_HEAD_FILE,
+    BrokenLedger,
+    Ledger,
+    LedgerEntry,
+    LedgerEvent,
+)
+from penumbra.registry.shared_ledger import SharedLedger
+from penumbra.storage.shared.state import SharedState
 
 JSON = st.recursive(
     st.none()
@@ -60,6 +72,68 @@ def test_what_was_appended_is_read_back_in_its_order(tmp_path_factory, events):
 def test_a_ledger_that_was_never_written_is_empty_and_stays_so(tmp_path):
     assert Ledger(tmp_path / "ledger").entries() == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(params=["alone", "shared"])
+def two_writers(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Ledger, Ledger]:
+    """A ledger as two processes of one machine, or two machines, see it."""
+    if request.param == "alone":
+        return Ledger(tmp_path), Ledger(tmp_path)
+    state = SharedState(str(tmp_path / "shared"))
+    return SharedLedger(tmp_path / "one", state), SharedLedger(tmp_path / "two", state)
+
+
+def test_what_follows_from_the_entries_is_decided_anew_where_others_have_appended(
+    two_writers: tuple[Ledger, Ledger],
+) -> None:
+    (ledger, other), seen = two_writers, list[int]()
+
+    def decide(entries: list[LedgerEntry]) -> LedgerEntry:
+        if not seen:
+            other.append(make_event("theirs"))
+        seen.append(len(entries))
+        return ledger.append(make_event(f"after {len(entries)}"), seen=entries)
+
+    assert ledger.decide_on_entries(decide).number == 2
+    assert (seen, read_reasons(ledger)) == ([0, 1], ["theirs", "after 1"])
+
+
+def test_nothing_is_decided_anew_once_the_lock_is_lost(two_writers: tuple[Ledger, Ledger]) -> None:
+    ledger, other = two_writers
+
+    def decide(entries: list[LedgerEntry]) -> LedgerEntry:
+        other.append(make_event("theirs"))
+        return ledger.append(make_event("own"), seen=entries)
+
+    def check_lock() -> None:
+        raise TimeoutError("the lease expired")
+
+    with pytest.raises(TimeoutError, match="expired"):
+        ledger.decide_on_entries(decide, check_lock)
+    assert read_reasons(ledger) == ["theirs"]
+
+
+def test_of_several_that_enter_the_same_at_once_one_does(two_writers: tuple[Ledger, Ledger]) -> None:
+    begin = threading.Barrier(2)
+
+    def enter(ledger: Ledger) -> LedgerEntry | None:
+        begin.wait()
+        return ledger.append_once(make_event("once"), lambda entry: entry.reason == "once")
+
+    with ThreadPoolExecutor(2) as threads:
+        entered = list(threads.map(enter, two_writers))
+    assert sorted(entry is None for entry in entered) == [False, True]
+    assert read_reasons(two_writers[0]) == ["once"]
+
+
+def test_what_was_read_before_and_is_there_no_more_shows(tmp_path: Path) -> None:
+    ledger = write_ledger(tmp_path, 2)
+    end = ledger.read_after(EMPTY_HEAD)[1]
+    for name in (LEDGER_FILE, LEDGER_HEAD_FILE):
+        (ledger.folder / name).unlink()
+    write_ledger(tmp_path, 1)
+    with pytest.raises(BrokenLedger, match=r"bytes: it had \d+ when it was read before"):
+        ledger.read_after(end)
 
 
 def edits(content: bytes) -> Iterator[bytes]:

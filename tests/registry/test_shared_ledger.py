@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.core.settings import SettingsError, load_settings
-from penumbra.registry.ledger import ANNOUNCED_NOTE, LEDGER_FILE, LEDGER_HEAD_FILE, BrokenLedger, Ledger, LedgerEvent
+from penumbra.registry.ledger import (
+    ANNOUNCED_NOTE,
+    EMPTY_HEAD,
+    LEDGER_FILE,
+    LEDGER_HEAD_FILE,
+    BrokenLedger,
+    Ledger,
+    LedgerEvent,
+)
 from penumbra.registry.shared_ledger import SharedLedger, open_ledger, share_ledger
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
@@ -140,10 +148,67 @@ def test_an_end_that_was_removed_together_with_the_head_shows_where_it_was_read(
     ledger.append(make_event("b"))
     ledger.entries()
     (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).write_bytes(head)
-    assert read_reasons(ledger) == ["a", "b"]
     (tmp_path / "shared" / "ledger" / "000000000002").unlink()
     with pytest.raises(BrokenLedger, match="is not what was read before: it had 2 entries"):
         ledger.entries()
+
+
+def test_a_reading_seals_what_is_behind_the_head(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.append(make_event("a"))
+    head = (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).read_bytes()
+    ledger.append(make_event("b"))
+    sealed = (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).read_bytes()
+    (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).write_bytes(head)
+    assert read_reasons(make_ledger(tmp_path, "two")) == ["a", "b"]
+    assert (tmp_path / "shared" / "ledger" / LEDGER_HEAD_FILE).read_bytes() == sealed
+
+
+def test_a_copy_does_not_hide_what_became_of_the_entries_that_were_read_before(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    assert ledger.verify_entries() == 0
+    ledger.append(make_event("a"), lambda _: make_event("at once"))
+    ledger.append(make_event("c"))
+    assert ledger.verify_entries() == 3
+    path = tmp_path / "shared" / "ledger" / "000000000001"
+    content = path.read_bytes()
+    for edited, words in ((content.replace(b"ann", b"bob"), "line 2: not chained"), (None, "lacks entry 1: ")):
+        path.unlink() if edited is None else path.write_bytes(edited)
+        assert read_reasons(ledger) == ["a", "at once", "c"]
+        with pytest.raises(BrokenLedger, match=f"shared/ledger.* {words}"):
+            ledger.verify_entries()
+    path.write_bytes(content)
+    last = tmp_path / "shared" / "ledger" / "000000000003"
+    last.write_bytes(last.read_bytes().replace(b"ann", b"bob"))
+    with pytest.raises(BrokenLedger, match=r"shared/ledger, line 3: not what .*/one has, which was read before"):
+        ledger.verify_entries()
+
+
+def test_only_what_is_new_is_read_after_an_end_that_was_read_before(tmp_path: Path) -> None:
+    one, two = make_ledger(tmp_path, "one"), make_ledger(tmp_path, "two")
+    assert two.read_after(EMPTY_HEAD) == ([], EMPTY_HEAD)
+    first = one.append(make_event("a"))
+    entries, end = two.read_after(EMPTY_HEAD)
+    assert (entries, end.entries) == ([first], 1)
+    assert two.read_after(end) == ([], end)
+    second = one.append(make_event("b"))
+    assert two.read_after(end)[0] == [second]
+
+
+def test_a_project_whose_state_another_one_has_begun_meanwhile_appends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, create = SharedState(str(tmp_path / "shared")), ObjectStore.create
+
+    def create_second(store: ObjectStore, name: str, content: bytes) -> bool:
+        monkeypatch.setattr(ObjectStore, "create", create)
+        SharedLedger(tmp_path / "one", state, project="flights").append(make_event("a"))
+        return create(store, name, content)
+
+    monkeypatch.setattr(ObjectStore, "create", create_second)
+    with pytest.raises(BrokenLedger, match="is the ledger of the project 'flights', and this one is 'orders'"):
+        SharedLedger(tmp_path / "two", state, project="orders").append(make_event("b"))
+    assert read_reasons(SharedLedger(tmp_path / "three", state, project="flights")) == ["a"]
 
 
 def test_a_copy_of_another_ledger_is_named_and_read_anew_once_it_is_away(tmp_path: Path) -> None:
@@ -332,7 +397,7 @@ def test_a_note_and_a_lock_are_shared(tmp_path: Path, capsys: pytest.CaptureFixt
     with ThreadPoolExecutor(1) as threads:
         with one.hold_lock("announced"):
             waiting = threads.submit(read_under_lock)
-            while "a change of announced is at work" not in capsys.readouterr().out:
+            while "another change of announced is at work" not in capsys.readouterr().out:
                 time.sleep(0.01)
             one.write_note("announced", b"7")
         assert waiting.result() == b"7"

@@ -13,7 +13,7 @@ from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import replace_sealed_file
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.store_failures import StoreError
-from service.processes.rollback_watch import follow_last_move
+from service.processes.rollback_watch import RollbackWatch
 from tests.helpers.registered_versions import make_aliased_registry, make_registry_settings
 from tests.helpers.shared_world import share_state
 
@@ -60,7 +60,7 @@ def test_replicas_and_registry_follow_a_rollback_from_elsewhere(
     assert models.aliases() == {"live": "1", "previous": "2", "candidate": "3"}
     assert "complaints" in models.tags("1")["ledger.00005"]
     state = make_replica_state(tmp_path / "replica", live="2", previous="1")
-    follow_last_move(state, open_ledger(laptop).entries())
+    RollbackWatch(open_ledger(laptop), state).follow_last_move()
     assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
 
 
@@ -72,7 +72,7 @@ def test_a_canary_ends_first(tmp_path: Path, laptop: Settings, database: Path) -
     sync_rollback(laptop)
     assert models.aliases() == {"live": "2", "previous": "1"}
     state = make_replica_state(tmp_path / "replica", live="2", canary="3")
-    follow_last_move(state, open_ledger(laptop).entries())
+    RollbackWatch(open_ledger(laptop), state).follow_last_move()
     assert (read_pointer(state), read_pointer(state, "canary")) == ("2", None)
 
 

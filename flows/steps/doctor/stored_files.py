@@ -123,7 +123,7 @@ def _list_lost(settings: Settings) -> Iterator[str]:
     if coverage := read_coverage(settings):
         yield from coverage.list_alarms()
     try:
-        open_ledger(settings).entries()
+        open_ledger(settings).verify_entries()
     except BrokenLedger as error:
         yield str(error)
     bundles = settings.service.state / BUNDLES_FOLDER

@@ -55,9 +55,7 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     goes_on = window.verdict == "investigate" and not new and bool(before) and before[-1].verdict == "investigate"
     if window.verdict == "ok" or goes_on:
         return []
-    ledger, span = open_ledger(settings), {"begin": str(window.begin), "end": str(window.end)}
-    if any(e.evidence.get(WINDOW_KEY) == span and e.verdict == window.verdict for e in ledger.entries()):
-        return []
+    span = {"begin": str(window.begin), "end": str(window.end)}
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
     is_asked = settings.monitor.approve == "people"
     terms = make_approval_terms(settings.promotion, is_lasting=window.verdict == "investigate") if is_asked else {}
@@ -71,8 +69,10 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         settings=settings.describe_sections("monitor", "labels"),
         evidence={WINDOW_KEY: span, **terms, **facts, FAULTS_KEY: msgspec.to_builtins(new)},
     )
-    ledger.append(event)
-    return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"]
+    is_new = open_ledger(settings).append_once(
+        event, lambda entry: entry.evidence.get(WINDOW_KEY) == span and entry.verdict == window.verdict
+    )
+    return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"] if is_new else []
 
 
 def record_silence(settings: Settings, last: dt.date | None, found: Sequence[DataFault]) -> list[str]:
@@ -139,13 +139,10 @@ def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[
 
 def _record_once(ledger: Ledger, key: str, value: str, reason: str) -> list[str]:
     """Enter an investigation of what belongs to no window, once for each value of its evidence; return the alarm."""
-    if any(entry.evidence.get(key) == value for entry in ledger.entries()):
-        return []
     evidence = {key: value}
-    ledger.append(
-        LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
-    )
-    return [f"investigate: {reason}"]
+    event = LedgerEvent(kind="verdict", verdict="investigate", actor=get_actor(), reason=reason, evidence=evidence)
+    is_new = ledger.append_once(event, lambda entry: entry.evidence.get(key) == value)
+    return [f"investigate: {reason}"] if is_new else []
 
 
 def _end_past_alarms(ledger: Ledger, key: str, is_over: Callable[[str], bool], why: str) -> None:

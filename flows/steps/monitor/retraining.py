@@ -110,7 +110,8 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
         outcome, version, sentence = _ingest_and_train(settings, problem, verdict, ingest, train)
         requests = [each for each in list_requests(ledger.entries()) if each.number == verdict.number]
         approvers = [name for request in requests for name in request.list_approvers()]
-        ledger.append(_build_retrain_event(verdict, outcome, version, sentence, approvers))
+        event = _build_retrain_event(verdict, outcome, version, sentence, approvers)
+        ledger.append_once(event, lambda e: (e.kind, e.evidence.get(REQUEST_KEY)) == ("retrain", verdict.number))
         void_outdated_retrainings(ledger)  # where the rule decided for those who were asked
     return f"retrain (entry {verdict.number}): {sentence}"
 

@@ -68,7 +68,9 @@ class PromotionCase:
         return "\n  ".join([head, self.decision.reason, *([str(self.comparison)] if self.comparison else [])])
 
 
-def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case: PromotionCase) -> str:
+def record_case(
+    settings: Settings, models: ModelRegistry, ledger: Ledger, case: PromotionCase, entries: Sequence[LedgerEntry]
+) -> str:
     """Enter a verdict into the ledger and move the aliases that it moves.
 
     The caller holds the lock of the aliases. If somebody has moved them since the case was judged, the ledger records
@@ -80,27 +82,32 @@ def record_case(settings: Settings, models: ModelRegistry, ledger: Ledger, case:
         models: The registry.
         ledger: The ledger.
         case: The comparison with its decision.
+        entries: The ledger's entries, as they were read under the lock.
 
     Returns:
         The case, and what was moved, in words.
+
+    Raises:
+        LedgerMoved: Others have appended since; nothing was entered or moved.
     """
-    if entered := _find_entered(ledger.entries(), case):
-        live = ledger_sync.finish_last_move(models, ledger.entries()).get(LIVE_ALIAS)
+    if entered := _find_entered(entries, case):
+        live = ledger_sync.finish_last_move(models, entries).get(LIVE_ALIAS)
         return (
             f"{case}\n  An attempt that was cut short has entered it (entry {entered.number}). Live is version {live}."
         )
     try:
         require_aliases(models, case.aliases)
     except AliasesChanged as overtaken:
-        ledger.append(_build_verdict_event(settings, case, overtaken=overtaken))
+        ledger.append(_build_verdict_event(settings, case, overtaken=overtaken), seen=entries)
         return f"{case}\n  Nothing was moved: {overtaken}."
     if case.decision.verdict == "promote" and settings.promotion.approve == "people":
-        return _await_people(settings, ledger, case)
+        return _await_people(settings, ledger, case, entries)
     after = case.compute_new_aliases()
     moves = case.decision.verdict in MOVES_BY_VERDICT
     ledger.append(
         _build_verdict_event(settings, case),
         (lambda verdict: _build_move_event(case, after, verdict)) if moves else None,
+        seen=entries,
     )
     if after != case.aliases:
         move_aliases(models, case.aliases, after)
@@ -113,15 +120,15 @@ def _find_entered(entries: Sequence[LedgerEntry], case: PromotionCase) -> Ledger
     return next((entry for entry in named if entry.versions.get(case.role) == case.version), None)
 
 
-def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase) -> str:
+def _await_people(settings: Settings, ledger: Ledger, case: PromotionCase, entries: Sequence[LedgerEntry]) -> str:
     """Enter that a promotion waits, unless the same one does already. An order takes the place of what waits."""
     pair, is_forced = (case.version, case.aliases[LIVE_ALIAS]), case.comparison is None
-    waiting = find_waiting_promotion(ledger.entries(), *pair)
+    waiting = find_waiting_promotion(entries, *pair)
     is_other_order = is_forced and waiting and (waiting.is_forced, waiting.entry.reason) != (True, case.decision.reason)
     if waiting is None or is_other_order:
         terms = make_approval_terms(settings.promotion, is_forced=is_forced)
         replaced = _make_replacement(waiting) if waiting else None
-        ledger.append(_build_verdict_event(settings, case, terms), replaced)
+        ledger.append(_build_verdict_event(settings, case, terms), replaced, seen=entries)
         waiting = find_waiting_promotion(ledger.entries(), *pair)
     stands = waiting and waiting.require_approvers(settings.promotion.approvers).describe_waiting()
     how = f" `penumbra approve {waiting.number}` approves it." if waiting else ""

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -145,8 +146,9 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase], flow_run: s
         if case.decision.verdict == "ok":
             lines.append(str(case))
             continue
-        with hold_alias_lock(ledger):
-            lines.append(record_case(settings, models, ledger, case))
+        with hold_alias_lock(ledger) as check_lock:
+            record = partial(record_case, settings, models, ledger, case)
+            lines.append(ledger.decide_on_entries(record, check_lock))
         if case.decision.verdict == "investigate":
             break  # the candidate was compared with a model that isn't live any more
     ledger_sync.tag_ledger_entries(models, ledger, ledger.entries())

@@ -7,7 +7,8 @@ that the ledger doesn't have.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,9 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     tags = {"fingerprint": begun.fingerprint, "data_version": begun.runs.data_version}
     version = _register_once(models, run, tags) if begun.is_servable else ""
     ledger = open_ledger(settings)
-    with aliases.hold_alias_lock(ledger):
-        alias = _enter_and_set_alias(models, ledger, begun, run, version)
+    with aliases.hold_alias_lock(ledger) as check_lock:
+        enter = partial(_enter_and_set_alias, models, ledger, begun, run, version)
+        alias = ledger.decide_on_entries(enter, check_lock)
     text = describe_outcome(begun.summary, version, alias)
     RunReceipts(settings.training.folder).save(begun.fingerprint, text)
     file.unlink()
@@ -258,17 +260,21 @@ def _register_once(models: ModelRegistry, run: str, tags: dict[str, str]) -> str
 
 
 def _enter_and_set_alias(
-    models: ModelRegistry, ledger: Ledger, begun: BegunRegistration, run: str, version: str
+    models: ModelRegistry,
+    ledger: Ledger,
+    begun: BegunRegistration,
+    run: str,
+    version: str,
+    entries: Sequence[LedgerEntry],
 ) -> str:
     """Enter the verdict in the ledger, then set the alias that follows from it: "live" for the first model,
     "candidate" for a later one, "" for one that fails at the gate."""
-    entries = ledger.entries()
     ledger_sync.finish_last_move(models, [entry for entry in entries if entry.evidence.get(RUN_KEY) != run])
     entered = next((entry for entry in entries if entry.evidence.get(RUN_KEY) == run), None)
     if entered is None:
         alias = _choose_alias(models, begun.verdict.verdict)
         then = (lambda _: _build_first_promotion(begun, version)) if alias == LIVE_ALIAS else None
-        ledger.append(_complete_verdict(begun.verdict, run, version), then)
+        ledger.append(_complete_verdict(begun.verdict, run, version), then, seen=entries)
         later = []
     else:
         later = [entry for entry in entries[entered.number :] if version in entry.versions.values()]

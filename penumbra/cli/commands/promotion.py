@@ -52,8 +52,9 @@ def return_to_previous(reason: str, to: str) -> None:
 @click.argument("entry", type=click.IntRange(min=1), required=False)
 @click.option("--rebuild", is_flag=True, help="Set the registry's aliases to what the ledger says.")
 @click.option("--share", is_flag=True, help="Take this machine's ledger to the state that machines share.")
+@click.option("--verify", is_flag=True, help="Read every entry anew, where machines share them too, and check it.")
 @as_json_option
-def show_history(entry: int | None, rebuild: bool, share: bool, as_json: bool) -> None:
+def show_history(entry: int | None, rebuild: bool, share: bool, verify: bool, as_json: bool) -> None:
     """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
     from penumbra.cli.reports import ledger_report
     from penumbra.core.settings import SettingsError, load_settings
@@ -62,14 +63,19 @@ def show_history(entry: int | None, rebuild: bool, share: bool, as_json: bool) -
     from penumbra.registry.ledger import BrokenLedger
     from penumbra.registry.shared_ledger import open_ledger, share_ledger
 
-    if (rebuild or share) and (entry or as_json or (rebuild and share)):
-        raise click.UsageError(f"--{'rebuild' if rebuild else 'share'} stands alone.")
+    alone = [name for name, given in (("rebuild", rebuild), ("share", share), ("verify", verify)) if given]
+    if alone and (entry or as_json or len(alone) > 1):
+        raise click.UsageError(f"--{alone[0]} stands alone.")
     with refuse_on(BrokenLedger, LookupError, SettingsError, AliasesChanged):
         settings = load_settings()
         if share:
             click.echo(share_ledger(settings))
             return
-        entries = open_ledger(settings).entries()
+        ledger = open_ledger(settings)
+        if verify:
+            click.echo(ledger_report.describe_verified(ledger.verify_entries()))
+            return
+        entries = ledger.entries()
         if rebuild:
             click.echo(ledger_sync.rebuild_aliases(settings, entries))
         elif entry:

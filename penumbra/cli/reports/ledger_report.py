@@ -10,6 +10,12 @@ from penumbra.core.text.tables import format_table
 from penumbra.registry.ledger import LedgerEntry, format_versions
 
 MAX_REASON_WIDTH = 80
+EMPTY_LEDGER = "The ledger is empty: `make train` makes its first entries."
+
+
+def describe_verified(count: int) -> str:
+    """Return a sentence that says that a ledger of so many entries is whole, or that there is none."""
+    return f"Entries 1 to {count} are what was written." if count else EMPTY_LEDGER
 
 
 def format_ledger(entries: Sequence[LedgerEntry]) -> str:
@@ -22,7 +28,7 @@ def format_ledger(entries: Sequence[LedgerEntry]) -> str:
         A line for each entry, newest last; a sentence where there is none.
     """
     if not entries:
-        return "The ledger is empty: `make train` makes its first entries."
+        return EMPTY_LEDGER
     return format_table(pl.DataFrame([_build_row(entry) for entry in entries]))
 
 

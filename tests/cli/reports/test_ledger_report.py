@@ -57,6 +57,7 @@ def test_the_command_prints_table_entry_or_sentence(here: Path) -> None:
     write_example_ledger(here)
     assert "live 1, previous 2" in run_command_line("history").stdout
     assert '"kind": "rollback"' in run_command_line("history", "5").stdout
+    assert run_command_line("history", "--verify").stdout == "Entries 1 to 6 are what was written.\n"
     result = run_command_line("history", "9")
     assert (result.exit_code, "no entry 9" in result.stderr) == (1, True)
     assert len(json.loads(run_command_line("history", "--json").stdout)) == 6

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.registry.ledger import Ledger, LedgerEvent
+import penumbra.registry.ledger
+from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger, LedgerEntry, LedgerEvent, LedgerHead
 from penumbra.registry.pointers import read_pointer, read_rollback_pin
 from penumbra.storage.sealed import replace_sealed_file
-from service.processes.rollback_watch import follow_last_move
+from service.processes.rollback_watch import RollbackWatch
 
 
 @pytest.fixture
@@ -31,50 +32,84 @@ def enter(folder: Path, kind: str, verdict: str, **versions: str) -> Ledger:
 
 def test_a_rollback_elsewhere_is_one_here(tmp_path: Path, state: Path) -> None:
     ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
-    assert "version 1 answers in place of version 2" in follow_last_move(state, ledger.entries())
+    assert "version 1 answers in place of version 2" in RollbackWatch(ledger, state).follow_last_move()
     assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
     pin = read_rollback_pin(state)
     assert pin
     assert pin.time == ledger.entries()[-1].time
-    assert follow_last_move(state, ledger.entries()) == ""
+    assert RollbackWatch(ledger, state).follow_last_move() == ""
 
 
 def test_what_was_deployed_since_stays(tmp_path: Path, state: Path) -> None:
     ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
     os.utime(state / "live")
-    assert follow_last_move(state, ledger.entries()) == ""
+    assert RollbackWatch(ledger, state).follow_last_move() == ""
     assert read_pointer(state) == "2"
 
 
 def test_a_promotion_after_a_rollback_ends_it(tmp_path: Path, state: Path) -> None:
     enter(tmp_path, "rollback", "rollback", live="1", previous="2")
     ledger = enter(tmp_path, "promotion", "promote", live="2", previous="1")
-    assert follow_last_move(state, ledger.entries()) == ""
+    assert RollbackWatch(ledger, state).follow_last_move() == ""
 
 
 def test_a_version_that_is_not_here_is_said(tmp_path: Path, state: Path) -> None:
     ledger = enter(tmp_path, "rollback", "rollback", live="0", previous="2")
-    assert "isn't here" in follow_last_move(state, ledger.entries())
+    assert "isn't here" in RollbackWatch(ledger, state).follow_last_move()
     assert read_pointer(state) == "2"
 
 
 def test_a_canary_that_was_ended_elsewhere_ends_here(tmp_path: Path, state: Path) -> None:
     ledger = enter(tmp_path, "canary", "ended", canary="3", live="2")
-    assert "the canary no more" in follow_last_move(state, ledger.entries())
+    assert "the canary no more" in RollbackWatch(ledger, state).follow_last_move()
     assert read_pointer(state, "canary") is None
 
 
 def test_a_rollback_counts_by_its_number_whatever_the_clocks_say(tmp_path: Path, state: Path) -> None:
-    follow_last_move(state, enter(tmp_path, "promotion", "promote", live="2", previous="1").entries())
+    RollbackWatch(enter(tmp_path, "promotion", "promote", live="2", previous="1"), state).follow_last_move()
     os.utime(state / "live", (2e9, 2e9))
     ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
-    assert "version 1 answers" in follow_last_move(state, ledger.entries())
+    assert "version 1 answers" in RollbackWatch(ledger, state).follow_last_move()
+
+
+def test_only_what_is_new_is_read_and_a_version_that_arrives_later_is_gone_back_to(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = enter(tmp_path, "rollback", "rollback", live="0", previous="2")
+    watch, decode, read = RollbackWatch(ledger, state), penumbra.registry.ledger.decode_chained_line, list[int]()
+
+    def decode_and_count(line: bytes, head: LedgerHead, source: Path) -> LedgerEntry:
+        read.append(head.entries + 1)
+        return decode(line, head, source)
+
+    monkeypatch.setattr(penumbra.registry.ledger, "decode_chained_line", decode_and_count)
+    assert "isn't here" in watch.follow_last_move()
+    assert "isn't here" in watch.follow_last_move()
+    (state / "bundles" / "0").mkdir()
+    assert "version 0 answers in place of version 2" in watch.follow_last_move()
+    enter(tmp_path, "verdict", "ok", live="0")
+    assert watch.follow_last_move() == ""
+    assert read == [1, 2]
+
+
+def test_after_a_ledger_that_was_damaged_all_of_it_is_read(tmp_path: Path, state: Path) -> None:
+    ledger = enter(tmp_path, "promotion", "promote", live="2", previous="1")
+    watch = RollbackWatch(ledger, state)
+    watch.follow_last_move()
+    path = ledger.folder / LEDGER_FILE
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    with pytest.raises(BrokenLedger):
+        watch.follow_last_move()
+    path.write_bytes(whole)
+    enter(tmp_path, "rollback", "rollback", live="1", previous="2")
+    assert "version 1 answers in place of version 2" in watch.follow_last_move()
 
 
 def test_a_rollback_is_followed_once(tmp_path: Path, state: Path) -> None:
     ledger = enter(tmp_path, "rollback", "rollback", live="1", previous="2")
-    follow_last_move(state, ledger.entries())
+    RollbackWatch(ledger, state).follow_last_move()
     replace_sealed_file(state / "live", "2")
     os.utime(state / "live", (1, 1))  # by a clock that is behind
-    assert follow_last_move(state, ledger.entries()) == ""
+    assert RollbackWatch(ledger, state).follow_last_move() == ""
     assert read_pointer(state) == "2"
