@@ -13,9 +13,7 @@ Where machines share their state, `shared_ledger` keeps the same lines as object
 
 import contextlib
 import datetime as dt
-import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,13 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from penumbra.logs.append_log import encode_json
+from penumbra.registry.ledger_head import EMPTY_HEAD, LedgerHead, advance_head, split_lines
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import hold_file_lock
 
 LEDGER_FILE, LEDGER_HEAD_FILE, LEDGER_LOCK_FILE = "ledger.jsonl", "head.json", "lock"
 ANNOUNCED_NOTE = "announced"  # beside the ledger: the number of the last entry of which the webhook was told
 COMPARED_DAYS_KEY = "compared_days"  # in the gate's evidence: days, rows and differences between live and candidate
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 Result = TypeVar("Result")
 
 
@@ -80,15 +78,6 @@ class LedgerEntry(LedgerEvent, frozen=True, kw_only=True):
     previous: str
 
 
-class LedgerHead(msgspec.Struct, frozen=True):
-    """The ledger's end as it was sealed: the number of entries, their bytes, and the SHA-256 of the last line."""
-
-    entries: int
-    bytes: int
-    sha256: str
-
-
-EMPTY_HEAD = LedgerHead(0, 0, EMPTY_SHA256)
 _decode_entry = msgspec.json.Decoder(LedgerEntry).decode
 
 
@@ -320,13 +309,16 @@ def format_versions(event: LedgerEvent) -> str:
     return ", ".join(f"{role} {version}" for role, version in event.versions.items())
 
 
-def split_lines(content: bytes) -> list[bytes]:
-    """Return the lines of a ledger's `content` with their newlines; the last may have none."""
-    return re.findall(rb"[^\n]*\n|[^\n]+", content)
-
-
 def require_seen(head: LedgerHead, seen: Sequence[LedgerEntry] | None) -> None:
-    """Raise LedgerMoved unless the ledger ends at `head` as it did when `seen` was read; None stands for any end."""
+    """Check that the ledger ends as it did when its entries were read.
+
+    Args:
+        head: Its end.
+        seen: The entries; None stands for any end.
+
+    Raises:
+        LedgerMoved: There are more of them.
+    """
     if seen is not None and head.entries != len(seen):
         raise LedgerMoved(f"the ledger has {head.entries} entries by now, and had {len(seen)}")
 
@@ -350,11 +342,6 @@ def chain_event(
         return entry, line, head
     second = _encode_entry(then(entry), head)
     return entry, line + second, advance_head(head, second)
-
-
-def advance_head(head: LedgerHead, line: bytes) -> LedgerHead:
-    """Return the ledger's end after another `line`, of which `head` was the end."""
-    return LedgerHead(head.entries + 1, head.bytes + len(line), hashlib.sha256(line).hexdigest())
 
 
 def decode_head(content: bytes, source: Path | str) -> LedgerHead:

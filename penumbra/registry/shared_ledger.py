@@ -1,12 +1,7 @@
 """The ledger that machines share: each entry, or two that are written at once, is an object that one writer creates.
 
-The objects' names are the numbers of their first entries; `head.json` beside them has the end as it was sealed. The
-lines are those of the ledger in a folder, chained in the same way, and this machine's folder is a copy that is brought
-up to date by each reading. A process that is killed between an object and the head leaves an entry that the head
-doesn't count; it is one, and the next append seals it.
-
-A machine without a copy would read every entry, so one that has had to leaves all of them in one object, `upto/<last>`,
-for the next ones. It is as good as the chain in it: one that is damaged is passed over.
+The lines are those of the ledger in a folder, chained in the same way, and this machine's folder is a copy that is
+brought up to date by each reading; `ledger_objects` has what lies in the store.
 
 An append takes three requests, one after the other: the head, the object, the head again. Before the object is created,
 a machine that has a copy reads what is new, so that it appends to no other ledger than the one it knows. Where others
@@ -15,51 +10,32 @@ is decided anew.
 
 However long a process is halted, it creates no object twice and replaces none. It may write a head that others have
 taken further: whoever reads the entries after it writes the right one.
-
-The head names the project, so that two that were given the same state by mistake don't steer each other.
 """
 
 import contextlib
 import functools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
-
-import msgspec
+from typing import BinaryIO
 
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.masking import mask_address
-from penumbra.logs.append_log import encode_json
 from penumbra.registry.ledger import (
     ANNOUNCED_NOTE,
-    EMPTY_HEAD,
     LEDGER_FILE,
     LEDGER_HEAD_FILE,
     BrokenLedger,
     Ledger,
     LedgerEntry,
     LedgerEvent,
-    LedgerHead,
-    advance_head,
     chain_event,
-    decode_chained_line,
-    decode_head,
     require_seen,
-    split_lines,
 )
+from penumbra.registry.ledger_head import EMPTY_HEAD, LedgerHead, advance_head, split_lines
+from penumbra.registry.ledger_objects import LedgerObjects
 from penumbra.storage.shared.state import SharedState
 
-logger = logging.getLogger(__name__)
-
-ENTRIES_BEFORE_SNAPSHOT = 50  # that a machine reads one by one before it leaves them in one object
 BRIEF_PATIENCE_SECONDS = 5.0  # of what mustn't wait for a store: rollbacks, the deployer, pages
-
-
-class SharedHead(LedgerHead, frozen=True):
-    """The head of a shared ledger, with the name of the project that it belongs to; "" for any."""
-
-    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,16 +73,16 @@ class SharedLedger(Ledger):
             BrokenLedger: The ledger or its head is missing or damaged, or another than the copy here.
             StoreError: The store refuses, or is away.
         """
-        head = self._fetch_head() or self._begin_ledger()
+        head = self._fetch_head() or self._objects.begin_ledger()
         if (self.folder / LEDGER_FILE).exists() and self._head() != head:
             head = self._update_copy(head)
         require_seen(head, seen)
         entry, lines, after = chain_event(event, then, head)
-        while not self._objects.create(head.entries + 1, lines):
-            head = self._follow(head, self._objects.read(head.entries + 1))
+        while not self._objects.create_next(head, lines):
+            head = self._objects.follow_next(head)
             require_seen(head, seen)
             entry, lines, after = chain_event(event, then, head)
-        self._seal_objects(after)
+        self._objects.seal_ledger(after)
         return entry
 
     def read_after(self, begin: LedgerHead) -> tuple[list[LedgerEntry], LedgerHead]:
@@ -128,7 +104,7 @@ class SharedLedger(Ledger):
             return [], EMPTY_HEAD
         end = self._update_copy(sealed)
         if end.entries > sealed.entries:
-            self._seal_objects(end)
+            self._objects.seal_ledger(end)
         return self._read_chain(begin, sealed)
 
     def verify_entries(self) -> int:
@@ -145,13 +121,13 @@ class SharedLedger(Ledger):
         count = len(self.entries())
         if not count:
             return 0
-        lines, end = self._fetch_lines(EMPTY_HEAD, self._head())
-        if end.entries < count:
-            raise self._describe_gap(end, count)
+        lines, end = self._objects.fetch_lines(EMPTY_HEAD, self._head(), is_anew=True)
+        self._objects.require_entries(end, count)
         copied = split_lines(self._read_bytes(EMPTY_HEAD))
         for number, (here, there) in enumerate(zip(copied, split_lines(lines), strict=False), 1):
             if here != there:
-                raise BrokenLedger(f"{self._address}, line {number}: not what {self.folder} has, which was read before")
+                address = self._objects.address
+                raise BrokenLedger(f"{address}, line {number}: not what {self.folder} has, which was read before")
         return count
 
     def share(self) -> int:
@@ -168,12 +144,12 @@ class SharedLedger(Ledger):
         if not (entries := super().read_after(EMPTY_HEAD)[0]):
             return 0
         lines = (self.folder / LEDGER_FILE).read_bytes()
-        if not self._objects.create(1, lines) and self._objects.read(1) != lines:
-            raise BrokenLedger(f"{self._address} has a ledger already")
+        head = functools.reduce(advance_head, split_lines(lines), EMPTY_HEAD)
+        if not self._objects.create_next(EMPTY_HEAD, lines) and self._objects.read_between(EMPTY_HEAD, head) != lines:
+            raise BrokenLedger(f"{self._objects.address} has a ledger already")
         if told := super().read_note(ANNOUNCED_NOTE):
             self._objects.store.create(ANNOUNCED_NOTE, told)
-        head = functools.reduce(advance_head, split_lines(lines), EMPTY_HEAD)
-        self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(head))
+        self._objects.begin_ledger(head)
         return len(entries)
 
     @contextlib.contextmanager
@@ -208,136 +184,49 @@ class SharedLedger(Ledger):
         self._objects.store.write(name, content)
 
     @functools.cached_property
-    def _objects(self) -> Any:
-        from penumbra.storage.shared.object_sequence import ObjectSequence
-
-        return ObjectSequence(self._url, self.patience)
-
-    @property
-    def _url(self) -> str:
-        return self.state.locate("ledger")
-
-    @property
-    def _address(self) -> str:
-        return mask_address(self._url)
-
-    def _begin_ledger(self) -> LedgerHead:
-        """Write the head of an empty ledger; returns the ledger's end where somebody else has begun it meanwhile."""
-        if self._objects.store.create(LEDGER_HEAD_FILE, self._encode_head(EMPTY_HEAD)):
-            return EMPTY_HEAD
-        return self._read_head() or EMPTY_HEAD
-
-    def _seal_objects(self, end: LedgerHead) -> None:
-        """Write the ledger's end; the entries count without it, too."""
-        try:
-            self._objects.store.write(LEDGER_HEAD_FILE, self._encode_head(end))
-        except OSError as error:
-            logger.warning("entry %d is in the ledger, and the next use seals it: %s", end.entries, error)
+    def _objects(self) -> LedgerObjects:
+        return LedgerObjects(self.state.locate("ledger"), self.patience, self.project)
 
     def _fetch_head(self) -> LedgerHead | None:
         """The ledger's end as it was sealed; None where there is no ledger."""
-        if head := self._read_head():
+        if head := self._objects.read_head():
             return head
-        if self._objects.list_numbers():  # somebody else may have begun the ledger meanwhile, with the head first
-            if head := self._read_head():
-                return head
-            raise BrokenLedger(
-                f"{self._address}/{LEDGER_HEAD_FILE} is missing beside the ledger's entries: "
-                "`penumbra history --share` on the machine whose ledger it was writes it, if that was cut short"
-            )
         if entries := super().read_after(EMPTY_HEAD)[0]:
             raise BrokenLedger(
-                f"{self._address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
+                f"{self._objects.address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
                 "`penumbra history --share` takes it there"
             )
         return None
-
-    def _read_head(self) -> LedgerHead | None:
-        source = f"{self._address}/{LEDGER_HEAD_FILE}"
-        try:
-            content = self._objects.store.read(LEDGER_HEAD_FILE)
-        except FileNotFoundError:
-            return None
-        head = decode_head(content, source)
-        owner = msgspec.json.decode(content, type=SharedHead).project
-        if owner and self.project and owner != self.project:
-            raise BrokenLedger(
-                f"{self._address} is the ledger of the project {owner!r}, and this one is {self.project!r} "
-                "(registry.model): each has to have a [cluster] state of its own"
-            )
-        return head
-
-    def _encode_head(self, head: LedgerHead) -> bytes:
-        return encode_json(SharedHead(head.entries, head.bytes, head.sha256, self.project))
 
     def _update_copy(self, sealed: LedgerHead) -> LedgerHead:
         """Bring this machine's copy up to date, after a check that it is one; returns the ledger's end."""
         try:
             with self._open_to_append() as (file, copied):
                 self._check_copy(file, copied, sealed)
-                is_new = copied.entries == 0 and sealed.entries > ENTRIES_BEFORE_SNAPSHOT
-                lines, head = self._fetch_all(sealed) if is_new else self._fetch_lines(copied, sealed)
+                lines, head = self._objects.fetch_lines(copied, sealed)
                 if lines and head.entries >= sealed.entries:
                     self._write_lines(file, lines, head)
         except BrokenLedger as error:
             if not (self.folder / LEDGER_FILE).stat().st_size:
                 raise
             raise BrokenLedger(
-                f"{error}; {self.folder} is this machine's copy of {self._address}: if that one is whole, move "
+                f"{error}; {self.folder} is this machine's copy of {self._objects.address}: if that one is whole, move "
                 f"{LEDGER_FILE} and {LEDGER_HEAD_FILE} away, and they are fetched anew; keep them if this machine has "
                 "entered something on its own, as nothing else has that"
             ) from None
-        if head.entries < sealed.entries:
-            raise self._describe_gap(head, sealed.entries)
+        self._objects.require_entries(head, sealed.entries)
         return head
-
-    def _describe_gap(self, end: LedgerHead, sealed: int) -> BrokenLedger:
-        return BrokenLedger(
-            f"{self._address} lacks entry {end.entries + 1}: {LEDGER_HEAD_FILE} was sealed with {sealed}"
-        )
 
     def _check_copy(self, file: BinaryIO, copied: LedgerHead, sealed: LedgerHead) -> None:
         """Check that the copy has the ledger's end, and that what this machine has read beyond it is still there."""
+        address = self._objects.address
         if copied.entries == sealed.entries and copied != sealed:
-            raise BrokenLedger(f"{self.folder}, line {copied.entries}: not what {self._address} was sealed with")
+            raise BrokenLedger(f"{self.folder}, line {copied.entries}: not what {address} was sealed with")
         if copied.entries > sealed.entries:
-            found = self._objects.read_present(range(sealed.entries + 1, copied.entries + 1))
+            found = self._objects.read_between(sealed, copied)
             file.seek(sealed.bytes)
-            if b"".join(content for _, content in sorted(found.items())) != file.read():
-                raise BrokenLedger(f"{self._address} is not what was read before: it had {copied.entries} entries")
-
-    def _fetch_all(self, sealed: LedgerHead) -> tuple[bytes, LedgerHead]:
-        """All lines, and the head after them, by what another machine left in one object."""
-        from penumbra.storage.shared.object_sequence import ObjectSequence
-
-        snapshots = ObjectSequence(f"{self._url}/upto", self.patience)
-        kept = b"".join(snapshots.read_present(snapshots.list_numbers()[-1:]).values())
-        try:
-            head = self._follow(EMPTY_HEAD, kept)
-        except BrokenLedger:
-            kept, head = b"", EMPTY_HEAD
-        later, end = self._fetch_lines(head, sealed)
-        if end.entries - head.entries > ENTRIES_BEFORE_SNAPSHOT:
-            snapshots.create(end.entries, kept + later)
-            snapshots.delete_before(end.entries)
-        return kept + later, end
-
-    def _fetch_lines(self, head: LedgerHead, sealed: LedgerHead) -> tuple[bytes, LedgerHead]:
-        """The lines after a head, those that aren't sealed included, and the head after them."""
-        lines = b""
-        found = self._objects.read_present(range(head.entries + 1, max(sealed.entries, head.entries) + 2))
-        while content := found.get(number := head.entries + 1):
-            lines, head = lines + content, self._follow(head, content)
-            if number > sealed.entries:
-                found = self._objects.read_present([head.entries + 1])
-        return lines, head
-
-    def _follow(self, head: LedgerHead, content: bytes) -> LedgerHead:
-        """The head after the lines of an object."""
-        for line in split_lines(content):
-            decode_chained_line(line, head, self._address)
-            head = advance_head(head, line)
-        return head
+            if found != file.read():
+                raise BrokenLedger(f"{address} is not what was read before: it had {copied.entries} entries")
 
 
 def open_ledger(settings: Settings, patience: float | None = None) -> Ledger:

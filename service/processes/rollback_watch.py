@@ -7,7 +7,8 @@ from pathlib import Path
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
-from penumbra.registry.ledger import EMPTY_HEAD, Ledger, LedgerEntry, find_last_move
+from penumbra.registry.ledger import Ledger, LedgerEntry, find_last_move
+from penumbra.registry.ledger_head import EMPTY_HEAD
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.registry.ledger import (
-    EMPTY_HEAD,
     LEDGER_FILE,
     LEDGER_HEAD_FILE,
     BrokenLedger,
@@ -21,6 +20,7 @@ from penumbra.registry.ledger import (
     LedgerEntry,
     LedgerEvent,
 )
+from penumbra.registry.ledger_head import EMPTY_HEAD
 from penumbra.registry.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from penumbra.core.settings import SettingsError, load_settings
 from penumbra.registry.ledger import (
     ANNOUNCED_NOTE,
-    EMPTY_HEAD,
     LEDGER_FILE,
     LEDGER_HEAD_FILE,
     BrokenLedger,
     Ledger,
     LedgerEvent,
 )
+from penumbra.registry.ledger_head import EMPTY_HEAD
 from penumbra.registry.shared_ledger import SharedLedger, open_ledger, share_ledger
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
@@ -344,7 +344,7 @@ def test_an_append_takes_three_requests_and_a_reading_without_news_two(
 def test_a_new_machine_reads_what_another_left_in_one_object(
     tmp_path: Path, moto: MotoServer, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penumbra.registry.shared_ledger.ENTRIES_BEFORE_SNAPSHOT", 3)
+    monkeypatch.setattr("penumbra.registry.ledger_objects.ENTRIES_BEFORE_SNAPSHOT", 3)
     reasons = [str(number) for number in range(5)]
     for reason in reasons:
         make_ledger(tmp_path, "one", bucket).append(make_event(reason))
@@ -358,7 +358,7 @@ def test_a_new_machine_reads_what_another_left_in_one_object(
 
 
 def test_a_damaged_object_of_all_entries_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penumbra.registry.shared_ledger.ENTRIES_BEFORE_SNAPSHOT", 1)
+    monkeypatch.setattr("penumbra.registry.ledger_objects.ENTRIES_BEFORE_SNAPSHOT", 1)
     for reason in "abc":
         make_ledger(tmp_path).append(make_event(reason))
     assert read_reasons(make_ledger(tmp_path, "two")) == ["a", "b", "c"]

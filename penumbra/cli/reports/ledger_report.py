@@ -14,7 +14,7 @@ EMPTY_LEDGER = "The ledger is empty: `make train` makes its first entries."
 
 
 def describe_verified(count: int) -> str:
-    """Return a sentence that says that a ledger of so many entries is whole, or that there is none."""
+    """Return a sentence that says that a ledger of `count` entries is whole, or that there is none."""
     return f"Entries 1 to {count} are what was written." if count else EMPTY_LEDGER
 
 

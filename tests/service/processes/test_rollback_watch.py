@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import penumbra.registry.ledger
-from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger, LedgerEntry, LedgerEvent, LedgerHead
+from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.ledger_head import LedgerHead
 from penumbra.registry.pointers import read_pointer, read_rollback_pin
 from penumbra.storage.sealed import replace_sealed_file
 from service.processes.rollback_watch import RollbackWatch
