@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, current, environment, resources, retry, step
 
-from flows.steps.errors import end_refused_pods, stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, stop_on_registry_errors, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.shared_work import share_work
@@ -35,12 +35,12 @@ class ExperimentFlow(FlowSpec):
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
-        from penumbra.registry.models import REGISTRY_ERRORS
 
-        with share_work("train", name_run_folder()), stop_with_one_sentence(*plan.PLAN_ERRORS, *REGISTRY_ERRORS):
+        errors = stop_with_one_sentence(*plan.PLAN_ERRORS)
+        with share_work("train", name_run_folder()), errors, stop_on_registry_errors():
             settings, problem = load_project()
             self.settings = experiment_run.restrict_to_candidate(include_accepted_faults(settings), self.only)
-            admission.prepare_training(self.settings, problem)
+            admission.prepare_data(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / name_run_folder()
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
@@ -48,6 +48,7 @@ class ExperimentFlow(FlowSpec):
             print(*remarks, *rejections, sep="\n")
             rows = self.settings.training.quick_rows
             print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
+            admission.require_registry(self.settings)
         self.jobs = matrices.list_trial_jobs(problem, [self.only])
         self.next(self.fit, foreach="jobs")
 
@@ -68,14 +69,14 @@ class ExperimentFlow(FlowSpec):
     @step
     def judge(self, inputs):
         """Compare the best trial with baseline and live model, and record it (`inputs`: the tasks of `fit`)."""
-        from flows.steps.train import experiment_run
+        from flows.steps.train import experiment_record, experiment_run
         from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         with share_work("train", name_run_folder()), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             best = experiment_run.choose_best_trial([task.result for task in inputs])
-            print(experiment_run.conclude_experiment(self.settings, self.plan, self.matrices, *best))
+            print(experiment_record.conclude_experiment(self.settings, self.plan, self.matrices, *best))
         self.next(self.end)
 
     @step

@@ -42,7 +42,8 @@ class TrainFlow(FlowSpec):
             self.settings = include_accepted_faults(settings)
             registration.prepare_registration(self.settings)
             require_signing_key(self.settings.registry.signed_by)
-            admission.prepare_training(self.settings, problem)
+            admission.require_registry(self.settings)
+            admission.prepare_data(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / current.run_id
             self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.all, folder)

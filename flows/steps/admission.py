@@ -64,26 +64,36 @@ def check_admitted_batches(store: DataStore, again: str = "") -> list[str]:
     return heal_changed_batches(store, but=again) + find_rewritten_batches(store, but=again)
 
 
-def prepare_training(settings: Settings, problem: Problem) -> None:
-    """Check, before minutes are spent, that the data is what was admitted and that the registry can keep the result.
+def prepare_data(settings: Settings, problem: Problem) -> None:
+    """Check, before minutes are spent, that the data is what was admitted. Prints what was brought back.
 
-    Every raw file is read: that costs a small part of what is done with it afterwards. Prints what was brought back.
+    Every raw file is read: that costs a small part of what is done with it afterwards.
 
     Args:
-        settings: Sections [data] and [registry] are read.
+        settings: Section [data] is read.
         problem: The problem, with schema, source and features.
 
     Raises:
         BatchesChanged: A changed file can't be brought back.
         DamagedDvcFile: The .dvc file isn't one.
         SourceFailed: The source can't name its batches.
+    """
+    for sentence in heal_changed_batches(DataStore(settings.data, problem), thorough=True):
+        print(sentence)
+
+
+def require_registry(settings: Settings) -> None:
+    """Check, before minutes are spent, that the registry can keep the result. Importing MLflow takes a second.
+
+    Args:
+        settings: Section [registry] is read.
+
+    Raises:
         MlflowException: The registry is damaged, locked or out of reach.
     """
     from penumbra.registry.models import ModelRegistry
 
     ModelRegistry(settings.registry).require_writable()
-    for sentence in heal_changed_batches(DataStore(settings.data, problem), thorough=True):
-        print(sentence)
 
 
 def _is_of_another_problem(store: DataStore) -> bool:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from flows.experiment import IMPORTED_AHEAD as EXPERIMENT_MODULES
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import REPOSITORY
 
@@ -173,6 +174,11 @@ def test_what_the_service_loads_at_start_is_light(module):
 @pytest.mark.parametrize("module", ["penumbra.cli.app", "flows.steps.ingest", "flows.steps.train.settlement"])
 def test_telling_that_nothing_is_new_takes_no_heavy_library(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
+
+
+@pytest.mark.parametrize("module", EXPERIMENT_MODULES[:-1])
+def test_the_first_metric_of_an_experiment_takes_no_mlflow(module):
+    assert "mlflow" not in {name.split(".")[0] for name in loaded_with(module)}
 
 
 def test_the_worker_host_loads_nothing_that_starts_threads_as_they_would_not_survive_a_fork():
