@@ -41,7 +41,7 @@ REFERENCE_BATCHES = ("2013-02", "2013-03")
 
 
 def main() -> None:
-    from benchmarks import report_cost  # here: its imports would be memory of what is measured
+    from benchmarks.monitor import report_cost  # here: its imports would be memory of what is measured
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

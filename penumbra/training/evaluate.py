@@ -87,7 +87,7 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """The primary metric, see `penumbra.core.metrics.get_primary_metric`."""
+        """The primary metric, see `penumbra.core.metrics.losses.get_primary_metric`."""
         return next(iter(self.scores.values()))
 
 
