@@ -75,12 +75,13 @@ def list_imported_modules(root: Path, entry_modules: Iterable[str]) -> list[str]
         FileNotFoundError: An entry module is not below `root`.
     """
     waiting = [module for entry in entry_modules for module in _expand_package(root, entry)]
-    modules: set[str] = set()
+    modules, seen = set[str](), set[str]()
     while waiting:
         module = waiting.pop()
-        if module not in modules and _find_module_file(root, module):
+        if module not in seen and _find_module_file(root, module):
             modules.add(module)
             waiting += [module.rpartition(".")[0], *_list_imports(root, module)]
+        seen.add(module)
     return sorted(modules)
 
 

@@ -1,5 +1,6 @@
 """The check of a batch's rows against the contract: each row keeps it, or is rejected with the rules that it breaks."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -239,6 +240,7 @@ def _find_given_values(
     return rows.select(pl.all_horizontal(pl.col(sources).is_not_null())).to_series()
 
 
+@functools.cache
 def _number_rows(labelled: type[dy.Schema]) -> Any:
     """The contract with a column for the rows' numbers."""
     number = {ROW_NUMBER_COLUMN: dy.UInt32(nullable=False), "__module__": __name__}
