@@ -8,6 +8,12 @@ from flows.steps.errors import end_refused_pods, is_deployed, stop_with_one_sent
 from flows.steps.parallel import count_parallel_tasks, limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = (
+    *("flows.steps.monitor.backlog", "flows.steps.monitor.retraining", "flows.steps.monitor.reports"),
+    "monitoring.dashboard.overview.overview_page",
+)
 
 
 @schedule(**get_daily_schedule("monitor"))
@@ -96,5 +102,6 @@ class MonitorFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with end_refused_pods():
         MonitorFlow()

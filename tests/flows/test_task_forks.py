@@ -9,6 +9,7 @@ import pytest
 
 from flows.experiment import IMPORTED_AHEAD as OF_EXPERIMENTS
 from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
+from flows.monitor import IMPORTED_AHEAD as OF_MONITORING
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
@@ -111,7 +112,7 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
     wait_until(lambda: not any(map(is_alive, children)), seconds=20)
 
 
-@pytest.mark.parametrize("modules", [OF_TRAININGS, OF_EXPERIMENTS, OF_INGESTS])
+@pytest.mark.parametrize("modules", [OF_TRAININGS, OF_EXPERIMENTS, OF_INGESTS, OF_MONITORING])
 def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
     code = (
         f"import importlib, sys\n[importlib.import_module(name) for name in {[*METAFLOW_MODULES, *modules]}]\n"

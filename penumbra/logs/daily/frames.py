@@ -53,7 +53,7 @@ class LogFrameReader:
             `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
             many lines can't be read.
         """
-        each = decode_each_line(self._decoder, blank_damaged_lines(content.split(b"\n")[:-1]))
+        each = list(decode_each_line(self._decoder, blank_damaged_lines(content.split(b"\n")[:-1])))
         read = [answer for answer in each if answer is not None]
         unreadable = len(each) - len(read)
         frame = self._frame([answer for answer in read if not answer.fallback])
@@ -70,7 +70,7 @@ class LogFrameReader:
             A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
             nothing to count: where the line can't be read, or a fallback answered.
         """
-        each = decode_each_line(self._decoder, lines)
+        each = list(decode_each_line(self._decoder, lines))
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
         readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
