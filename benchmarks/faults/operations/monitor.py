@@ -52,13 +52,19 @@ def describe_windows(folder: Path, **settings: Any) -> Iterator[str]:
         yield from (f"profile: {row}" for row in db.execute("SELECT model, part, day, rows, counts FROM profiles"))
 
 
-def _make_operation(windows: int, window_days: int) -> Operation:
-    """An operation on windows of so many days, of which all are due."""
+def _make_operation(windows: int, window_days: int, **monitor: int) -> Operation:
+    """An operation on windows of so many days, of which all are due, with these settings of [monitor]."""
     days = windows * window_days
     today = dt.date(2013, 4, 4) + dt.timedelta(days=days + DAYS_OF_LABELS)
-    settings = {"data__today": today, "monitor__every_days": 0, "monitor__window_days": window_days}
+    changed = {f"monitor__{name}": value for name, value in {"window_days": window_days, **monitor}.items()}
+    settings = {"data__today": today, **changed}
     prepare, run = partial(prepare_answers, days=days), partial(run_monitor, **settings)
     return Operation(prepare, run, partial(describe_windows, **settings), f"{windows} windows", PRELOADED)
 
 
-OPERATIONS = {"monitor": _make_operation(2, window_days=7), "monitor_backlog": _make_operation(16, window_days=1)}
+OPERATIONS = {
+    "monitor": _make_operation(2, window_days=7, every_days=0),
+    "monitor_backlog": _make_operation(
+        16, window_days=1, every_days=1, cooldown_days=3
+    ),  # so that some are due for a training
+}
