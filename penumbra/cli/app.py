@@ -1,5 +1,8 @@
 """`penumbra`: the group of all commands, and the entry point."""
 
+import atexit
+import gc
+
 import click
 
 from penumbra.cli.commands import (
@@ -39,6 +42,7 @@ SECTIONS = {
 )
 def main() -> None:
     """One closed loop for models in production: data, experiment, shadow, promote, monitor, retrain."""
+    atexit.register(gc.freeze)  # as flows do: Python's last collections look at all that was imported
     set_environment_defaults()
 
 
