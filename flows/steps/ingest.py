@@ -299,7 +299,8 @@ def attach_batch_labels(store: DataStore) -> str:
     settings = load_settings()
     index = LogIndex.from_settings(settings, store.problem.schema)
     columns = [*index.label_spec.key, *index.label_spec.outcome, BATCH_COLUMN]
-    attached = AttachedBatches(settings, store)
+    index.catch_up()
+    attached = AttachedBatches(settings, store, index)
     rows = (part for batch in attached.list_due() for part in store.iterate_rows(batch, columns, LABELS_AT_ONCE))
     fetch_logs(settings, ("reviews",))
     with contextlib.closing(ReviewDesk(settings, store.problem)) as desk:
@@ -316,8 +317,9 @@ class AttachedBatches:
     Not known where machines share their state: another one may have attached other rows.
     """
 
-    def __init__(self, settings: Settings, store: DataStore) -> None:
-        """Look at the batches of the source in a `store`, and at the label log that `settings` name."""
+    def __init__(self, settings: Settings, store: DataStore, index: LogIndex) -> None:
+        """Look at the batches of the source in a `store`, at the label log that `settings` name, and at its `index`."""
+        self._index = index
         self._known = None if settings.cluster.state else FileCache(store.settings.derived, JSON)
         self._folder = settings.labels.folder
         self._batches = {batch: store.name_partition(batch) for batch in store.source_batches()}
@@ -330,14 +332,16 @@ class AttachedBatches:
         """
         earlier = (self._known and self._known.find(ATTACHED_FILE)) or {"batches": {}, "segments": {}}
         segments = self._read_segments()
-        if any(segments.get(name, -1) < size for name, size in earlier["segments"].items()):
+        is_shorter = any(segments.get(name, -1) < size for name, size in earlier["segments"].items())
+        if is_shorter or self._index.count_labels() < earlier.get("labels", 0):
             return list(self._batches)
         return [batch for batch, rows in self._batches.items() if earlier["batches"].get(batch) != rows]
 
     def record(self) -> None:
         """Record that the labels of all these batches are in the log."""
         if self._known:
-            self._known.save(ATTACHED_FILE, {"batches": self._batches, "segments": self._read_segments()})
+            labels, segments = self._index.count_labels(), self._read_segments()
+            self._known.save(ATTACHED_FILE, {"batches": self._batches, "segments": segments, "labels": labels})
 
     def _read_segments(self) -> dict[str, int]:
         return {path.name: size for path, size in read_segment_sizes(self._folder).items()}

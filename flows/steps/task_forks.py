@@ -172,4 +172,7 @@ def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
     arguments[:] = command[1:]
     os.environ.clear()
     os.environ.update(environment)
-    threadpool_limits(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    threads = environment.get("OMP_NUM_THREADS", "").partition(",")[0]  # of nested levels, the first
+    threadpool_limits(int(threads) if threads.isdecimal() else os.cpu_count() or 1)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # or each task would draw the same

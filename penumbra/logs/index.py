@@ -152,6 +152,11 @@ class LogIndex:
         self.catch_up()
         return new
 
+    def count_labels(self) -> int:
+        """Return how many labels the index has, corrected ones as well."""
+        with self.open() as db:
+            return int(db.execute("SELECT count(*) FROM labels").fetchone()[0])
+
     @contextlib.contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
         """Open a connection to the index, which is created where there is none.

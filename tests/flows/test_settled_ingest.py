@@ -68,3 +68,12 @@ def test_labels_that_the_log_has_lost_are_logged_again(store: DataStore) -> None
     shutil.rmtree(load_settings().labels.folder)
     rows = store.rows("2024-01").height
     assert ingest.attach_batch_labels(store) == f"{rows:,} labels are new"
+
+
+def test_a_label_whose_line_is_damaged_is_logged_again_once_the_index_has_lost_it(store: DataStore) -> None:
+    (segment,) = load_settings().labels.folder.glob("*.jsonl")
+    line = segment.read_bytes().splitlines(keepends=True)[0]
+    segment.write_bytes(segment.read_bytes().replace(line, line.replace(b"{", b"[", 1)))
+    (load_settings().labels.folder / "index.db").unlink()
+    assert ingest.attach_batch_labels(store) == "1 labels are new"
+    assert ingest.attach_batch_labels(store) == "0 labels are new"
