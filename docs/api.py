@@ -49,7 +49,7 @@ def _is_package(name: str) -> bool:
 
 
 def _format_automodule(name: str) -> list[str]:
-    return ["```{eval-rst}", f".. automodule:: {name}", "```"]
+    return ["```{eval-rst}", f".. automodule:: {name}", "   :ignore-module-all:", "```"]
 
 
 def _format_api_index(packages: list[str]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 
 from flows.steps import shared_data
 from flows.steps.admission import check_admitted_batches
+from flows.steps.attached_batches import AttachedBatches
 from flows.steps.flow_locks import list_work_locks
 from flows.steps.parallel import count_parallel_tasks, distribute_jobs
 from flows.steps.shared_folders import fetch_folders, list_partition_folders
@@ -13,7 +14,7 @@ from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import ProblemError
 from penumbra.core.project_root import is_git_checkout
-from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings, SettingsError, load_settings
+from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
@@ -33,17 +34,14 @@ from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.versioning.dvc_file import DamagedDvcFile, read_dvc_content
 from penumbra.data.versioning.origin import DataOrigin
 from penumbra.data.versioning.restoring import pull_data
-from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.registry import code_version
 from penumbra.reviews.desk import ReviewDesk
-from penumbra.storage.cache import JSON, FileCache
 
 LABELS_AT_ONCE = 50_000
-ATTACHED_FILE = "attached-labels"  # in the folder of what is derived
 
 
 class IngestRefused(RuntimeError):
@@ -309,42 +307,6 @@ def attach_batch_labels(store: DataStore) -> str:
         new = index.attach_labels(rows, check)
     attached.record()
     return f"{new:,} labels are new"
-
-
-class AttachedBatches:
-    """Which batches have their labels in the label log: those whose rows haven't changed since, if it has lost nothing.
-
-    Not known where machines share their state: another one may have attached other rows.
-    """
-
-    def __init__(self, settings: Settings, store: DataStore, index: LogIndex) -> None:
-        """Look at the batches of the source in a `store`, at the label log that `settings` name, and at its `index`."""
-        self._index = index
-        self._known = None if settings.cluster.state else FileCache(store.settings.derived, JSON)
-        self._folder = settings.labels.folder
-        self._batches = {batch: store.name_partition(batch) for batch in store.source_batches()}
-
-    def list_due(self) -> list[str]:
-        """List the batches whose labels may not be in the log.
-
-        Returns:
-            Their names, oldest first.
-        """
-        earlier = (self._known and self._known.find(ATTACHED_FILE)) or {"batches": {}, "segments": {}}
-        segments = self._read_segments()
-        is_shorter = any(segments.get(name, -1) < size for name, size in earlier["segments"].items())
-        if is_shorter or self._index.count_labels() < earlier.get("labels", 0):
-            return list(self._batches)
-        return [batch for batch, rows in self._batches.items() if earlier["batches"].get(batch) != rows]
-
-    def record(self) -> None:
-        """Record that the labels of all these batches are in the log."""
-        if self._known:
-            labels, segments = self._index.count_labels(), self._read_segments()
-            self._known.save(ATTACHED_FILE, {"batches": self._batches, "segments": segments, "labels": labels})
-
-    def _read_segments(self) -> dict[str, int]:
-        return {path.name: size for path, size in read_segment_sizes(self._folder).items()}
 
 
 def _is_everything_recorded(store: DataStore) -> bool:

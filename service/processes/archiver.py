@@ -13,8 +13,9 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.logs.archiving import archive, archive_parts
+from penumbra.logs.archiving.archive_frames import RowReader
 from penumbra.logs.archiving.archive_health import save_archive_health
-from penumbra.logs.archiving.archive_parts import FailureHandler, RowReader, raise_failure
+from penumbra.logs.archiving.archive_parts import FailureHandler, raise_failure
 from penumbra.logs.archiving.shipping import ship_parts
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.lag import ARCHIVE_METRICS_FILE, measure_archive_lag, measure_folder_bytes

@@ -32,6 +32,7 @@ class ToyFlow(FlowSpec):
             os.kill(os.getpid(), signal.SIGKILL)
         from threadpoolctl import threadpool_info
         import numpy
+        print("drawn", numpy.random.rand())
         print("facts", json.dumps({
             "ahead": "wave" in sys.modules, "is_child": os.getppid() == int(os.environ["RUN"]),
             "environ": [os.environ["TOY"], os.environ["METAFLOW_RUN_ID"]], "words": sys.argv[-20:],
@@ -43,6 +44,8 @@ class ToyFlow(FlowSpec):
 
     @step
     def end(self):
+        import numpy
+        print("drawn", numpy.random.rand())
         print("alone", "TOY" not in os.environ)
         if os.path.exists("wait"):
             os.symlink(str(os.getpid()), "waiting")
@@ -84,6 +87,15 @@ def test_a_task_is_as_a_process_of_its_own_in_which_imports_are_done(
     assert set(facts["threads"]) == {3}  # type: ignore[call-overload]
     assert "alone True" in output
     assert "Task failed." in output  # at its first attempt
+
+
+def test_tasks_draw_random_numbers_of_their_own(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = re.findall(r"drawn (.*)", run_toy(space, monkeypatch))
+    assert (len(drawn), len(set(drawn))) == (2, 2)
+
+
+def test_a_list_of_numbers_of_threads_is_read_as_by_openmp(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "alone True" in run_toy(space, monkeypatch, OMP_NUM_THREADS="2,1")
 
 
 def test_a_run_fails_where_a_task_does(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

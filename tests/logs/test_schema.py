@@ -46,7 +46,7 @@ def can_read(read: Any, written: Any) -> bool:
         return True
     if get_origin(written) is Sequence or get_origin(written) is Mapping:
         return get_args(read) == get_args(written)
-    return written in get_args(read)
+    return any(can_read(each, written) for each in get_args(read))
 
 
 @pytest.mark.parametrize("projection", PREDICTION_PROJECTIONS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.logs import append_log, segments
+from penumbra.logs.archiving.archive_frames import RowReader, build_archive_frame, write_archive_frames
 from penumbra.logs.archiving.archive_parts import (
     DAYS_FOLDER,
     FACTS_SUFFIX,
@@ -25,13 +26,10 @@ from penumbra.logs.archiving.archive_parts import (
     ArchivePart,
     DamagedArchive,
     FailureHandler,
-    RowReader,
-    build_archive_frame,
     handle_failure,
     list_parts,
     raise_failure,
     read_part_day,
-    write_archive_frames,
     write_part_facts,
 )
 from penumbra.logs.archiving.shipping import require_whole_copy

@@ -128,7 +128,7 @@ def _parse_days(moments: pl.Series) -> pl.Series:
     """Of instants or dates in ISO 8601, UTC where they name no offset."""
     each = moments.unique()
     days = pl.Series([_parse_day(moment) for moment in each], dtype=pl.Date)
-    return moments.replace_strict(each, days, return_dtype=pl.Date)
+    return moments.replace_strict(each, days, return_dtype=pl.Date).cast(pl.Date)  # which an empty series ignores
 
 
 def _parse_day(moment: str) -> dt.date | None:
