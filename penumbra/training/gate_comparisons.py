@@ -20,7 +20,7 @@ from penumbra.core.metrics.losses import LossScale
 from penumbra.core.text.tables import format_number
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
-from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict
+from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict, describe_limit_setting
 
 ComparisonRule = Literal["superiority", "non-inferiority"]
 
@@ -112,14 +112,14 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     days = rows.select(pl.col(DAY_COLUMN).unique().sort())
     contributions = _compute_contributions([days.join(sums[name], on=DAY_COLUMN, how="left") for name in kept])
     is_harmed, worst = find_harmed_slices(contributions, limits, margin)
-    listed = (
-        ", ".join(f"{kept[k]} {format_number(contributions[k].mean(), '+')}" for k in np.flatnonzero(is_harmed))
-        or "none"
-    )
-    wanted = f"by more than {scale.describe_share(limits.slice_margin_share)}"
-    sentence = f"of {len(kept)} slices with {limits.min_days} days or more are worse than live {wanted}: {listed}"
+    kind = f"of {len(kept)} slices with {limits.min_days} days or more"
+    wanted = f"worse than live by more than {scale.describe_share(limits.slice_margin_share)}"
     measured = float(contributions[worst].mean())
-    return GateCheck("slices", measured, margin, "fail" if is_harmed.any() else "pass", sentence)
+    if not is_harmed.any():
+        return GateCheck("slices", measured, margin, "pass", f"{kind} none is shown to be {wanted}")
+    harmed = [f"{kept[k]} {format_number(contributions[k].mean(), '+')}" for k in np.flatnonzero(is_harmed)]
+    sentence = f"{kind} are {wanted}: {', '.join(harmed)}{describe_limit_setting('gate.slice_margin_share')}"
+    return GateCheck("slices", measured, margin, "fail", sentence)
 
 
 def _sum_by_day(rows: pl.DataFrame) -> pl.DataFrame:

@@ -121,7 +121,9 @@ def test_a_slice_that_is_harmed_is_named_though_the_whole_is_better():
 
 
 def test_a_slice_that_is_worse_within_the_margin_passes():
-    assert check_slices(days(candidate=0.55), LIMITS).verdict == "pass"
+    check = check_slices(days(candidate=0.55), LIMITS)
+    assert check.verdict == "pass"
+    assert "of 2 slices with 20 days or more none is shown to be worse than live by more than 0.1" in check.sentence
 
 
 def test_a_slice_on_too_few_days_is_left_out():
@@ -203,6 +205,24 @@ def test_a_model_that_cannot_be_compiled_passes_and_is_told_to_be_slower():
     *_, compiled = check_serving_budgets(ServingMeasurements(20, 1000, None, 1e-9), LIMITS)
     assert compiled.verdict == "pass"
     assert "slower" in compiled.sentence
+    assert (np.isnan(compiled.measured), np.isnan(compiled.limit)) == (True, True)
+
+
+def test_a_check_that_fails_names_the_setting_of_its_limit():
+    latency, size, _ = check_serving_budgets(ServingMeasurements(101, 1_000_001, 0, 1e-9), LIMITS)
+    calibration = check_calibration(Interval(0.06, 0.051, 0.2), 30, LIMITS)
+    harmed = check_slices(days(candidate=0.7), LIMITS)
+    named = [check.sentence.partition("; the limit is ")[2] for check in (latency, size, calibration, harmed)]
+    settings = ("latency_us", "size_mb", "calibration", "slice_margin_share")
+    assert named == [f"gate.{setting} of settings.toml" for setting in settings]
+
+
+def test_a_model_that_is_too_slow_as_it_cannot_be_compiled_is_told_of_both_ways_on():
+    latency, *_ = check_serving_budgets(ServingMeasurements(1208, 1000, None, 1e-9), LIMITS)
+    assert latency.sentence == (
+        "median microseconds for a single row; the limit is gate.latency_us of settings.toml, "
+        "and an estimator that can be compiled answers faster"
+    )
 
 
 def test_a_report_is_a_table_and_plain_json():

@@ -23,7 +23,10 @@ STATE_AND_ADVICE = {
         "is the candidate",
         "Next: it is scored in the shadow of the live model, which goes on answering.",
     ),
-    "": ("did not pass the gate and stays out of service", "Next: see the check that failed; `penumbra compare`."),
+    "": (
+        "did not pass the gate and stays out of service",
+        "Next: see the checks that didn't pass and what they name; `penumbra compare`.",
+    ),
 }
 UNFIT_LIVE_ADVICE = (
     "Next: version {live}, which is live, can't answer with this code (see the skipped check), so nothing will be "
