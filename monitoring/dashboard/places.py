@@ -13,6 +13,7 @@ from service.http.access.access_control import KeyDigest, KeyDigests, Role
 PAGE_NAMES = ("overview", "mlflow", "evidently")  # in the order of their ports
 SHOWN_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 DIGEST_FILE = "page-digests"
+DASHBOARD_LOCK = "dashboard"  # the name of the lock in the monitor's folder, which dashboards share
 PAGE_ROLES: frozenset[Role] = frozenset(["admin", "review", "approve"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from monitoring.dashboard.places import (
+    DASHBOARD_LOCK,
     PAGE_NAMES,
     build_page_addresses,
     find_free_ports,
@@ -19,6 +20,7 @@ from monitoring.dashboard.places import (
 )
 from monitoring.dashboard.sites import SITES
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.storage.work_lock import hold_work_lock
 from service.http.access.access_control import KeyDigests, read_keys
 from service.http.access.hosts import is_loopback
 from service.processes.supervisor import ChildProcess, Supervisor
@@ -45,7 +47,11 @@ def main() -> None:
         sys.exit(str(error))
     ports = find_free_ports(settings.dashboard.host, settings.dashboard.first_port)
     print("Starting the overview, MLflow and Evidently, which takes half a minute ...", flush=True)
-    with tempfile.TemporaryDirectory(prefix="penumbra-") as folder:  # for this user alone
+    lock = settings.monitor.folder / f"{DASHBOARD_LOCK}.lock"
+    with (
+        hold_work_lock(lock, DASHBOARD_LOCK, shared=True),
+        tempfile.TemporaryDirectory(prefix="penumbra-") as folder,  # for this user alone
+    ):
         write_page_digests(Path(folder), keys)
         children = list_dashboard_processes(settings, ports, Path(folder))
         announce = make_page_announcer(build_page_addresses(settings, ports))

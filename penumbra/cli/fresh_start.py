@@ -3,15 +3,17 @@
 import contextlib
 import datetime as dt
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows.steps.flow_locks import get_data_lock, get_training_lock
+from monitoring.dashboard.places import DASHBOARD_LOCK
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
 from penumbra.data.versioning.versions import get_dvc_file
 from penumbra.registry.aliases import ALIASES_LOCK
+from penumbra.registry.pointers import SERVICE_LOCK_FILE
+from penumbra.storage.locks import acquire_lock
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 
 STATE_FOLDER = Path("var")
@@ -27,13 +29,13 @@ def start_over(settings: Settings) -> str:
     """Move the data folder, its .dvc file and everything below var/ into a new folder below var/.
 
     Args:
-        settings: All sections with folders, and `service.port`, are read.
+        settings: All sections with folders are read.
 
     Returns:
         What was moved where, and what the settings keep elsewhere.
 
     Raises:
-        StartOverRefused: The service runs, somebody is at work, or there is nothing to move.
+        StartOverRefused: A service or a dashboard runs, somebody is at work, or there is nothing to move.
     """
     with exclude_work(settings):
         if not _list_state(settings):
@@ -46,14 +48,17 @@ def exclude_work(settings: Settings) -> Iterator[None]:
     """Keep all other work on data, models, logs and ledger out, as a context manager.
 
     Args:
-        settings: All sections with folders, and `service.port`, are read.
+        settings: All sections with folders are read.
 
     Raises:
-        StartOverRefused: The service runs, or somebody is at work.
+        StartOverRefused: A service or a dashboard runs, on whatever port, or somebody is at work.
     """
-    if _is_listening(settings.service.port):
-        raise StartOverRefused(f"something listens at service.port = {settings.service.port}: end the service first")
     with contextlib.ExitStack() as held:
+        for path in _list_service_locks(settings):
+            try:
+                held.callback(os.close, acquire_lock(path))
+            except BlockingIOError:
+                raise StartOverRefused(f"a service works in {path.parent}: end it first") from None
         for path in filter(lambda path: path.exists(), _list_lock_files(settings)):
             try:
                 held.enter_context(hold_work_lock(path, "start-over", wait=False))
@@ -62,9 +67,15 @@ def exclude_work(settings: Settings) -> Iterator[None]:
         yield
 
 
+def _list_service_locks(settings: Settings) -> list[Path]:
+    """The files that services lock: a second one may have a state folder of its own below var/."""
+    found = {*STATE_FOLDER.rglob(SERVICE_LOCK_FILE), settings.service.state / SERVICE_LOCK_FILE}
+    return sorted(path for path in found if path.exists())
+
+
 def _list_lock_files(settings: Settings) -> list[Path]:
     """The files that are locked while data, models, logs or ledger are being changed."""
-    passes = [settings.monitor.folder / f"{name}.lock" for name in ("watch", "retrain")]
+    passes = [settings.monitor.folder / f"{name}.lock" for name in ("watch", "retrain", DASHBOARD_LOCK)]
     archiver = settings.service.predictions / "archive.lock"
     return [
         get_data_lock(settings),
@@ -108,11 +119,3 @@ def _describe_elsewhere(settings: Settings) -> list[str]:
     if tracking.startswith(f"sqlite:///{STATE_FOLDER}/"):
         return shared
     return [*shared, f"registry.tracking = {tracking!r} was left as it is: give the new problem another registry.model"]
-
-
-def _is_listening(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False

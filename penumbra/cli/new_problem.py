@@ -109,7 +109,7 @@ def install_problem(new: NewProblem, settings: Settings, is_forced: bool = False
 
     Raises:
         DraftRefused: Git doesn't have what is there.
-        StartOverRefused: The service runs, or somebody is at work.
+        StartOverRefused: A service or a dashboard runs, or somebody is at work.
         OSError: A file can't be written.
     """
     changed = [str(path) for path in (PROBLEM_FOLDER, SETTINGS_PATH) if _is_uncommitted(path)]

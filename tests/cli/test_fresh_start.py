@@ -1,20 +1,22 @@
 """Setting another problem's state aside."""
 
+import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from flows.steps.flow_locks import get_data_lock
+from monitoring.dashboard import processes
 from penumbra.cli.fresh_start import StartOverRefused, start_over
 from penumbra.core.settings import load_settings
-from penumbra.core.system.http_client import find_free_port
 from penumbra.storage.work_lock import hold_work_lock
+from service.processes.state_lock import acquire_state_lock
 
 
 def make_settings(**data):
-    settings = load_settings(environ={})
-    service = settings.service.model_copy(update={"port": find_free_port()})
-    return settings.model_copy(update={"service": service, **data})
+    return load_settings(environ={}).model_copy(update=data)
 
 
 def test_data_models_and_logs_are_moved_aside_and_the_store_of_versions_stays(tmp_path, monkeypatch):
@@ -65,4 +67,34 @@ def test_while_somebody_is_at_work_nothing_is_moved_and_it_says_who(tmp_path, mo
     with hold_work_lock(get_data_lock(settings), "ingest"), pytest.raises(StartOverRefused, match=who):
         start_over(settings)
     assert (tmp_path / "data.dvc").exists()
+    assert "data.dvc" in start_over(settings)
+
+
+@pytest.mark.parametrize("state", ["var/service", "var/second/service"])
+def test_a_running_service_is_found_by_its_lock_whatever_its_port_and_state_folder(tmp_path, monkeypatch, state):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.dvc").write_text("")
+    lock = acquire_state_lock(Path(state))
+    with pytest.raises(StartOverRefused, match=f"^a service works in {state}: end it first$"):
+        start_over(make_settings())
+    assert (tmp_path / "data.dvc").exists()
+    os.close(lock)
+    assert "data.dvc" in start_over(make_settings())
+
+
+def test_a_running_dashboard_is_found_by_its_lock(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.dvc").write_text("")
+    settings = make_settings()
+    monkeypatch.setattr(processes, "load_settings", lambda: settings)
+    said = []
+
+    def try_to_start_over(self, announce):
+        with pytest.raises(StartOverRefused) as refused:
+            start_over(settings)
+        said.append(str(refused.value))
+
+    monkeypatch.setattr(processes.Supervisor, "run", try_to_start_over)
+    processes.main()
+    assert re.match(r"dashboard is at work \(since 20.*, process \d+\): end it or wait for it first$", said[0])
     assert "data.dvc" in start_over(settings)

@@ -1,16 +1,18 @@
 """A drafted problem takes the place of the one that is there, of which nothing is lost."""
 
 import datetime as dt
+import os
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from penumbra.cli.fresh_start import StartOverRefused
 from penumbra.cli.new_problem import install_problem, plan_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
-from penumbra.core.system.http_client import find_free_port
 from penumbra.drafting.draft import DraftRefused
+from service.processes.state_lock import acquire_state_lock
 from tests.helpers.drafts import draft_orders, write_orders
 
 GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org")
@@ -38,8 +40,7 @@ def draft(project):
 
 
 def load_own_settings():
-    settings = load_settings(PROJECT_ROOT / "settings.toml", environ={})
-    return settings.model_copy(update={"service": settings.service.model_copy(update={"port": find_free_port()})})
+    return load_settings(PROJECT_ROOT / "settings.toml", environ={})
 
 
 def commit_all():
@@ -116,11 +117,13 @@ def test_after_a_kill_in_between_the_next_one_completes_it(project, draft, monke
     assert read_files(project / "problem") == new.files
 
 
-def test_while_the_service_answers_nothing_is_moved(project, draft, monkeypatch):
-    monkeypatch.setattr("penumbra.cli.fresh_start._is_listening", lambda port: True)
-    before = read_files(project)
-    with pytest.raises(StartOverRefused, match="end the service first"):
-        install_problem(plan(draft), load_own_settings())
+def test_while_the_service_runs_nothing_is_moved(project, draft):
+    before, new = read_files(project), plan(draft)
+    lock = acquire_state_lock(Path("var/service"))
+    with pytest.raises(StartOverRefused, match="a service works in var/service: end it first"):
+        install_problem(new, load_own_settings())
+    os.close(lock)
+    (project / "var/service/service.lock").unlink()
     assert read_files(project) == before
 
 
