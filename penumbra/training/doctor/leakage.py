@@ -20,6 +20,7 @@ MIN_ROWS_PER_CLASS = 50  # rarer classes are left out
 MAX_LEAKAGE_ROWS = 200_000  # of more rows an even choice is examined
 
 MIN_SHARED_MISSING = 0.9  # share of the rows lacking the feature that lack the outcome too
+MAX_SHARE_OTHERWISE = 0.25  # of that share: how many of the rows that have the feature may lack the outcome
 MIN_OUTCOME_COVERAGE = 0.5  # share of the rows lacking the outcome that lack the feature too
 MAX_OVERLAP_P_VALUE = 1e-3
 
@@ -152,7 +153,8 @@ def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract
 def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> list[Finding]:
     """Find columns that are missing almost only where the outcome is, and mostly there: both become known together.
 
-    How likely that is by chance is told by Fisher's exact test, for all columns together by Bonferroni.
+    Where most rows lack the outcome, so do most that lack any column: those that have it must lack the outcome far less
+    often. How likely that is by chance is told by Fisher's exact test, for all columns together by Bonferroni.
 
     Args:
         columns: The columns, [n, k], null for missing.
@@ -170,8 +172,14 @@ def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> li
         both, lacking = int((missing & ~has_outcome).sum()), int(missing.sum())
         if not both or both < MIN_SHARED_MISSING * lacking or both < MIN_OUTCOME_COVERAGE * without:
             continue
+        share, otherwise = both / lacking, (without - both) / max(columns.height - lacking, 1)
+        if otherwise > MAX_SHARE_OTHERWISE * share:
+            continue
         if _overlap_p_value(both, lacking, without, columns.height) < MAX_OVERLAP_P_VALUE / columns.width:
-            evidence = f"of the {lacking:,} rows that lack it {both:,} lack the outcome too (of {without:,} that do)"
+            evidence = (
+                f"{share:.1%} of the {lacking:,} rows that lack it have no outcome, and {otherwise:.1%} of the "
+                f"{columns.height - lacking:,} that have it"
+            )
             remedy = f"ask whether {name} is known when the prediction is made; if not, it has no place in Row"
             found.append(Finding("afterwards", name, evidence, remedy))
     return found

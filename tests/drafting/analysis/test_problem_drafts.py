@@ -314,7 +314,7 @@ def test_what_is_missing_only_where_the_outcome_is_was_measured_with_it(tmp_path
     air_time = get_column(found, "air_time")
     assert (air_time.role, air_time.reason) == (
         "outcome",
-        "of the 20 rows that lack it 20 lack the outcome too (of 20 that do)",
+        "100.0% of the 20 rows that lack it have no outcome, and 0.0% of the 380 that have it",
     )
 
 
