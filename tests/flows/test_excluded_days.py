@@ -60,16 +60,54 @@ def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
 
 def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_do() -> None:
     days = [str(dt.date(2024, 1, 1) + dt.timedelta(days=number)) for number in range(204)]
-    excluded = {day: ["age is frozen" if number else "no rows"] for number, day in enumerate(days)}
+    excluded = {day: [["age", "age is frozen"] if number else ["", "no rows"]] for number, day in enumerate(days)}
     first, second = excluded_days.describe_excluded_days(excluded).splitlines()
-    assert first == "Nothing is learnt from 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen"
+    assert first == (
+        "Nothing is learnt from 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen on 203 of them; "
+        "no rows on 1 of them"
+    )
     assert "`penumbra quarantine`" in second
-    assert 'monitor.accept = ["2024-07-22"]' in second
+    assert 'of these all by monitor.accept = ["age", "2024-01-01"]' in second
     assert excluded_days.list_excluded_spans(excluded).splitlines() == [
         "Left out of training for data faults: 204 days",
         "  2024-01-01: no rows",
         "  2024-01-02 to 2024-07-22 (203 days): age is frozen",
     ]
+
+
+def test_a_few_days_are_all_in_the_hint_and_their_figures_are_a_range() -> None:
+    shares = {"2010-08-24": 40, "2010-08-25": 100, "2010-08-26": 58}
+    text = "{}% of isig2 are missing; in no day of the reference more than 3% (a source fell away)"
+    excluded = {day: [["isig2", text.format(share)]] for day, share in shares.items()}
+    first, second = excluded_days.describe_excluded_days(excluded).splitlines()
+    assert first.endswith(
+        "2010-08-24 to 2010-08-26: 40 to 100% of isig2 are missing; in no day of the reference more than 3% "
+        "(a source fell away)"
+    )
+    assert 'monitor.accept = ["2010-08-24", "2010-08-25", "2010-08-26"]' in second
+
+
+def test_of_many_kinds_of_faults_the_most_frequent_are_said() -> None:
+    names = "abcde"
+    excluded = {f"2024-01-0{day}": [[name, f"{name} is frozen"] for name in names[: day + 1]] for day in range(1, 5)}
+    first, _ = excluded_days.describe_excluded_days(excluded).splitlines()
+    assert first.endswith("2024-01-04: a is frozen; b is frozen; c is frozen on 3 of them; and 2 more")
+
+
+def test_batches_without_outcomes_that_do_not_follow_each_other_are_no_span() -> None:
+    known, empty = excluded_days.BatchOutcomes(5, 9, 0, False), excluded_days.BatchOutcomes(0, 0, 0, False)
+    lacking = ("1971-Q3", "1983-Q3", "1983-Q4", "1985-Q1")
+    batches = {f"{year}-Q{quarter}": known for year in range(1971, 1985) for quarter in range(1, 5)}
+    assert excluded_days.describe_outcomes(batches | dict.fromkeys(lacking, empty)) == [
+        "3 batches, 1971-Q3, 1983-Q3 to 1983-Q4: no row has an outcome",
+        "1985-Q1: no row has an outcome yet",
+    ]
+    none_yet = excluded_days.describe_outcomes(dict.fromkeys(["2024-01", "2024-02"], empty))
+    assert none_yet == ["2 batches, 2024-01 to 2024-02: no row has an outcome yet"]
+    every_other = {batch: empty if number % 2 else known for number, batch in enumerate(batches)}
+    assert excluded_days.describe_outcomes(every_other)[0] == (
+        "27 batches between 1971-Q2 and 1984-Q2: no row has an outcome"
+    )
 
 
 def test_batches_that_lack_outcomes_are_one_line_however_many_they_are() -> None:

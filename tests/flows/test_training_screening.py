@@ -237,7 +237,7 @@ def test_a_newest_batch_of_one_class_is_scored_by_what_is_defined_and_said(run_o
 def test_a_batch_with_faults_on_every_day_is_left_out(tmp_path):
     problem = load_orders(tmp_path, source=FEW_ROWS)
     settings = admit_batches(tmp_path / "data", problem)
-    faulty = {f"2024-02-{day:02}": ["age is frozen"] for day in range(1, 30)}
+    faulty = {f"2024-02-{day:02}": [["age", "age is frozen"]] for day in range(1, 30)}
     found = excluded_days.count_batch_outcomes(DataStore(settings.data, problem), faulty)
     assert [each.rows for each in found.values()] == [310, 0, 310, 300]
 

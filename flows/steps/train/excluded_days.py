@@ -8,8 +8,11 @@ as their rows may have been picked; the days that the source's batches exclude a
 
 import datetime as dt
 import functools
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 import polars as pl
 
@@ -28,7 +31,10 @@ from penumbra.training.split import format_batch_range
 FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal
 
-ExcludedDays = dict[str, list[str]]
+SHOWN_SPANS, SHOWN_FAULTS, SHOWN_DAYS = 5, 3, 7
+FIGURE = re.compile(r"""(?<![\w.'"-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w'"-]|\.\d)""")  # of no name, date or quoted value
+
+ExcludedDays = dict[str, list[list[str]]]  # by day, of each fault its column ("" where it has none) and its words
 
 
 def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
@@ -41,7 +47,7 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
         problem: The problem, with schema, source and features.
 
     Returns:
-        The faults in words by day (UTC, ISO 8601); {} where `monitor.on_faults` is false.
+        The faults by day (UTC, ISO 8601), each as its column and words; {} where `monitor.on_faults` is false.
     """
     store, receipts = DataStore(settings.data, problem), RunReceipts(settings.training.folder)
     excluded: ExcludedDays = {}
@@ -61,7 +67,7 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
                 unjudged.setdefault(reason, []).append(batch)
         excluded |= receipts.facts(key)
     for reason, names in unjudged.items():
-        print(f"{_name_batches(names)}: days aren't looked at for data faults: {reason}")
+        print(f"{_name_batches(names, batches)}: days aren't looked at for data faults: {reason}")
     return excluded
 
 
@@ -128,21 +134,37 @@ def describe_outcomes(outcomes: Mapping[str, BatchOutcomes]) -> list[str]:
         Sentences without a full stop; none if nothing is.
     """
     spoilt = [batch for batch, found in outcomes.items() if found.lost]
-    empty = [batch for batch, found in outcomes.items() if not found.known + found.lost]
-    waiting = [batch for batch in empty if not is_flywheel_batch(batch)]
+    fetched = [batch for batch in outcomes if not is_flywheel_batch(batch)]
+    empty = [batch for batch in fetched if not outcomes[batch].known + outcomes[batch].lost]
+    latest = next((batch for batch in reversed(fetched) if batch not in empty), "")
+    place = {batch: number for number, batch in enumerate(fetched)}
+    waiting = [batch for batch in empty if place[batch] > place.get(latest, -1)]
+    without = empty[: len(empty) - len(waiting)]
     sentences = []
     if spoilt:
         lost = sum(outcomes[batch].lost for batch in spoilt)
-        sentences.append(
-            f"{_name_batches(spoilt)}: {lost:,} outcomes are NaN or infinite, from which nothing is learnt"
-        )
+        names = _name_batches(spoilt, list(outcomes))
+        sentences.append(f"{names}: {lost:,} outcomes are NaN or infinite, from which nothing is learnt")
+    if without:
+        sentences.append(f"{_name_batches(without, fetched)}: no row has an outcome")
     if waiting:
-        sentences.append(f"{_name_batches(waiting)}: no row has an outcome yet")
+        sentences.append(f"{_name_batches(waiting, fetched)}: no row has an outcome yet")
     return sentences
 
 
-def _name_batches(batches: Sequence[str]) -> str:
-    return batches[0] if len(batches) == 1 else f"{len(batches)} batches, {format_batch_range(batches)}"
+def _name_batches(batches: Sequence[str], known: Sequence[str]) -> str:
+    """Name some of the known batches, those that follow each other as one span."""
+    if len(batches) == 1:
+        return batches[0]
+    place = {batch: number for number, batch in enumerate(known)}
+    spans: list[list[str]] = []
+    for batch in batches:
+        if not spans or place[batch] != place[spans[-1][-1]] + 1:
+            spans.append([])
+        spans[-1].append(batch)
+    if len(spans) > SHOWN_SPANS:
+        return f"{len(batches)} batches between {batches[0]} and {batches[-1]}"
+    return f"{len(batches)} batches, {', '.join(map(format_batch_range, spans))}"
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
@@ -153,8 +175,8 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
         on_faults: The setting `monitor.on_faults`: whether faults were looked for.
 
     Returns:
-        How many days are left out, why the last one is, where all of them are listed, and what to do about them; "" if
-        there are none, or that the check was skipped.
+        How many days are left out and why, where all of them are listed, and what to do about them; "" if there are
+        none, or that the check was skipped.
     """
     if not on_faults:
         return "No day was looked at for data faults: monitor.on_faults = false."
@@ -165,10 +187,40 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
         f"a day with data faults, {last}" if len(days) == 1 else f"{len(days)} days with data faults, {first} to {last}"
     )
     return (
-        f"Nothing is learnt from {span}: {'; '.join(days[last])}\n"
+        f"Nothing is learnt from {span}: {_summarise_faults(days)}\n"
         "Next: `penumbra quarantine` lists them. What was mended comes by `penumbra ingest --again`; what is no fault "
-        f'is accepted by its day or column, such as monitor.accept = ["{last}"] in settings.toml.'
+        "is accepted by its day, its column on all days, or both: of these all by "
+        f"monitor.accept = {json.dumps(_list_accepting_phrases(days))} in settings.toml."
     )
+
+
+def _list_accepting_phrases(days: ExcludedDays) -> list[str]:
+    """What `monitor.accept` would need for all faults: the days where they are few, else the columns."""
+    if len(days) <= SHOWN_DAYS:
+        return sorted(days)
+    columns = {column for faults in days.values() for column, _ in faults if column}
+    return [*sorted(columns), *(day for day, faults in sorted(days.items()) if any(not column for column, _ in faults))]
+
+
+def _summarise_faults(days: ExcludedDays) -> str:
+    """The faults that most days have, each once with the range of its figures, and on how many days if not on all."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for _, text in chain.from_iterable(days.values()):
+        alike.setdefault(tuple(FIGURE.split(text)), []).append(text)
+    kinds = sorted(alike.items(), key=lambda kind: -len(kind[1]))
+    shown = [
+        _merge_figures(words, texts) + (f" on {len(texts)} of them" if len(texts) < len(days) else "")
+        for words, texts in kinds[:SHOWN_FAULTS]
+    ]
+    return "; ".join([*shown, *([f"and {len(kinds) - SHOWN_FAULTS} more"] if len(kinds) > SHOWN_FAULTS else [])])
+
+
+def _merge_figures(words: Sequence[str], texts: Sequence[str]) -> str:
+    """One text for several that differ in their figures alone: "40 to 100% of temp are missing"."""
+    columns = zip(*(FIGURE.findall(text) for text in texts), strict=True)
+    ordered = [sorted(set(figures), key=lambda each: float(each.replace(",", ""))) for figures in columns]
+    ranges = [figures[0] if len(figures) == 1 else f"{figures[0]} to {figures[-1]}" for figures in ordered]
+    return "".join(chain.from_iterable(zip_longest(words, ranges, fillvalue="")))
 
 
 def list_excluded_spans(days: ExcludedDays) -> str:
@@ -181,7 +233,8 @@ def list_excluded_spans(days: ExcludedDays) -> str:
         A line for each span of days, under one that says how many they are; "" if there are none.
     """
     spans: list[tuple[list[str], list[str]]] = []
-    for day, faults in sorted(days.items()):
+    for day, found in sorted(days.items()):
+        faults = [text for _, text in found]
         if not spans or spans[-1][1] != faults:
             spans.append(([], faults))
         spans[-1][0].append(day)
@@ -221,11 +274,10 @@ def _find_batch_faults(
         return {}, "they and those before have too few rows"
     found = find_grouped_faults(whole, counts, lambda days: rows.filter(pl.col(DAY_COLUMN).is_in(days)), expectations)
     excluded_days = {
-        str(day): texts
+        str(day): [[each.column, f"{each.text} ({each.cause})"] for each in open_faults]
         for group, faults in found
         for day in group
-        if day in whole
-        and (texts := [f"{each.text} ({each.cause})" for each in faults if not is_accepted_fault(each, day, accept)])
+        if day in whole and (open_faults := [each for each in faults if not is_accepted_fault(each, day, accept)])
     }
     return excluded_days, ""
 
