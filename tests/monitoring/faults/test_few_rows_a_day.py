@@ -88,6 +88,35 @@ def test_a_window_with_few_rows_reaches_back_as_far_as_it_takes(norms):
 
 
 @pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            [42, 48, 60, 42, 60, 60, 60],
+            "data faults are judged on 2024-03-02, 2024-03-04 together with days before, as each has too few rows; "
+            "data faults aren't judged on 2024-03-01: fewer than 50 rows",
+        ),
+        (
+            [42, 48, 45, 46, 60, 60, 60],
+            "data faults are judged on 2024-03-02 to 2024-03-04 together with days before, as each has too few rows; "
+            "data faults aren't judged on 2024-03-01: fewer than 50 rows",
+        ),
+        (
+            [60, 60, 42, 60, 60, 60, 60],
+            "data faults are judged on 2024-03-02 to 2024-03-03 together, as a day has too few rows",
+        ),
+        (
+            [2, 2, 60, 60, 60, 60, 60],
+            "data faults aren't judged on 2024-03-01 to 2024-03-02: fewer than 50 rows",
+        ),
+    ],
+)
+def test_each_day_with_few_rows_is_named_once(norms, rows, words):
+    daily = replace(norms, block_days=1)
+    span = span_of(dict(zip(WEEK, rows, strict=True)))
+    assert describe_fault_limits(SimpleNamespace(on_faults=True), SimpleNamespace(norms=daily), span) == words
+
+
+@pytest.mark.parametrize(
     ("rows", "days"),
     [
         (dict.fromkeys(WEEK, 7), 7),  # nothing was before

@@ -104,13 +104,29 @@ def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: W
 def _list_group_limits(
     norms: Expectations, span: WindowSpan, groups: Sequence[list[dt.date]], few: Sequence[list[dt.date]]
 ) -> Iterator[str]:
-    reached = [group for group in groups if group[0] < span.begin]
-    if reached:
-        yield f"data faults are judged on {reached[0][0]} to {reached[0][-1]} together, as a day has too few rows"
+    ends = [span.begin - ONE_DAY, *(group[-1] for group in groups)]
+    own = [[day for day in group if day > end] for end, group in zip(ends, groups, strict=False)]
+    reached = [number for number, group in enumerate(groups) if len(group) > len(own[number]) and group not in few]
+    if len(reached) == 1:
+        yield f"data faults are judged on {_name_days(groups[reached[0]])} together, as a day has too few rows"
+    elif reached:
+        days = _name_days([day for number in reached for day in own[number]])
+        yield f"data faults are judged on {days} together with days before, as each has too few rows"
     elif norms.block_days > 1:
         yield f"data faults are judged by {norms.period}, as a day has too few rows"
     if few:
-        yield f"data faults aren't judged on {few[0][0]} to {few[-1][-1]}: fewer than {MIN_DAY_ROWS} rows"
+        days = _name_days([day for group, days in zip(groups, own, strict=True) if group in few for day in days])
+        yield f"data faults aren't judged on {days}: fewer than {MIN_DAY_ROWS} rows"
+
+
+def _name_days(days: Sequence[dt.date]) -> str:
+    """Name days, ascending: those that follow each other as a span."""
+    spans: list[list[dt.date]] = []
+    for day in days:
+        if not spans or day > spans[-1][-1] + ONE_DAY:
+            spans.append([])
+        spans[-1].append(day)
+    return ", ".join(f"{each[0]} to {each[-1]}" if len(each) > 1 else str(each[0]) for each in spans)
 
 
 def _describe_rows(span: WindowSpan, group: Sequence[dt.date]) -> str:
