@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,8 +11,10 @@ import polars as pl
 import pytest
 from _pytest.outcomes import Failed, Skipped
 
+from flows.steps.doctor.examination import examine_store
 from penumbra.core.settings import load_settings
 from penumbra.data.source_reader import BatchRefused
+from penumbra.training.doctor.checks import SHARED_MISSINGNESS
 from problem_tests import conftest, test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY, link_checkout
@@ -170,6 +173,32 @@ def test_a_feature_that_knows_the_outcome_is_found(tmp_path):
     sample = sample_orders(tmp_path, features=[('Number("age"))\n', f'Number("age"))\n{LEAKY}')])
     said = fail_message(test_features.test_the_doctor_finds_nothing, sample, SETTINGS)
     assert "left: it reads churned, and a request has no such column" in said
+
+
+SELDOM = [('"amount": amount', '"amount": amount if day.month == 1 or n == 0 and day.day == 1 else ""')]
+SPARSE = [('"amount": amount', '"amount": amount if n == 0 and day.day == 1 else ""')]
+
+
+def test_a_feature_that_is_seldom_there_in_the_newest_batches_fails_only_where_they_are_all(tmp_path):
+    sample = sample_orders(tmp_path, source=SELDOM)
+    assert not sample.is_whole
+    test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
+    (tmp_path / "all").mkdir()
+    whole = sample_orders(tmp_path / "all", source=[*SPARSE, ("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 21")])
+    assert whole.is_whole
+    said = fail_message(test_features.test_the_doctor_finds_nothing, whole, SETTINGS)
+    assert re.match(r"amount: 99.\d% missing in all 1,911 rows: ", said)
+
+
+def test_a_feature_that_is_missing_beside_the_outcome_in_the_newest_batches_alone_fails_nothing(tmp_path):
+    source = [
+        (KNOWN, '"churned": "" if day.month == 3 and n < 20 else str(churned).lower(),'),
+        ('"amount": amount', '"amount": "" if day.month == 3 and n < 20 or day.month == 1 and n < 30 else amount'),
+    ]
+    sample = sample_orders(tmp_path, source=source)
+    assert not sample.is_whole
+    assert [each.check for each in examine_store(sample.store)] == [SHARED_MISSINGNESS]
+    test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
 
 
 def test_a_feature_without_values_is_found(tmp_path):

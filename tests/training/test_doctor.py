@@ -59,6 +59,7 @@ def test_lifeless_features_are_found(batches, evidence):
         ([FROZEN, FROZEN], checks.CONSTANT_FEATURE),
         ([[None] * 40, [None] * 40], checks.LIFELESS_FEATURE),
         ([VARIED, VARIED, FROZEN], checks.LIFELESS_FEATURE),
+        ([[None] * 39 + [1.0], [None] * 40], checks.NEARLY_EMPTY_FEATURE),
     ],
 )
 def test_a_value_that_all_rows_share_is_another_check_than_none_at_all(batches, check):

@@ -25,7 +25,7 @@ from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.training.doctor.checks import CONSTANT_FEATURE, Finding
+from penumbra.training.doctor.checks import FINDINGS_OF_ALL_BATCHES, Finding
 from penumbra.training.evaluate import Trial
 from penumbra.training.gate import GateReport
 from penumbra.training.rejection import Rejection
@@ -104,7 +104,7 @@ def try_change(settings: Settings, problem: Problem, names: Sequence[str], rows:
     live = find_reachable_model(settings.registry, folder)
     enclosed = enclose_settings(settings, folder, names, live)
     fill_trial_folder(settings, enclosed, problem, rows)
-    enclosed, remarks = _accept_constant_features(enclosed, problem)
+    enclosed, remarks = _accept_unsure_findings(enclosed, problem)
     plan = make_plan(enclosed, problem)
     matrices = write_matrices(enclosed, problem, plan.split.before_test, folder / "matrices")
     with threadpool_limits(1):  # with more threads sums come out differently in the last bit
@@ -123,13 +123,13 @@ def try_change(settings: Settings, problem: Problem, names: Sequence[str], rows:
     )
 
 
-def _accept_constant_features(enclosed: Settings, problem: Problem) -> tuple[Settings, list[str]]:
-    """Let features with one value in all of the sample's few batches be remarks, as all batches may tell otherwise."""
+def _accept_unsure_findings(enclosed: Settings, problem: Problem) -> tuple[Settings, list[str]]:
+    """Let findings of which all batches may tell otherwise than the sample's few be remarks."""
     findings = examination.find_unaccepted_findings(enclosed, problem)
-    constant = [finding for finding in findings if finding.check == CONSTANT_FEATURE]
-    accept = [*enclosed.gate.accept, *(finding.column for finding in constant)]
+    unsure = [finding for finding in findings if finding.check in FINDINGS_OF_ALL_BATCHES]
+    accept = [*enclosed.gate.accept, *(finding.column for finding in unsure)]
     gate = enclosed.gate.model_copy(update={"accept": accept})
-    remarks = [f"{finding.column}: {finding.evidence} of the sample" for finding in constant]
+    remarks = [f"{finding.column}: in the sample {finding.evidence}" for finding in unsure]
     return enclosed.model_copy(update={"gate": gate}), remarks
 
 

@@ -19,7 +19,11 @@ BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wro
 OUT_OF_FEATURES = "out of problem/features.py (where that is left out, out of Row in problem/schema.py)"
 CONSTANT_TARGET = "constant target"
 LIFELESS_FEATURE = "lifeless"
-CONSTANT_FEATURE = "constant"  # a check that takes all batches: in a few of them the quarter is constant
+CONSTANT_FEATURE = "constant"
+NEARLY_EMPTY_FEATURE = "nearly empty"
+SHARED_MISSINGNESS = "shared missingness"
+# What takes all batches to tell: in a few of them the quarter is constant, and most rows wait for their outcome.
+FINDINGS_OF_ALL_BATCHES = (CONSTANT_FEATURE, NEARLY_EMPTY_FEATURE, SHARED_MISSINGNESS)
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,9 @@ def find_constant_features(features: pl.DataFrame, batch: pl.Series, day: pl.Ser
 def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, latest: pl.Series) -> Finding | None:
     if symptom := _describe_symptom(values):
         evidence = f"{symptom} in all {values.len():,} rows"
-        check = CONSTANT_FEATURE if values.n_unique() == 1 and not values.has_nulls() else LIFELESS_FEATURE
-        return Finding(check, values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from")
+        return Finding(
+            _name_symptom(values), values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
+        )
     symptom = _describe_symptom(values.filter(latest))
     if not symptom or not _has_varied_before(values, batch, day, latest):
         return None
@@ -99,6 +104,12 @@ def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, lates
     return Finding(
         LIFELESS_FEATURE, values.name, evidence, f"see what changed at its source when {batch.max()!s} began"
     )
+
+
+def _name_symptom(values: pl.Series) -> str:
+    if values.null_count() == values.len():
+        return LIFELESS_FEATURE
+    return NEARLY_EMPTY_FEATURE if values.has_nulls() else CONSTANT_FEATURE
 
 
 def _describe_symptom(values: pl.Series) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.features import Feature
-from penumbra.training.doctor.checks import OUT_OF_FEATURES, Finding
+from penumbra.training.doctor.checks import OUT_OF_FEATURES, SHARED_MISSINGNESS, Finding
 
 MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
 MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
@@ -181,7 +181,7 @@ def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> li
                 f"{columns.height - lacking:,} that have it"
             )
             remedy = f"ask whether {name} is known when the prediction is made; if not, it has no place in Row"
-            found.append(Finding("afterwards", name, evidence, remedy))
+            found.append(Finding(SHARED_MISSINGNESS, name, evidence, remedy))
     return found
 
 
