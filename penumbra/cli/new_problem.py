@@ -19,6 +19,7 @@ from penumbra.drafting.draft import DraftRefused, ProblemDraft
 from penumbra.drafting.files.batch_notes import list_batch_notes
 from penumbra.drafting.files.problem_files import render_problem
 from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_arrived, list_changes
+from penumbra.drafting.files.source_file import note_place
 from penumbra.registry.code_version import has_uncommitted_changes
 from penumbra.storage.atomic import replace_file
 
@@ -34,7 +35,7 @@ class NewProblem:
         files: The text of each file of `problem/`, by its name.
         settings: The settings that it asks for, by dotted name.
         batches: The batches of its source that have arrived.
-        notes: Sentences about them.
+        notes: Sentences about them and where they come from.
         example: The record that stands in the documentation of the API.
     """
 
@@ -76,7 +77,7 @@ def plan_problem(draft: ProblemDraft, settings: Settings, name: str, now: dt.dat
         raise DraftRefused(f"the drafted problem can't be used: {error}") from error
     chosen = choose_settings(draft, batches, settings.gate.min_days, name, now)
     arrived = list_arrived(draft, batches, now)
-    notes = [*list_batch_notes(draft, arrived, chosen["training.test_batches"])]
+    notes = [*note_place(draft.source.location), *list_batch_notes(draft, arrived, chosen["training.test_batches"])]
     return NewProblem(files, chosen, arrived, notes, example)
 
 

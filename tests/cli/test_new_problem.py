@@ -117,6 +117,10 @@ def test_after_a_kill_in_between_the_next_one_completes_it(project, draft, monke
     assert read_files(project / "problem") == new.files
 
 
+def test_a_path_outside_the_project_is_noted(project, draft):
+    assert any(f"reads {project.parent}/orders.csv, a path of this machine" in note for note in plan(draft).notes)
+
+
 def test_while_the_service_runs_nothing_is_moved(project, draft):
     before, new = read_files(project), plan(draft)
     lock = acquire_state_lock(Path("var/service"))

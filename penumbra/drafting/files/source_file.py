@@ -1,10 +1,12 @@
 """`problem/source.py`: where raw batches come from, and how text that the contract doesn't read becomes values."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from penumbra.drafting.draft import NumberFormat, ProblemDraft
 from penumbra.drafting.files.python_code import Brackets, Code, format_code, format_text_constant, format_value
+from penumbra.sources.databases import FILE_DATABASES
 
 CLASSES = {"files": "TableFiles", "sql": "SqlQuery"}
 
@@ -33,6 +35,25 @@ def render_source(draft: ProblemDraft) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def note_place(location: str) -> Iterator[str]:
+    """Note that the data lie where only this machine finds them.
+
+    Args:
+        location: The path, glob or URL that the source names.
+
+    Yields:
+        A sentence, or nothing for what lies below the project's folder or on a server.
+    """
+    dialect, mark, address = location.partition("?")[0].rpartition("://")
+    is_database = dialect.partition("+")[0] in FILE_DATABASES
+    path = PurePath(address.removeprefix("/") if is_database else address)
+    if (is_database or not mark or dialect == "file") and path.is_absolute():
+        yield (
+            f"problem/source.py reads {path}, a path of this machine: a colleague's clone or a pipeline can't read it. "
+            "Put the data below the project's folder, or behind a URL, and name that place there"
+        )
 
 
 def _write_call(function: str, positional: Sequence[Code], named: Mapping[str, Any]) -> Code:
