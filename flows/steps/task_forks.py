@@ -52,7 +52,10 @@ def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
     else:
         ours.close()
         end_with_parent(run)
-        _read_command(_serve_forks(theirs, run, [*METAFLOW_MODULES, *modules]), arguments)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it, and this process with the run
+        descriptors = _serve_forks(theirs, run, [*METAFLOW_MODULES, *modules])
+        signal.signal(signal.SIGINT, handler)
+        _read_command(descriptors, arguments)
 
 
 def list_lost_threads() -> set[str]:
@@ -126,7 +129,6 @@ def _start_task(
 
 def _serve_forks(requests: socket.socket, run: int, modules: Sequence[str]) -> list[int]:
     """Import modules and fork tasks; returns in each task, with the descriptors of its command and its two outputs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it, and this process with the run
     os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded
     for module in modules:
         with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
@@ -168,7 +170,6 @@ def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
     for descriptor in descriptors[1:]:
         os.close(descriptor)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments[:] = command[1:]
     os.environ.clear()
     os.environ.update(environment)

@@ -87,17 +87,26 @@ def run_command(*command: str, environment: Mapping[str, str] | None = None, out
 
     Returns:
         The command's exit code.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; the command has ended.
     """
     sys.stdout.flush()
     child = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
+    received = set[int]()
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        child.send_signal(number)
+        received.add(number)
+        if number != signal.SIGINT:
+            child.send_signal(number)
 
-    before = signal.signal(signal.SIGTERM, pass_on)
+    heard = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heard}
     try:
-        while True:
-            with contextlib.suppress(KeyboardInterrupt):
-                return child.wait()
+        code = child.wait()  # which loses the code where Ctrl-C raises in it, once polars is imported
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
+    return code

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -187,6 +188,24 @@ def test_a_quiet_flow_shows_its_log_only_where_it_fails(
     with pytest.raises(Refusal) if code else contextlib.nullcontext():
         processes.run_flow_process("ingest", is_quiet=True)
     assert capfd.readouterr().out == shown
+
+
+INTERRUPTED = """
+import polars, sys
+from penumbra.cli.processes import run_command
+WAIT = "import sys, time\\ntry: print('begun', flush=True); time.sleep(60)\\nexcept KeyboardInterrupt: sys.exit(1)"
+try: print("goes on after", run_command(sys.executable, "-c", WAIT))
+except KeyboardInterrupt: print("aborted")
+"""
+
+
+def test_after_ctrl_c_nothing_goes_on_whatever_code_the_interrupted_command_ends_with() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT, start_new_session=True) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "begun\n"
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.stdout.read() == "aborted\n"
 
 
 def test_what_a_flow_ends_with_is_in_its_log_where_no_command_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
