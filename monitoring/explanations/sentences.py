@@ -8,7 +8,7 @@ from penumbra.core.text.tables import format_number
 
 UNKNOWN_DAY = "since when can't be told"
 INPUTS, RELATION = "shift of the inputs", "change of the relation"
-RISE = "rise of the loss"
+CHANGE = "change of the loss"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PartRow:
         amount: How much it adds to the mean loss, with its sign.
         interval: Its 95 % interval.
         share: Its share of the rise; "" where the rise isn't clear.
-        depth: 0 for the rise, 1 for its two parts, 2 for what these consist of.
+        depth: 0 for the change as a whole, 1 for its two parts, 2 for what these consist of.
     """
 
     name: str
@@ -44,7 +44,7 @@ def list_sentences(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.loss:
         yield "why: loss", describe_loss_rise(explanation.loss, explanation.since)
         yield from (
-            (f"part of the rise: {row.name}", f"{row.amount} ({row.interval})")
+            (f"part of the change: {row.name}", f"{row.amount} ({row.interval})")
             for row in list_part_rows(explanation.loss)
             if row.depth
         )
@@ -107,16 +107,16 @@ def describe_loss_rise(loss: LossRise, since: ChangeDay | None) -> str:
 
 
 def list_part_rows(loss: LossRise) -> Iterator[PartRow]:
-    """List the parts of the rise as rows of a table.
+    """List the parts of the change of the loss, a rise or a fall, as rows of a table.
 
     Args:
         loss: The rise and its parts.
 
     Yields:
-        The rise; the shift of the inputs with its columns; the change of the relation; the slices, which overlap.
+        The change; the shift of the inputs with its columns; the change of the relation; the slices, which overlap.
     """
     whole = loss.rise.amount if loss.rise and loss.rise.is_rise else None
-    named = [(loss.rise, RISE, 0), (loss.inputs, INPUTS, 1), *((part, part.name, 2) for part in loss.columns)]
+    named = [(loss.rise, CHANGE, 0), (loss.inputs, INPUTS, 1), *((part, part.name, 2) for part in loss.columns)]
     named += [(loss.relation, RELATION, 1), *((part, f"where {part.name}", 2) for part in loss.slices)]
     yield from (_build_part_row(part, name, depth, whole) for part, name, depth in named if part)
 

@@ -21,7 +21,7 @@ from penumbra.core.text.tables import align_columns
 NOTHING_JUDGED = (
     "Nothing has been judged yet: `penumbra monitor` judges the windows that are over, and says if none is."
 )
-PART_HEADINGS = ("", "mean loss", "95 % interval", "of the rise")
+PART_HEADINGS = ("", "mean loss", "95 % interval", "of the change")
 
 
 class NoExplanation(LookupError):

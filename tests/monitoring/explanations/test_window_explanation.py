@@ -172,11 +172,17 @@ def test_rows_of_the_table_have_shares_of_a_clear_rise_only():
     assert {row.share for row in sentences.list_part_rows(unclear)} == {""}
 
 
+def test_a_loss_that_fell_is_no_rise_in_the_table():
+    fallen = LossRise(0.45, 700, LossPart("", -0.06, -0.1, -0.02), NONE, NONE, [])
+    first = next(sentences.list_part_rows(fallen))
+    assert (first.name, first.amount, first.share) == ("change of the loss", "-0.0600", "")
+
+
 def test_all_of_it_is_said_by_subject():
     loss = LossRise(0.45, 700, PART, NONE, PART, [], unseen={"shop": 0.25})
     whole = Explanation([ColumnShift("shop", 1.5, "more web", None)], loss, None, ["A limit.", "Another."])
     said = dict(sentences.list_sentences(whole))
     assert said["why: shop"] == "1.50 times its threshold, since when can't be told: more web"
     assert said["why: new values of shop"].startswith("25.0% of the rows have a value")
-    assert said["part of the rise: change of the relation"] == "+0.0600 (+0.0200 to +0.1000)"
+    assert said["part of the change: change of the relation"] == "+0.0600 (+0.0200 to +0.1000)"
     assert said["why: can't be said"] == "A limit. Another."

@@ -76,7 +76,7 @@ def test_why_the_latest_alarm_was_raised_is_said_in_words_and_as_a_table(seen):
     assert "the same rows lose more than they did on the reference" in why
     assert "dest\n5.0% of the rows have a value that the reference never had" in why
     rows = seen.page.locator("#parts tbody tr").all_inner_texts()
-    assert rows[0].split("\t") == ["rise of the loss", "+0.0600", "+0.0200 to +0.1000", "100%"]
+    assert rows[0].split("\t") == ["change of the loss", "+0.0600", "+0.0200 to +0.1000", "100%"]
     assert rows[-1].split("\t") == ["where carrier is EV", "+0.0200", "+0.0100 to +0.0300", "33%"]
 
 
