@@ -7,7 +7,7 @@ labels says what is there already, so a decision is appended once.
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,14 +187,17 @@ def make_answer_reader(schema: ProblemSchema) -> Callable[[Mapping[str, Any]], d
         try:
             return model.model_validate_json(encode_json(label)).values
         except ValidationError as error:
-            raise ReviewRefused("; ".join(map(_describe_fault, error.errors(include_url=False)))) from None
+            faults = (_describe_fault(item, model.nullable) for item in error.errors(include_url=False))
+            raise ReviewRefused("; ".join(faults)) from None
 
     return read
 
 
-def _describe_fault(item: Any) -> str:
+def _describe_fault(item: Any, nullable: Collection[str]) -> str:
     value = "missing" if item["type"] == "missing" else f"is {format_shown_value(item['input'])}"
-    return f"{'.'.join(map(str, item['loc'])) or 'the label'} {value}: expected {describe_expected_value(item)}"
+    return (
+        f"{'.'.join(map(str, item['loc'])) or 'the label'} {value}: expected {describe_expected_value(item, nullable)}"
+    )
 
 
 def _require_case(queue: ReviewQueue, action: ReviewAction) -> CaseState:

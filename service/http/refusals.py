@@ -1,6 +1,6 @@
 """Refused requests: one shape of body for all of them, always valid JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NotRequired
 
 import msgspec
@@ -56,7 +56,7 @@ class RequestRefused(Exception):
 
 
 def build_contract_refusal(
-    broken: Sequence[tuple[int | None, ValidationError]], total: int, consequence: str
+    broken: Sequence[tuple[int | None, ValidationError]], total: int, consequence: str, nullable: Collection[str] = ()
 ) -> RequestRefused:
     """Build the refusal of records that break the contract.
 
@@ -64,6 +64,7 @@ def build_contract_refusal(
         broken: For each such record, its index in the list (None for a single record) and pydantic's error.
         total: The number of records in the request.
         consequence: What the refusal means, such as "nothing was predicted".
+        nullable: The fields of which null is a value.
 
     Returns:
         A refusal with status 400 where one of them isn't JSON, else 422, with at most `MAX_DETAILS` faults.
@@ -74,18 +75,19 @@ def build_contract_refusal(
             return RequestRefused(400, f"{where} is not valid JSON: {message}")
     details: list[Fault] = []
     for index, error in broken:
-        details.extend(list_record_faults(error, index))
+        details.extend(list_record_faults(error, index, nullable))
         if len(details) >= MAX_DETAILS:
             break
     return RequestRefused(422, _summarise(broken, total, len(details), consequence), details[:MAX_DETAILS])
 
 
-def list_record_faults(error: ValidationError, index: int | None) -> Iterator[Fault]:
+def list_record_faults(error: ValidationError, index: int | None, nullable: Collection[str] = ()) -> Iterator[Fault]:
     """List the faults of one record.
 
     Args:
         error: pydantic's error.
         index: The record's position in the list, or None for a single record.
+        nullable: The fields of which null is a value.
 
     Yields:
         The faults; none where there are more than `MAX_FAULTS_PER_RECORD`.
@@ -94,7 +96,7 @@ def list_record_faults(error: ValidationError, index: int | None) -> Iterator[Fa
         return
     position: Any = {} if index is None else {"index": index}
     for item in error.errors(include_url=False):
-        for fault in _list_item_faults(item):
+        for fault in _list_item_faults(item, nullable):
             yield {**position, **fault}
 
 
@@ -116,10 +118,10 @@ def _find_json_error(error: ValidationError) -> str | None:
     return first["msg"].removeprefix("Invalid JSON: ") if first["type"] == "json_invalid" else None
 
 
-def _list_item_faults(item: Any) -> list[Fault]:
+def _list_item_faults(item: Any, nullable: Collection[str]) -> list[Fault]:
     if item["type"] == "check":
         return [_make_fault(**fault) if "value" in fault else fault for fault in item["ctx"]["faults"]]
-    expected, field = describe_expected_value(item), ".".join(map(str, item["loc"]))
+    expected, field = describe_expected_value(item, nullable), ".".join(map(str, item["loc"]))
     if item["type"] == "missing":
         return [{"field": field, "expected": expected}]
     return [

@@ -1,7 +1,7 @@
 """Models of pydantic for records by column."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, create_model
 
@@ -11,9 +11,15 @@ STRICT_CONFIG: Any = {"strict": True, "extra": "forbid", "allow_inf_nan": False,
 
 
 class NamedModel(BaseModel):
-    """A pydantic model whose fields are columns of any name, such as "model_config", "_a" or "amount (EUR)"."""
+    """A pydantic model whose fields are columns of any name, such as "model_config", "_a" or "amount (EUR)".
+
+    Attributes:
+        names: The columns.
+        nullable: Those of which null is a value.
+    """
 
     names: ClassVar[tuple[str, ...]]
+    nullable: ClassVar[frozenset[str]]
 
     @property
     def values(self) -> dict[str, Any]:
@@ -37,4 +43,6 @@ def create_named_model(
     """
     model = create_model(name, __base__=base, __doc__=doc, **name_fields(columns))
     model.names = tuple(columns)
+    fields = zip(model.names, model.model_fields.values(), strict=True)
+    model.nullable = frozenset(name for name, field in fields if type(None) in get_args(field.annotation))
     return model

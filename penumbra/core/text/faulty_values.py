@@ -1,10 +1,12 @@
 """The words for what is wrong with a value: what it is, and what was expected."""
 
+from collections.abc import Collection
 from typing import Any
 
 MAX_SHOWN_VALUE_LENGTH = 100
 EXPECTED_BY_ERROR_TYPE = {
     "missing": "a value: the field is required",
+    "missing_nullable": "a value or null: the field is required",
     "timezone_aware": "a date and time with its offset from UTC, such as 2024-04-01T21:00:00Z",
     "timezone_naive": "a date and time without an offset, such as 2024-04-01T21:00:00",
     "extra_forbidden": "no field of this name",
@@ -12,19 +14,20 @@ EXPECTED_BY_ERROR_TYPE = {
 }
 
 
-def describe_expected_value(item: Any) -> str:
+def describe_expected_value(item: Any, nullable: Collection[str] = ()) -> str:
     """Describe what a value should have been.
 
     Args:
         item: One of a `ValidationError`'s errors.
+        nullable: The fields of which null is a value.
 
     Returns:
         Words that complete "expected …".
     """
     message: str = item["msg"]
-    return EXPECTED_BY_ERROR_TYPE.get(
-        item["type"], message.removeprefix("Input should be ").removeprefix("Input should ")
-    )
+    is_nullable = item["type"] == "missing" and item["loc"] in [(name,) for name in nullable]
+    kind = "missing_nullable" if is_nullable else item["type"]
+    return EXPECTED_BY_ERROR_TYPE.get(kind, message.removeprefix("Input should be ").removeprefix("Input should "))
 
 
 def format_shown_value(value: Any) -> str:

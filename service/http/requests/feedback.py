@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -124,7 +124,8 @@ def build_label_reader(schema: ProblemSchema, max_records: int) -> RecordReader:
         A reader whose pydantic model is called "Feedback".
     """
     spec, columns = LabelSpec.from_schema(schema), build_model_fields(schema.Labelled)
-    id_type = Annotated[str, StringConstraints(pattern=f"^{ENTRY_ID_PATTERN.pattern}$")]
+    shown: Any = {"pattern": f"^{ENTRY_ID_PATTERN.pattern}$"}
+    id_type = Annotated[str, AfterValidator(_require_prediction_id), Field(json_schema_extra=shown)]
     members: Any = {
         choose_id_field(spec): (id_type, None if spec.key else ...),
         **{name: (columns[name][0], None) for name in spec.key},
@@ -147,6 +148,12 @@ def build_label_examples(schema: ProblemSchema) -> list[RecordDict]:
     by_id = {choose_id_field(LabelSpec.from_schema(schema)): EXAMPLE_ID}
     by_key = {name: schema.EXAMPLE[name] for name in schema.Row.primary_key()}
     return [{**way, **schema.OUTCOME} for way in (by_id, by_key) if way]
+
+
+def _require_prediction_id(value: str) -> str:
+    if not ENTRY_ID_PATTERN.fullmatch(value):
+        raise PydanticCustomError("prediction_id", "Input should be the prediction_id of an answer")
+    return value
 
 
 def _make_base_model(spec: LabelSpec) -> type[NamedModel]:

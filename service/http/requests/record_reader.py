@@ -92,7 +92,7 @@ class RecordReader:
         return records
 
     def _count_and_refuse(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
-        refused = build_contract_refusal(broken, total, self.consequence)
+        refused = build_contract_refusal(broken, total, self.consequence, self.model.nullable)
         fields = {
             (fault.get("index"), self._find_column(fault["field"])) for fault in refused.details if "field" in fault
         }

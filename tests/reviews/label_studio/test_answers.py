@@ -124,7 +124,7 @@ REFUSED = [
         {"result": [make_region("outcome arr_delay", "number", 99_999)]},
         "task 7, annotation 3: arr_delay is 99999: expected less than or equal to 3000",
     ),
-    ({"result": []}, "task 7, annotation 3: arr_delay missing: expected a value: the field is required"),
+    ({"result": []}, "task 7, annotation 3: arr_delay missing: expected a value or null: the field is required"),
     (
         {"result": [LATE, make_region("cannot tell", "choices", ["I can't tell"])]},
         "task 7, annotation 3: it says \"I can't tell\" and {'arr_delay': 42}: expected one of the two",

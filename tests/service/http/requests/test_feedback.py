@@ -145,16 +145,16 @@ def test_a_key_is_named_in_full() -> None:
 
 def test_the_outcome_must_be_there_even_where_it_is_null() -> None:
     assert post_and_list_faults(prediction_id=BY_ID["prediction_id"]) == [
-        ("arr_delay", "a value: the field is required")
+        ("arr_delay", "a value or null: the field is required")
     ]
     assert LABELS.parse_one(json.dumps({**BY_ID, "arr_delay": None}).encode())["arr_delay"] is None
 
 
 @pytest.mark.parametrize("name", ["", "x", "unlogged-12", "019fa1c2d3e4b5a69", "019FA1C2D3E4B5A69-0", "../../etc-0"])
 def test_an_id_that_never_was_one_is_refused(name: str) -> None:
-    ((field, expected),) = post_and_list_faults(prediction_id=name, arr_delay=42)
-    assert field == "prediction_id"
-    assert "pattern" in expected
+    assert post_and_list_faults(prediction_id=name, arr_delay=42) == [
+        ("prediction_id", "the prediction_id of an answer")
+    ]
 
 
 @pytest.mark.parametrize(
