@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penumbra.core.text.tables import format_significant
 from penumbra.training.split import format_batch_range
 
 RunFacts = Mapping[str, Any]
@@ -18,8 +19,8 @@ COMPARISON_COLUMNS = [
     "loss",
     "95 % interval",
     "fit s",
-    "row µs",
-    "kB",
+    "latency µs",
+    "size kB",
     "gate",
 ]
 
@@ -116,8 +117,8 @@ def _format_row(run: ComparedRun) -> list[str]:
         f"{metrics['loss']:.4f}",
         f"{metrics['loss_low']:.4f} to {metrics['loss_high']:.4f}" if "loss_low" in metrics else "unknown",
         f"{metrics['fit_seconds']:.1f}",
-        f"{metrics['latency_us']:.0f}",
-        f"{metrics['size_bytes'] / 1000:.0f}",
+        format_significant(metrics["latency_us"]),
+        format_significant(metrics["size_bytes"] / 1000),
         facts["gate"],
     ]
 

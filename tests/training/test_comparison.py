@@ -1,4 +1,6 @@
+from penumbra.core.settings import load_settings
 from penumbra.training.comparison import ComparedRun, describe_changes, describe_runs
+from penumbra.training.gate_checks import ServingMeasurements, check_serving_budgets
 
 FACTS = {
     "kind": "experiment",
@@ -29,7 +31,16 @@ def after(**facts):
 
 def test_a_run_is_a_line_with_its_metric_interval_fit_time_latency_size_and_verdict():
     _, line = describe_runs([ComparedRun("abc", 0.0, METRICS, FACTS)]).splitlines()
-    assert line.split()[4:] == ["forest", "2013-02", "0.4845", "0.4700", "to", "0.5000", "3.2", "14", "310", "pass"]
+    assert line.split()[4:] == ["forest", "2013-02", "0.4845", "0.4700", "to", "0.5000", "3.2", "14.2", "310.4", "pass"]
+
+
+def test_latency_and_size_are_named_and_written_as_the_gate_does():
+    measured = ServingMeasurements(microseconds=7.08, size=806, parity=0.0, tolerance=1e-9)
+    metrics = {**METRICS, "latency_us": measured.microseconds, "size_bytes": measured.size}
+    head, line = describe_runs([ComparedRun("abc", 0.0, metrics, FACTS)]).splitlines()
+    shown = [line[head.index(name) :].split()[0] for name in ("latency µs", "size kB")]
+    checks = {check.name: check.measured for check in check_serving_budgets(measured, load_settings(environ={}).gate)}
+    assert shown == [f"{checks['latency']:.4g}", f"{checks['size'] * 1000:.4g}"]
 
 
 def test_a_run_without_an_interval_says_that_it_is_unknown():
