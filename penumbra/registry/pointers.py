@@ -8,7 +8,7 @@ As they are files, the version that answers can be changed without the registry.
 <state>/canary-ended                       the version that is no canary any more, whatever the registry says
 <state>/followed                           the number of the shared ledger's last move that was followed here
 <state>/refused                            the candidate that the deployer doesn't let into the shadow, and why
-<state>/live-refused                       why the deployer doesn't deploy the registry's live version
+<state>/live-refused                       why the registry's live version isn't deployed, or not yet; that it has none
 <state>/unfit/<version>                    why the code of the service can't answer with a version that is here
 """
 

@@ -3,7 +3,7 @@
 <state>/live               the version that answers; replaced as a whole by the deployer (service/processes/deployer.py)
 <state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
 <state>/canary             a candidate that answers a share of the keys
-<state>/live-refused       why the deployer doesn't deploy the registry's live version
+<state>/live-refused       why the registry's live version isn't deployed, or not yet; that it has none
 <state>/bundles/<version>  the bundles; beside them is what `explain` needs (see penumbra/registry/lineage.py)
 """
 
@@ -37,10 +37,8 @@ from service.http.requests.responses import make_decision_function
 from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
 
 ScoredInputs = tuple[list[float], Any]
-NO_LIVE_MODEL = (
-    "no live model is loaded yet: it is being fetched or, where there is none, `make train` makes the first, which is "
-    "picked up without a restart"
-)
+NO_LIVE_MODEL = "no live model is loaded yet: the registry is being asked which version is live"
+BEING_LOADED = "version {} is live and is being loaded"
 
 logger = logging.getLogger("service.inference.live_model")
 
@@ -139,7 +137,10 @@ class LiveModels:
         Returns:
             A sentence for clients and readiness, with what to do about it.
         """
-        return self._refusal or read_note(self.state / LIVE_REFUSED_FILE) or NO_LIVE_MODEL
+        if reason := self._refusal or read_note(self.state / LIVE_REFUSED_FILE):
+            return reason
+        version = read_pointer(self.state)
+        return BEING_LOADED.format(version) if version else NO_LIVE_MODEL
 
     def refresh(self) -> None:
         """Load the versions that the pointers name.

@@ -7,7 +7,7 @@ Only this process talks to the registry. While the registry is away, workers and
 | live, candidate, previous, canary | the versions, replaced as a whole (see service/inference/live_model.py)        |
 | rolled-back, canary-ended         | changes to report to the registry (penumbra/registry/pointers.py)              |
 | refused                           | the candidate that is not let into the shadow, with the reason                 |
-| live-refused                      | why the registry's live version is not deployed                                |
+| live-refused                      | why the registry's live version isn't deployed, or not yet; that it has none   |
 | unfit/<version>                   | why a version that is here can't answer with this code                         |
 """
 
@@ -50,7 +50,10 @@ from service.processes.rollback_watch import start_following_rollbacks
 from service.processes.state_watch import StateWatch, list_bundles
 
 MAX_DEPLOY_WAIT_SECONDS = 15.0
-NO_REGISTERED_MODEL = "the registry has no live model yet: `make train`"
+NO_REGISTERED_MODEL = (
+    "the registry has no live model yet: `make train` makes the first, which is picked up without a restart"
+)
+BEING_FETCHED = "version {} is live in the registry and is being fetched"
 
 logger = logging.getLogger("service.processes.deployer")
 
@@ -88,6 +91,8 @@ def deploy_live(models: DeployRegistry, state: Path, problem: Problem) -> str | 
         UnfitBundle: The problem has changed so that the version can't answer; the reason is left for the workers.
     """
     old, version = read_pointer(state), models.version(LIVE_ALIAS)
+    if old is None:
+        _explain_absence(state, version)
     if version is None:
         return None
     folder = state / BUNDLES_FOLDER / version
@@ -276,9 +281,11 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
 def main() -> None:
     """Run the deployer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
+    settings = load_settings()
+    remove_sealed_file(settings.service.state / LIVE_REFUSED_FILE)  # what was so when it was written
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
-    settings, running = load_settings(), make_running_check(hard=True)
+    running = make_running_check(hard=True)
     start_following_rollbacks(settings, running)
     run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), running)
 
@@ -287,6 +294,16 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: P
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, open_ledger(settings, BRIEF_PATIENCE_SECONDS))
     return deploy_live(models, settings.service.state, problem)
+
+
+def _explain_absence(state: Path, version: str | None) -> None:
+    """Leave for the workers that their live version is on its way, or that there is none; why it is refused stays."""
+    known, reason = read_note(state / LIVE_REFUSED_FILE), NO_REGISTERED_MODEL
+    if version:
+        reason = BEING_FETCHED.format(version)
+    if known in ("", NO_REGISTERED_MODEL) and known != reason:
+        state.mkdir(parents=True, exist_ok=True)
+        replace_sealed_file(state / LIVE_REFUSED_FILE, reason)
 
 
 def _require_usable(models: DeployRegistry, folder: Path, problem: Problem, version: str, state: Path) -> None:

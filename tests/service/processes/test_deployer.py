@@ -43,6 +43,25 @@ def test_an_empty_registry_deploys_nothing(versions: Path, tmp_path: Path) -> No
     assert read_pointer(tmp_path) is None
 
 
+def test_that_a_live_version_is_on_its_way_is_said_and_training_only_where_there_is_none(
+    versions: Path, tmp_path: Path
+) -> None:
+    worker = live_model.LiveModels(tmp_path, PROBLEM)
+    told = []
+
+    class Watched(FolderRegistry):
+        def download(self, version: str, folder: Path) -> None:
+            told.append(worker.explain_absence())
+            super().download(version, folder)
+
+    assert worker.explain_absence().endswith("the registry is being asked which version is live")
+    deploy_live(Watched(versions), tmp_path, PROBLEM)
+    assert worker.explain_absence().startswith("the registry has no live model yet: `make train` makes the first")
+    deploy_live(Watched(versions, "1"), tmp_path, PROBLEM)
+    assert told == ["version 1 is live in the registry and is being fetched"]
+    assert worker.explain_absence() == "version 1 is live and is being loaded"
+
+
 def test_the_live_version_is_fetched_and_pointed_to(versions: Path, tmp_path: Path) -> None:
     assert deploy_live(FolderRegistry(versions, "1"), tmp_path, PROBLEM) == "1"
     assert read_pointer(tmp_path) == "1"
