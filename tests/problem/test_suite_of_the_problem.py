@@ -201,10 +201,36 @@ def test_a_feature_that_is_missing_beside_the_outcome_in_the_newest_batches_alon
     test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
 
 
+DEAD = """
+import polars as pl
+from penumbra.features import Expression
+from .schema import Row
+FEATURES = (*FEATURES, Expression("dead", pl.when(pl.col("age") < 0).then(pl.col("age")), Row))
+"""
+
+
 def test_a_feature_without_values_is_found(tmp_path):
-    sample = sample_orders(tmp_path, source=[('"amount": amount', '"amount": ""')])
+    sample = sample_orders(tmp_path, features=[('Number("age"))\n', f'Number("age"))\n{DEAD}')])
     said = fail_message(test_features.test_every_feature_has_values, sample)
-    assert said == "problem/features.py: amount is missing in all 3,600 rows of the newest batches"
+    assert said == "problem/features.py: dead is missing in all 3,600 rows of the newest batches"
+
+
+ENDED = ('"amount": amount', '"amount": ""')
+
+
+def test_a_feature_of_a_column_that_has_ended_is_skipped_where_older_batches_may_have_it(tmp_path):
+    sample = sample_orders(tmp_path, source=[ENDED])
+    test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
+    with pytest.raises(
+        Skipped, match=r"^amount is missing in all 3,600 rows of the newest batches, as what it is made"
+    ):
+        test_features.test_every_feature_has_values(sample)
+
+
+def test_a_feature_of_a_column_that_no_batch_has_is_found(tmp_path):
+    sample = sample_orders(tmp_path, source=[ENDED, ("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 21")])
+    said = fail_message(test_features.test_every_feature_has_values, sample)
+    assert said == "problem/features.py: amount is missing in all 1,911 rows of the newest batches"
 
 
 @pytest.mark.parametrize(

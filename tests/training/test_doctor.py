@@ -57,7 +57,7 @@ def test_lifeless_features_are_found(batches, evidence):
     ("batches", "check"),
     [
         ([FROZEN, FROZEN], checks.CONSTANT_FEATURE),
-        ([[None] * 40, [None] * 40], checks.LIFELESS_FEATURE),
+        ([[None] * 40, [None] * 40], checks.EMPTY_FEATURE),
         ([VARIED, VARIED, FROZEN], checks.LIFELESS_FEATURE),
         ([[None] * 39 + [1.0], [None] * 40], checks.NEARLY_EMPTY_FEATURE),
     ],

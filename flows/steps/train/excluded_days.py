@@ -216,7 +216,7 @@ def _summarise_faults(days: ExcludedDays) -> str:
 
 
 def _merge_figures(words: Sequence[str], texts: Sequence[str]) -> str:
-    """One text for several that differ in their figures alone: "40 to 100% of temp are missing"."""
+    """One text for several that differ in their figures alone: "40 to 100% of amount are missing"."""
     columns = zip(*(FIGURE.findall(text) for text in texts), strict=True)
     ordered = [sorted(set(figures), key=lambda each: float(each.replace(",", ""))) for figures in columns]
     ranges = [figures[0] if len(figures) == 1 else f"{figures[0]} to {figures[-1]}" for figures in ordered]

@@ -19,6 +19,7 @@ BATCH_END_QUANTILE = 0.999  # of a batch's rows lie before its end: a single wro
 OUT_OF_FEATURES = "out of problem/features.py (where that is left out, out of Row in problem/schema.py)"
 CONSTANT_TARGET = "constant target"
 LIFELESS_FEATURE = "lifeless"
+EMPTY_FEATURE = "empty"
 CONSTANT_FEATURE = "constant"
 NEARLY_EMPTY_FEATURE = "nearly empty"
 SHARED_MISSINGNESS = "shared missingness"
@@ -108,7 +109,7 @@ def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, lates
 
 def _name_symptom(values: pl.Series) -> str:
     if values.null_count() == values.len():
-        return LIFELESS_FEATURE
+        return EMPTY_FEATURE
     return NEARLY_EMPTY_FEATURE if values.has_nulls() else CONSTANT_FEATURE
 
 
