@@ -53,7 +53,7 @@ def test_a_dry_run_prints_all_files_and_writes_none(project):
     assert [
         name for name in ("schema", "source", "features", "candidates", "slices") if f"--- problem/{name}.py" in said
     ]
-    assert 'SOURCE = TableFiles("' in said
+    assert "SOURCE = TableFiles(" in said
     assert read_project(project) == before
 
 
