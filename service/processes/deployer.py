@@ -32,7 +32,6 @@ from penumbra.registry.pointers import (
     CANARY_ALIAS,
     CANDIDATE_ALIAS,
     LIVE_ALIAS,
-    LIVE_REFUSED_FILE,
     PREVIOUS_ALIAS,
     REFUSED_FILE,
     RUNS_FOLDER,
@@ -45,15 +44,12 @@ from penumbra.registry.pointers import (
 from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
+from service.processes import live_notes
 from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 from service.processes.rollback_watch import start_following_rollbacks
 from service.processes.state_watch import StateWatch, list_bundles
 
 MAX_DEPLOY_WAIT_SECONDS = 15.0
-NO_REGISTERED_MODEL = (
-    "the registry has no live model yet: `make train` makes the first, which is picked up without a restart"
-)
-BEING_FETCHED = "version {} is live in the registry and is being fetched"
 
 logger = logging.getLogger("service.processes.deployer")
 
@@ -92,14 +88,15 @@ def deploy_live(models: DeployRegistry, state: Path, problem: Problem) -> str | 
     """
     old, version = read_pointer(state), models.version(LIVE_ALIAS)
     if old is None:
-        _explain_absence(state, version)
+        live_notes.note_absence(state, version)
     if version is None:
         return None
     folder = state / BUNDLES_FOLDER / version
+    require_usable = partial(live_notes.require_usable, state, problem, version, models.signed_by)
     if not folder.exists():
-        _fetch_bundle(models, version, folder, lambda aside: _require_usable(models, aside, problem, version, state))
+        _fetch_bundle(models, version, folder, require_usable)
     if old != version:
-        _require_usable(models, folder, problem, version, state)
+        require_usable(folder)
         if not swap_live_pointer(state, old, version):  # rolled back since the registry was read
             return read_pointer(state)
     _record_run_id(models, state, version)
@@ -260,7 +257,7 @@ def run_deployer(models: DeployRegistry, settings: Settings, problem: Problem, r
     state, poll = settings.service.state, settings.service.poll_seconds
     discard_damaged_bundle(state, problem)
     deploy = partial(_sync_and_deploy_live, models, settings, problem)
-    live = AliasDeployment(LIVE_ALIAS, deploy, NO_REGISTERED_MODEL, poll)
+    live = AliasDeployment(LIVE_ALIAS, deploy, live_notes.NO_REGISTERED_MODEL, poll)
     others = [
         AliasDeployment(CANDIDATE_ALIAS, lambda: _deploy_or_refuse_candidate(models, state), "", poll),
         AliasDeployment(PREVIOUS_ALIAS, lambda: deploy_previous(models, state), "", poll),
@@ -282,7 +279,7 @@ def main() -> None:
     """Run the deployer until the parent process ends or SIGTERM arrives."""
     log_to_stderr(logger)
     settings = load_settings()
-    remove_sealed_file(settings.service.state / LIVE_REFUSED_FILE)  # what was so when it was written
+    live_notes.forget_absence(settings.service.state)
     from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
 
     running = make_running_check(hard=True)
@@ -294,26 +291,6 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: P
     """Report rollbacks that were made without the registry to it, then deploy its live version."""
     aliases.sync_registry(models, settings.service.state, open_ledger(settings, BRIEF_PATIENCE_SECONDS))
     return deploy_live(models, settings.service.state, problem)
-
-
-def _explain_absence(state: Path, version: str | None) -> None:
-    """Leave for the workers that their live version is on its way, or that there is none; why it is refused stays."""
-    known, reason = read_note(state / LIVE_REFUSED_FILE), NO_REGISTERED_MODEL
-    if version:
-        reason = BEING_FETCHED.format(version)
-    if known in ("", NO_REGISTERED_MODEL) and known != reason:
-        state.mkdir(parents=True, exist_ok=True)
-        replace_sealed_file(state / LIVE_REFUSED_FILE, reason)
-
-
-def _require_usable(models: DeployRegistry, folder: Path, problem: Problem, version: str, state: Path) -> None:
-    """Read a bundle that is to be live; where it doesn't fit the problem, the reason is left in the state folder."""
-    try:
-        bundle.read_bundle(folder, problem, version, models.signed_by)
-    except UnfitBundle as error:
-        replace_sealed_file(state / LIVE_REFUSED_FILE, str(error))
-        raise
-    remove_sealed_file(state / LIVE_REFUSED_FILE)
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
