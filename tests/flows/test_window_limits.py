@@ -76,7 +76,13 @@ def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_
     first, second = world.read_windows(tmp_path)
     assert first.limits[0] == "data faults aren't judged: the window has 35 rows, and it takes 50"
     assert first.reason.endswith("; ".join(first.limits))
-    assert second.limits[0].startswith(f"data faults are judged on {WINDOW_BEGIN} to ")
+    early, judged, last = (
+        WINDOW_BEGIN + number * ONE_DAY for number in (8, 9, 13)
+    )  # fifty rows are there on the tenth
+    assert second.limits[0] == (
+        f"data faults are judged on {judged} to {last} together with days before, as each has too few rows; "
+        f"data faults aren't judged on {second.begin} to {early}: fewer than 50 rows"
+    )
     shown = window_summary.format_window_summary(world.make_monitor_settings(tmp_path, done).monitor, done, [], "")
     assert f"{second.begin}: {second.limits[0]}" in shown
 
