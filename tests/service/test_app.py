@@ -125,11 +125,11 @@ def test_a_model_that_answers_nan_is_a_500(client: Any, monkeypatch: Any) -> Non
     assert "NaN" in answer.json()["error"]
 
 
-def test_without_a_model_the_service_says_what_to_do(tmp_path: Path) -> None:
+def test_before_the_registry_has_answered_the_service_says_what_it_waits_for(tmp_path: Path) -> None:
     with local_service.open_test_client(tmp_path) as cold:
         answer, ready = cold.post("/predict", json=EXAMPLE), cold.get("/readyz")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert "make train" in answer.json()["error"]
+    assert "the registry is being asked which version is live" in answer.json()["error"]
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
 
 

@@ -177,6 +177,7 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     assert 100 <= float(metrics[f"penumbra_shadow_lag_seconds{of}"]) < 130
 
 
+@pytest.mark.alone  # it ends whatever this process has started, the servers of other tests as well
 @pytest.mark.slow
 def test_the_process_scores_candidate_and_previous_side_by_side(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "burns")
