@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penumbra.sources import TableFiles, read_times
@@ -33,6 +33,7 @@ def test_times_without_an_offset_are_read_in_any_form_beside_each_other(cases):
 
 
 @given(st.lists(st.tuples(TIMES, st.sampled_from(OFFSETS)), min_size=1))
+@example([(dt.datetime(1887, 1, 1, 14, 50), "Z")])
 def test_times_with_an_offset_are_written_in_utc_and_counted_by_the_zone(cases):
     written, days = read_text([f"{time:%Y-%m-%d %H:%M:%S}{offset}" for time, offset in cases], "Asia/Tokyo")
     expected = [
@@ -42,7 +43,7 @@ def test_times_with_an_offset_are_written_in_utc_and_counted_by_the_zone(cases):
         for time, offset in cases
     ]
     assert [dt.datetime.fromisoformat(text) for text in written] == expected
-    assert days == [(time + dt.timedelta(hours=9)).date() for time in expected]
+    assert days == [time.astimezone(ZoneInfo("Asia/Tokyo")).date() for time in expected]  # 9 h, since 1888
 
 
 @pytest.mark.parametrize(
