@@ -4,7 +4,7 @@ import sys
 
 from metaflow import FlowSpec, Parameter, current, environment, resources, retry, step
 
-from flows.steps.errors import end_refused_pods, stop_on_registry_errors, stop_with_one_sentence
+from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.shared_work import share_work
@@ -35,9 +35,10 @@ class ExperimentFlow(FlowSpec):
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
+        from penumbra.registry.lazy_errors import handle_registry_errors
 
         errors = stop_with_one_sentence(*plan.PLAN_ERRORS)
-        with share_work("train", name_run_folder()), errors, stop_on_registry_errors():
+        with share_work("train", name_run_folder()), errors, handle_registry_errors(stop_with_one_sentence):
             settings, problem = load_project()
             self.settings = experiment_run.restrict_to_candidate(include_accepted_faults(settings), self.only)
             admission.prepare_data(self.settings, problem)

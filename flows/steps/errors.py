@@ -56,24 +56,6 @@ def stop_with_one_sentence(*errors: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_registry_errors() -> Iterator[None]:
-    """Turn the registry's errors into a message, as `stop_with_one_sentence`; a context manager.
-
-    Their classes, which take a second to import, are imported where there is an error.
-
-    Raises:
-        FlowStopped: With the message of an error of the registry.
-    """
-    try:
-        yield
-    except Exception:
-        from penumbra.registry.models import REGISTRY_ERRORS
-
-        with stop_with_one_sentence(*REGISTRY_ERRORS):
-            raise
-
-
-@contextlib.contextmanager
 def end_refused_pods() -> Iterator[None]:
     """End the pod of a step that was refused by an exit code after which Argo doesn't start another one.
 

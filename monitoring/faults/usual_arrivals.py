@@ -73,14 +73,14 @@ def learn_arrivals(days: pl.Series, unknown: Set[dt.date] = frozenset()) -> Usua
     counts = dict(days.value_counts().iter_rows())
     if not counts:
         return UsualArrivals()
-    closed = frozenset(range(7)) - {day.weekday() for day in counts}
     every, skipped = _list_days(min(counts), max(counts)), unknown - counts.keys()
+    closed = {day.weekday() for day in every if day not in skipped} - {day.weekday() for day in counts}
     known = [day in counts for day in every if day.weekday() not in closed and day not in skipped]
     silences = [len(list(group)) for has_rows, group in groupby(known) if not has_rows]
     rows = [counts[day] for day in sorted(counts)][1:-1] or [1]
     usual = statistics.median(rows)
     share = sum(known) / len(known)
-    return UsualArrivals(closed, max(silences, default=0), share, min(rows) / usual, max(rows) / usual)
+    return UsualArrivals(frozenset(closed), max(silences, default=0), share, min(rows) / usual, max(rows) / usual)
 
 
 def compute_deviate(rows: float, expected: float) -> float:

@@ -19,9 +19,9 @@ from penumbra.core.raw_files import RawContent, RawFiles, hash_contents, write_r
 from penumbra.core.text.quoting import list_names
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, fetch_batch_files, list_source_batches, parse_batch_files
-from penumbra.storage.sealed import read_derived_file, replace_sealed_file
+from penumbra.storage.cache import JSON, FileCache
 
-COMPARED_FILE = "compared.json"
+COMPARED_FILE = "compared"  # in the folder of what is derived
 
 
 def find_rewritten_batches(store: DataStore, but: str = "") -> list[str]:
@@ -38,8 +38,8 @@ def find_rewritten_batches(store: DataStore, but: str = "") -> list[str]:
         SourceFailed: The source can't list its batches.
         OSError: A file can't be written.
     """
-    path, admitted = store.settings.derived / COMPARED_FILE, {*store.source_batches()} - {but}
-    compared, same, sentences = _read_compared(path), dict[str, str](), list[str]()
+    known, admitted = FileCache(store.settings.derived, JSON), {*store.source_batches()} - {but}
+    compared, same, sentences = known.find(COMPARED_FILE) or {}, dict[str, str](), list[str]()
     for batch in list_source_batches(store.problem):
         fingerprint = getattr(batch, "fingerprint", "")
         if not fingerprint or batch.name not in admitted:
@@ -51,13 +51,8 @@ def find_rewritten_batches(store: DataStore, but: str = "") -> list[str]:
         else:
             same[batch.name] = digest
     if same != compared:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_sealed_file(path, msgspec.json.encode(same))
+        known.save(COMPARED_FILE, same)
     return sentences
-
-
-def _read_compared(path: Path) -> dict[str, str]:
-    return msgspec.json.decode(read_derived_file(path) or b"{}", type=dict[str, str])
 
 
 def _compare_batch(store: DataStore, batch: str) -> str:

@@ -152,10 +152,11 @@ class LogIndex:
         self.catch_up()
         return new
 
-    def count_labels(self) -> int:
-        """Return how many labels the index has, corrected ones as well."""
+    def count_batch_labels(self) -> int:
+        """Return how many labels of batches the index has, corrected ones as well."""
+        query = "SELECT count(*) FROM labels WHERE substr(source, 1, ?) = ?"
         with self.open() as db:
-            return int(db.execute("SELECT count(*) FROM labels").fetchone()[0])
+            return int(db.execute(query, (len(BATCH_PREFIX), BATCH_PREFIX)).fetchone()[0])
 
     @contextlib.contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:

@@ -208,6 +208,13 @@ def test_the_same_batch_again_adds_nothing(tmp_path: Path) -> None:
     assert len(list(append_log.read_entries(tmp_path / "labels"))) == 2
 
 
+def test_labels_of_batches_are_counted_without_what_came_as_feedback(tmp_path: Path) -> None:
+    log_labels(tmp_path, make_label_by_key(1, 42))
+    index = make_index(tmp_path)
+    index.attach_labels([BATCH])
+    assert index.count_batch_labels() == 2
+
+
 def test_of_a_changed_batch_only_the_change_is_written(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
     make_index(tmp_path).attach_labels([BATCH])

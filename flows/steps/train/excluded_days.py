@@ -60,12 +60,13 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
         key = fingerprints.compute_fingerprint(
             PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
         )
-        if receipts.facts(key) is None:
+        faults = receipts.facts(key)
+        if faults is None:
             faults, reason = _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept)
             receipts.save_facts(key, faults)
             if reason:
                 unjudged.setdefault(reason, []).append(batch)
-        excluded |= receipts.facts(key)
+        excluded |= faults
     for reason, names in unjudged.items():
         print(f"{_name_batches(names, batches)}: days aren't looked at for data faults: {reason}")
     return excluded

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,24 +208,13 @@ def _is_trained(settings: "Settings") -> bool:
     from flows.steps import flow_locks
     from flows.steps.train import plan, settlement
     from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.registry.lazy_errors import handle_registry_errors
     from penumbra.registry.ledger import BrokenLedger
 
-    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger), _refuse_on_registry_errors():
+    with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger), handle_registry_errors(refuse_on):
         for lock in flow_locks.list_work_locks("train", settings):
             held.enter_context(lock)
         return settlement.settle_training(settings, load_problem())
-
-
-@contextlib.contextmanager
-def _refuse_on_registry_errors() -> Iterator[None]:
-    """Like `refuse_on` for the registry's errors, whose classes take a second to import: only where there is one."""
-    try:
-        yield
-    except Exception as error:
-        from penumbra.registry.models import REGISTRY_ERRORS
-
-        with refuse_on(*REGISTRY_ERRORS):
-            raise error
 
 
 def _print_latest_receipt(folder: Path) -> None:

@@ -51,6 +51,10 @@ def test_a_day_of_the_week_that_never_has_rows_is_no_fault_and_any_other_without
     assert count_faults({**OPEN_DAYS, tuesday: 0}, tuesday, learn(OPEN_DAYS)) == 1
 
 
+def test_a_day_of_the_week_that_the_reference_does_not_reach_may_have_rows() -> None:
+    assert learn(dict.fromkeys(list_days(range(3), 1), 60)).closed_weekdays == frozenset()
+
+
 def test_a_silence_lasts_over_a_day_that_never_has_rows() -> None:
     saturday, sunday = MONDAY + dt.timedelta(7 * 4 + 5), MONDAY + dt.timedelta(7 * 4 + 6)
     counts = {day: rows for day, rows in OPEN_DAYS.items() if day < saturday}
