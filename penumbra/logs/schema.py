@@ -103,7 +103,7 @@ class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
 
 
 class ArchivedPrediction(msgspec.Struct, gc=False):
-    """Projection to the archive's columns beside the whole line (archiving/archive_parts.py); null where absent."""
+    """Projection to the archive's columns beside the whole line (archiving/archive_frames.py); null where absent."""
 
     id: str | None = None
     time: str | None = None
