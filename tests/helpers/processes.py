@@ -1,9 +1,10 @@
 """Processes as /proc shows them, and a service that is expected to end by itself."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from penumbra.core.settings import PROJECT_ROOT
@@ -22,6 +23,18 @@ def run_service_to_its_end(
     """`python -m service` of a project, with this process's environment and more, once it has ended."""
     command = [sys.executable, "-m", "service"]
     return subprocess.run(command, cwd=project, env={**os.environ, **environ}, capture_output=True, text=True)
+
+
+@contextlib.contextmanager
+def start_module(name: str, environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """`python -m` in a session of its own, with this process's environment and more; it gets SIGTERM at the end."""
+    environ = {**os.environ, **environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-m", name]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, env=environ, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def run_python(code: str, environ: Mapping[str, str] = {}) -> list[str]:

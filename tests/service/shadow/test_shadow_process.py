@@ -1,8 +1,8 @@
+import os
 import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from penumbra.logs import append_log
@@ -21,6 +21,7 @@ from tests.helpers.local_shadow import (
     start_role_worker,
     step_until,
 )
+from tests.helpers.processes import start_module
 
 DISTANCES = [100, 200, 300, 400]
 
@@ -129,8 +130,7 @@ def test_a_scoring_process_that_is_killed_costs_nothing(tmp_path: Path) -> None:
         for distance in DISTANCES:
             log_entries(tmp_path, make_entry(distance))
             step_until(worker, lambda: worker._job)
-            for child in psutil.Process().children():
-                child.send_signal(signal.SIGKILL)
+            os.kill(worker.client.pid, signal.SIGKILL)
             step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert {row["status"] for row in read_rows_by_id(tmp_path, "2").values()} == {"ok"}
 
@@ -140,8 +140,7 @@ def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: P
     point_role(tmp_path, "candidate", "2")
     with start_role_worker(tmp_path, timeout_seconds=0.1) as worker:
         step_until(worker, lambda: worker.client and worker.client.refused is not None)
-        for child in psutil.Process().children():
-            child.send_signal(signal.SIGSTOP)
+        os.kill(worker.client.pid, signal.SIGSTOP)
         (name,) = log_entries(tmp_path, make_entry(100))
         step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert read_rows_by_id(tmp_path, "2")[name]["status"] == "timeout"
@@ -177,18 +176,16 @@ def test_the_metrics_tell_coverage_lag_and_disagreement(tmp_path: Path) -> None:
     assert 100 <= float(metrics[f"penumbra_shadow_lag_seconds{of}"]) < 130
 
 
-@pytest.mark.alone  # it ends whatever this process has started, the servers of other tests as well
 @pytest.mark.slow
 def test_the_process_scores_candidate_and_previous_side_by_side(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2", "burns")
     point_role(tmp_path, "previous", "3")
     log_entries(tmp_path, *(make_entry(distance, **TRIGGER_VALUES) for distance in DISTANCES))
-    settings = local_service.make_service_settings(tmp_path)
-    limits = settings.shadow.model_copy(update={"timeout_seconds": 0.5})
-    written = process.ShadowLog(settings.service.shadow_log, settings.service.predictions)
     everything = set(read_logged_ids(tmp_path))
-    done = lambda: all(set(read_rows_by_id(tmp_path, version)) == everything for version in "23")  # noqa: E731
-    process.run_shadow(settings.model_copy(update={"shadow": limits}), written, lambda: not done())
-    written.close()
+    environ = local_service.make_service_environment(tmp_path) | {"PENUMBRA_SHADOW__TIMEOUT_SECONDS": "0.5"}
+    with start_module(process.__name__, environ):
+        local_service.wait_until(
+            lambda: all(set(read_rows_by_id(tmp_path, version)) == everything for version in "23"), seconds=60
+        )
     assert {row["status"] for row in read_rows_by_id(tmp_path, "3").values()} == {"ok"}
     assert {row["status"] for row in read_rows_by_id(tmp_path, "2").values()} == {"timeout"}
