@@ -188,10 +188,10 @@ class ObjectStore:
         return ((path[start:], facts) for path, facts in found.items() if not is_written_aside(Path(path).name))
 
     def _read_paths(self, paths: list[str]) -> dict[str, bytes]:
-        found = self._files.cat(paths, on_error="return", **self._in_one_request) if paths else {}
-        if failed := [each for each in found.values() if isinstance(each, Exception) and not is_missing_object(each)]:
+        found = self._files.cat_ranges(paths, None, None, **self._in_one_request)  # `cat` takes paths for patterns
+        if failed := [each for each in found if isinstance(each, Exception) and not is_missing_object(each)]:
             raise failed[0]
-        return {path: content for path, content in found.items() if isinstance(content, bytes)}
+        return {path: content for path, content in zip(paths, found, strict=True) if isinstance(content, bytes)}
 
     def _put_new(self, name: str, content: bytes) -> bool:
         try:

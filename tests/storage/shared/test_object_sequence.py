@@ -48,6 +48,16 @@ def test_what_exists_is_listed_in_order_and_read_as_it_was_created(url: str) -> 
         sequence.read(3)
 
 
+def test_a_store_whose_name_could_be_a_pattern_is_that_store(url: str) -> None:
+    sequence, other = ObjectSequence(f"{url}[1]"), ObjectSequence(f"{url}1")
+    sequence.create(7, b"its own")
+    other.create(7, b"another's")
+    assert sequence.list_numbers() == [7]
+    assert (sequence.read(7), sequence.read_present([7])) == (b"its own", {7: b"its own"})
+    sequence.delete_before(8)
+    assert other.list_numbers() == [7]
+
+
 def test_deleting_keeps_the_later_numbers(url: str) -> None:
     sequence = ObjectSequence(url)
     for number in (1, 2, 3):
