@@ -20,6 +20,11 @@ class UncomputableFeature(ValueError):
     """A feature can't be computed for one of the rows; names it and says why."""
 
 
+def list_feature_expressions(kinds: Sequence[Feature]) -> list[pl.Expr]:
+    """Return an expression for each of the features `kinds`, under its name, as `derive_features` computes it."""
+    return [kind.expr().alias(kind.name) for kind in kinds]
+
+
 def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFrame:
     """Compute the features of each row.
 
@@ -34,7 +39,7 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
         UncomputableFeature: An expression fails for a row, as a strict cast does for a text that is no number.
     """
     try:
-        return rows.select(kind.expr().alias(kind.name) for kind in kinds)
+        return rows.select(list_feature_expressions(kinds))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         names = [kind.name for kind in kinds if not _can_compute(kind, rows)]
         raise UncomputableFeature(

@@ -2,7 +2,7 @@
 
 data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/data/versioning)
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
-<derived>/rows/<batch>-<key>.parquet   the rows that keep the contract, with their features as a struct
+<derived>/rows/<batch>-<key>.parquet   the rows that keep the contract; features are computed as they are read
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
 """
 
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from penumbra.core.columns import BATCH_COLUMN, WEIGHT_COLUMN
+from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, WEIGHT_COLUMN
+from penumbra.core.encoding import list_feature_expressions
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent, RawFiles, hash_contents
 from penumbra.core.settings import DataSettings
@@ -114,7 +115,7 @@ class DataStore:
         Returns:
             What `rows` returns, of a flywheel batch also with `FLYWHEEL_COLUMNS`.
         """
-        return pl.read_parquet(self._partition(batch, hash_contents(files)), glob=False)
+        return self._scan_partition(self._partition(batch, hash_contents(files))).collect()
 
     def fingerprint(self, batch: str, files: Mapping[str, bytes]) -> str:
         """Return a text that is another one where `stage` of this `batch` and these raw `files` may end otherwise."""
@@ -151,8 +152,8 @@ class DataStore:
         if is_flywheel_batch(batch):
             rows = self._read_flywheel_rows(batch)
             return rows.drop(FLYWHEEL_COLUMNS) if columns is None else rows.select(columns)
-        partition = self._ensure_partition(batch)
-        return pl.read_parquet(partition, columns=None if columns is None else list(columns), glob=False)
+        scanned = self._scan_partition(self._ensure_partition(batch))
+        return (scanned if columns is None else scanned.select(columns)).collect()
 
     def iterate_rows(self, batch: str, columns: Sequence[str], at_once: int) -> Iterator[pl.DataFrame]:
         """Read the rows of a batch of the source that keep the contract, some at a time.
@@ -168,7 +169,7 @@ class DataStore:
         Raises:
             BatchRefused: As in `rows`.
         """
-        yield from read_row_slices(self._ensure_partition(batch), at_once, columns)
+        yield from read_row_slices(self._scan_partition(self._ensure_partition(batch)).select(columns), at_once)
 
     def weighted_rows(self, batch: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read a batch's rows with their weights.
@@ -210,7 +211,7 @@ class DataStore:
 
     def sums(self, batch: str) -> dict[str, str]:
         """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""
-        found = {name: self.checksums.md5(path) for name, path in self._raw_files(batch).items()}
+        found = {name: self.checksums.md5(str(path)) for name, path in self._raw_files(batch).items()}
         self.checksums.save()
         return found
 
@@ -262,7 +263,7 @@ class DataStore:
 
     def _read_flywheel_rows(self, batch: str) -> pl.DataFrame:
         """Read the rows of a flywheel batch that neither the source nor a later flywheel batch has."""
-        rows = pl.read_parquet(self._ensure_partition(batch), glob=False)
+        rows = self._scan_partition(self._ensure_partition(batch)).collect()
         lasting = self._read_lasting_keys().filter(pl.col(BATCH_COLUMN) == batch)
         return rows.join(lasting, on=self.problem.schema.Row.primary_key(), how="semi", maintain_order="left")
 
@@ -283,9 +284,15 @@ class DataStore:
                 self._derive(batch, self.read_raw_files(batch), Path(scratch))
         return partition
 
+    def _scan_partition(self, path: Path) -> pl.LazyFrame:
+        """The rows of a partition with their features, of which those are computed that are read."""
+        features = pl.struct(list_feature_expressions(self.problem.features.FEATURES))
+        return pl.scan_parquet(path, glob=False).with_columns(features.alias(INPUTS_COLUMN))
+
     def _raw_files(self, batch: str) -> dict[str, Path]:
         folder = self.raw / batch
-        return {path.relative_to(folder).as_posix(): path for path in sorted(list_files(folder))}
+        paths = sorted(map(Path, list_files(folder)))
+        return {path.relative_to(folder).as_posix(): path for path in paths}
 
     def _derive(self, batch: str, files: RawFiles, scratch: Path) -> BatchCheckResult:
         derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share, scratch)

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -191,9 +192,9 @@ def _expand_package(root: Path, entry: str) -> Iterator[str]:
 
 
 def _find_module_file(root: Path, module: str) -> Path | None:
-    path = root.joinpath(*module.split(".")) if module else root
-    files = (path / "__init__.py", path.with_suffix(".py"))
-    return next((file for file in files if module and file.is_file()), None)
+    path = os.path.join(root, *module.split("."))
+    files = (f"{path}{os.sep}__init__.py", f"{path}.py")
+    return next((Path(file) for file in files if module and os.path.isfile(file)), None)
 
 
 def _list_imports(root: Path, module: str) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from penumbra.data.source_reader import BatchRefused, name_source_file
 UNREADABLE_RULE = "dtype"
 KEY_RULE = "primary_key"
 
-RowMasks = Mapping[str, pl.Series]
 RowNumbers = Mapping[str, pl.Series]
 
 
@@ -92,21 +91,21 @@ def check_rows(
     converted = _apply_conversions(problem, batch, rows, conversions)
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
     values = convert_columns(converted, columns)
-    there = {name: _find_given_values(conversions, name, rows, converted) for name in columns}
-    unreadable = {name: there[name] & values[name].is_null() for name in columns}
-    numbered = values.with_row_index(ROW_NUMBER_COLUMN, first)
-    good, broken = _apply_rules(problem, batch, numbered)
-    for rule, numbers in (repeated or {}).items():
-        broken[rule] = numbers.filter(numbers.is_between(first, first + numbered.height, "left"))
-    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, numbered, broken, unreadable)])
+    given = _find_given_values(conversions, list(columns), rows, converted)
+    unreadable = given.select(pl.col(name) & pl.lit(values[name]).is_null() for name in columns)
+    numbers = pl.int_range(first, first + values.height, dtype=pl.UInt32, eager=True)
+    found = {rule: numbers.filter(mask) for rule, mask in _find_broken_rules(problem, batch, values).items()}
+    for rule, repeating in (repeated or {}).items():
+        found[rule] = repeating.filter(repeating.is_between(first, first + values.height, "left"))
+    broken = {rule: found[rule] for rule in _list_rules(problem.schema.Labelled) if rule in found}
+    lost = {mask.name: numbers.filter(mask) for mask in unreadable if mask.any()}
+    reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, broken, lost)])
     rejected = reasons.group_by(ROW_NUMBER_COLUMN).agg(BROKEN_RULES_COLUMN).sort(ROW_NUMBER_COLUMN)
-    if good.height + rejected.height > numbered.height:  # some of them break no rule of dataframely's
-        good = good.filter(~pl.col(ROW_NUMBER_COLUMN).is_in(rejected[ROW_NUMBER_COLUMN].implode()))
     return CheckedRows(
-        good.drop(ROW_NUMBER_COLUMN),
+        values.filter(~numbers.is_in(rejected[ROW_NUMBER_COLUMN].implode())) if rejected.height else values,
         rejected,
         dict(reasons.group_by(BROKEN_RULES_COLUMN, maintain_order=True).len().iter_rows()),
-        {name: _read_column(converted[name], there[name], unreadable[name]) for name in columns},
+        _read_columns(converted, given, unreadable),
     )
 
 
@@ -156,8 +155,8 @@ def can_check_in_parts(labelled: type[dy.Schema], conversions: Sequence[pl.Expr]
     Returns:
         False where an expression reads other rows, or may do so.
     """
-    rules, apart = labelled._validation_rules(with_cast=False), list_unique_values(labelled)
-    others = [rule.expr for name, rule in rules.items() if name not in apart]
+    apart = list_unique_values(labelled)
+    others = [rule for name, rule in _list_rules(labelled).items() if name not in apart]
     return not any(has_other_rows(each, unsure=True) for each in [*conversions, *others])
 
 
@@ -173,7 +172,7 @@ def merge_broken_counts(labelled: type[dy.Schema], parts: Sequence[Mapping[str, 
     """
     total = sum(map(Counter, parts), Counter[str]())
     unreadable = [f"{name}|{UNREADABLE_RULE}" for name in labelled.columns()]
-    order = dict.fromkeys([*labelled._validation_rules(with_cast=False), *unreadable])
+    order = dict.fromkeys([*_list_rules(labelled), *unreadable])
     return {rule: total[rule] for rule in order if total[rule]}
 
 
@@ -212,64 +211,62 @@ def _apply_conversions(
     return converted
 
 
-def _apply_rules(problem: Problem, batch: str, numbered: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    """The rows that keep the contract; of the others, the numbers of those that break each rule."""
+def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> dict[str, pl.Series]:
+    """Of each rule that some rows break, where that is so; a rule that gives null is kept, as dataframely has it."""
     labelled = problem.schema.Labelled
     try:
-        good, failure = _number_rows(labelled).filter(numbered)
-        details = failure.details()
-        rules = details.columns[numbered.width :] if details.height else []
-        return good, {rule: details.filter(details[rule] == "invalid")[ROW_NUMBER_COLUMN] for rule in rules}
+        rules = {name: rule.fill_null(value=True) for name, rule in _list_rules(labelled).items()}
+        kept = values.with_columns(**rules).select(rules.keys())
+        return {rule.name: ~rule for rule in kept if not rule.all()}
     except Exception as error:  # whatever the user's rules do
-        reasons = "; ".join(find_failing_rules(labelled, numbered)) or describe_error(error)
+        reasons = "; ".join(find_failing_rules(labelled, values)) or describe_error(error)
         raise BatchRefused(
             f"batch {batch} refused: {reasons}; a rule has to give true or false for any row (strict=False gives null)"
         ) from error
 
 
-def _find_given_values(
-    conversions: Sequence[pl.Expr], name: str, rows: pl.DataFrame, converted: pl.DataFrame
-) -> pl.Series:
-    """Where there was a value: in the column as it arrived, or in all that a conversion makes it from."""
-    if name in rows.columns:
-        return rows[name].is_not_null() | converted[name].is_not_null()
-    made = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
-    sources = [source for meta in made if meta.output_name() == name for source in meta.root_names()]
-    if not sources:
-        return converted[name].is_not_null()
-    return rows.select(pl.all_horizontal(pl.col(sources).is_not_null())).to_series()
-
-
 @functools.cache
-def _number_rows(labelled: type[dy.Schema]) -> Any:
-    """The contract with a column for the rows' numbers."""
-    number = {ROW_NUMBER_COLUMN: dy.UInt32(nullable=False), "__module__": __name__}
-    return type(labelled.__name__, (labelled,), number)
+def _list_rules(labelled: type[dy.Schema]) -> Mapping[str, pl.Expr]:
+    return {name: rule.expr for name, rule in labelled._validation_rules(with_cast=False).items()}
 
 
-def _read_column(values: pl.Series, there: pl.Series, unreadable: pl.Series) -> ColumnReading:
-    given, lost = int(there.sum()), int(unreadable.sum())
-    return ColumnReading(given, lost, values.filter(there)[0] if lost and lost == given else None)
+def _find_given_values(
+    conversions: Sequence[pl.Expr], names: Sequence[str], rows: pl.DataFrame, converted: pl.DataFrame
+) -> pl.DataFrame:
+    """Where there was a value of each column: in it as it arrived, or in all that a conversion makes it from."""
+    single = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
+    sources = {name: [s for meta in single if meta.output_name() == name for s in meta.root_names()] for name in names}
+
+    def is_given(name: str) -> pl.Expr:
+        if name in rows.columns:
+            return pl.lit(rows[name]).is_not_null() | pl.lit(converted[name]).is_not_null()
+        return pl.all_horizontal(pl.lit(rows[source]).is_not_null() for source in sources[name])
+
+    return pl.select(is_given(name).alias(name) for name in names)
 
 
-def _list_reasons(
-    problem: Problem, numbered: pl.DataFrame, broken: RowNumbers, unreadable: RowMasks
-) -> Iterator[pl.DataFrame]:
+def _read_columns(converted: pl.DataFrame, given: pl.DataFrame, unreadable: pl.DataFrame) -> dict[str, ColumnReading]:
+    counts = zip(given.columns, given.sum().row(0), unreadable.sum().row(0), strict=True)
+    return {
+        name: ColumnReading(there, lost, converted[name].filter(given[name])[0] if lost and lost == there else None)
+        for name, there, lost in counts
+    }
+
+
+def _list_reasons(problem: Problem, broken: RowNumbers, unreadable: RowNumbers) -> Iterator[pl.DataFrame]:
     """The rows that break a rule, for each rule; what else a column's rules say of an unreadable value isn't so."""
-    numbers, key = numbered[ROW_NUMBER_COLUMN], problem.schema.Labelled.primary_key()
+    key = problem.schema.Labelled.primary_key()
     for rule, said in broken.items():
         columns = key if rule == KEY_RULE else [name for name in unreadable if rule.startswith(f"{name}|")]
-        for column in columns:
-            said = said.filter(~said.is_in(numbers.filter(unreadable[column]).implode()))
+        for column in unreadable.keys() & columns:
+            said = said.filter(~said.is_in(unreadable[column].implode()))
         yield _name_reason(said, rule)
-    for column in (name for name, mask in unreadable.items() if mask.any()):
-        yield _name_reason(numbers.filter(unreadable[column]), f"{column}|{UNREADABLE_RULE}")
+    for column, numbers in unreadable.items():
+        yield _name_reason(numbers, f"{column}|{UNREADABLE_RULE}")
 
 
 def _name_reason(numbers: pl.Series, rule: str) -> pl.DataFrame:
-    return pl.DataFrame({ROW_NUMBER_COLUMN: numbers.cast(pl.UInt32)}).with_columns(
-        pl.lit(rule).alias(BROKEN_RULES_COLUMN)
-    )
+    return pl.DataFrame({ROW_NUMBER_COLUMN: numbers}).with_columns(pl.lit(rule).alias(BROKEN_RULES_COLUMN))
 
 
 def _empty_reasons() -> pl.DataFrame:

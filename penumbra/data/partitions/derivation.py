@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from penumbra.core import encoding
-from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, INPUTS_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawFiles
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
@@ -66,8 +66,8 @@ class DerivedBatch:
 
     Attributes:
         result: The counts of rows and of broken rules.
-        rows: The rows that keep the contract, with their features as a struct and the batch's name; of a flywheel batch
-            also `penumbra.data.flywheel.FLYWHEEL_COLUMNS`.
+        rows: The rows that keep the contract, whose features can be computed, with the batch's name; of a flywheel
+            batch also `penumbra.data.flywheel.FLYWHEEL_COLUMNS`.
         rejected: The other rows: batch, row number, broken rules, and the original text.
     """
 
@@ -92,7 +92,7 @@ class PartCheck:
 
 
 def derive_batch(problem: Problem, batch: str, files: RawFiles, bad_row_share: float, scratch: Path) -> DerivedBatch:
-    """Check a batch against the contract and derive its features.
+    """Check a batch against the contract, and that its features can be computed.
 
     Where `parse()` gives more than some hundred thousand rows as a LazyFrame, only so many are in memory at once,
     unless CONVERSIONS or a rule of the contract read other rows. The result is the same.
@@ -146,7 +146,9 @@ def _read_rows(problem: Problem, batch: str, files: RawFiles, scratch: Path) -> 
 
 
 def _list_parts(rows: pl.DataFrame | Path) -> Iterable[pl.DataFrame]:
-    return [rows] if isinstance(rows, pl.DataFrame) else read_row_slices(rows, ROWS_AT_ONCE)
+    if isinstance(rows, pl.DataFrame):
+        return [rows]
+    return read_row_slices(pl.scan_parquet(rows, glob=False), ROWS_AT_ONCE)
 
 
 def _get_conversions(problem: Problem, batch: str) -> Sequence[pl.Expr]:
@@ -173,20 +175,16 @@ def _find_repeated(problem: Problem, batch: str, path: Path, scratch: Path) -> d
 def _derive_part(
     problem: Problem, batch: str, rows: pl.DataFrame, first: int, checked: CheckedRows, kept: RowParts
 ) -> PartCheck:
-    """Put the rows that keep the contract, with their features, to those that are kept."""
+    """Put the rows that keep the contract to those that are kept, where their features can be computed."""
     result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
     try:
-        features = _derive_features(problem, batch, checked.good)
-    except BatchRefused as fault:
-        return PartCheck(result, checked.readings, fault)
+        encoding.derive_features(problem.features.FEATURES, checked.good)
+    except encoding.UncomputableFeature as error:
+        return PartCheck(result, checked.readings, BatchRefused(f"batch {batch} refused: {error}"))
     own = rows.select(name for name in FLYWHEEL_COLUMNS if name in rows.columns)
     if own.width:
         own = own.filter(~pl.int_range(first, first + own.height).is_in(checked.rejected[ROW_NUMBER_COLUMN].implode()))
-    kept.add(
-        checked.good.with_columns(
-            pl.struct(features).alias(INPUTS_COLUMN), pl.lit(batch).alias(BATCH_COLUMN), *own.iter_columns()
-        )
-    )
+    kept.add(checked.good.with_columns(pl.lit(batch).alias(BATCH_COLUMN), *own.iter_columns()))
     return PartCheck(result, checked.readings, None)
 
 
@@ -200,13 +198,6 @@ def _merge_results(problem: Problem, parts: Sequence[BatchCheckResult]) -> Batch
     return BatchCheckResult(
         parts[0].batch, sum(part.rows for part in parts), broken, sum(part.rejected for part in parts)
     )
-
-
-def _derive_features(problem: Problem, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
-    try:
-        return encoding.derive_features(problem.features.FEATURES, rows)
-    except encoding.UncomputableFeature as error:
-        raise BatchRefused(f"batch {batch} refused: {error}") from error
 
 
 def _refuse_if_too_bad(result: BatchCheckResult, faults: Sequence[str], limit: float) -> None:

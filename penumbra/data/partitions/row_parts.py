@@ -1,7 +1,7 @@
 """Rows of one batch that are too many for memory: written part by part, and read some at a time."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -29,19 +29,16 @@ class RowParts:
         return pl.scan_parquet(self._files, glob=False) if self._files else pl.concat(self._frames).lazy()
 
 
-def read_row_slices(path: Path, height: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-    """Read a Parquet file some rows at a time.
+def read_row_slices(rows: pl.LazyFrame, height: int) -> Iterator[pl.DataFrame]:
+    """Read the rows of a Parquet file some at a time.
 
     Args:
-        path: The file.
+        rows: The file as it is scanned, with what is computed of each row by itself.
         height: How many rows at a time.
-        columns: The columns to read; None for all.
 
     Yields:
         The rows, in their order; a frame without rows where the file has none.
     """
-    rows = pl.scan_parquet(path, glob=False)
-    rows = rows if columns is None else rows.select(columns)
     for first in itertools.count(0, height):
         part = rows.slice(first, height).collect()
         if part.height or not first:

@@ -23,7 +23,7 @@ class ChecksumCache:
         self.known: dict[str, tuple[FileStat, str]] = {} if thorough else _load_index(index)
         self.changed = False
 
-    def md5(self, path: Path) -> str:
+    def md5(self, path: str) -> str:
         """Compute the md5 of a file's content, or look it up.
 
         Args:
@@ -35,10 +35,9 @@ class ChecksumCache:
         Raises:
             OSError: Where the file can't be read.
         """
-        name, mark = str(path), _read_file_stat(path)
-        found = self.known.get(name)
+        found, mark = self.known.get(path), _read_file_stat(path)
         if found is None or found[0] != mark:
-            self.known[name] = found = (mark, hash_md5(path))
+            self.known[path] = found = (mark, hash_md5(Path(path)))
             self.changed = True
         return found[1]
 
@@ -51,7 +50,7 @@ class ChecksumCache:
         self.changed = False
 
 
-def _read_file_stat(path: Path) -> FileStat:
+def _read_file_stat(path: str) -> FileStat:
     found = os.stat(path)
     return (found.st_size, found.st_mtime_ns, found.st_ino)
 

@@ -26,12 +26,12 @@ def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
     return compute_listing_md5(build_listing(folder, list_files(folder), checksums))
 
 
-def list_files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[str]:
     """Return the paths of all files below `folder`, in no particular order."""
-    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return [f"{place}{os.sep}{name}" for place, _, names in os.walk(folder) for name in names]
 
 
-def build_listing(folder: Path, files: Iterable[Path], checksums: ChecksumCache) -> FileListing:
+def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) -> FileListing:
     """Compute the md5 of files below a folder.
 
     Args:
@@ -43,18 +43,23 @@ def build_listing(folder: Path, files: Iterable[Path], checksums: ChecksumCache)
         The md5 by the file's path relative to the folder, with `/` as separator.
     """
     start = len(str(folder)) + 1
-    return {str(path)[start:].replace(os.sep, "/"): checksums.md5(path) for path in files}
+    return {path[start:].replace(os.sep, "/"): checksums.md5(path) for path in files}
 
 
 def compute_listing_md5(listing: FileListing) -> str:
     """Return DVC's md5 of a folder with the files of `listing`: 32 hexadecimal digits and `.dir`."""
-    return hashlib.md5(encode_listing(listing)).hexdigest() + ".dir"
+    return hash_listing(encode_listing(listing))
+
+
+def hash_listing(encoded: bytes) -> str:
+    """Return the md5 of the listing `encoded` by `encode_listing`: 32 hexadecimal digits and `.dir`."""
+    return hashlib.md5(encoded).hexdigest() + ".dir"
 
 
 def encode_listing(listing: FileListing) -> bytes:
     """Return the JSON in which DVC keeps a folder's `listing`, byte for byte."""
     entries = [{"md5": listing[name], "relpath": name} for name in sorted(listing)]
-    return json.dumps(entries, sort_keys=True).encode()
+    return json.dumps(entries).encode()
 
 
 def select_new_files(listing: FileListing, known: FileListing) -> FileListing:

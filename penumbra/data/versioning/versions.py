@@ -6,6 +6,7 @@ settings (a folder, s3://…, gs://…: see https://dvc.org/doc/user-guide/data-
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from penumbra.data.versioning.dvc_listing import (
     build_listing,
     compute_listing_md5,
     encode_listing,
+    hash_listing,
     list_files,
     select_new_files,
 )
@@ -161,13 +163,14 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
         DamagedDvcFile: Where the pointer file isn't one.
     """
     listing = build_current_listing(data)
-    before, now = read_recorded_version(data), compute_listing_md5(listing)
-    if before == now and read_cached_listing(data, now) and _is_pushed(data, now):
+    encoded, before = encode_listing(listing), read_recorded_version(data)
+    now, known = hash_listing(encoded), read_cached_listing(data, before)
+    if before == now and known and _is_pushed(data, now):
         return DataVersion(now, changed=False)
+    new = select_new_files(listing, known)
     with open_repository(data) as repo, repo.lock:
-        known = read_cached_listing(data, before)
-        _store_in_cache(repo.cache.local, data.folder, select_new_files(listing, known), listing)
-        problem = _push_version(data, repo, listing)
+        _store_in_cache(repo.cache.local, data.folder, new, encoded)
+        problem = _push_version(data, repo, before, now, new, listing)
     if before != now:
         _write_dvc_file(data, now, listing, meta)
     return DataVersion(now, changed=before != now, problem=problem)
@@ -180,7 +183,7 @@ def _is_pushed(data: DataSettings, md5: str) -> bool:
     return False
 
 
-def _push_version(data: DataSettings, repo: Any, listing: FileListing) -> str:
+def _push_version(data: DataSettings, repo: Any, before: str, now: str, new: FileListing, listing: FileListing) -> str:
     """Push what the remote lacks of a version, its listing last: where that is, so is the version as a whole.
 
     The remote is asked, not a note of earlier pushes: the store behind its address may be another by now.
@@ -189,33 +192,31 @@ def _push_version(data: DataSettings, repo: Any, listing: FileListing) -> str:
     """
     if not data.remote:
         return ""
-    before = read_recorded_version(data)
     try:
         is_there = bool(before) and objects.has_remote_object(data, before, repo)
-        new = select_new_files(listing, read_cached_listing(data, before) if is_there else {})
         cache, remote = repo.cache.local, repo.cloud.get_remote_odb()
-        for oids in (list(new.values()), [compute_listing_md5(listing)]):
+        for oids in ([*(new if is_there else listing).values()], [now]):
             remote.add([cache.oid_to_path(oid) for oid in oids], cache.fs, oids, on_error=_raise_error)
     except Exception as error:  # each kind of store has its own
         return describe_error(error)
     return ""
 
 
-def _store_in_cache(cache: Any, folder: Path, new: FileListing, listing: FileListing) -> None:
+def _store_in_cache(cache: Any, folder: Path, new: FileListing, encoded: bytes) -> None:
     """Put files and the directory's listing into DVC's cache, which copies (or reflinks) and never moves them."""
     from dvc.fs import localfs
 
     paths = [str(folder / name) for name in new]
     cache.add(paths, localfs, list(new.values()), on_error=_raise_error)
     with tempfile.NamedTemporaryFile(dir=folder.absolute().parent, prefix=".listing-") as file:
-        file.write(encode_listing(listing))
+        file.write(encoded)
         file.flush()
-        cache.add(file.name, localfs, compute_listing_md5(listing), on_error=_raise_error)
+        cache.add(file.name, localfs, hash_listing(encoded), on_error=_raise_error)
 
 
 def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing, meta: Mapping[str, Any] | None) -> None:
     """Write the pointer file as `dvc add` writes it."""
-    size = sum((data.folder / name).stat().st_size for name in listing)
+    size = sum(os.stat(f"{data.folder}/{name}").st_size for name in listing)
     replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name, meta))
 
 
