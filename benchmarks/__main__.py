@@ -1,19 +1,21 @@
-"""Runs a benchmark; those that measure the shipped example do so whatever `problem/` is."""
+"""`python -m benchmarks NAME [FILE]`: runs a benchmark; those of the shipped example run so whatever `problem/` is."""
 
 import filecmp
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import FLIGHTS, link_checkout
 
-ON_ANY_PROBLEM = ("cli", "own_data", "slices", "template")
+ON_ANY_PROBLEM = ("cli", "own_data", "slices", "start", "template", "tests")
 
 
-def main(module: str) -> int:
+def main(module: str, file: Path | None = None) -> int:
     """Run a benchmark in a process of its own.
 
     Where it measures the shipped example and `problem/` is another problem, it runs in a checkout of links that has
@@ -21,20 +23,38 @@ def main(module: str) -> int:
 
     Args:
         module: Its module or package in this folder.
+        file: The file that its figures are entered into; None for none.
 
     Returns:
         Its exit code.
     """
-    command, name = [sys.executable, "-m", f"benchmarks.{module}"], module.replace("_", "-")
+    name = module.replace("_", "-")
     if module in ON_ANY_PROBLEM or is_example():
-        return subprocess.run(command).returncode
+        return _run_benchmark(module, file)
     if not FLIGHTS.exists():
         print(f"bench {name} measures the shipped example, and there is no examples/flights", file=sys.stderr)
         return 1
     print(f"problem/ is not the shipped example: bench {name} measures examples/flights instead", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         checkout = link_checkout(Path(folder).resolve())
-        return subprocess.run(command, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)}).returncode
+        return _run_benchmark(module, file, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout)})
+
+
+def _run_benchmark(module: str, file: Path | None, **options: Any) -> int:
+    command = [sys.executable, "-m", f"benchmarks.{module}"]
+    if file is None:
+        return subprocess.run(command, **options).returncode
+    from benchmarks.measured import measured_file, page
+
+    began, printed = time.monotonic(), []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        for line in process.stdout or []:
+            print(line, end="", flush=True)
+            printed.append(line)
+    measured_file.record_run(file, module.replace("_", "-"), "".join(printed), time.monotonic() - began)
+    if file.resolve() == measured_file.MEASURED_FILE.resolve():
+        page.update_page()
+    return process.returncode
 
 
 def is_example() -> bool:
@@ -44,4 +64,4 @@ def is_example() -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], *map(Path, sys.argv[2:])))

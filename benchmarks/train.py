@@ -27,9 +27,7 @@ FIRST_METRIC_TEXT = "A quick look at"
 
 def main() -> None:
     results = {today: compare_training_times(today) for today in ("2013-04-01", "2013-10-01")}
-    print(
-        f"\n{os.cpu_count()} cores; medians of {ROUNDS} rounds in turns; the fits of six candidates and of the winner"
-    )
+    print(f"{os.cpu_count()} cores; medians of {ROUNDS} rounds in turns; the fits of six candidates and of the winner")
     print(f"{'batches until':<15}{'rows':>9}{'plain s':>9}{'joblib s':>10}{'flow s':>8}{'flow/plain':>12}"
           f"{'flow/joblib':>13}{'first metric s':>16}")  # fmt: skip
     for today, found in results.items():
@@ -70,7 +68,7 @@ def time_training(name: str, environ: dict[str, str], root: Path) -> float:
     if done.returncode:
         sys.exit(f"{' '.join(TRAINING_COMMANDS[name])} failed:\n{done.stdout}\n{done.stderr}")
     seconds = time.perf_counter() - start
-    print(f"{name:<8}{seconds:6.1f} s", flush=True)
+    print(f"{name:<8}{seconds:6.1f} s", file=sys.stderr, flush=True)
     return seconds
 
 
@@ -86,7 +84,7 @@ def time_first_metric(environ: dict[str, str], root: Path) -> float:
             seen = time.perf_counter() - start
     if process.wait() or seen != seen:
         sys.exit(f"{' '.join(EXPERIMENT_COMMAND)} failed")
-    print(f"idea    {seen:6.1f} s", flush=True)
+    print(f"idea    {seen:6.1f} s", file=sys.stderr, flush=True)
     return seen
 
 
@@ -95,8 +93,8 @@ def _reset_state(root: Path) -> None:
     shutil.copy(root / "empty.db", root / "mlflow.db")
 
 
-def _prepare_environment(root: Path, today: str) -> dict[str, str]:
-    """A data store of its own with every batch until `today`."""
+def make_environment(root: Path, today: str) -> dict[str, str]:
+    """Make the environment of a state of its own below `root`, on a day; DVC and the registry's database are made."""
     environ = os.environ | {
         "PENUMBRA_DATA__TODAY": today,
         "PENUMBRA_DATA__FOLDER": str(root / "data"),
@@ -110,14 +108,20 @@ def _prepare_environment(root: Path, today: str) -> dict[str, str]:
         "PENUMBRA_REGISTRY__ARTIFACTS": str(root / "artifacts"),
     }
     subprocess.run([Path(sys.executable).parent / "dvc", "init", "--no-scm", "--quiet"], cwd=root, check=True)
-    subprocess.run(
-        [sys.executable, "flows/ingest.py", "--no-pylint", "run"], env=environ, check=True, capture_output=True
-    )
     make = (
         "from penumbra.core.settings import load_settings; from penumbra.registry.models import ModelRegistry; "
         "ModelRegistry(load_settings().registry).client"
     )
     subprocess.run([sys.executable, "-c", make], env=environ, check=True)
+    return environ
+
+
+def _prepare_environment(root: Path, today: str) -> dict[str, str]:
+    """A data store of its own with every batch until `today`."""
+    environ = make_environment(root, today)
+    subprocess.run(
+        [sys.executable, "flows/ingest.py", "--no-pylint", "run"], env=environ, check=True, capture_output=True
+    )
     (root / "mlflow.db").rename(root / "empty.db")
     return environ
 

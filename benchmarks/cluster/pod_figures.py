@@ -4,7 +4,6 @@ With what `penumbra bench serve`, `bench monitor` and `bench faults sustained_lo
 `benchmarks/cluster/capacity.py` reckons with.
 """
 
-import datetime as dt
 import json
 import os
 import subprocess
@@ -15,17 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.monitor.__main__ import compact_log, write_year
-from penumbra.core.loading.problem_loading import load_problem
+from benchmarks.monitor.__main__ import compact_log
+from benchmarks.monitor.index_cost import index_log, write_labels
+from benchmarks.monitor.line_logs import write_year
 from penumbra.core.settings import load_settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log
-from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archiving import archive_parts
-from penumbra.logs.index import LogIndex
-from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.lookup import INDEX_FILE
-from penumbra.logs.schema import LabelEntry
 from penumbra.registry.models import ModelRegistry
 
 MILLION = 1_000_000
@@ -58,31 +54,12 @@ def measure_index(folder: Path) -> dict[str, float]:
     """Measure what a row with its label takes in the index: bytes, and seconds of processor time for a million."""
     write_year(folder)
     (folder / "once").rename(folder / "predictions")
-    schema = load_problem(["schema"]).schema
-    names = _list_prediction_ids(folder / "predictions")
-    now = dt.datetime.now(dt.UTC)
-    writer = LogWriter(folder / "labels")
-    writer.append([encode_json(LabelEntry(now, "feedback", {"arr_delay": 5}, prediction=name)) for name in names])
-    writer.close()
-    before, index = (
-        time.process_time(),
-        LogIndex(folder / "predictions", folder / "labels", LabelSpec.from_schema(schema)),
-    )
-    index.catch_up()
+    labels = write_labels(folder, LABELLED_ROWS)
+    before = time.process_time()
+    rows = index_log(folder)["rows"]
     seconds = time.process_time() - before
-    rows = sum(path.read_bytes().count(b"\n") for path in append_log.list_segments(folder / "predictions"))
     size = sum(path.stat().st_size for path in (folder / "labels").glob(f"{INDEX_FILE}*"))
-    return {"index_bytes": size / rows, "index_cpu_s_per_million": seconds / (rows + len(names)) * MILLION}
-
-
-def _list_prediction_ids(predictions: Path) -> list[str]:
-    """The ids of the first rows: each is its segment and the position of its line."""
-    (path, *_) = append_log.list_segments(predictions)
-    names, position = [], 0
-    for line in path.read_bytes().splitlines(keepends=True)[:LABELLED_ROWS]:
-        names.append(f"{path.stem}-{position}")
-        position += len(line)
-    return names
+    return {"index_bytes": size / rows, "index_cpu_s_per_million": seconds / (rows + labels) * MILLION}
 
 
 def measure_registry(folder: Path) -> dict[str, float]:

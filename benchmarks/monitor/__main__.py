@@ -20,39 +20,41 @@ import polars as pl
 
 import problem.features
 import problem.schema
-from benchmarks import flight_stream
+from benchmarks.monitor.index_cost import index_log
 from benchmarks.monitor.report_process import read_cpu_seconds
 from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
 from monitoring.permutation import count_memory_days
-from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN
+from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, list_profiled_columns, select_profile_columns
-from penumbra.logs import append_log
-from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.archiving import archive, archive_parts
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
-from penumbra.logs.schema import PredictionEntry
 from problem.schema import TIME
 
 MILLION, EVIDENTLY_ROWS = 1_000_000, 200_000
 LOG_MILLIONS = (1, 5, float(os.environ.get("ROWS", 20)))
 WINDOW_DAYS, ALARM_ONE_IN, VERDICT_ROUNDS = 7, 300, 20
-REFERENCE_BATCHES = ("2013-02", "2013-03")
 
 
 def main() -> None:
-    from benchmarks.monitor import report_cost  # here: its imports would be memory of what is measured
+    from benchmarks.monitor import line_logs, pass_cost, report_cost  # here: imports are memory of what is measured
+    from benchmarks.monitor.index_cost import write_labels
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        per_year = write_year(folder)
+        line_logs.write_year(folder)
         print(f"{'':<54}{'rows':>12}{'CPU s':>9}{'a million':>11}{'peak MB':>9}")
-        lines = _print_measurement("the log as lines, counted", "log", _make_line_log(folder, per_year))
-        archived = _print_measurement("the same, made Parquet by the archiver", "archive", folder / "lines")
+        logged = line_logs.link_line_log(folder / "lines", folder / "once", MILLION)
+        lines = _print_measurement("the log as lines, counted", "log", logged)
+        archived = _print_measurement("the same, made Parquet by the archiver", "archive", logged)
         counted = [
-            _print_measurement("the log as Parquet, counted", "log", _make_parquet_log(folder, size, per_year))
+            _print_measurement("the log as Parquet, counted", "log", line_logs.link_parquet_log(folder, size))
             for size in LOG_MILLIONS
         ]
+        (indexed := folder / "indexed").mkdir()
+        (indexed / "predictions").symlink_to(folder / "once")
+        write_labels(indexed)
+        joined = _print_measurement("predictions with a label each, indexed", "index", indexed)
         theirs = _print_measurement("Evidently's drift preset on all rows", "evidently", folder)
         verdict = _run_process("verdict", folder)
         print(
@@ -60,6 +62,7 @@ def main() -> None:
             f"in the median {verdict['median']} ms"
         )
         reported = report_cost.measure_reports(folder)
+        passed = pass_cost.measure_pass(folder)
     result = {
         "cpu_s_per_million": counted[-1]["a_million"],
         "peak_mb": max(each["mb"] for each in counted),
@@ -67,69 +70,11 @@ def main() -> None:
         "over_evidently": round(theirs["a_million"] / counted[-1]["a_million"], 1),
         "cpu_s_per_million_lines": lines["a_million"],
         "cpu_s_per_million_archiving": archived["a_million"],
+        "cpu_s_per_million_indexed": joined["a_million"],
         **reported,
+        **passed,
     }
     print(json.dumps(result))
-
-
-def write_year(folder: Path) -> int:
-    """The year as a log in `once`, its rows as Parquet, and a reference; returns the number of rows."""
-    rows = (
-        flight_stream.read_checked_rows(flight_stream.LAST_MONTH)
-        .drop(INPUTS_COLUMN)
-        .with_columns((0.2 + pl.col("sched_dep_time") / 10_000).alias(PREDICTION_COLUMN))
-    )
-    rows.write_parquet(folder / "rows.parquet")
-    rows.filter(pl.col(BATCH_COLUMN).is_in(REFERENCE_BATCHES)).write_parquet(folder / "reference.parquet")
-    writer, names = LogWriter(folder / "once"), list(problem.schema.Row.columns())
-    said = rows[PREDICTION_COLUMN].to_list()
-    for first in range(0, rows.height, 1000):
-        records = rows[first : first + 1000].select(names).iter_rows(named=True)
-        writer.append([encode_json(_make_entry(record, said[first + i])) for i, record in enumerate(records)])
-    writer.close()
-    return rows.height
-
-
-def _make_entry(record: dict[str, Any], score: float) -> PredictionEntry:
-    inputs = [float(value) if isinstance(value, int | float) else 3.0 for value in record.values()]
-    return PredictionEntry(dt.datetime.now(dt.UTC), "0123456789ab", record, inputs, score, score > 0.3, "1", 80)
-
-
-def _make_line_log(folder: Path, per_year: int) -> Path:
-    """A log of a million rows or more that nobody has archived."""
-    there, once = folder / "lines", append_log.list_segments(folder / "once")
-    (there / "predictions").mkdir(parents=True)
-    for number in range(-(-MILLION // per_year) * len(once)):
-        os.link(
-            once[number % len(once)], there / "predictions" / f"{_make_segment_name(number)}{append_log.SEGMENT_SUFFIX}"
-        )
-    (there / "reference.parquet").symlink_to(folder / "reference.parquet")
-    return there
-
-
-def _make_parquet_log(folder: Path, millions: float, per_year: int) -> Path:
-    """A log of at least so many rows that is in Parquet only: links to the archived parts of `lines`."""
-    there, days = folder / f"{millions:g}", folder / "lines" / "predictions" / archive_parts.DAYS_FOLDER
-    (there / "predictions" / archive_parts.DAYS_FOLDER).mkdir(parents=True)
-    made, number = 0, 0
-    while made < millions * MILLION:
-        for path, part in archive_parts.list_parts(days.parent):
-            name = there / "predictions" / archive_parts.DAYS_FOLDER / f"2014-01-01.{number:06}"
-            held = {_make_segment_name(1000 * number + i): each for i, each in enumerate(part.segments.values())}
-            name.with_suffix(f".{number:06}{archive_parts.FACTS_SUFFIX}").write_bytes(
-                encode_json(archive_parts.ArchivePart(held, part.sha256))
-            )
-            os.link(
-                path.with_suffix(archive_parts.TABLE_SUFFIX),
-                name.with_suffix(f".{number:06}{archive_parts.TABLE_SUFFIX}"),
-            )
-            made, number = made + sum(each.rows for each in held.values()), number + 1
-    (there / "reference.parquet").symlink_to(folder / "reference.parquet")
-    return there
-
-
-def _make_segment_name(number: int) -> str:
-    return f"{0x19000000000:011x}{number:06x}"
 
 
 def _print_measurement(name: str, what: str, folder: Path) -> dict[str, float]:
@@ -164,18 +109,27 @@ def compact_log(folder: Path) -> dict[str, float]:
 
 
 def time_evidently(folder: Path) -> dict[str, float]:
-    """Run Evidently's drift report on all rows of the log in `folder`; returns its figures."""
+    """Run Evidently's drift report on all rows of the log in `folder`; returns how many there were."""
+    rows = read_profiled_rows(folder / "rows.parquet")
+    return run_drift_preset(rows[:EVIDENTLY_ROWS], rows[-EVIDENTLY_ROWS // 4 :])
+
+
+def read_profiled_rows(path: Path) -> pl.DataFrame:
+    """Read the columns that are counted, the prediction last, of rows at `path`."""
+    return pl.read_parquet(path, columns=[*list_profiled_columns(problem.features.FEATURES, TIME), PREDICTION_COLUMN])
+
+
+def run_drift_preset(reference: pl.DataFrame, current: pl.DataFrame) -> dict[str, float]:
+    """Run Evidently's drift report on such rows; returns how many there were."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    columns = list_profiled_columns(problem.features.FEATURES, TIME)
-    rows = pl.read_parquet(folder / "rows.parquet", columns=[*columns, PREDICTION_COLUMN])
-    binning = Binning.learn(rows, columns)
+    half = [reference, current]
+    binning = Binning.learn(pl.concat(half), reference.columns[:-1])
     definition = DataDefinition(numerical_columns=list(binning.edges), categorical_columns=list(binning.words))
-    half = [rows[:EVIDENTLY_ROWS], rows[-EVIDENTLY_ROWS // 4 :]]
     frames = [each.to_pandas().astype(dict.fromkeys(binning.words, str)) for each in half]
-    before, current = (Dataset.from_pandas(each, definition) for each in frames)
-    Report([DataDriftPreset()]).run(current, before).dict()
+    before, now = (Dataset.from_pandas(each, definition) for each in frames)
+    Report([DataDriftPreset()]).run(now, before).dict()
     return {"rows": sum(map(len, frames))}
 
 
@@ -207,6 +161,7 @@ def _read_peak_mb() -> int:
 MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "log": count_log_rows,
     "archive": compact_log,
+    "index": index_log,
     "evidently": time_evidently,
     "verdict": time_verdict,
 }

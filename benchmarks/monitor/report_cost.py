@@ -15,6 +15,7 @@ import problem.schema
 from flows.steps.monitor import due_windows
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.settings import load_settings
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.logs.schema import ShadowRow as Said
@@ -39,7 +40,9 @@ def measure_reports(folder: Path) -> dict[str, float]:
 
 
 def _publish_in_process(folder: Path, rows: int) -> dict[str, float]:
-    environ = {**os.environ, **build_report_window(folder, rows)}
+    overrides = build_windows(folder, rows)
+    due_windows.judge_due_windows(load_settings(environ=overrides), PROBLEM)
+    environ = {**os.environ, **overrides}
     command = [sys.executable, "-m", "benchmarks.monitor.report_process"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
     found = dict(json.loads(done.stdout.splitlines()[-1]))
@@ -48,16 +51,23 @@ def _publish_in_process(folder: Path, rows: int) -> dict[str, float]:
     return found
 
 
-def build_report_window(folder: Path, rows: int) -> dict[str, str]:
-    """A week with so many answers of a live model, what a candidate said of each, all labels, and its record. Returns
-    the settings' overrides for it."""
-    place = folder / f"reports-{rows}"
+def build_windows(folder: Path, rows: int, weeks: int = 1) -> dict[str, str]:
+    """Make weeks with so many answers of a live model, what a candidate said of each, and all labels.
+
+    Args:
+        folder: As for `measure_reports`.
+        rows: How many answers there are.
+        weeks: How many weeks, each a window that isn't judged yet.
+
+    Returns:
+        The settings' overrides for a monitor pass over them.
+    """
+    place, end = folder / f"weeks-{weeks}-{rows}", REPORT_WINDOW_BEGIN + weeks * ONE_WEEK
     place.mkdir()
-    settings = monitored_model.make_monitor_settings(place, REPORT_WINDOW_BEGIN + ONE_WEEK + JUDGING_DELAY)
+    settings = monitored_model.make_monitor_settings(place, end + JUDGING_DELAY)
     _register_versions(place, ModelRegistry(settings.registry), pl.read_parquet(folder / "reference.parquet"))
-    _write_logs(place, _make_week(pl.read_parquet(folder / "rows.parquet"), rows))
-    due_windows.judge_due_windows(settings, PROBLEM)
-    return monitored_model.make_monitor_environment(place, REPORT_WINDOW_BEGIN + ONE_WEEK + JUDGING_DELAY)
+    _write_logs(place, _take_rows(pl.read_parquet(folder / "rows.parquet"), rows, end))
+    return monitored_model.make_monitor_environment(place, end + JUDGING_DELAY)
 
 
 def _register_versions(place: Path, models: ModelRegistry, reference: pl.DataFrame) -> None:
@@ -69,12 +79,10 @@ def _register_versions(place: Path, models: ModelRegistry, reference: pl.DataFra
     )
 
 
-def _make_week(year: pl.DataFrame, number: int) -> pl.DataFrame:
-    """The week's flights so often that they are so many, with flight numbers that make each another one."""
-    week = year.filter(
-        pl.col(TIME).dt.date().is_between(REPORT_WINDOW_BEGIN, REPORT_WINDOW_BEGIN + ONE_WEEK, closed="left")
-    )
-    every = pl.concat([week] * -(-number // week.height)).head(number)
+def _take_rows(year: pl.DataFrame, number: int, end: dt.date) -> pl.DataFrame:
+    """The flights before `end` so often that they are so many, with flight numbers that make each another one."""
+    taken = year.filter(pl.col(TIME).dt.date().is_between(REPORT_WINDOW_BEGIN, end, closed="left"))
+    every = pl.concat([taken] * -(-number // taken.height)).head(number)
     return every.with_columns(flight=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("carrier", TIME))
 
 

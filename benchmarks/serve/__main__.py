@@ -36,7 +36,7 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def compare_with_other_servers(root: Path, matrix: list[list[float | None]]) -> dict[str, float]:
+def compare_with_other_servers(root: Path, matrix: list[list[float | None]]) -> dict[str, Any]:
     """Requests a second, and how many times those of others they are."""
     place = served_model.make_service_state(root / "bundle", root / "beside", candidate=root / "bundle")
     started: dict[str, tuple[Callable[[], Any], bytes]] = {
@@ -70,6 +70,10 @@ def compare_with_other_servers(root: Path, matrix: list[list[float | None]]) -> 
         "over_echo": round(ours / at8["bare echo"], 3),
         "requests_per_second": round(ours),
         "logged": logged,
+        "per_second": {
+            name: {connections: round(results[name, connections].per_second) for connections in CONNECTION_COUNTS}
+            for name in started
+        },
     }
 
 
@@ -100,9 +104,7 @@ def _encode_mlserver_request(matrix: Any) -> bytes:
 
 
 def _print_table(results: dict[tuple[str, int], LoadMeasurement]) -> None:
-    print(
-        f"\n{os.cpu_count()} cores, one worker each; medians of {ROUNDS} rounds of {SECONDS:g} s; req/s (p50, p99 ms)"
-    )
+    print(f"{os.cpu_count()} cores, one worker each; medians of {ROUNDS} rounds of {SECONDS:g} s; req/s (p50, p99 ms)")
     print(f"{'':<22}" + "".join(f"{f'{c} connections':>28}" for c in CONNECTION_COUNTS))
     for name in dict.fromkeys(name for name, _ in results):
         cells = (results[name, connections] for connections in CONNECTION_COUNTS)

@@ -113,6 +113,7 @@ def measure_footprint(root: Path) -> dict[str, float]:
         "ready_seconds": round(server.seconds, 2),
         "list_records_per_second": round(lists),
         "direct_records_per_second": round(direct),
+        "list_over_direct": round(lists / direct, 3),
     }
 
 

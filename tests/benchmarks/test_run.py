@@ -1,12 +1,14 @@
 """Benchmarks on any problem: those that measure the shipped example do so whatever `problem/` is."""
 
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import __main__ as benchmark
+from benchmarks.measured.measured_file import read_measured
 from tests.helpers.checkout import FLIGHTS
 
 
@@ -50,3 +52,13 @@ def test_what_needs_no_rows_runs_beside_any_problem(runs, monkeypatch):
     monkeypatch.setattr(benchmark, "is_example", lambda: False)
     assert benchmark.main("slices") == 0
     assert [name for name, *_ in runs] == ["benchmarks.slices"]
+
+
+def test_a_run_with_a_file_shows_what_it_prints_and_enters_its_figures(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr(benchmark, "is_example", lambda: True)
+    (python := tmp_path / "python").write_text("#!/bin/sh\necho table\necho '{\"seconds\": 2}'\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert benchmark.main("train", tmp_path / "measured.json") == 0
+    assert capfd.readouterr().out == 'table\n{"seconds": 2}\n'
+    assert read_measured(tmp_path / "measured.json")["figures"]["train/seconds"]["value"] == 2

@@ -17,6 +17,7 @@ from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
 from flows.steps.results import say_result
 from penumbra.cli import processes
 from penumbra.cli.app import SECTIONS, main
+from penumbra.cli.commands import project
 from penumbra.cli.commands.project import BENCHMARKS
 from penumbra.cli.group import Refusal
 from penumbra.core.settings import PROJECT_ROOT
@@ -220,6 +221,20 @@ def test_every_benchmark_has_a_name() -> None:
     }
     runnable = {name.replace("_", "-") for name, path in named.items() if "penumbra bench" in path.read_text()}
     assert runnable == set(BENCHMARKS)
+
+
+def test_benchmarks_go_on_where_one_fails_and_all_enter_their_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(project, "_require_environment", lambda ready: None)
+
+    def run(*words: str, environment: Mapping[str, str]) -> int:
+        ran.append(words[3:])
+        return int("train" in words)
+
+    monkeypatch.setattr(project, "run_command", run)
+    done = run_command_line("bench", "train", "few-rows", "--json")
+    assert ran == [("train", "docs/measured.json"), ("few_rows", "docs/measured.json")]
+    assert (done.exit_code, done.stderr) == (1, "the benchmark train failed: its output above says why\n")
 
 
 def test_help_loads_nothing_but_click() -> None:

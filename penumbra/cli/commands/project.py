@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
+    "backtest": "a backtest's processor time beside that of its fits",
     "cli": "how long help and light commands take, beside starting Python",
     "cluster": "what it costs that machines share their state, pods beside one machine, what faults lose",
     "estimate": "the error of the loss estimated without labels, on the example and on made shifts of inputs",
@@ -21,19 +22,25 @@ BENCHMARKS = {
     "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
     "flywheel": "what labels of people are worth, by how their rows are picked, and whether error rates are held",
+    "growth": "processor time a row and memory of each stage with 80 thousand to 100 million rows, beside others",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
-    "monitor": "counting a million answers, judging a window, the reports on it, beside Evidently on all rows",
+    "monitor": "counting, archiving and indexing a million answers, windows, reports and a pass, beside Evidently",
     "number-losses": "false promotions, alarms and passes of the gate where errors of numbers have heavy tails",
     "own-data": "the whole loop on eight problems that aren't the example: what passes, and how long it takes",
     "patterns": "each pattern of problem/candidates.py beside its plain counterpart, month by month",
     "promotion": "how often equal models are promoted, how soon better ones, how soon broken ones stop",
     "refit-losses": "how often losses of refitted models alarm where nothing changes and tails are heavy",
     "refits": "how often predictions of refitted models are drift where nothing drifts, beside another comparison",
+    "replay": "the replay of 14 days; with YEAR=1 of all later months, too",
     "serve": "POST /predict beside other servers, with the shadow on and off, with faulty candidates, swapped",
     "slices": "seconds and memory of the search for the worst slices, with thousands of values",
+    "start": "from a fresh clone to the first prediction, and another `make train` with nothing new",
     "template": "what a person edits for data of their own, and the time from nothing to the first prediction",
+    "tests": "`make test` and `make test-all`",
     "train": "the training flow beside a plain script doing the same fits",
 }
+AIMED = "train", "serve", "ingest", "monitor", "start", "replay", "backtest", "growth", "tests"  # all that have aims
+MEASURED_FILE = "docs/measured.json"
 ONE_THREAD = (  # they do their work on one core
     *(
         "alarms",
@@ -75,29 +82,45 @@ def show_settings(as_json: bool) -> None:
 @click.command(
     "bench",
     cls=ProjectCommand,
-    example="penumbra bench serve",
+    example="penumbra bench train ingest --json",
     help="Measure something of the project; the last line is one JSON document. What needs rows takes those of the "
     "shipped example, whatever problem/ is.\n\n\b\n"
-    + "\n".join(f"{name:<15}{measured}" for name, measured in BENCHMARKS.items()),
+    + "\n".join(f"{name:<15}{measured}" for name, measured in BENCHMARKS.items())
+    + f"\n\nall: one after the other {', '.join(AIMED)}.",
 )
-@click.argument("name", type=click.Choice(list(BENCHMARKS)))
-def run_benchmark(name: str) -> None:
-    """Run a benchmark in a process of its own.
+@click.argument("names", nargs=-1, required=True, type=click.Choice([*BENCHMARKS, "all"]))
+@click.option(
+    "--json",
+    "file",
+    is_flag=False,
+    flag_value=MEASURED_FILE,
+    metavar="[FILE]",
+    help=f"Enter the figures into a file, beside older ones. Without FILE: {MEASURED_FILE}, and its page is filled.",
+)
+def run_benchmarks(names: tuple[str, ...], file: str | None) -> None:
+    """Run benchmarks one after the other, each in a process of its own.
 
     Args:
-        name: One of `BENCHMARKS`.
+        names: Some of `BENCHMARKS`, or "all" for those that have aims.
+        file: The file that their figures are entered into; None for none.
 
     Raises:
-        Refusal: The benchmark failed, or the project has none.
+        Refusal: A benchmark failed, after all others, or the project has none.
     """
     if not Path("benchmarks").exists():
         raise Refusal("there is no folder benchmarks/: it comes with the engine's tests (docs/template.md)")
     _require_environment(DEVELOPMENT_READY)
+    chosen = AIMED if "all" in names else names
+    failed = [name for name in chosen if _run_benchmark(name, *([file] if file else []))]
+    if failed:
+        raise Refusal(f"the benchmark {' and '.join(failed)} failed: its output above says why")
+
+
+def _run_benchmark(name: str, *file: str) -> int:
     if name in APART_READY:
         _require_environment(APART_READY[name])
     environment = {"OMP_NUM_THREADS": "1"} if name in ONE_THREAD else {}
-    if run_command(sys.executable, "-m", "benchmarks", name.replace("-", "_"), environment=environment):
-        raise Refusal(f"the benchmark {name} failed: its output above says why")
+    return run_command(sys.executable, "-m", "benchmarks", name.replace("-", "_"), *file, environment=environment)
 
 
 @click.command("docs", cls=ProjectCommand, example="penumbra docs")
@@ -155,4 +178,4 @@ def _require_environment(ready: str) -> None:
         raise Refusal(f"{ready} could not be made: `make {ready}` says why")
 
 
-COMMANDS = (show_settings, run_benchmark, build_site, print_sbom, audit_locks)
+COMMANDS = (show_settings, run_benchmarks, build_site, print_sbom, audit_locks)

@@ -1,0 +1,83 @@
+"""The table of how costs grow, and the ratios that have an aim."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.growth.sizes import MILLION_ROWS, OURS, STAGES
+from penumbra.core.text.tables import align_columns
+
+GROWTH_FIGURES = "growth/costs/"
+PLAIN_TRAINING = "scikit-learn, joblib"
+GrowthCosts = dict[tuple[str, str, int], dict[str, float]]
+"""By stage, way and number of rows: "cpu_s_per_million" and "peak_mb"."""
+
+
+def read_growth_costs(figures: Mapping[str, Mapping[str, Any]]) -> GrowthCosts:
+    """Read the costs from a file of figures.
+
+    Args:
+        figures: By name the "value" of each figure.
+
+    Returns:
+        The costs.
+    """
+    costs: GrowthCosts = {}
+    for name, figure in figures.items():
+        if name.startswith(GROWTH_FIGURES):
+            stage, way, rows, measure = name.removeprefix(GROWTH_FIGURES).split("/")
+            costs.setdefault((stage, way, int(rows)), {})[measure] = figure["value"]
+    return dict(sorted(costs.items(), key=lambda cost: (STAGES.index(cost[0][0]), cost[0][1] != OURS, *cost[0][1:])))
+
+
+def format_growth_table(costs: GrowthCosts) -> str:
+    """Format costs as a table.
+
+    Args:
+        costs: The costs.
+
+    Returns:
+        A line for each stage and way, with both figures of each size.
+    """
+    sizes = sorted({rows for *_, rows in costs})
+    ways = list(dict.fromkeys((stage, way) for stage, way, _ in costs))
+    heads = [f"{rows:,}" for rows in sizes]
+    lines = [["CPU s a million rows; peak MB", "", *(cell for head in heads for cell in (head, "MB"))]]
+    for stage, way in ways:
+        found = [costs.get((stage, way, rows), {}) for rows in sizes]
+        cells = [
+            (_format_cost(each.get("cpu_s_per_million"), 2), _format_cost(each.get("peak_mb"), 0)) for each in found
+        ]
+        lines.append([stage, way, *(cell for pair in cells for cell in pair)])
+    return align_columns(lines, (True, True))
+
+
+def compute_growth_ratios(costs: GrowthCosts) -> dict[str, dict[str, float]]:
+    """Compute the ratios that have an aim.
+
+    Args:
+        costs: The costs.
+
+    Returns:
+        By stage "cpu" and "peak_mb": the largest size over a million rows, where both were measured; of training also
+        "peak_mb_over_plain", at the largest size.
+    """
+    ratios: dict[str, dict[str, float]] = {}
+    for stage in STAGES:
+        sizes = sorted(rows for of, way, rows in costs if (of, way) == (stage, OURS))
+        if MILLION_ROWS in sizes and sizes[-1] > MILLION_ROWS:
+            most, million = (costs[stage, OURS, rows] for rows in (sizes[-1], MILLION_ROWS))
+            ratios[stage] = {
+                "cpu": round(most["cpu_s_per_million"] / million["cpu_s_per_million"], 2),
+                "peak_mb": round(most["peak_mb"] / million["peak_mb"], 2),
+            }
+    plain = {rows: cost for (_, way, rows), cost in costs.items() if way == PLAIN_TRAINING}
+    if plain:
+        ours = costs["training", OURS, max(plain)]
+        ratios.setdefault("training", {})["peak_mb_over_plain"] = round(
+            ours["peak_mb"] / plain[max(plain)]["peak_mb"], 2
+        )
+    return ratios
+
+
+def _format_cost(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,1 @@
+"""What the benchmarks measured: a file, the page and the pictures that are made of it."""
