@@ -18,6 +18,7 @@ IMPORTED_AHEAD = (
     ),
     "sklearn.ensemble",
 )
+IMPORTED_LATER = ("flows.steps.train.experiment_record",)
 
 
 class ExperimentFlow(FlowSpec):
@@ -92,6 +93,6 @@ def name_run_folder():
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD)
+    fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER)
     with hold_flow_locks("experiment", sys.argv), end_refused_pods():
         ExperimentFlow()

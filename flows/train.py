@@ -13,9 +13,14 @@ from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
 
 IMPORTED_AHEAD = (
-    *("penumbra.core.loading.project_loading", "flows.steps.train.registration", "flows.steps.train.evaluation"),
-    *("flows.steps.train.trials.screening", "sklearn.ensemble", "vl_convert", "metaflow.cards"),
+    *("penumbra.core.loading.project_loading", "flows.steps.train.settlement", "flows.steps.train.trials.screening"),
+    "sklearn.ensemble",
 )
+IMPORTED_LATER = (
+    *("flows.steps.train.registration", "flows.steps.train.evaluation", "flows.steps.train.final_jobs"),
+    *("flows.steps.train.trials.selection", "vl_convert", "metaflow.cards"),
+)
+DOCTOR = "doctor"  # in place of a lane of candidates: who examines the data beside them
 
 
 @trigger(event={"name": "penumbra-retrain", "parameters": {"reason": "reason"}})
@@ -29,20 +34,21 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
         from flows.steps import admission
-        from flows.steps.train import gate_evaluation, matrices, plan, registration
+        from flows.steps.train import matrices, plan, settlement
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.bundles.signatures import require_signing_key
+        from penumbra.registry.lazy_errors import handle_registry_errors
+        from penumbra.registry.ledger import BrokenLedger
 
-        errors = *plan.PLAN_ERRORS, *registration.REGISTRATION_ERRORS
-        with share_work("train", current.run_id), stop_with_one_sentence(*errors):
-            self.doctor_skipped = gate_evaluation.read_skip_reason(self.doctor)
+        errors = stop_with_one_sentence(*plan.PLAN_ERRORS, BrokenLedger)
+        with share_work("train", current.run_id), errors, handle_registry_errors(stop_with_one_sentence):
+            self.doctor_skipped = plan.read_skip_reason(self.doctor)
             settings, problem = load_project()
             self.settings = include_accepted_faults(settings)
-            registration.prepare_registration(self.settings)
+            settlement.prepare_registry(self.settings)
             require_signing_key(self.settings.registry.signed_by)
-            admission.require_registry(self.settings)
             admission.prepare_data(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / current.run_id
@@ -51,7 +57,8 @@ class TrainFlow(FlowSpec):
             self.rejections, self.remarks = screening.screen_run(self.matrices, names, self.plan)
         rejected = {rejection.candidate for rejection in self.rejections}
         jobs = matrices.list_trial_jobs(problem, [name for name in names if name not in rejected])
-        self.lanes = distribute_jobs(jobs, count_parallel_tasks())
+        lanes = distribute_jobs(jobs, count_parallel_tasks())
+        self.lanes = lanes if self.doctor_skipped else [*lanes, DOCTOR]
         self.next(self.fit, foreach="lanes")
 
     @retry(times=4, minutes_between_retries=0)
@@ -59,15 +66,19 @@ class TrainFlow(FlowSpec):
     @resources(**get_fit_resources())
     @step
     def fit(self):
-        """Fit some candidates on the training batches and score them on the validation batches.
+        """Fit some candidates on the training batches and score them on the validation batches, or examine the data.
 
         A candidate that fails is left out. One that takes the process down is left out when the task is retried, which
         Metaflow does four times at most.
         """
+        from flows.steps.train import final_fit
         from flows.steps.train.trials import attempts
 
         with share_work("train", current.run_id):
-            self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split)
+            is_lane = self.input != DOCTOR
+            self.lane = attempts.run_lane(self.matrices, self.input, self.plan.split) if is_lane else []
+            if not is_lane:
+                final_fit.examine_data(self.settings, self.matrices)
         self.next(self.select)
 
     @step
@@ -80,8 +91,10 @@ class TrainFlow(FlowSpec):
         from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
-        self.merge_artifacts(inputs, include=["settings", "plan", "matrices", "doctor_skipped", "remarks"])
-        results = [*inputs[0].rejections, *(result for lane in inputs for result in lane.lane)]
+        run = inputs[0]
+        self.settings, self.plan, self.matrices = run.settings, run.plan, run.matrices
+        self.doctor_skipped, self.remarks = run.doctor_skipped, run.remarks
+        results = [*run.rejections, *(result for lane in inputs for result in lane.lane)]
         with share_work("train", current.run_id), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             self.trials, self.rejections = selection.split_results(results)
             self.ranking = selection.rank_candidates(self.settings, self.plan, self.matrices, self.trials)
@@ -89,8 +102,8 @@ class TrainFlow(FlowSpec):
 
     @step
     def finals(self):
-        """List the winner's last jobs; the doctor examines the data beside them, unless it is skipped."""
-        self.jobs = ["release", "score", *([] if self.doctor_skipped else ["examine"])]
+        """List the winner's last jobs."""
+        self.jobs = ["release", "evaluate"]
         self.next(self.refit, foreach="jobs")
 
     @retry(times=1, minutes_between_retries=0)
@@ -98,18 +111,17 @@ class TrainFlow(FlowSpec):
     @resources(**get_fit_resources())
     @step
     def refit(self):
-        """Side by side: fit the winner on everything, score winner and baseline on the test batches, examine data."""
-        from flows.steps.train import final_fit
+        """Side by side: fit the winner on everything, and evaluate winner and baseline on the test batches."""
+        from flows.steps.train import final_jobs
+        from penumbra.registry.models import REGISTRY_ERRORS
         from penumbra.training.rejection import TrainingRefused
 
-        with share_work("train", current.run_id), stop_with_one_sentence(TrainingRefused):
+        run = self.settings, self.plan, self.matrices, self.ranking[0]
+        with share_work("train", current.run_id), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             if self.input == "release":
-                final_fit.try_release(self.matrices, self.ranking[0], self.plan.split)
-            elif self.input == "score":
-                self.baseline = final_fit.score_baseline_parts(self.matrices, self.plan.split)
-                final_fit.try_scores(self.settings, self.matrices, self.ranking[0], self.plan.split)
+                final_jobs.release_winner_once(*run)
             else:
-                final_fit.examine_data(self.settings, self.matrices)
+                self.baseline = final_jobs.evaluate_winner_once(*run)
         self.next(self.register)
 
     @card(type="blank")
@@ -122,14 +134,14 @@ class TrainFlow(FlowSpec):
         from flows.steps.train import evaluation, final_fit, outcome, registration
         from penumbra.training.rejection import TrainingRefused
 
-        _, score, *_ = inputs
-        run = score.settings, score.plan, score.matrices
+        _, judged = inputs
+        run = judged.settings, judged.plan, judged.matrices
         errors = TrainingRefused, *registration.REGISTRATION_ERRORS
         with share_work("train", current.run_id), stop_with_one_sentence(*errors):
-            final = final_fit.settle_winner(*run, score.ranking, score.baseline)
-            doctor_skipped = score.doctor_skipped or final_fit.examine_data(score.settings, score.matrices)
-            remarks = [*score.remarks, *map(str, [*score.rejections, *final.rejections])]
-            result = outcome.evaluate_winner(*run, final, score.trials, remarks, doctor_skipped)
+            final = final_fit.settle_winner(*run, judged.ranking, judged.baseline)
+            doctor_skipped = judged.doctor_skipped or final_fit.examine_data(judged.settings, judged.matrices)
+            remarks = [*judged.remarks, *map(str, [*judged.rejections, *final.rejections])]
+            result = outcome.evaluate_winner(*run, final, judged.trials, remarks, doctor_skipped)
             specs = evaluation.write_evaluation(result)
             text = registration.register_outcome(result, self.reason)
         evaluation.fill_training_card(result, text, specs)
@@ -160,7 +172,7 @@ def is_trained_meanwhile():
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD)
+    fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER)
     with hold_flow_locks("train", sys.argv) as has_waited:
         if not (has_waited and is_trained_meanwhile()):
             with end_refused_pods():

@@ -14,15 +14,18 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
@@ -32,7 +35,7 @@ HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them 
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
 
 
-def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
+def fork_tasks(arguments: list[str], modules: Sequence[str], later: Sequence[str] = ()) -> None:
     """Let the tasks of a run be forks of a process that imports modules ahead; returns in each task, too.
 
     To be called before anything else is done: a task goes on from here as if it were a process of its own.
@@ -41,6 +44,7 @@ def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
         arguments: The flow's command line, `sys.argv`, which becomes that of the task; nothing is forked but for
             Metaflow's commands `run` and `resume`.
         modules: Names of the modules that tasks import.
+        later: Names of those that the first task doesn't need: they are imported beside it.
     """
     if sys.platform != "linux" or not {"run", "resume"} & set(arguments[1:]) or is_for_pods(arguments):
         return
@@ -53,7 +57,7 @@ def fork_tasks(arguments: list[str], modules: Sequence[str]) -> None:
         ours.close()
         end_with_parent(run)
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it, and this process with the run
-        descriptors = _serve_forks(theirs, run, [*METAFLOW_MODULES, *modules])
+        descriptors = _serve_forks(theirs, run, [[*METAFLOW_MODULES, *modules], later])
         signal.signal(signal.SIGINT, handler)
         _read_command(descriptors, arguments)
 
@@ -127,20 +131,30 @@ def _start_task(
         return subprocess.Popen(command, env=env, **options)
 
 
-def _serve_forks(requests: socket.socket, run: int, modules: Sequence[str]) -> list[int]:
-    """Import modules and fork tasks; returns in each task, with the descriptors of its command and its two outputs."""
+def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[str]]) -> list[int]:
+    """Import modules and fork tasks; returns in each task, with the descriptors of its command and its two outputs.
+
+    The modules of the first stage are imported before the first task, those of the next one beside it, and so on.
+    """
     os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded
-    for module in modules:
-        with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
-            importlib.import_module(module)
-    gc.freeze()  # so that the pages of what was imported stay shared
-    while not list_lost_threads() and (descriptors := socket.recv_fds(requests, 1, 3)[1]):
+    waiting = iter(stages)
+    while True:
+        _import_modules(next(waiting, ()))
+        if list_lost_threads() or not (descriptors := socket.recv_fds(requests, 1, 3)[1]):
+            os._exit(0)
         if _fork_adopted(run):
             requests.close()
             return descriptors
         for descriptor in descriptors:
             os.close(descriptor)
-    os._exit(0)
+
+
+def _import_modules(modules: Sequence[str]) -> None:
+    for module in modules:
+        with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
+            importlib.import_module(module)
+    if modules:
+        gc.freeze()  # so that the pages of what was imported stay shared
 
 
 def _fork_adopted(run: int) -> bool:
@@ -159,6 +173,7 @@ def _fork_adopted(run: int) -> bool:
 
 def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
     """Take over the command line, environment and output of a task."""
+    from metaflow.plugins.cards import card_creator
     from threadpoolctl import threadpool_limits
 
     with socket.socket(fileno=descriptors[0]) as request, request.makefile("rb") as file:
@@ -173,7 +188,44 @@ def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
     arguments[:] = command[1:]
     os.environ.clear()
     os.environ.update(environment)
+    card_creator.subprocess = SimpleNamespace(**{**vars(subprocess), "check_output": _run_forked})
     threads = environment.get("OMP_NUM_THREADS", "").partition(",")[0]  # of nested levels, the first
     threadpool_limits(int(threads) if threads.isdecimal() else os.cpu_count() or 1)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # or each task would draw the same
+
+
+def _run_forked(command: Sequence[str], env: Mapping[str, str], **_: Any) -> bytes:
+    """Run a command of a flow in a fork of its task, where all it needs is imported: the command that makes a card.
+
+    As much of `subprocess.check_output` as Metaflow's cards use. The command ends itself after its own time limit.
+    """
+    parent = os.getpid()
+    with tempfile.TemporaryFile() as output:
+        if not (pid := os.fork()):
+            end_with_parent(parent)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            os.environ.update(env)
+            sys.argv[:] = command[1:]
+            _run_to_exit(command[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        output.seek(0)
+        if code:
+            raise subprocess.CalledProcessError(code, command, output.read())
+        return output.read()
+
+
+def _run_to_exit(script: str) -> NoReturn:
+    """Run a script as a program, and end this process as it would end."""
+    code: Any = 1
+    try:
+        runpy.run_path(script, run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else bool(code))

@@ -8,15 +8,12 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from monitoring.faults import units
-from monitoring.faults.expectations import (
-    CONSTANT_TOLERANCE,
-    MIN_DAY_ROWS,
-    Expectations,
-    count_moments,
-)
+from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations, count_moments
+from monitoring.faults.usual_relations import CONSTANT_TOLERANCE
 from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS, TURNOVER_FACTOR
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
@@ -158,8 +155,9 @@ def _is_compatible(found: pl.DataType, wanted: pl.DataType) -> bool:
 
 
 def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+    missing = rows.null_count().row(0, named=True)
     for name, (usual, limit) in norms.nulls.items():
-        if name in rows.columns and (share := rows[name].null_count() / rows.height) > limit:
+        if name in missing and (share := missing[name] / rows.height) > limit:
             text = f"{share:.0%} of {name} are missing; in no {norms.period} of the reference more than {usual:.0%}"
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
@@ -204,21 +202,26 @@ def _compare_categories(
 
 
 def _find_range_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
-    for name, (low, high) in norms.ranges.items():
-        if name not in rows.columns:
-            continue
-        outside = (pl.col(name) < low) if low is not None else pl.lit(False)
-        outside |= (pl.col(name) > high) if high is not None else pl.lit(False)
-        if (share := float(rows.select(outside.mean()).item() or 0)) > MAX_VIOLATION_SHARE:
+    outside = {
+        name: (pl.lit(False) if low is None else pl.col(name) < low)
+        | (pl.lit(False) if high is None else pl.col(name) > high)
+        for name, (low, high) in norms.ranges.items()
+        if name in rows.columns
+    }
+    shares = rows.select(rule.mean().alias(name) for name, rule in outside.items()).row(0) if outside else ()
+    for name, share in zip(outside, shares, strict=True):
+        low, high = norms.ranges[name]
+        if (share or 0) > MAX_VIOLATION_SHARE:
             text = f"{share:.0%} of {name} are outside {low} to {high}"
             yield DataFault("range", name, text, "another unit, or a broken sensor")
 
 
 def _find_rule_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
-    for check in norms.checks:
-        if not {check.column, getattr(check, "other", check.column)} <= set(rows.columns):
-            continue
-        if (share := float(rows.select((~check.expr()).mean()).item() or 0)) > MAX_VIOLATION_SHARE:
+    known = set(rows.columns)
+    checks = [check for check in norms.checks if {check.column, getattr(check, "other", check.column)} <= known]
+    broken = [(~check.expr()).mean().alias(str(number)) for number, check in enumerate(checks)]
+    for check, share in zip(checks, rows.select(broken).row(0) if broken else (), strict=True):
+        if (share or 0) > MAX_VIOLATION_SHARE:
             text = f"{share:.0%} of the rows break the rule: {check.expectation}"
             yield DataFault("rule", check.column, text, "one of the columns has another unit or source")
 
@@ -233,26 +236,29 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
         groups = rows.group_by(by or pl.lit("").alias(VALUE_COLUMN)).agg(
             *different, pl.len().alias(COUNT_COLUMN), count_moments(norms.time).alias(MOMENTS_COLUMN)
         )
-        for name in names:
-            usual, spans = norms.fewest_values[name, by]
-            stuck = groups.filter(
-                pl.col(name) == 1, pl.col(MOMENTS_COLUMN) >= spans / 2, pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
-            )
+        large = pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
+        is_stuck = {
+            name: large & (pl.col(name) == 1) & (pl.col(MOMENTS_COLUMN) >= norms.fewest_values[name, by][1] / 2)
+            for name in names
+        }
+        occurs = groups.select(rule.any().alias(name) for name, rule in is_stuck.items()).row(0, named=True)
+        for name in [name for name in names if occurs[name]]:
+            usual, stuck = norms.fewest_values[name, by][0], groups.filter(is_stuck[name])
             is_said_of_all = bool(by) and (name, "") in norms.fewest_values and rows[name].n_unique() == 1
-            if stuck.height and not is_said_of_all:
+            if not is_said_of_all:
                 where = f" where {by} is {list_names(sorted(map(str, stuck[by])))}" if by else ""
                 text = f"{name} has one value {span}{where}; in no {norms.period} of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")
 
 
 def _find_unit_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
-    for name, grid in norms.grids.items():
-        if name in rows.columns and rows.schema[name].is_numeric():
-            values = rows[name].drop_nulls().cast(pl.Float64)
-            if len(values) and (found := units.detect_unit_change(values.drop_nans().to_numpy(), grid)):
-                conversion, text = found
-                what, cause = ("unit", conversion.cause) if conversion else ("values", "another source or precision")
-                yield DataFault(what, name, f"{name}: {text}", cause)
+    numbers = rows.select(pl.selectors.numeric().cast(pl.Float64))
+    for name in [name for name in norms.grids if name in numbers.columns]:
+        values = numbers[name].to_numpy()
+        if found := units.detect_unit_change(values[~np.isnan(values)], norms.grids[name]):
+            conversion, text = found
+            what, cause = ("unit", conversion.cause) if conversion else ("values", "another source or precision")
+            yield DataFault(what, name, f"{name}: {text}", cause)
 
 
 def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
@@ -272,12 +278,15 @@ def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
 
 
 def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[str]) -> Iterator[DataFault]:
-    for name, by in norms.shared.items():
-        if name in empty or not {name, *by} <= set(rows.columns):
-            continue
-        differs, count = (pl.col(name).n_unique() > 1).alias(VALUE_COLUMN), pl.len().alias(COUNT_COLUMN)
-        groups = rows.group_by(by).agg(differs, count).filter(pl.col(COUNT_COLUMN) > 1)
-        torn = int(groups[VALUE_COLUMN].sum())
-        if torn >= MIN_MISMATCHES and (share := torn / groups.height) > MAX_MISMATCH_SHARE:
+    judged = {name: by for name, by in norms.shared.items() if name not in empty and {name, *by} <= set(rows.columns)}
+    torn: dict[str, tuple[int, int]] = {}
+    for by in set(judged.values()):
+        names = [name for name in judged if judged[name] == by]
+        differs = ((pl.col(name).n_unique() > 1).alias(name) for name in names)
+        groups = rows.group_by(by).agg(*differs, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
+        torn |= {name: (int(groups[name].sum()), groups.height) for name in names}
+    for name, by in judged.items():
+        count, of = torn[name]
+        if count >= MIN_MISMATCHES and (share := count / of) > MAX_MISMATCH_SHARE:
             text = f"{name} differs between rows of the same {' and '.join(by)} in {share:.0%} of them, before in none"
             yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")

@@ -8,13 +8,13 @@ import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import polars as pl
 
 from monitoring.faults import units
 from monitoring.faults.units import ValueGrid
+from monitoring.faults.usual_relations import learn_constants, learn_shared_keys
 from monitoring.faults.usual_values import (
     MIN_KNOWN_SPANS,
     MIN_VARYING_VALUES,
@@ -26,10 +26,7 @@ from monitoring.faults.usual_values import (
 from penumbra.core.columns import (
     COUNT_COLUMN,
     DAY_COLUMN,
-    FOUND_COLUMN,
     MOMENTS_COLUMN,
-    SPREAD_COLUMN,
-    VALUE_COLUMN,
 )
 from penumbra.core.problem import ProblemSchema
 from penumbra.features import ColumnCheck
@@ -37,8 +34,6 @@ from penumbra.features import ColumnCheck
 MIN_DAY_ROWS = 50  # rows, to judge a day by them
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
-CONSTANT_TOLERANCE = 0.01  # of a number: two that differ by less are the same constant
-MAX_CHANCE = 1e-3  # of values that don't belong together to agree so often: then they do belong together
 MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
 
@@ -169,8 +164,6 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         name: units.learn_value_grid([_to_floats(day[name]) for day in days], _is_integer(columns[name]))
         for name in numbers
     }
-    settled = {name: _learn_constant(rows, name, texts) for name in numbers}
-    common = {name: _learn_shared_keys(rows, schema.TIME, name, texts) for name in numbers}
     return Expectations(
         block_days=block_days,
         time=schema.TIME,
@@ -183,8 +176,8 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         checks=tuple(schema.CHECKS),
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
         grids={name: grid for name, grid in grids.items() if grid},
-        constants={name: found for name, found in settled.items() if found},
-        shared={name: by for name, by in common.items() if by},
+        constants=learn_constants(rows, numbers, texts),
+        shared=learn_shared_keys(rows, schema.TIME, numbers, texts),
     )
 
 
@@ -236,59 +229,6 @@ def _learn_fewest_values(
         for name in numbers:
             if fewest[name][0] >= least:
                 yield (name, by), (fewest[name][0], fewest[MOMENTS_COLUMN][0])
-
-
-def _learn_constant(rows: pl.DataFrame, name: str, texts: Sequence[str]) -> tuple[tuple[str, ...], pl.DataFrame] | None:
-    """The fewest columns, two at most, whose values each go with one number on all days; None where none do, or where
-    one number goes with all."""
-    if rows[name].drop_nulls().n_unique() < MIN_VARYING_VALUES:
-        return None
-    for by in [*((text,) for text in texts), *combinations(texts, 2)]:
-        value, spread = pl.col(name).median(), pl.col(name).max() - pl.col(name).min()
-        groups = (
-            rows.drop_nulls(name)
-            .group_by(by)
-            .agg(
-                value.alias(VALUE_COLUMN),
-                spread.alias(SPREAD_COLUMN),
-                pl.col(DAY_COLUMN).n_unique(),
-                pl.len().alias(COUNT_COLUMN),
-            )
-        )
-        often = groups.filter(pl.col(DAY_COLUMN) > 1)
-        repeated = int(often[COUNT_COLUMN].sum()) - often.height
-        if (
-            often.height >= MIN_VARYING_VALUES
-            and not _may_agree_by_chance(rows[name].drop_nulls(), repeated)
-            and often.select((pl.col(SPREAD_COLUMN) <= CONSTANT_TOLERANCE * pl.col(VALUE_COLUMN).abs()).all()).item()
-        ):
-            return by, often.select(pl.col(by).cast(pl.String), VALUE_COLUMN)
-    return None
-
-
-def _learn_shared_keys(rows: pl.DataFrame, time: str, name: str, texts: Sequence[str]) -> tuple[str, ...] | None:
-    """The moment alone, or with one category, where rows that share it always share this value, null included.
-
-    Moments on end that agree on one value are one piece of evidence: two sensors that stand still share nothing."""
-    for by in [(time,), *((time, text) for text in texts)]:
-        values, first = pl.col(name).n_unique().alias(VALUE_COLUMN), pl.col(name).first().alias(FOUND_COLUMN)
-        groups = rows.group_by(by).agg(values, first, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
-        agreed = groups.sort(by[::-1])[FOUND_COLUMN]
-        changes = int(agreed.ne_missing(agreed.shift()).sum())
-        if (
-            agreed.n_unique() >= MIN_VARYING_VALUES
-            and groups[VALUE_COLUMN].max() == 1
-            and not _may_agree_by_chance(rows[name], changes)
-        ):
-            return by
-    return None
-
-
-def _may_agree_by_chance(values: pl.Series, times: int) -> bool:
-    """Whether values drawn at random from these would agree so many times in a row more often than once in a thousand:
-    few rows tell little, and what is nearly always the same (no rain) agrees with anything."""
-    shares = values.value_counts()["count"] / max(len(values), 1)
-    return float((shares**2).sum()) ** times > MAX_CHANCE
 
 
 def _to_floats(column: pl.Series) -> Any:

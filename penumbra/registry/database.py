@@ -1,14 +1,14 @@
 """The registry's database: made once, however many processes find it empty; one of SQLite is checked before its use."""
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from penumbra.registry.sqlite_registry import LOCK_WAIT_SECONDS, SQLITE_PREFIX, get_database_path
+from penumbra.registry import sqlite_registry
+from penumbra.registry.sqlite_registry import SQLITE_PREFIX, check_pages, get_database_path
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import hold_file_lock
 
@@ -52,14 +52,8 @@ def check_database(uri: str, writable: bool = False) -> None:
     database = get_database_path(uri)
     if database is None or not database.exists():
         return
-    mode = "rw" if writable else "ro"
     try:
-        address = f"{database.absolute().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(address, LOCK_WAIT_SECONDS, isolation_level=None, uri=True)) as db:
-            _check_pages(db)
-            if writable:
-                db.execute("BEGIN IMMEDIATE")
-                db.execute("ROLLBACK")
+        check_pages(database, writable)
     except sqlite3.Error as error:
         raise UnusableRegistry(_describe_fault(database, error)) from None
 
@@ -79,17 +73,11 @@ def _create_sqlite_file(database: Path) -> None:
                 MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
 
 
-def _check_pages(db: sqlite3.Connection) -> None:
-    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError(found.replace("\n", " "))
-
-
 def _describe_fault(database: Path, error: sqlite3.Error) -> str:
     if "locked" in str(error):
         return (
-            f"the registry {database} is locked by another process for more than {LOCK_WAIT_SECONDS:g} s: wait until "
-            "it is done, or end it, and try again"
+            f"the registry {database} is locked by another process for more than {sqlite_registry.LOCK_WAIT_SECONDS:g} "
+            "s: wait until it is done, or end it, and try again"
         )
     if type(error) is sqlite3.DatabaseError:
         return (

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from penumbra.registry.database import check_database, create_database
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
-from penumbra.registry.sqlite_registry import has_database
+from penumbra.registry.sqlite_registry import get_database_path, has_database, read_aliases
 
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -149,6 +150,9 @@ class ModelRegistry:
         """
         if not has_database(self.uri):
             return None
+        if database := get_database_path(self.uri):
+            with contextlib.suppress(sqlite3.Error):  # MLflow says what is wrong with it
+                return read_aliases(database, self.name)
         try:
             aliases = self.client.get_registered_model(self.name).aliases
         except MlflowException as error:
@@ -239,14 +243,7 @@ class ModelRegistry:
         Returns:
             The version's number; None if there is no such alias, model or database yet.
         """
-        if not has_database(self.uri):
-            return None
-        try:
-            return str(self.client.get_model_version_by_alias(self.name, alias).version)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
+        return (self.aliases() or {}).get(alias)
 
     def find_version_by_fingerprint(self, fingerprint: str) -> str | None:
         """Find the newest version that was trained from exactly one state of data, code and settings.

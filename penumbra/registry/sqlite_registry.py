@@ -6,10 +6,14 @@ from pathlib import Path
 
 SQLITE_PREFIX = "sqlite:///"
 LOCK_WAIT_SECONDS = 10.0
+MLFLOW_REVISION = "dc11669786a5"  # of the tables that MLflow makes
 FINGERPRINT_QUERY = """
 SELECT max(version) FROM model_versions JOIN model_version_tags USING (workspace, name, version)
 WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Deleted_Internal'
 """
+MODEL_QUERY = "SELECT count(*) FROM registered_models WHERE workspace = 'default' AND name = ?"
+ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
+RUNNING_QUERY = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
 
 
 def get_database_path(uri: str) -> Path | None:
@@ -38,7 +42,70 @@ def read_version_by_fingerprint(database: Path, model: str, fingerprint: str) ->
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't MLflow's.
     """
-    address = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, LOCK_WAIT_SECONDS, uri=True)) as db:
+    with _open_database(database) as db:
         (version,) = db.execute(FINGERPRINT_QUERY, (model, fingerprint)).fetchone()
     return None if version is None else str(version)
+
+
+def read_aliases(database: Path, model: str) -> dict[str, str] | None:
+    """Read the aliases of a model.
+
+    Args:
+        database: The registry's file, which exists.
+        model: The name of the registered model.
+
+    Returns:
+        The version's number behind each alias; None if there is no such model.
+
+    Raises:
+        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't MLflow's.
+    """
+    with _open_database(database) as db:
+        (models,) = db.execute(MODEL_QUERY, (model,)).fetchone()
+        found = db.execute(ALIAS_QUERY, (model,)).fetchall()
+    return {alias: str(version) for alias, version in found} if models else None
+
+
+def needs_mlflow(database: Path) -> bool:
+    """Tell whether MLflow has something to do before a run is recorded: a migration, or runs that were begun to end.
+
+    Args:
+        database: The registry's file, which exists.
+
+    Returns:
+        False if the tables are those of the MLflow that this project pins, and no run is under way.
+
+    Raises:
+        sqlite3.Error: The file is damaged, can't be read or written, is locked for more than ten seconds, or isn't
+            MLflow's.
+    """
+    check_pages(database, writable=True)
+    with _open_database(database) as db:
+        (revision,) = db.execute("SELECT version_num FROM alembic_version").fetchone()
+        (runs,) = db.execute(RUNNING_QUERY).fetchone()
+    return bool(revision != MLFLOW_REVISION or runs)
+
+
+def check_pages(database: Path, writable: bool = False) -> None:
+    """Check that a database can be read, and that its pages are in order.
+
+    Args:
+        database: The registry's file, which exists.
+        writable: Whether to check that it can be written, too.
+
+    Raises:
+        sqlite3.DatabaseError: It is damaged.
+        sqlite3.Error: It is locked by another process for more than ten seconds, or can't be opened.
+    """
+    with _open_database(database, "rw" if writable else "ro") as db:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found.replace("\n", " "))
+        if writable:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+
+
+def _open_database(database: Path, mode: str = "ro") -> closing[sqlite3.Connection]:
+    address = f"{database.absolute().as_uri()}?mode={mode}"
+    return closing(sqlite3.connect(address, LOCK_WAIT_SECONDS, isolation_level=None, uri=True))

@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 
 from flows.steps.train.excluded_days import describe_excluded_days
-from flows.steps.train.gate_evaluation import list_skipped_checks, read_skip_reason, sum_compared_days
+from flows.steps.train.gate_evaluation import list_skipped_checks
+from flows.steps.train.held_out import sum_compared_days
+from flows.steps.train.plan import read_skip_reason
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
 
 

@@ -1,6 +1,7 @@
 """A registration that was cut short is carried out by the next training: ledger first, each step once."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from flows.steps.train import registration
 from flows.steps.train.outcome import OutcomeSummary
 from flows.steps.train.registration import BegunRegistration, prepare_registration
 from flows.steps.train.run_record import TrainingRuns
+from flows.steps.train.settlement import prepare_registry
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import LIVE_SINCE_TAG
@@ -22,6 +24,7 @@ from penumbra.registry.ledger import BrokenLedger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun
 from penumbra.registry.shared_ledger import open_ledger
+from tests.helpers.processes import run_python
 
 
 class KilledError(BaseException):
@@ -208,12 +211,32 @@ def test_the_first_pass_of_promotion_follows_the_first_training(settings: Settin
     assert verdicts.prepare_aliases(settings) == {"live": "1"}
 
 
-def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(settings: Settings) -> None:
+@pytest.mark.parametrize("prepare", [prepare_registration, prepare_registry])
+def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(
+    settings: Settings, prepare: Callable[[Settings], None]
+) -> None:
     begin(settings)
-    prepare_registration(settings)
+    prepare(settings)
+    prepare(settings)
+    assert read_state(settings) == FIRST
     shutil.rmtree(settings.ledger.folder)
     with pytest.raises(BrokenLedger, match=r"version 1 of .* is live in .* doesn't name it, and .* has no answer"):
-        prepare_registration(settings)
+        prepare(settings)
+
+
+def test_a_registry_in_order_is_found_so_without_mlflow(settings: Settings) -> None:
+    code = (
+        "import sys; from flows.steps.train.settlement import prepare_registry\n"
+        "from penumbra.core.settings import load_settings\n"
+        "prepare_registry(load_settings()); print('mlflow' in sys.modules)"
+    )
+    environ = {
+        "PENUMBRA_REGISTRY__TRACKING": settings.registry.tracking,
+        "PENUMBRA_REGISTRY__ARTIFACTS": settings.registry.artifacts,
+        "PENUMBRA_TRAINING__FOLDER": str(settings.training.folder),
+        "PENUMBRA_LEDGER__FOLDER": str(settings.ledger.folder),
+    }
+    assert run_python(code, environ) == ["False"]
 
 
 def test_a_ledger_without_a_promotion_takes_no_live_alias_away(settings: Settings) -> None:

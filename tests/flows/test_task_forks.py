@@ -8,11 +8,13 @@ import psutil
 import pytest
 
 from flows.experiment import IMPORTED_AHEAD as OF_EXPERIMENTS
+from flows.experiment import IMPORTED_LATER as OF_EXPERIMENTS_LATER
 from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
 from flows.monitor import IMPORTED_AHEAD as OF_MONITORING
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
+from flows.train import IMPORTED_LATER as OF_TRAININGS_LATER
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.local_service import wait_until
 from tests.helpers.processes import is_alive, run_python
@@ -28,13 +30,14 @@ class ToyFlow(FlowSpec):
     @step
     def start(self):
         from metaflow import current
-        if current.retry_count == 0:
+        if current.retry_count == 0 and "RETRIED" not in os.environ:
             os.kill(os.getpid(), signal.SIGKILL)
         from threadpoolctl import threadpool_info
         import numpy
         print("drawn", numpy.random.rand())
         print("facts", json.dumps({
-            "ahead": "wave" in sys.modules, "is_child": os.getppid() == int(os.environ["RUN"]),
+            "ahead": "wave" in sys.modules, "later": "chunk" in sys.modules,
+            "is_child": os.getppid() == int(os.environ["RUN"]),
             "environ": [os.environ["TOY"], os.environ["METAFLOW_RUN_ID"]], "words": sys.argv[-20:],
             "threads": [pool["num_threads"] for pool in threadpool_info()],
         }))
@@ -46,7 +49,7 @@ class ToyFlow(FlowSpec):
     def end(self):
         import numpy
         print("drawn", numpy.random.rand())
-        print("alone", "TOY" not in os.environ)
+        print("alone", "TOY" not in os.environ, "chunk" in sys.modules)
         if os.path.exists("wait"):
             os.symlink(str(os.getpid()), "waiting")
             time.sleep(60)
@@ -54,7 +57,7 @@ class ToyFlow(FlowSpec):
 
 if __name__ == "__main__":
     os.environ.setdefault("RUN", str(os.getpid()))
-    fork_tasks(sys.argv, ["no_such_module", "numpy", "polars", os.environ.get("AHEAD", "wave")])
+    fork_tasks(sys.argv, ["no_such_module", "numpy", "polars", os.environ.get("AHEAD", "wave")], ["chunk"])
     ToyFlow()
 """
 
@@ -87,6 +90,13 @@ def test_a_task_is_as_a_process_of_its_own_in_which_imports_are_done(
     assert set(facts["threads"]) == {3}  # type: ignore[call-overload]
     assert "alone True" in output
     assert "Task failed." in output  # at its first attempt
+
+
+def test_what_the_first_task_does_not_need_is_imported_beside_it(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = run_toy(space, monkeypatch, RETRIED="no")
+    assert (read_facts(output)["later"], "alone True True" in output) == (False, True)
 
 
 def test_tasks_draw_random_numbers_of_their_own(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +132,10 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
     wait_until(lambda: not any(map(is_alive, children)), seconds=20)
 
 
-@pytest.mark.parametrize("modules", [OF_TRAININGS, OF_EXPERIMENTS, OF_INGESTS, OF_MONITORING])
+@pytest.mark.parametrize(
+    "modules",
+    [(*OF_TRAININGS, *OF_TRAININGS_LATER), (*OF_EXPERIMENTS, *OF_EXPERIMENTS_LATER), OF_INGESTS, OF_MONITORING],
+)
 def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
     code = (
         f"import importlib, sys\n[importlib.import_module(name) for name in {[*METAFLOW_MODULES, *modules]}]\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flows.steps.doctor import examination
-from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, outcome, registration
+from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, final_jobs, outcome, registration
 from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
 from penumbra.core.settings import SettingsError
@@ -335,6 +335,21 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
     assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
+
+
+def test_what_a_task_has_evaluated_is_not_evaluated_again(run_orders, monkeypatch):
+    run = run_orders()
+    parts = run.settings, run.plan, run.matrices
+    trial = try_boosting(run)
+    final_jobs.release_winner_once(*parts, trial.job)
+    baseline = final_jobs.evaluate_winner_once(*parts, trial.job)
+    for name in ("find_worst_slices", "score_slices"):
+        monkeypatch.delattr(f"penumbra.training.slices.{name}")
+    monkeypatch.delattr("flows.steps.train.served_forms.compare_served_forms")
+    final = final_fit.settle_winner(*parts, [trial.job], baseline)
+    made = outcome.evaluate_winner(*parts, final, [trial], [])
+    assert set(evaluation.write_evaluation(made)) >= {"roc", "gate"}
+    assert "forms" in {check.name for check in made.gate.report.checks}
 
 
 def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):

@@ -12,7 +12,7 @@ import polars as pl
 
 from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
-from flows.steps.train import final_fit, gate_evaluation, matrices, plan
+from flows.steps.train import final_fit, held_out, matrices, plan
 from monitoring.windows.window_store import WindowStore
 from penumbra.cli.reports.label_report import collect_label_counts, format_label_counts
 from penumbra.cli.reports.lineage_report import format_lineage
@@ -186,7 +186,7 @@ def _train(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> di
     tested = [final_fit.score_winner(settings, made, JOB, split), *final_fit.score_baseline_parts(made, split)]
     _seal_bundle(settings, problem, made, split)
     rows = plan.read_training_rows(settings, problem, split.test)
-    losses = gate_evaluation.build_loss_table(made, JOB, "test", split.test, rows, None)
+    losses = held_out.build_loss_table(made, JOB, "test", split.test, rows, None)
     candidate = losses[name_loss_column("candidate")]
     days, inputs = losses[DAY_COLUMN], rows[INPUTS_COLUMN].struct.unnest()
     worst = slices.find_worst_slices(inputs, candidate.to_numpy(), days.to_numpy(), min_rows=20, min_days=5)

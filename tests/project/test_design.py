@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from flows.experiment import IMPORTED_AHEAD as EXPERIMENT_MODULES
+from flows.train import IMPORTED_AHEAD as TRAINING_MODULES
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import REPOSITORY
 
@@ -176,8 +177,8 @@ def test_telling_that_nothing_is_new_takes_no_heavy_library(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", EXPERIMENT_MODULES[:-1])
-def test_the_first_metric_of_an_experiment_takes_no_mlflow(module):
+@pytest.mark.parametrize("module", sorted({*EXPERIMENT_MODULES, *TRAINING_MODULES} & MODULES.keys()))
+def test_the_first_task_of_an_experiment_or_a_training_takes_no_mlflow(module):
     assert "mlflow" not in {name.split(".")[0] for name in loaded_with(module)}
 
 

@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 from mlflow.exceptions import MlflowException
 
-from penumbra.registry import database
+from penumbra.registry import sqlite_registry
 from penumbra.registry.database import UnusableRegistry
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.sqlite_registry import get_database_path
@@ -31,7 +31,7 @@ def test_a_registry_that_was_cut_off_is_damaged(registry, file):
 
 
 def test_a_locked_registry_is_named_before_minutes_are_spent(registry, file, monkeypatch):
-    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite_registry, "LOCK_WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnusableRegistry, match=r"locked by another process for more than 0\.1 s"):

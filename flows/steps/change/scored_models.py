@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.steps.train import gate_evaluation
-from flows.steps.train.gate_evaluation import GateOutcome, HeldOutPart
+from flows.steps.train.gate_evaluation import GateOutcome
+from flows.steps.train.held_out import HeldOutPart, measure_gate_ceiling
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.columns import DAY_COLUMN
@@ -64,7 +64,7 @@ class _JudgedRows:
         self.matrices, self.live, batches = matrices, gate.live, plan.split.validation
         self.labels, self.days = matrices.read_evaluation_set(batches)[1], gate.rows[DAY_COLUMN].to_numpy()
         self.known = gate.live.known if gate.live else np.zeros(len(self.labels), bool)
-        self.ceiling = gate_evaluation.measure_gate_ceiling(settings.promotion, matrices, batches, gate.live)
+        self.ceiling = measure_gate_ceiling(settings.promotion, matrices, batches, gate.live)
         self.confidence = to_two_sided_confidence(settings.gate.confidence)
 
     def score_model(self, name: str, array: str) -> ScoredModel:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.outcome import TrainingOutcome
-from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
-from penumbra.training import charts, slices
+from penumbra.training import charts
 from penumbra.training.evaluate import format_score_table
 
 CURVE_CHARTS = (
@@ -25,7 +25,7 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
 
     Args:
         outcome: The result of the run.
-        by_slice: The winner's scores by slice, with the columns of `score_winner_slices`.
+        by_slice: The winner's scores by slice, with the columns of `score_named_slices`.
 
     Returns:
         Vega-Lite specifications by name: the curves of winner, baseline and live model ("roc", "pr", "calibration", as
@@ -48,23 +48,6 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
     return specs
 
 
-def score_winner_slices(outcome: TrainingOutcome) -> pl.DataFrame:
-    """Score the winner by slice of the test batches.
-
-    Args:
-        outcome: The result of the run.
-
-    Returns:
-        A row for each slice and metric with its interval; the columns are those of
-        `penumbra.training.slices.score_slices`, among them "slice" and "metric" (String).
-    """
-    matrices, rows = outcome.matrices, outcome.gate.rows
-    predictions = matrices.arrays.read(f"test-{outcome.winner}")
-    labels, days = matrices.read_evaluation_set(outcome.plan.split.test)[1], rows[DAY_COLUMN].to_numpy()
-    by_slice = rows.select(list(matrices.problem.slices.SLICES))
-    return slices.score_slices(matrices.task, labels, predictions, days, by_slice)
-
-
 def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     """Write tables as CSV and text, and pictures as SVG, to the run's evaluation folder.
 
@@ -76,7 +59,8 @@ def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     """
     from vl_convert import vegalite_to_svg
 
-    by_slice, folder = score_winner_slices(outcome), outcome.evaluation_folder
+    by_slice = score_named_slices(outcome.plan, outcome.matrices, outcome.winner, "test", outcome.gate.rows)
+    folder = outcome.evaluation_folder
     specs = build_evaluation_charts(outcome, by_slice)
     folder.mkdir(parents=True, exist_ok=True)
     by_slice.write_csv(folder / "slices.csv")

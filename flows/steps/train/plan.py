@@ -176,6 +176,24 @@ def require_known_candidates(setting: str, names: Sequence[str], candidates: Map
         raise SettingsError(f"{setting} names {', '.join(unknown)}: problem/candidates.py has {', '.join(candidates)}")
 
 
+def read_skip_reason(doctor: str) -> str:
+    """Read the parameter `doctor` of the training flow.
+
+    Args:
+        doctor: "on", or "skipped: <reason>".
+
+    Returns:
+        The reason; "" for "on".
+
+    Raises:
+        ValueError: It is neither.
+    """
+    word, _, reason = doctor.partition(": ")
+    if doctor != "on" and (word != "skipped" or not reason.strip()):
+        raise ValueError(f"doctor = {doctor!r}: expected 'on' or 'skipped: <reason>'")
+    return reason.strip()
+
+
 def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
     """Find the registered version that was made from exactly this plan.
 

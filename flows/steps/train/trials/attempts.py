@@ -47,7 +47,7 @@ def attempt_once(matrices: Matrices, name: str, action: Callable[[], Result], ke
         The action's result; or why it failed, or that it took down the process that tried it before.
     """
     results = FileCache(matrices.arrays.folder / "attempts", PICKLED)
-    file = urllib.parse.quote(key or name, safe="")
+    file = _quote_name(key or name)
     earlier = results.find(file)
     if earlier is not None:
         return Rejection(name, PROCESS_DIED) if earlier == UNDER_WAY else earlier
@@ -62,6 +62,20 @@ def attempt_once(matrices: Matrices, name: str, action: Callable[[], Result], ke
     results.save(file, result)
     leave_attempt(matrices.arrays.folder, is_over=True)
     return result
+
+
+def compute_once(matrices: Matrices, name: str, compute: Callable[[], Result]) -> Result:
+    """Compute something of a run once, in whichever of its tasks it is needed first; it is kept beside the matrices.
+
+    Args:
+        matrices: The matrices of the run.
+        name: What to keep it by.
+        compute: What to do; where it fails, nothing is kept.
+
+    Returns:
+        The result, which pickles.
+    """
+    return FileCache(matrices.arrays.folder / "computed", PICKLED).get_or_make(_quote_name(name), compute)
 
 
 def run_lane(matrices: Matrices, jobs: Sequence[TrialJob], split: Split) -> list[Trial | Rejection]:
@@ -119,6 +133,10 @@ def find_problem_folder(problem: Problem) -> Path | None:
     """
     file = problem.files.get("candidates")
     return file.parent if file else None
+
+
+def _quote_name(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
 
 
 def _pick_sample(training_set: TrainingSet) -> TrainingSet:

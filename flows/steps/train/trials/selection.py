@@ -55,6 +55,8 @@ def rank_candidates(
     ranking = [trial.job for trial in sorted(trials, key=lambda trial: trial.loss)]
     best = ranking[0]
     recipe = _read_live_manifest(settings.registry).get("recipe")
+    if recipe is None:
+        return ranking
     live_job = next((trial.job for trial in trials if plan.fingerprint_recipe(trial.job) == recipe), best)
     if live_job == best or _is_better(settings, plan, matrices, best, live_job):
         return ranking
