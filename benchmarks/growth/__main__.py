@@ -1,7 +1,7 @@
 """`penumbra bench growth`: how the cost of a row and peak memory grow with the number of rows, stage by stage.
 
 Each measurement is a process of its own, from its start to its end: processor time of all its processes, and the most
-memory of them at once. ROWS="1 100" takes about so many million rows, in place of "0.08 1 10". Rows are copies of the
+memory of them at once. ROWS="1 100" takes about so many million rows, in place of "0.08 1". Rows are copies of the
 example's, which are streamed; training and backtest go up to ten million, whose matrices fit into memory.
 """
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from benchmarks.backtest import BACKTEST_COMMAND, sum_fit_seconds
 from benchmarks.growth.sizes import MOST_EVIDENTLY_ROWS, MOST_ROWS, OURS, SIZES
-from benchmarks.growth.table import PLAIN_TRAINING, GrowthCosts, compute_growth_ratios, format_growth_table
+from benchmarks.growth.table import PLAIN_TRAINING, GrowthCosts, format_growth_table
 from benchmarks.monitor.line_logs import link_line_log, write_year
 from benchmarks.process_costs import ProcessCost, measure_command
 from benchmarks.train import ONE_THREAD, TRAINING_COMMANDS, make_environment
@@ -29,7 +29,7 @@ PYTHON = [sys.executable, "-m"]
 
 def main() -> None:
     """Print a table, and a JSON document in the last line; what fails is said and left out, and the exit code is 1."""
-    millions = os.environ.get("ROWS", "0.08 1 10").split()
+    millions = os.environ.get("ROWS", "0.08 1").split()
     sizes = [min(SIZES, key=lambda rows, each=each: abs(rows - float(each) * MILLION)) for each in millions]
     costs, failures = GrowthCosts(), list[str]()
     for rows in sizes:
@@ -45,7 +45,7 @@ def main() -> None:
     nested: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
     for (stage, way, rows), cost in costs.items():
         nested.setdefault(stage, {}).setdefault(way, {})[rows] = cost
-    print(json.dumps({"costs": nested, "ratios": compute_growth_ratios(costs)}))
+    print(json.dumps({"costs": nested}))
     if failures:
         sys.exit("\n".join(failures))
 

@@ -51,31 +51,27 @@ def format_growth_table(costs: GrowthCosts) -> str:
     return align_columns(lines, (True, True))
 
 
-def compute_growth_ratios(costs: GrowthCosts) -> dict[str, dict[str, float]]:
-    """Compute the ratios that have an aim.
+def derive_growth_ratios(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Derive the ratios that have an aim from a file of figures, whichever runs measured them.
 
     Args:
-        costs: The costs.
+        figures: By name the "value", "date" and "revision" of each figure.
 
     Returns:
-        By stage "cpu" and "peak_mb": the largest size over a million rows, where both were measured; of training also
-        "peak_mb_over_plain", at the largest size.
+        Figures "growth/ratios/STAGE/cpu" and "…/peak_mb", the largest size over a million rows where both are there,
+        and of training "…/peak_mb_over_plain", at the largest size; each with day and revision of the largest size.
     """
-    ratios: dict[str, dict[str, float]] = {}
+    costs, ratios = read_growth_costs(figures), {}
     for stage in STAGES:
-        sizes = sorted(rows for of, way, rows in costs if (of, way) == (stage, OURS))
-        if MILLION_ROWS in sizes and sizes[-1] > MILLION_ROWS:
-            most, million = (costs[stage, OURS, rows] for rows in (sizes[-1], MILLION_ROWS))
-            ratios[stage] = {
-                "cpu": round(most["cpu_s_per_million"] / million["cpu_s_per_million"], 2),
-                "peak_mb": round(most["peak_mb"] / million["peak_mb"], 2),
-            }
-    plain = {rows: cost for (_, way, rows), cost in costs.items() if way == PLAIN_TRAINING}
-    if plain:
-        ours = costs["training", OURS, max(plain)]
-        ratios.setdefault("training", {})["peak_mb_over_plain"] = round(
-            ours["peak_mb"] / plain[max(plain)]["peak_mb"], 2
-        )
+        largest = max((rows for of, way, rows in costs if (of, way) == (stage, OURS)), default=0)
+        compared = {"cpu": (OURS, MILLION_ROWS, "cpu_s_per_million"), "peak_mb": (OURS, MILLION_ROWS, "peak_mb")}
+        if stage == "training":
+            compared["peak_mb_over_plain"] = PLAIN_TRAINING, largest, "peak_mb"
+        for name, (way, rows, measure) in compared.items():
+            most = figures.get(f"{GROWTH_FIGURES}{stage}/{OURS}/{largest}/{measure}")
+            other = figures.get(f"{GROWTH_FIGURES}{stage}/{way}/{rows}/{measure}")
+            if most and other and most is not other:
+                ratios[f"growth/ratios/{stage}/{name}"] = {**most, "value": round(most["value"] / other["value"], 2)}
     return ratios
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.growth.sizes import MILLION_ROWS, OURS
-from benchmarks.growth.table import PLAIN_TRAINING, compute_growth_ratios, format_growth_table, read_growth_costs
+from benchmarks.growth.table import PLAIN_TRAINING, derive_growth_ratios, format_growth_table, read_growth_costs
 from benchmarks.measured import measured_file, page, pictures
 from benchmarks.measured.aims import AIMS, MEASURED_BENCHMARKS, compare_with_aims
 from benchmarks.measured.measured_file import MEASURED_FILE, read_measured, record_run
@@ -106,17 +106,19 @@ def read_labels(svg):
 
 def test_growth_compares_the_largest_size_with_a_million_rows_and_training_with_plain_fits():
     costs = {
-        ("ingest", OURS, rows): {"cpu_s_per_million": cpu, "peak_mb": mb}
-        for rows, cpu, mb in [(SMALL, 90.0, 300), (MILLION_ROWS, 5.0, 400), (LARGE, 6.0, 500)]
+        f"ingest/{OURS}/{SMALL}/peak_mb": 300,
+        f"ingest/{OURS}/{MILLION_ROWS}/peak_mb": 400,
+        f"ingest/{OURS}/{LARGE}/peak_mb": 500,
+        f"training/{OURS}/{SMALL}/peak_mb": 600,
+        f"training/{PLAIN_TRAINING}/{SMALL}/peak_mb": 500,
+        f"archive/{OURS}/{MILLION_ROWS}/peak_mb": 500,
     }
-    costs |= {
-        ("training", way, SMALL): {"cpu_s_per_million": 1.0, "peak_mb": mb}
-        for way, mb in [(OURS, 600), (PLAIN_TRAINING, 500)]
+    ratios = derive_growth_ratios(measure(**{f"growth/costs/{name}": value for name, value in costs.items()}))
+    assert {name: ratio["value"] for name, ratio in ratios.items()} == {
+        "growth/ratios/ingest/peak_mb": 1.25,
+        "growth/ratios/training/peak_mb_over_plain": 1.2,
     }
-    assert compute_growth_ratios(costs) == {
-        "ingest": {"cpu": 1.2, "peak_mb": 1.25},
-        "training": {"peak_mb_over_plain": 1.2},
-    }
+    assert ratios["growth/ratios/ingest/peak_mb"] == {"value": 1.25, **STAMP}
 
 
 def test_the_table_of_growth_has_a_dash_for_what_was_not_measured():
