@@ -13,7 +13,8 @@ override UPGRADE := $(value UPGRADE)
 export PYTHON ARGS NAME
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# An eighth of what is installed is ever imported: bytecode is written where a module is imported first, not for all of it.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## every target, one line each
@@ -84,15 +85,18 @@ checkout:
 	@git rev-parse --verify --quiet HEAD >/dev/null || { echo "This is no git checkout with a commit, and models \
 	record the revision that made them: run 'git init && git add -A && git commit -m start' first." >&2; exit 1; }
 
+# With the pip of PYTHON, where it has one: an environment's own takes longer to install than uv does.
+PIP_UV := install --quiet --disable-pip-version-check --require-hashes -r locks/uv.lock
 $(VENV)/uv:
 	@"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
 	3.11 to 3.13 and $$PYTHON is $$("$$PYTHON" --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
-	@"$$PYTHON" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.lock
+	@if "$$PYTHON" -m pip --version >/dev/null 2>&1; then \
+	  "$$PYTHON" -m venv --without-pip $(VENV); "$$PYTHON" -m pip --python $(BIN)/python $(PIP_UV); \
+	else "$$PYTHON" -m venv $(VENV); $(BIN)/python -m pip $(PIP_UV); fi
 	@touch $@
 
 $(VENV)/runtime: locks/runtime.lock pyproject.toml | $(VENV)/uv
-	@echo "Setting up $(VENV) from locks/runtime.lock (once, one to two minutes) ..."
+	@echo "Setting up $(VENV) from locks/runtime.lock (once, a minute or so) ..."
 	@$(UV) --require-hashes -r locks/runtime.lock
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -12,7 +12,7 @@ from penumbra.core.settings import PROJECT_ROOT
 FAKE_MAKE = """#!/bin/sh
 echo "make $*" >> "$CALLS"
 mkdir -p "$2/.venv/bin"
-printf '#!/bin/sh\\necho "$PWD:$*"\\n' > "$2/.venv/bin/penumbra"
+printf '#!/bin/sh\\necho "$PWD:$*$PYTHONDONTWRITEBYTECODE"\\n' > "$2/.venv/bin/penumbra"
 chmod +x "$2/.venv/bin/penumbra"
 touch "$2/.venv/runtime"
 """
@@ -49,6 +49,11 @@ def test_a_fresh_clone_is_set_up_once(checkout: Path) -> None:
     for _ in range(2):
         assert call(checkout, "explain", "a b") == f"{checkout / 'locks'}:explain a b\n"
     assert count_calls(checkout) == 1
+
+
+def test_bytecode_is_written_whatever_the_environment_says(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert call(checkout, "--help") == f"{checkout / 'locks'}:--help\n"
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "locks/runtime.lock"])

@@ -82,3 +82,30 @@ def test_the_name_of_a_benchmark_is_taken_as_text(folder):
         "`touch made`$(shell touch made)\"'",
     ]
     assert not (folder / "made").exists()
+
+
+FAKE_PYTHON = """#!/bin/sh
+echo "$*" >> "$CALLS"
+case $* in "-m pip --version") exit "$CODE" ;; "-m venv"*) mkdir -p .venv/bin; ln -sf "$PYTHON" .venv/bin/python ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "venv", "pip"),
+    [
+        ("0", "-m venv --without-pip .venv", "-m pip --python .venv/bin/python install"),
+        ("1", "-m venv .venv", "-m pip install"),
+    ],
+    ids=["with", "without"],
+)
+def test_uv_is_installed_by_the_pip_that_python_has_or_else_by_one_of_the_environment(
+    tmp_path, monkeypatch, code, venv, pip
+):
+    shutil.copy(PROJECT_ROOT / "Makefile", tmp_path)
+    (tmp_path / "python").write_text(FAKE_PYTHON)
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setenv("CODE", code)
+    run_make(tmp_path, ".venv/uv", f"PYTHON={tmp_path / 'python'}")
+    *_, made, installed = (tmp_path / "calls").read_text().splitlines()
+    assert (made, installed.startswith(f"{pip} "), "--require-hashes" in installed) == (venv, True, True)
