@@ -84,7 +84,7 @@ def open_service(sample: Sample, state: Path, rules: Sequence[Rule] = ()) -> Ite
     )
     with warnings.catch_warnings():  # of what is old in BentoML
         warnings.simplefilter("ignore")
-        from service.app import build_service  # it loads problem/, which another test does first
+        from service.service_factory import build_service
 
         app = build_service(settings, problem).to_asgi()
     with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as http:

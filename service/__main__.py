@@ -1,6 +1,9 @@
 """`python -m service`: the HTTP service and the processes beside it."""
 
-from service.processes.launcher import main
+from service.processes import head_start
 
 if __name__ == "__main__":
-    main()
+    waiting = head_start.start_ahead()
+    from service.processes import launcher  # which takes a while to import
+
+    launcher.main(waiting)

@@ -67,7 +67,7 @@ def inject_faults(seats: int = SEATS, quiet: float = QUIET_SECONDS, seconds: flo
         with local_service.start_server(folder, keys__predict=KEY, shadow__enabled="false") as (process, http):
             local_service.wait_until(lambda: http.get("/readyz").status_code == 200, 60)
             port = http.base_url.port or 0
-            worker = BenchmarkServer(port, psutil.Process(process.pid), 0.0).worker()
+            (worker,) = BenchmarkServer(port, psutil.Process(process.pid), 0.0).workers()
             asyncio.run(watch_service(port, worker, 2.0))  # to warm up
             before = asyncio.run(watch_service(port, worker, quiet))
             command = [sys.executable, "-m", "benchmarks.faults.hostile_seats", str(port), str(seats), str(seconds)]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.faults.killed_steps import StepCounter
 from benchmarks.faults.operations.operation import Operation
-from flows.steps.task_forks import list_lost_threads
+from penumbra.core.system.process_tree import list_lost_threads
 
 OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has it
     "ingest": "ingest",

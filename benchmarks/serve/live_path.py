@@ -98,7 +98,8 @@ def measure_footprint(root: Path) -> dict[str, float]:
     )
     with _start_service(root, "footprint", True, root / "bundle") as server:
         run_closed_loop(server.port, encode_post("/predict", json.dumps(EXAMPLE).encode()), 8, SECONDS)
-        memory = server.worker().memory_full_info()
+        (worker,) = server.workers()
+        memory = worker.memory_full_info()
         lists = run_closed_loop(server.port, listed, 2, SECONDS).per_second * RECORDS_PER_LIST
     live, began, scored = bundle.read_bundle(root / "bundle", load_problem(SERVED_PARTS)), time.perf_counter(), 0
     while time.perf_counter() - began < SECONDS:

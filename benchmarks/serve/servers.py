@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port
+from service.processes import head_start
 
 MLFLOW_BIN = Path(".venv-mlflow/bin").absolute()
 SERVER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"}
@@ -32,12 +33,10 @@ class BenchmarkServer:
         """Return the processes of the server, its first one with all that it started."""
         return _list_processes(self.process)
 
-    def worker(self) -> psutil.Process:
-        """The process that answers: the one that listens, and was started last."""
-        listening = [
-            each for each in self.tree() if any(c.laddr.port == self.port for c in each.net_connections() if c.laddr)
-        ]
-        return max(listening, key=lambda each: (each.create_time(), each.pid))
+    def workers(self) -> list[psutil.Process]:
+        """The processes of `python -m service` that answer."""
+        host = next(each for each in self.process.children() if head_start.MODULE in each.cmdline())
+        return host.children()
 
 
 def suspend_others(server: BenchmarkServer, among: Sequence[BenchmarkServer]) -> None:
@@ -63,13 +62,14 @@ def reserve_load_core() -> Iterator[Collection[int]]:
 
 
 def start_penumbra(
-    root: Path, *, shadow: bool, cores: Collection[int] = ()
+    root: Path, *, shadow: bool, cores: Collection[int] = (), workers: int = 1
 ) -> contextlib.AbstractContextManager[BenchmarkServer]:
     """`python -m service` with its state, logs and everything below root; the registry is away. All its processes keep
     to these cores, or to none."""
     port = find_free_port()
     own = {
         "SERVICE__PORT": port,
+        "SERVICE__WORKERS": workers,
         "SERVICE__STATE": root / "state",
         "SERVICE__PREDICTIONS": root / "predictions",
         "LABELS__FOLDER": root / "labels",

@@ -29,9 +29,8 @@ from typing import Any, NoReturn
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
-from penumbra.core.system.process_tree import adopt_orphans, end_with_parent
+from penumbra.core.system.process_tree import adopt_orphans, end_with_parent, list_lost_threads
 
-HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
 
 
@@ -60,16 +59,6 @@ def fork_tasks(arguments: list[str], modules: Sequence[str], later: Sequence[str
         descriptors = _serve_forks(theirs, run, [[*METAFLOW_MODULES, *modules], later])
         signal.signal(signal.SIGINT, handler)
         _read_command(descriptors, arguments)
-
-
-def list_lost_threads() -> set[str]:
-    """List the threads that this process has and that a fork of it would miss.
-
-    Returns:
-        Their names, as the kernel has them.
-    """
-    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
-    return {(task / "comm").read_text().strip() for task in others} - HARMLESS_THREADS
 
 
 class ForkedTask:

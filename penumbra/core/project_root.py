@@ -1,8 +1,11 @@
-"""The folder of the project: the checkout with `settings.toml`, `problem/` and `flows/`. Cheap to import."""
+"""The folder of the project: the checkout with `settings.toml`, `problem/` and `flows/`; and what variables of the
+environment that are about it begin with. Cheap to import."""
 
 from pathlib import Path
 
 SETTINGS_FILE = "settings.toml"
+ENV_PREFIX = "PENUMBRA_"
+API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access/access_control.py
 CODE_ROOT = Path(__file__).absolute().parents[2]  # the folder that `penumbra` is in, links not followed
 
 

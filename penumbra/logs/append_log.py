@@ -31,7 +31,8 @@ CHUNK_BYTES = 1 << 24
 BYTES_PER_MEGABYTE = 1 << 20
 CHECK_MARKER = b',"crc":"'
 CHECK_BYTES = len(CHECK_MARKER) + 10  # with eight digits, the quote and the brace
-encode_json = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode_json = _encoder.encode
 
 
 class LogWriter:
@@ -112,9 +113,9 @@ class LogWriter:
             self._release()
 
     def _write(self, entries: Sequence[bytes]) -> list[str]:
-        ids, lines, size = [], [], self._size
+        ids, lines, size, segment = [], [], self._size, self._segment
         for entry in entries:
-            name = f"{self._segment}-{size:x}"
+            name = f"{segment}-{size:x}"
             body = b'{"id":"%b",%b' % (name.encode(), entry[1:-1])
             line = b'%b,"crc":"%08x"}\n' % (body, crc32(body))
             ids.append(name)
@@ -195,6 +196,18 @@ class LogWriter:
         finally:
             with suppress(OSError):
                 probe.unlink()
+
+
+def encode_lines(entries: Sequence[Any]) -> list[bytes]:
+    """Encode entries in one call, each as `encode_json` does.
+
+    Args:
+        entries: What msgspec can encode; raw JSON in them has no line ends.
+
+    Returns:
+        The JSON of each.
+    """
+    return _encoder.encode_lines(entries).split(b"\n")[:-1]
 
 
 def list_segments(folder: Path) -> list[Path]:

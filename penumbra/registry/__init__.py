@@ -7,3 +7,4 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 # For processes that ask again by themselves, or whose user waits: MLflow's client would try for minutes.
 REGISTRY_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+SIGNING_KEY_VARIABLE = "BUNDLE_SIGNING_KEY"  # of the environment, as a setting would be recorded with every run

@@ -9,10 +9,13 @@ import logging
 import sys
 from typing import Any, ClassVar
 
-from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_impl.server.app import ContextMiddleware, ServiceAppFactory
 from _bentoml_sdk.io_models import IOMixin
+from _bentoml_sdk.service import set_current_service
 from _bentoml_sdk.service.factory import Service
+from bentoml._internal.server.base_app import BaseAppFactory
 from pydantic import BaseModel, RootModel
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from uvicorn import config
@@ -76,12 +79,35 @@ class FastService(Service):
         """Return BentoML's application alone, with its own route to `/predict`, for comparison."""
         return self._make_factory(True)()
 
-    def _make_factory(self, is_main: bool) -> ServiceAppFactory:
+    def _make_factory(self, is_main: bool) -> "LeanAppFactory":
         self.inject_config()
-        factory = ServiceAppFactory(self, is_main=is_main)
+        factory = LeanAppFactory(self, is_main=is_main)
         factory.timeout = None  # BentoML never cancels its timers: memory would grow with every request
         factory.enable_metrics = False  # keeps /metrics, without a series for every path that anybody requests
         return factory
+
+
+class LeanAppFactory(ServiceAppFactory):
+    """BentoML's application without OpenTelemetry and a client of itself, whose libraries a worker would load in vain:
+    the service traces no requests, and calls none of its own APIs."""
+
+    @property
+    def middlewares(self) -> list[Middleware]:
+        """BentoML's limits, which the service switches off, and the context of its APIs."""
+        limits = BaseAppFactory.middlewares.fget(self)  # type: ignore[attr-defined]
+        return [*limits, Middleware(ContextMiddleware, context=self.service.context)]
+
+    async def create_instance(self, app: Any) -> None:
+        """Create the service's parts and start their tasks; `app` is BentoML's application."""
+        self._service_instance = self.service()
+        await self._service_instance.start()
+        set_current_service(self._service_instance)
+
+    async def destroy_instance(self, app: Any) -> None:
+        """Stop what `create_instance` started; `app` is BentoML's application."""
+        await self._service_instance.stop()
+        self._service_instance = None
+        set_current_service(None)
 
 
 class RequestBody(IOMixin, RootModel[Any]):

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import compress, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,10 +12,12 @@ import msgspec
 from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http.requests.record_reader import RecordDict
 from service.inference.live_model import LoadedModel, ScoredInputs
-from service.inference.rule_engine import RefusedByRule, RuledPrediction
+from service.inference.rule_engine import NO_MARKS, NO_RULE_DECIDED, RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
 FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024
+FIRST_PART_SHARE = 4  # a list's first part takes about this fraction of the time that a part may take
+CLOCK_SECONDS = 1e-6  # what is quicker isn't measured
 
 RecordGroup = tuple[LoadedModel, Sequence[int]]  # a model and the positions of the records that it scores in one call
 BatchScorer = Callable[[Sequence[RecordDict]], Sequence[ScoredInputs | Exception]]
@@ -72,23 +75,38 @@ class NonFiniteOutput(ArithmeticError):
     """A model's output is NaN or infinite."""
 
 
-def split_by_duration(positions: Sequence[int], seconds: float) -> Iterator[Sequence[int]]:
-    """Split positions into parts that are scored one after the other, each in a short time.
+class PartSizes:
+    """How many records of a list are scored in one call: as many as take a short time, so that a call that hangs is
+    soon known for one. What earlier lists took tells how many that is. Used by several threads at once."""
 
-    Args:
-        positions: The positions of records.
-        seconds: The next part has twice as many, up to 1,024, where one took less than that, and half as many where it
-            took more.
+    def __init__(self, seconds: float) -> None:
+        """Let a part take about `seconds` at most."""
+        self._seconds = seconds
+        self._first_rows: dict[str, int] = {}
 
-    Yields:
-        The parts in their order, the first of 16.
-    """
-    size, begin = FIRST_PART_ROWS, 0
-    while begin < len(positions):
-        began = time.monotonic()
-        yield positions[begin : begin + size]
-        begin += size
-        size = min(2 * size, MAX_PART_ROWS) if time.monotonic() - began < seconds else max(size // 2, 1)
+    def split(self, version: str, positions: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Split positions into parts that are scored one after the other.
+
+        The first has 16, or more where the version has been so quick that it would take a quarter of the time. The
+        next one has twice as many, up to 1,024, where a part took less than the time, and half as many where it took
+        more.
+
+        Args:
+            version: The version that scores them.
+            positions: The positions of records.
+
+        Yields:
+            The parts in their order.
+        """
+        size, begin = self._first_rows.get(version, FIRST_PART_ROWS), 0
+        while begin < len(positions):
+            part, began = positions[begin : begin + size], time.monotonic()
+            yield part
+            begin += size
+            took = time.monotonic() - began
+            size = min(2 * size, MAX_PART_ROWS) if took < self._seconds else max(size // 2, 1)
+            within = len(part) * self._seconds / FIRST_PART_SHARE / max(took, CLOCK_SECONDS)
+            self._first_rows[version] = round(min(max(within, FIRST_PART_ROWS), MAX_PART_ROWS))
 
 
 def predict_by_group(
@@ -136,12 +154,32 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
         RefusedByRules: Rules refuse at least one record.
     """
     before = _apply_before_rules(model, pending)
-    unruled = [record for record, (ruled, _) in zip(pending.records, before, strict=True) if ruled is None]
-    scores = iter(score(unruled) if unruled else ())
+    asked = [index for index in range(len(pending.records)) if before.get(index, NO_RULE_DECIDED)[0] is None]
+    scores = score([pending.records[index] for index in asked]) if asked else ()
+    scored = dict(zip(asked, scores, strict=True))
+    plain = _conclude_plain(model, pending, {index: each for index, each in scored.items() if index not in before})
     return [
-        _conclude(model, record, line, *each, None if each[0] else next(scores))
-        for record, line, each in zip(pending.records, pending.lines, before, strict=True)
+        plain.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
+        for index, (record, line) in enumerate(zip(pending.records, pending.lines, strict=True))
     ]
+
+
+def _conclude_plain(
+    model: LoadedModel, pending: PendingRecords, scored: Mapping[int, ScoredInputs | Exception]
+) -> dict[int, ScoredRecord]:
+    """Do at once for records that have an output which no rule changes what `_conclude` does; leaves out the others."""
+    answered = {index: each for index, each in scored.items() if not isinstance(each, Exception)}
+    outputs = [output for _, output in answered.values()]
+    lines = [msgspec.Raw(pending.lines[index]) for index in answered]
+    inputs = [inputs for inputs, _ in answered.values()]
+    try:
+        concerned = model.rules.find_concerned_after([pending.records[index] for index in answered], outputs)
+        is_plain = [n not in concerned and is_finite(output) for n, output in enumerate(outputs)]
+        decisions = list(map(model.decide, outputs))
+    except Exception:  # whose it is, shows one by one
+        return {}
+    records = map(ScoredRecord, lines, repeat(model.version), inputs, outputs, decisions, repeat(NO_MARKS))
+    return dict(compress(zip(answered, records, strict=True), is_plain))
 
 
 def _conclude(
@@ -168,21 +206,27 @@ def _conclude(
 
 def _apply_before_rules(
     model: LoadedModel, pending: PendingRecords
-) -> list[tuple[RuledPrediction | None, Sequence[str]]]:
-    """Apply the rules that come before the model to each record.
+) -> dict[int, tuple[RuledPrediction | None, Sequence[str]]]:
+    """Apply the rules that come before the model to the records that they concern; returns the results by index.
 
     Raises:
         RefusedByRules: Rules refuse at least one record; all refused records are in it.
     """
-    before, refused = [], []
-    for position, record in zip(pending.positions, pending.records, strict=True):
+    before, refused = {}, []
+    for index in sorted(model.rules.find_concerned_before(pending.records)):
+        record = pending.records[index]
         try:
-            before.append(model.rules.apply_before(record))
+            before[index] = model.rules.apply_before(record)
         except RefusedByRule as refusal:
-            refused.append((position, record, refusal.rule))
+            refused.append((pending.positions[index], record, refusal.rule))
     if refused:
         raise RefusedByRules(refused, model.version)
     return before
+
+
+def is_finite(output: Prediction) -> bool:
+    """Return whether a model's `output` for one record is a number, or all of its parts are."""
+    return all(map(math.isfinite, output)) if isinstance(output, list) else math.isfinite(output)
 
 
 def require_finite(output: Prediction) -> None:
@@ -194,5 +238,5 @@ def require_finite(output: Prediction) -> None:
     Raises:
         NonFiniteOutput: It is NaN or infinite, or a part of it is.
     """
-    if not (all(map(math.isfinite, output)) if isinstance(output, list) else math.isfinite(output)):
+    if not is_finite(output):
         raise NonFiniteOutput("NaN or infinity")

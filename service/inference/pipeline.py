@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from penumbra.logs.append_log import encode_json
+from penumbra.logs.append_log import encode_json, encode_lines
 from service.http import metrics
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.batch_run import (
     BatchScorer,
     NonFiniteOutput,
+    PartSizes,
     PendingRecords,
     RecordGroup,
     RefusedByRules,
@@ -26,7 +27,6 @@ from service.inference.batch_run import (
     predict_by_group,
     require_finite,
     run_batch,
-    split_by_duration,
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
@@ -81,6 +81,7 @@ class InferencePipeline:
         self.blocked = BlockedRecords(live.state)
         self._contract = contract
         self._share = share
+        self._part_sizes = PartSizes(PART_SHARE * self.marks.patience)
         self._reported = ""
 
     def predict_one(self, record: RecordDict) -> ScoredRecord:
@@ -161,7 +162,7 @@ class InferencePipeline:
             RefusedByRules: Rules refuse at least one record; all refused records are in it.
             RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
         """
-        lines, model = [encode_json(record) for record in records], self._get_live_model()
+        lines, model = encode_lines(records), self._get_live_model()
         with self.marks.open_thread_call() as mark:
             pending = PendingRecords(records, lines, range(len(records)), mark)
             return predict_by_group(
@@ -176,7 +177,7 @@ class InferencePipeline:
         if self.live.canary is not None or self._has_doubtful(live, pending.lines):
             groups = self._assign_groups([self._choose_model(record) for record in pending.records], pending.lines)
         for model, positions in groups:
-            for part in split_by_duration(positions, PART_SHARE * self.marks.patience):
+            for part in self._part_sizes.split(model.version, positions):
                 yield model, part
 
     def _assign_groups(self, models: Sequence[LoadedModel], lines: Sequence[bytes]) -> list[RecordGroup]:
@@ -189,14 +190,14 @@ class InferencePipeline:
 
     def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[ScoredRecord]:
         outcomes = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
-        answers = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, ScoredRecord)}
         errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, Exception)}
         if errors:
             stand_ins = self._fall_back(model, pending.select([*errors]), next(iter(errors.values())))
-            answers |= zip(errors, stand_ins, strict=True)
+            for index, stand_in in zip(errors, stand_ins, strict=True):
+                outcomes[index] = stand_in
         elif self.blocked.is_active:
             self.blocked.clear_suspect(model.version, pending.lines[0])
-        return [answers[index] for index in range(len(outcomes))]
+        return outcomes  # type: ignore[return-value]
 
     def _run_marked(
         self, name: str, model: LoadedModel, pending: PendingRecords, score: BatchScorer

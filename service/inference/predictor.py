@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from penumbra.core.task import Task
-from penumbra.logs.append_log import encode_json
+from penumbra.logs.append_log import encode_json, encode_lines
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.registry.lineage import UNLOGGED_PREFIX
 from service.http import metrics
@@ -87,7 +87,7 @@ class Predictor:
         scored = self._pipeline.predict_coalesced([record for record, _ in arrivals])
         drafts = [try_call(self._draft, *pair) for pair in zip(arrivals, scored, strict=True)]
         good = [draft for draft in drafts if not isinstance(draft, Exception)]
-        answers = iter(self._log_and_answer(good) if good else ())
+        answers = iter(self._log_and_answer(*zip(*good, strict=True)) if good else ())
         return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
 
     async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[AnswerBody]:
@@ -107,9 +107,7 @@ class Predictor:
             scored, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
             raise self._log_and_refuse(by_rules, len(records)) from None
-        return self._log_and_answer(
-            [(record, encode_json(entry)) for record, entry in zip(scored, entries, strict=True)]
-        )
+        return self._log_and_answer(scored, entries)
 
     def count_request(self, status: int, n_records: int, seconds: float) -> None:
         """Count one finished request by HTTP `status`, `n_records` answered, and `seconds` from arrival to answer."""
@@ -155,38 +153,41 @@ class Predictor:
         except OSError:
             self.contract.broken_counts.update(counts)
 
-    def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[PredictionEntry]]:
+    def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[bytes]]:
         scored = self._pipeline.predict_batch(records)
-        return scored, [self._make_entry(answer, began) for answer in scored]
+        return scored, encode_lines(self._make_entries(scored, began))
 
     def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
             raise self._log_and_refuse(scored)
         if isinstance(scored, Exception):
             raise scored
-        return scored, encode_json(self._make_entry(scored, arrival[1]))
+        return scored, encode_json(*self._make_entries([scored], arrival[1]))
 
-    def _log_and_answer(self, drafts: Sequence[DraftedAnswer]) -> list[AnswerBody]:
+    def _log_and_answer(self, scored: Sequence[ScoredRecord], entries: Sequence[bytes]) -> list[AnswerBody]:
         """Write the entries to the log, then return the answers."""
-        ids, logged = self._write_to_log([entry for _, entry in drafts])
-        return [self._make_answer(name, scored, logged) for name, (scored, _) in zip(ids, drafts, strict=True)]
+        ids, logged = self._write_to_log(entries)
+        return [self._make_answer(name, each, logged) for name, each in zip(ids, scored, strict=True)]
 
-    def _make_entry(self, scored: ScoredRecord, began: float) -> PredictionEntry:
-        line, model, inputs, output, decision, marks = scored
-        micros = round((time.perf_counter() - began) * 1e6)
-        now = dt.datetime.now(dt.UTC)
-        return PredictionEntry(now, self.contract.version, line, inputs, output, decision, model, micros, **marks)
+    def _make_entries(self, scored: Sequence[ScoredRecord], began: float) -> list[PredictionEntry]:
+        """Make the log entries of the records of one request."""
+        micros, now, version = (
+            round((time.perf_counter() - began) * 1e6),
+            dt.datetime.now(dt.UTC),
+            self.contract.version,
+        )
+        return [
+            PredictionEntry(now, version, line, inputs, output, decision, model, micros, **marks)
+            for line, model, inputs, output, decision, marks in scored
+        ]
 
     def _make_answer(self, name: str, scored: ScoredRecord, logged: bool) -> AnswerBody:
-        answer = {
-            "prediction_id": name,
-            **self._format_answer(scored.output, scored.decision),
-            "model_version": scored.model,
-        }
+        _, model, _, output, decision, marks = scored
+        answer = self._format_answer(name, output, decision, model)
         if not logged:  # nobody will see it, so nobody can decide it later
-            marks = {field: mark for field, mark in scored.marks.items() if field not in ("pending", "due")}
-            return {**answer, "logged": False, **marks}
-        return {**answer, **scored.marks} if scored.marks else answer
+            shown = {field: mark for field, mark in marks.items() if field not in ("pending", "due")}
+            return {**answer, "logged": False, **shown}
+        return {**answer, **marks} if marks else answer
 
     def _log_and_refuse(self, by_rules: RefusedByRules, total: int | None = None) -> RequestRefused:
         """Log refused records, and return the refusal; `total` is the length of the list that they came in."""

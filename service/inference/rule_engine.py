@@ -2,7 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import compress, count, repeat
 from typing import Any, Literal
 
 from penumbra.features import Record
@@ -17,6 +18,7 @@ from penumbra.rules import (
     Refuse,
     Review,
     Rule,
+    RuleTest,
 )
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
@@ -118,6 +120,31 @@ class RuleEngine:
         explored, marks = self._explore(record, prediction, decision)
         return prediction, explored, self._add_marks(prediction, decision, fired, ())[2] | marks
 
+    def find_concerned_before(self, records: Sequence[Record]) -> Collection[int]:
+        """Find the records of a list that `apply_before` has something to say of.
+
+        Args:
+            records: The records by column.
+
+        Returns:
+            Their indices: a rule holds for them. Where a rule fails for one record, those of all.
+        """
+        return _find_concerned(self._before, records, repeat(None))
+
+    def find_concerned_after(self, records: Sequence[Record], predictions: Sequence[Prediction]) -> Collection[int]:
+        """Find the records of a list for which `apply_after` may say something else than the model.
+
+        Args:
+            records: The records by column.
+            predictions: The model's output for each of them.
+
+        Returns:
+            Their indices: a rule holds for them. Where a rule fails for one record, or decisions are explored, those of
+            all.
+        """
+        is_explored = self._explore is not keep_decision
+        return range(len(records)) if is_explored else _find_concerned(self._after, records, predictions)
+
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
             metrics.rules_fired.labels(rule.name).inc()
@@ -146,6 +173,15 @@ class RuleEngine:
             self._reported.add(rule.name)
             logger.error("rule %s fails, see penumbra_rule_failures for how often: %r", rule.name, error)
         return rule.name
+
+
+def _find_concerned(
+    rules: Sequence[tuple[Rule, RuleTest]], records: Sequence[Record], predictions: Iterable[Prediction]
+) -> Collection[int]:
+    try:
+        return {index for _, test in rules for index in compress(count(), map(test, records, predictions))}
+    except Exception:
+        return range(len(records))
 
 
 def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str, Any]:

@@ -13,8 +13,6 @@ import service
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
 from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.core.system.process_tree import adopt_orphans
-from penumbra.registry import REGISTRY_ENVIRONMENT
-from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
 from service import processes, shadow
 from service.http.access.access_control import (
     KeyDigests,
@@ -23,7 +21,10 @@ from service.http.access.access_control import (
     require_safe_access,
     store_key_digests,
 )
+from service.processes import head_start
 from service.processes.announcer import make_announcer
+from service.processes.environment import QUIET_ENVIRONMENT, list_hidden_variables
+from service.processes.head_start import HostProcess, WaitingHost
 from service.processes.process_control import IDLE_NICENESS
 from service.processes.state_lock import StateFolderRefused, acquire_state_lock
 from service.processes.supervisor import ChildProcess, Supervisor
@@ -31,50 +32,29 @@ from service.processes.supervisor import ChildProcess, Supervisor
 BACKLOG = 2048  # connections that wait for a worker
 KEYS_OPTION = "--key-digests"  # followed by an inherited file descriptor
 PROCESS_MODULES = {
-    "service": f"{processes.__name__}.worker_host",
+    head_start.NAME: head_start.MODULE,
     **{name: f"{processes.__name__}.{name}" for name in ("deployer", "indexer", "archiver", "shipper")},
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
-PROCESS_NICENESS = {"indexer": 5, "archiver": 10, "shipper": 5, "shadow": IDLE_NICENESS}
-STORE_READERS = (
-    "service",
-    "indexer",
-    "archiver",
-    "deployer",
-    "shipper",
-)  # predictions are explained out of the archive, too
-SECRET_USERS = {  # by the beginning of a variable's name; no other process is given it
-    "AWS_": STORE_READERS,
-    "FSSPEC_": STORE_READERS,
-    "MLFLOW_TRACKING_": ("deployer",),
-    "PENUMBRA_MONITOR__WEBHOOK": (),
-    "PENUMBRA_REVIEW__WEBHOOK": ("indexer",),
-    SIGNING_KEY_VARIABLE: (),
-}
+PROCESS_NICENESS = {"deployer": 0, "indexer": 5, "archiver": 10, "shipper": 5, "shadow": IDLE_NICENESS}
 ORDERLY_ENDING = (
     "shadow",
     "shipper",
 )  # even where the launcher is killed: what models started ends, what is closed is shipped
 SERVICE_URLS = ("registry.tracking", "registry.artifacts", "log.archive", "cluster.state")
 SERVICE_MODULE = service.__name__
-QUIET_ENVIRONMENT = {
-    **REGISTRY_ENVIRONMENT,
-    "BENTOML_DO_NOT_TRACK": "True",
-    "BENTOML_QUIET": "True",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_NUM_THREADS": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
-def main() -> None:
+def main(waiting: WaitingHost | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Exits with 1 where settings or `problem/` are wrong, settings are unsafe or take a library that isn't installed, the
     port is taken, or another service has the state folder. Where the environment has API keys, this process starts once
     more without them.
+
+    Args:
+        waiting: A worker host that was started ahead.
     """
     try:
         settings = load_settings()
@@ -87,7 +67,7 @@ def main() -> None:
     adopt_orphans()
     with _listen(settings.service.host, settings.service.port) as listening:
         os.environ |= build_service_environment(settings.service.state)
-        children = list_service_processes(settings, [listening.fileno(), keys_file.fileno()])
+        children = list_service_processes(settings, [listening.fileno(), keys_file.fileno()], waiting)
         _empty_folder(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
         supervisor = Supervisor(children, os.environ)
         announce = make_announcer(settings)
@@ -102,35 +82,43 @@ def main() -> None:
     sys.exit(int(children[0].last_code == os.EX_CONFIG))
 
 
-def list_service_processes(settings: Settings, descriptors: Sequence[int]) -> list[ChildProcess]:
+def list_service_processes(
+    settings: Settings, descriptors: Sequence[int], waiting: WaitingHost | None = None
+) -> list[ChildProcess]:
     """List the processes that make up the service.
 
     Args:
         settings: Whether there are a registry and a shadow.
         descriptors: Those of the listening socket and of the file with the digests of the API keys.
+        waiting: A worker host that was started ahead.
 
     Returns:
-        The worker host first, then the companions that the settings enable; none of them is started.
+        The worker host first, then the companions that the settings enable; none of these is started.
     """
     disabled = {
         "deployer": not settings.registry.tracking,
         "shadow": not settings.shadow.enabled,
         "shipper": not settings.cluster.state,
     }
-    arguments = {"service": descriptors}
-    return [
+    host = HostProcess(
+        head_start.NAME,
+        pass_fds=descriptors,
+        hidden_variables=list_hidden_variables(head_start.NAME),
+        waiting=waiting,
+    )
+    companions = [
         ChildProcess(
             name,
-            [sys.executable, "-m", module, *map(str, arguments.get(name, ()))],
-            niceness=PROCESS_NICENESS.get(name, 0),
-            pass_fds=arguments.get(name, ()),
+            [sys.executable, "-m", module],
+            niceness=PROCESS_NICENESS[name],
             ends_last=name == "shipper",
-            hidden_variables=tuple(prefix for prefix, users in SECRET_USERS.items() if name not in users),
+            hidden_variables=list_hidden_variables(name),
             death_signal=signal.SIGKILL if name not in ORDERLY_ENDING else signal.SIGTERM,
         )
         for name, module in PROCESS_MODULES.items()
-        if not disabled.get(name)
+        if name != head_start.NAME and not disabled.get(name)
     ]
+    return [host, *companions]
 
 
 def build_service_environment(state: Path) -> dict[str, str]:

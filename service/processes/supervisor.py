@@ -13,6 +13,7 @@ from types import FrameType
 from typing import IO, Protocol
 
 from penumbra.core.system.process_tree import end_orphans, end_with_parent
+from service.processes.environment import hide_variables
 from service.processes.process_control import lower_priority
 
 FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS, STABLE_SECONDS = 0.5, 30.0, 60.0
@@ -72,7 +73,7 @@ class ChildProcess:
             self._schedule_restart(code, now)
 
     def _start(self, environment: Mapping[str, str]) -> RunningProcess:
-        shown = {name: value for name, value in environment.items() if not name.startswith(self.hidden_variables)}
+        shown = hide_variables(environment, self.hidden_variables)
         with self.log.open("ab") if self.log else nullcontext() as output:
             return start_process(
                 self.command, shown, self.pass_fds, output, self.niceness, death_signal=self.death_signal

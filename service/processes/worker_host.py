@@ -1,9 +1,9 @@
 """The worker host: forks the workers that answer requests, ends those that hang, and replaces those that ended.
 
-Started by the launcher: python -m service.processes.worker_host SOCKET KEYS, the inherited descriptors of the listening
-socket and of the file with the digests of the API keys. The host has imported most libraries that a worker needs, but
-has no threads and has touched neither model nor problem, so a worker is forked and serving in about a second. While it
-is replaced, the others go on with the same socket, and new connections wait in its queue.
+It begins in service/processes/head_start.py. The host has imported what a worker needs, but has no threads that a fork
+would miss and has touched neither model nor problem. So the workers share the memory of all that code, and one is
+forked and serving within a second. While it is replaced, the others go on with the same socket, and new connections
+wait in its queue.
 """
 
 import gc
@@ -39,17 +39,6 @@ from service.processes.supervisor import (
 APP_MODULE = f"{service.__name__}.app"
 DRAIN_SECONDS, GRACE_SECONDS = 10, 12.0  # a worker's time to finish its requests; until it is killed
 BACKLOG = 2048  # connections that wait for a worker
-PRELOADED = (  # what a worker imports that starts no threads, as Polars does, for a thread doesn't survive a fork
-    "_bentoml_impl.loader",
-    "_bentoml_impl.server.app",
-    "_bentoml_impl.worker.service",
-    "opentelemetry.instrumentation.asgi",
-    "sqlalchemy.dialects.mssql",
-    "sqlalchemy.dialects.postgresql",
-    "numpy",
-    "uvicorn.lifespan.on",
-    "uvicorn.protocols.http.httptools_impl",
-)
 ORDERLY_ENDS = (0, -signal.SIGTERM, -signal.SIGINT, os.EX_CONFIG)
 
 logger = logging.getLogger("service.processes.worker_host")
@@ -134,10 +123,9 @@ def main(socket: int, keys: int) -> None:
     pinned_models.prepare_bento_start(settings)
     inheritance.inherited = inheritance.WorkerInheritance(load_key_digests(keys))
     report_crashes(settings.service.state, {})
-    for module in PRELOADED:
-        importlib.import_module(module)
-    gc.collect()
+    importlib.import_module(f"{service.__name__}.service_factory")
     gc.freeze()
+    gc.enable()
     workers = [
         WorkerProcess(f"worker {number}", state=settings.service.state, run=make_worker_main(socket, number))
         for number in range(1, settings.service.workers + 1)
@@ -235,7 +223,3 @@ def _run_and_exit(run: Callable[[], None], parent: int) -> NoReturn:
 
 def _is_suspended(pid: int) -> bool:
     return read_process_stat(Path(f"/proc/{pid}"))[:1] in ([b"T"], [b"t"])
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -139,6 +139,7 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
 def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
     code = (
         f"import importlib, sys\n[importlib.import_module(name) for name in {[*METAFLOW_MODULES, *modules]}]\n"
-        "from flows.steps.task_forks import list_lost_threads\nprint(list_lost_threads(), 'problem' in sys.modules)"
+        "from penumbra.core.system.process_tree import list_lost_threads\n"
+        "print(list_lost_threads(), 'problem' in sys.modules)"
     )
     assert run_python(code, SINGLE_THREAD_ENVIRONMENT) == ["set() False"]

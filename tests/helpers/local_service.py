@@ -40,7 +40,7 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-    from service.app import build_service
+    from service.service_factory import build_service
 
 PROBLEM = load_problem()
 THRESHOLD = 0.5

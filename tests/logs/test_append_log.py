@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from penumbra.logs.append_log import (
     LogWriter,
     encode_json,
+    encode_lines,
     find_damaged_lines,
     find_entry_in_segments,
     list_segments,
@@ -31,6 +32,11 @@ requests = st.lists(st.lists(records, min_size=1, max_size=3), min_size=1, max_s
 
 def entry(record: dict, probability: float = 0.25) -> bytes:
     return encode_json(PredictionEntry(NOON, "contract", record, [1.5], probability, False, "7", 80))
+
+
+@given(st.lists(records))
+def test_entries_that_are_encoded_together_are_what_each_is_alone(entries: list[dict]) -> None:
+    assert encode_lines(entries) == [encode_json(each) for each in entries]
 
 
 @contextmanager

@@ -182,10 +182,6 @@ def test_the_first_task_of_an_experiment_or_a_training_takes_no_mlflow(module):
     assert "mlflow" not in {name.split(".")[0] for name in loaded_with(module)}
 
 
-def test_the_worker_host_loads_nothing_that_starts_threads_as_they_would_not_survive_a_fork():
-    assert "polars" not in {name.split(".")[0] for name in loaded_with("service.processes.worker_host")}
-
-
 def test_only_the_deployer_of_the_service_ever_touches_the_model_store():
     users = {
         module for module in MODULES if room(module) == "service" and "penumbra.registry.models" in imports(module)

@@ -11,9 +11,12 @@ def serve_predictions() -> None:
 
     Starts the service and the processes beside it: deployer, indexer, archiver, shadow.
     """
+    from service.processes import head_start
+
+    waiting = head_start.start_ahead()
     from service.processes import launcher
 
-    launcher.main()
+    launcher.main(waiting)
 
 
 @click.command("bento", cls=ProjectCommand, example='docker build -f deploy/Dockerfile "$(penumbra bento)"')

@@ -100,8 +100,11 @@ def _make_moment_reader(dtype: pl.Datetime) -> Convert:
     zone = dtype.time_zone and (dt.UTC if dtype.time_zone == "UTC" else ZoneInfo(dtype.time_zone))
     unit, (first, last) = UNIT_MICROSECONDS[dtype.time_unit], YEARS[dtype.time_unit == "ns"]
     words = f"Input should be a time between the years {first} and {last}{' in every time zone' if zone else ''}"
+    is_plain = zone is dt.UTC and dtype.time_unit == "us"
 
     def read(value: dt.datetime) -> dt.datetime:
+        if is_plain and value.tzinfo is dt.UTC and FIRST_INSTANT <= value <= LAST_INSTANT:
+            return value
         if zone and not FIRST_INSTANT <= value <= LAST_INSTANT:
             raise PydanticCustomError("time_range", words)
         value = _convert_to_zone(value, zone) if zone else value

@@ -1,5 +1,6 @@
 """`settings.toml` as one frozen, typed object; environment variables `PENUMBRA_SECTION__KEY` override it."""
 
+from penumbra.core.project_root import API_KEY_PREFIX, ENV_PREFIX
 from penumbra.core.settings.learning_sections import (
     BacktestSettings,
     DataSettings,
@@ -26,8 +27,6 @@ from penumbra.core.settings.serving_sections import (
 )
 from penumbra.core.settings.setting_types import ED25519_PREFIX, FlywheelPeriod
 from penumbra.core.settings.sources import (
-    API_KEY_PREFIX,
-    ENV_PREFIX,
     PROJECT_ROOT,
     SettingsError,
     find_setting_source,

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from penumbra.core.project_root import SETTINGS_FILE, find_project_root
+from penumbra.core.project_root import API_KEY_PREFIX, ENV_PREFIX, SETTINGS_FILE, find_project_root
 from penumbra.core.text.errors import LastingRefusal
 
 PROJECT_ROOT = find_project_root()
-ENV_PREFIX = "PENUMBRA_"
-API_KEY_PREFIX = ENV_PREFIX + "KEYS__"  # no settings: see service/http/access/access_control.py
 LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")  # of a Service, which Kubernetes gives to each pod of its namespace
 LINK_SUFFIX = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9]\w*)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 

@@ -18,6 +18,7 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 1, 36, 37
 KILL_SECONDS, KILL_POLL_SECONDS = 2.0, 0.005
 ENDED_STATES = (b"Z", b"X")
+HARMLESS_THREADS = {"jemalloc_bg_thd", "polars-ooc-clea"}  # polars starts them anew in a forked process, or needs none
 _libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -98,6 +99,20 @@ def read_process_stat(folder: Path) -> list[bytes]:
         return (folder / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def list_lost_threads(pid: int | None = None) -> set[str]:
+    """List the threads that a process has and that a fork of it would miss.
+
+    Args:
+        pid: The id of the process; None for this one.
+
+    Returns:
+        Their names, as the kernel has them.
+    """
+    pid = pid or os.getpid()
+    others = [task for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
+    return {(task / "comm").read_text().strip() for task in others} - HARMLESS_THREADS
 
 
 def describe_exit_code(code: int) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.core.settings import ED25519_PREFIX, SettingsError
+from penumbra.registry import SIGNING_KEY_VARIABLE
 
-SIGNING_KEY_VARIABLE = "BUNDLE_SIGNING_KEY"  # a setting would be recorded with every run
 SIGNATURE_SUFFIX = ".sig"
 
 

@@ -1,5 +1,6 @@
 """Readers of request bodies: the problem's contract as a pydantic model, with a fast parser in front of it."""
 
+import datetime as dt
 import hashlib
 import json
 from collections import Counter
@@ -21,6 +22,7 @@ from penumbra.features import ColumnCheck
 from service.http.refusals import RequestRefused, build_contract_refusal
 from service.http.requests import fast_parser
 
+MICROSECOND = dt.timedelta(microseconds=1)
 RecordDict = dict[str, Any]
 
 
@@ -77,9 +79,10 @@ class RecordReader:
             RequestRefused: 400 for invalid JSON, 413 for too many records, 422 for none, or for records that break the
                 contract.
         """
-        items = self._split_items(body)
         if self._fast_parser and (parsed := self._fast_parser.parse_batch(body)) is not None:
+            self._require_length(len(parsed))
             return parsed
+        items = self._split_items(body)
         records: list[RecordDict] = []
         broken: list[tuple[int, ValidationError]] = []
         for index, item in enumerate(items):
@@ -117,11 +120,14 @@ class RecordReader:
         except (msgspec.DecodeError, RecursionError) as error:
             hint = "; NaN and Infinity are not JSON: send null" if b"NaN" in body or b"Infinity" in body else ""
             raise RequestRefused(400, f"the body is not valid JSON: {error}{hint}") from None
-        if not items:
-            raise RequestRefused(422, "the list is empty: send at least one record")
-        if len(items) > self.max_records:
-            raise RequestRefused(413, f"{len(items)} records in one request: at most {self.max_records} are accepted")
+        self._require_length(len(items))
         return items
+
+    def _require_length(self, n_records: int) -> None:
+        if not n_records:
+            raise RequestRefused(422, "the list is empty: send at least one record")
+        if n_records > self.max_records:
+            raise RequestRefused(413, f"{n_records} records in one request: at most {self.max_records} are accepted")
 
 
 class Contract(RecordReader):
@@ -141,7 +147,18 @@ class Contract(RecordReader):
 
     def to_frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
         """Return `records` as a DataFrame, one row each, with the contract's columns and dtypes."""
-        return pl.DataFrame({name: [record[name] for record in records] for name in self.dtypes}, schema=self.dtypes)
+        return pl.DataFrame(
+            [_build_column(name, dtype, [record[name] for record in records]) for name, dtype in self.dtypes.items()]
+        )
+
+
+def _build_column(name: str, dtype: pl.DataType, values: Sequence[Any]) -> pl.Series:
+    """Return the column of these values; polars itself takes six times as long for times."""
+    if not isinstance(dtype, pl.Datetime):
+        return pl.Series(name, values, dtype=dtype)
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC if dtype.time_zone else None)
+    micros = [None if value is None else (value - epoch) // MICROSECOND for value in values]
+    return pl.Series(name, micros, dtype=pl.Int64).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
 
 
 def build_record_model(

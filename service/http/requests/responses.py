@@ -57,21 +57,31 @@ def make_decision_function(task: Task, threshold: float) -> Callable[[Any], Deci
     return lambda value: value
 
 
-def make_answer_formatter(task: Task) -> Callable[[OutputValue, DecisionValue], AnswerBody]:
-    """Return the function that builds the part of an answer that depends on the task.
+def make_answer_formatter(task: Task) -> Callable[[str, OutputValue, DecisionValue, str], AnswerBody]:
+    """Return the function that builds an answer without marks.
 
     Args:
         task: The problem's task.
 
     Returns:
-        A function of output and decision: `probability` and `decision`, `probabilities` by class and `decision`, or
-        `value`.
+        A function of prediction id, output, decision and model version; between the id and the version stand
+        `probability` and `decision`, `probabilities` by class and `decision`, or `value`.
     """
     if task.kind == "binary":
-        return lambda output, decision: {"probability": output, "decision": decision}
+        return lambda name, output, decision, model: {
+            "prediction_id": name,
+            "probability": output,
+            "decision": decision,
+            "model_version": model,
+        }
     if task.kind == "multiclass":
-        return lambda output, decision: {"probabilities": _map_to_classes(task, output), "decision": decision}
-    return lambda output, decision: {"value": output}
+        return lambda name, output, decision, model: {
+            "prediction_id": name,
+            "probabilities": _map_to_classes(task, output),
+            "decision": decision,
+            "model_version": model,
+        }
+    return lambda name, output, decision, model: {"prediction_id": name, "value": output, "model_version": model}
 
 
 def build_answer_type(task: Task) -> Any:

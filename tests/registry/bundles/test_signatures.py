@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from penumbra.core.settings import SettingsError
+from penumbra.registry import SIGNING_KEY_VARIABLE
 from penumbra.registry.bundles.manifest import MANIFEST_FILE, UnfitBundle, read_manifest, verify_bundle, write_manifest
-from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE, require_signing_key, sign_manifest
+from penumbra.registry.bundles.signatures import require_signing_key, sign_manifest
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live
 from service.inference.live_model import LiveModels

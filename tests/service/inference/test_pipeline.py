@@ -1,6 +1,7 @@
 """What answers where the live model fails: the previous version, then the baseline."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from prometheus_client import REGISTRY
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from penumbra.registry.bundles.bundle import read_bundle
-from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
+from penumbra.rules import Answer, Between, CloseCall, ModelPriors, OneOf, Refuse, Review, Rule
 from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
@@ -31,6 +32,17 @@ CLOSED = Rule("closed", "nothing leaves from there", OneOf("origin", ["LGA"]), R
 CLOSE = Rule("close", "may be either", CloseCall(0.3), Review())
 CONTRACT = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100)
 RECORD = CONTRACT.parse_one(msgspec.json.encode(schema.EXAMPLE))
+
+
+@dataclass(frozen=True)
+class When:
+    """A condition of a team's own."""
+
+    holds: Callable[[Any], bool]
+    words = "it holds"
+
+    def test(self, known: ModelPriors) -> Callable[[Any, Any], bool]:
+        return lambda record, _: self.holds(record)
 
 
 class Raising(LoadedModel):
@@ -145,13 +157,44 @@ def test_parts_of_a_list_grow_while_they_are_quick_and_shrink_where_they_are_not
 ) -> None:
     clock = iter([0, 0.1, 1, 1.1, 2, 5, 6, 6.1, 7, 7.1, 8, 8.1])  # each part's begin and end
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
-    assert [len(part) for part in batch_run.split_by_duration(range(300), 0.5)] == [16, 32, 64, 32, 64, 92]
+    parts = batch_run.PartSizes(seconds=0.5).split("1", range(300))
+    assert [len(part) for part in parts] == [16, 32, 64, 32, 64, 92]
+
+
+@pytest.mark.parametrize(("took", "first"), [(0.001, 1000), (0.2, 200), (4.0, 16)])
+def test_the_first_part_takes_a_quarter_of_the_time_at_the_pace_of_the_list_before(
+    monkeypatch: pytest.MonkeyPatch, took: float, first: int
+) -> None:
+    clock = iter([0.0, took, 1.0, 1.0])
+    monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
+    sizes = batch_run.PartSizes(seconds=10.0)
+    assert [len(part) for part in sizes.split("1", range(16))] == [16]
+    assert len(next(sizes.split("1", range(1000)))) == first
+    assert len(next(sizes.split("2", range(1000)))) == 16
 
 
 @given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0]))
 def test_the_parts_of_a_list_are_the_whole_list_in_its_order(rows: int, seconds: float) -> None:
-    parts = batch_run.split_by_duration(range(rows), seconds)
-    assert [position for part in parts for position in part] == list(range(rows))
+    sizes = batch_run.PartSizes(seconds)
+    for _ in range(2):
+        assert [position for part in sizes.split("1", range(rows)) for position in part] == list(range(rows))
+
+
+@given(distances=st.lists(st.sampled_from([500, 1000, 1500, 8999, 9000]), min_size=1, max_size=9), fails=st.booleans())
+def test_rules_say_of_a_record_in_a_list_what_they_say_of_it_alone(
+    many_trees: LoadedModel, distances: list[int], fails: bool
+) -> None:
+    def hold_far_away(record: Any) -> bool:
+        return bool(1 / (1500 * fails - record["distance"]) > 0)
+
+    rules = (FAR, CLOSE, Rule("odd", "fails for some", When(hold_far_away), Review()))
+    engine = make_rule_engine_factory(rules, "review")(ModelPriors(0.5, baseline=BASELINE), many_trees.decide)
+    live = LiveModels(many_trees.bundle.path.parents[1], local_service.PROBLEM)
+    live.model = replace(many_trees, rules=engine)
+    pipeline = InferencePipeline(live, CONTRACT)
+    records = [{**RECORD, "distance": distance} for distance in distances]
+    alone = [pipeline.predict_one(record) for record in records]
+    assert msgspec.json.encode(pipeline.predict_batch(records)) == msgspec.json.encode(alone)
 
 
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])

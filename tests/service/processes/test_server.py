@@ -16,9 +16,9 @@ import pytest
 import service
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
-from penumbra.registry.bundles.signatures import SIGNING_KEY_VARIABLE
+from penumbra.registry import SIGNING_KEY_VARIABLE
 from problem.schema import EXAMPLE, OUTCOME
-from service.processes import launcher
+from service.processes import head_start, launcher
 from service.processes.supervisor import ChildProcess, Supervisor
 from service.shadow import scorer_client
 from tests.helpers import local_service
@@ -225,20 +225,42 @@ def has_ended(child: ChildProcess) -> bool:
     return child.process is not None and child.process.poll() == 0
 
 
+SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY", "MLFLOW_TRACKING_PASSWORD", SIGNING_KEY_VARIABLE}
+STORE_SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY"}
+
+
 def test_keys_of_stores_are_for_readers_of_the_archive_and_the_shadow_has_no_secret(tmp_path: Path) -> None:
-    variables = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY", "MLFLOW_TRACKING_PASSWORD", SIGNING_KEY_VARIABLE}
     given = {}
-    for child in launcher.list_service_processes(local_service.make_service_settings(tmp_path), []):
+    for child in launcher.list_service_processes(local_service.make_service_settings(tmp_path), [])[1:]:
         child.command, child.log = [sys.executable, "-c", "import os; print(*os.environ)"], tmp_path / child.name
-        child.keep_running(dict.fromkeys(variables, "x"), time.monotonic())
+        child.keep_running(dict.fromkeys(SECRETS, "x"), time.monotonic())
         local_service.wait_until(partial(has_ended, child))
-        given[child.name] = variables & set(child.log.read_text().split())
-    reading = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY"}
+        given[child.name] = SECRETS & set(child.log.read_text().split())
     assert given == {
-        **dict.fromkeys(("service", "indexer", "archiver"), reading),
-        "deployer": {*reading, "MLFLOW_TRACKING_PASSWORD"},
+        **dict.fromkeys(("indexer", "archiver"), STORE_SECRETS),
+        "deployer": {*STORE_SECRETS, "MLFLOW_TRACKING_PASSWORD"},
         "shadow": set(),
     }
+
+
+def test_a_worker_host_that_starts_ahead_of_the_settings_is_given_no_secret_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "x")
+    waiting = head_start.start_ahead()
+    assert waiting is not None
+    process = waiting.release({}, [])
+    variables = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+    assert {variable.partition("=")[0] for variable in variables} & SECRETS == STORE_SECRETS
+    local_service.wait_until(lambda: process.poll() == 0, 60)  # as it was sent nothing
+
+
+def test_where_there_are_api_keys_the_worker_host_waits_for_the_launcher_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PENUMBRA_KEYS__PREDICT", "x")
+    assert head_start.start_ahead() is None
 
 
 def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

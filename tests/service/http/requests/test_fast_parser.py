@@ -162,5 +162,12 @@ def test_a_list_is_read_as_its_records_are() -> None:
     assert made.parse_batch(b"[%b,{}]" % body) is None
 
 
+def test_a_list_is_read_quickly_up_to_the_first_record_that_is_not_plainly_valid() -> None:
+    made, _ = WAYS["odd"]
+    body, wrong = json.dumps(ODD).encode(), json.dumps({**ODD, "single": 0.6}).encode()
+    assert made.parse_batch(b"[]") == []
+    assert made.parse_batch(b"[%b,%b]" % (body, wrong)) is None
+
+
 def test_what_msgspec_may_read_otherwise_is_left_to_pydantic() -> None:
     assert build_fast_parser(build_model_fields(Dated), ()) is None
