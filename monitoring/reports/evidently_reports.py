@@ -3,7 +3,7 @@
 The rows are samples. The numbers that alarms rest on are counted over all rows elsewhere and passed in: figures, and
 for each column its distance with the calibrated threshold. So no page says "drift" where the monitor doesn't.
 
-Importing this takes about 3 CPU seconds and 300 MB: only the report process does (see flows/steps/monitor/reports.py).
+Importing this takes about 3 CPU seconds and 300 MB: only the step that reports does (flows/steps/monitor/reports.py).
 """
 
 import warnings

@@ -5,7 +5,7 @@
 <monitor>/reports/<first day>/published.json  which record of the window the reports are of; written last
 
 The id of a report in the workspace is derived from window and kind, so a pass that is killed or repeated never leaves
-two copies. Only what the report process calls imports Evidently; the rest is cheap.
+two copies. Only `ReportWorkspace.write` imports Evidently; the rest is cheap.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from penumbra.storage.atomic import replace_file
 from penumbra.storage.sealed import hash_file, read_derived_file, remove_sealed_file, replace_sealed_file
 
 EVIDENTLY_FOLDER, REPORT_PAGES_FOLDER, PUBLISHED_FILE = "evidently", "reports", "published.json"
+SNAPSHOTS_FOLDER = "snapshots"  # where Evidently's workspace looks for them, in the form of `Snapshot.dumps`
 PROJECT_NAMESPACE = uuid.UUID("2f0e9a52-0000-5000-8000-70656e756d62")
 PANEL_METRIC = "Exact"  # the class in monitoring/reports/evidently_reports.py
 
@@ -194,12 +195,13 @@ class ReportWorkspace:
             The page of each report by kind.
         """
         latest = max([*WindowStore(self.folder).read(), window], key=lambda known: known.begin)
-        state = self._prepare_workspace(latest)
+        self._prepare_workspace(latest)
+        (self.workspace / str(self.project) / SNAPSHOTS_FOLDER).mkdir(exist_ok=True)
         for kind, snapshot in snapshots.items():
             page = self._page(window, kind)
             page.parent.mkdir(parents=True, exist_ok=True)
             replace_file(page, seal_page(render_snapshot(snapshot), snapshot.get_name() or kind).encode())
-            state.write_snapshot(self.project, self.build_snapshot_id(window, kind), snapshot.to_snapshot_model())
+            replace_file(self._snapshot(window, kind), snapshot.dumps().encode())
         return {kind: self._page(window, kind) for kind in snapshots}
 
     def mark_published(self, window: Window, kinds: list[str], run: str = "") -> None:
@@ -227,10 +229,8 @@ class ReportWorkspace:
         """
         return uuid.uuid5(self.project, f"{window.begin} {kind}")
 
-    def _prepare_workspace(self, latest: Window) -> Any:
-        """Create project and dashboard where needed; the verdict on the `latest` window heads the dashboard.
-
-        Returns the workspace's state, which writes snapshots."""
+    def _prepare_workspace(self, latest: Window) -> None:
+        """Create project and dashboard where needed; the verdict on the `latest` window heads the dashboard."""
         from evidently.sdk.models import DashboardModel, ProjectModel
         from evidently.ui.workspace import Workspace
 
@@ -239,7 +239,6 @@ class ReportWorkspace:
             workspace.add_project(ProjectModel(id=self.project, name=self.name, description="One report a window."))
         panels = [_build_verdict_panel(latest), *(_build_panel(panel) for panel in DASHBOARD_PANELS)]
         workspace.save_dashboard(self.project, DashboardModel(tabs=[], panels=panels))
-        return workspace.state
 
     def _page(self, window: Window, kind: str) -> Path:
         return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / f"{kind}.html"
@@ -247,7 +246,7 @@ class ReportWorkspace:
     def _snapshot(self, window: Window, kind: str) -> Path:
         """Where Evidently's workspace has a report."""
         name = f"{self.build_snapshot_id(window, kind)}.json"
-        return self.workspace / str(self.project) / "snapshots" / name
+        return self.workspace / str(self.project) / SNAPSHOTS_FOLDER / name
 
     def _receipt(self, window: Window) -> Path:
         return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / PUBLISHED_FILE

@@ -1,4 +1,4 @@
-"""The process that makes reports: when it is started, how it fails, and that nothing is patched outside of it."""
+"""Publication of reports: when Evidently is imported, how it fails, and that nothing stays patched."""
 
 import time
 
@@ -20,10 +20,17 @@ for path in pathlib.Path("monitoring/reports").glob("[a-z]*.py"):
 print(column_statistics.distribution is own, gc.isenabled(), gc.get_freeze_count())
 """
 
+PUBLISH_NOTHING = """
+import sys
+from flows.steps.monitor import reports
+from penumbra.core.settings import load_settings
+print(reports.publish_reports(load_settings()), "evidently" in sys.modules)
+"""
 
-def test_where_every_window_has_its_reports_no_process_is_started(tmp_path, monkeypatch):
-    monkeypatch.setattr(reports.subprocess, "run", None)
-    assert reports.publish_reports(recorded_windows.make_history_settings(tmp_path)) == []
+
+def test_where_every_window_has_its_reports_evidently_is_not_imported(tmp_path):
+    environ = recorded_windows.make_history_environment(tmp_path)
+    assert run_python(PUBLISH_NOTHING, environ) == ["[] False"]
 
 
 @pytest.fixture
@@ -34,21 +41,8 @@ def settings(tmp_path):
     return settings
 
 
-@pytest.mark.parametrize(
-    ("module", "last_words"),
-    [
-        ("flows.no_such_module", "ended with exit code 1: .*No module named flows.no_such_module"),
-        ("tests.helpers.killed_process", "ended with signal 9"),
-    ],
-)
-def test_a_report_process_that_ends_is_one_sentence_with_its_last_words(settings, monkeypatch, module, last_words):
-    monkeypatch.setattr(reports, "PROCESS_MODULE", module)
-    with pytest.raises(reports.ReportsFailed, match=rf"\Ano reports: the report process {last_words}\Z"):
-        reports.publish_reports(settings)
-
-
 @pytest.mark.slow
-def test_an_error_in_the_report_process_is_one_sentence_that_says_where(settings):
+def test_an_error_in_a_report_is_one_sentence_that_says_where(settings):
     with pytest.raises(reports.ReportsFailed, match=r"\Ano reports: \w+: .*\.py:\d+\)\Z"):
         reports.publish_reports(settings)
 

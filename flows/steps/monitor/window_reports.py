@@ -61,7 +61,7 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
     """Publish the reports of each window whose record has none yet.
 
     For a process that does nothing else (see reports.py): Evidently is adapted to this work while it lasts, and memory
-    is freed after each window only.
+    is freed before each further window only.
 
     Args:
         settings: The settings; logs, registry, bundles and the monitor's folder are read.
@@ -79,9 +79,10 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
     sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
     workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
     with evidently_reports.skip_hidden_pictures():
-        for window in workspace.list_unpublished():
+        for number, window in enumerate(workspace.list_unpublished()):
+            if number:
+                gc.collect()
             yield from _publish_window(sources, workspace, window)
-            gc.collect()
 
 
 def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: Window) -> list[Path]:

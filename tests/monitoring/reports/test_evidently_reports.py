@@ -203,7 +203,7 @@ def test_without_labels_of_two_classes_there_is_no_quality_to_report(reports, la
 
 
 def test_a_pass_with_reports_changes_neither_evidently_nor_the_garbage_collector(history):
-    assert history[1] == ["8 False True 0", "evidently"]
+    assert history[1] == ["8 True True 0", "evidently"]
 
 
 def test_a_pass_makes_the_reports_of_every_window_and_the_next_has_nothing_to_do(published):
