@@ -19,7 +19,8 @@ from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, load_settings
 from penumbra.promotion.betting import find_shown_gains
 from penumbra.promotion.day_blocks import sum_losses_by_block
-from penumbra.promotion.evidence import PromotionRule, compute_e_value_path, compute_evidence
+from penumbra.promotion.evidence import compute_e_value_path, compute_evidence
+from penumbra.promotion.verdict import PromotionRule
 
 STREAMS, STREAM_DAYS, LONG_STREAM_DAYS = 1000, 180, 364
 EFFECT_SIZES = (1.0, 0.5, 0.3)

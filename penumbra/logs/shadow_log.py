@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from penumbra.logs import segments
-from penumbra.logs.append_log import LogWriter, decode_entry, encode_json, is_line_whole, list_segments
+from penumbra.logs.append_log import LogWriter, decode_entry, encode_json, is_line_whole, list_segments, read_tail
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
@@ -38,6 +38,7 @@ class ShadowLogLocked(RuntimeError):
 
 
 _line_decoder, _state_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart), msgspec.json.Decoder(ShadowState)
+_any_decoder = msgspec.json.Decoder(ShadowBatch | ShadowStart | ShadowState)
 
 
 class ShadowLog:
@@ -107,7 +108,7 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
         The progress of every model; empty where there is no log.
     """
     for path in sorted(segments.list_own_segments(folder), key=_read_serial, reverse=True):
-        lines = [line for line, _ in read_committed_lines(path) if not is_shadow_row(line)]
+        lines = _read_state_lines(path)
         if repair:
             cut_uncommitted_rows(path)
         try:
@@ -118,6 +119,52 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
             if repair:
                 path.rename(path.with_suffix(DAMAGED_SEGMENT_SUFFIX))
     return ShadowState({})
+
+
+def _read_state_lines(path: Path) -> list[bytes]:
+    """The lines of a segment that aren't rows; none where it was deleted."""
+    with suppress(FileNotFoundError), path.open("rb") as lines:
+        return [line for line in lines if not is_shadow_row(line) and line.endswith(b"\n")]
+    return []
+
+
+class ShadowStateReader:
+    """Reads the state of a shadow log again and again; what was read before isn't read anew."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read of `folder` yet, which needn't exist."""
+        self._folder, self._state = folder, ShadowState({})
+        self._segment: Path | None = None
+        self._position = 0
+
+    def read(self) -> ShadowState:
+        """Read on.
+
+        Returns:
+            What `load_shadow_state` returns without repairing anything; it changes with the next call.
+
+        Raises:
+            ValueError: A line is damaged.
+        """
+        newest = find_newest_segment(self._folder)
+        if newest != self._segment:
+            self._segment, self._position = newest, 0
+        position = self._position
+        while newest and (content := read_tail(newest, position)):
+            for line in content.splitlines(keepends=True):
+                position += len(line)
+                if not is_shadow_row(line):
+                    self._apply(line)
+                    self._position = position
+        return self._state
+
+    def _apply(self, line: bytes) -> None:
+        if not is_line_whole(line):
+            raise ValueError("a byte has changed in one of its lines")
+        if isinstance(entry := _any_decoder.decode(line), ShadowState):
+            self._state = entry
+        else:
+            self._state.apply_line(entry)
 
 
 def _read_state(lines: Sequence[bytes]) -> ShadowState:

@@ -16,7 +16,6 @@ Source:
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -31,22 +30,17 @@ from penumbra.promotion.sequential import (
     estimate_blocks_needed,
 )
 from penumbra.promotion.unseen_losses import EarlierDays, UnseenLoss, find_unseen_loss
+from penumbra.promotion.verdict import (
+    MAX_LOG_E_VALUE,
+    BlockOdds,
+    EvidenceSettings,
+    EvidenceVerdict,
+    PromotionRule,
+    compute_mean_loss,
+    weigh_blocks,
+)
 
-PromotionRule = Literal["superiority", "non-inferiority"]
-EvidenceVerdict = Literal["promote", "reject", "keep collecting"]
 E_VALUE_SIGNS = {"better": 1, "worse": -1}
-MAX_LOG_E_VALUE = 700.0  # larger logarithms are cut, so that their exponential is a finite number
-
-
-class EvidenceSettings(Protocol):
-    """The values of the settings' section `promotion` that the evidence depends on."""
-
-    block_days: int
-    promote_level: float
-    harm_level: float
-    seen_days: int
-    shadow_days: int
-    margin_share: float
 
 
 @dataclass(frozen=True)
@@ -176,46 +170,32 @@ def compute_evidence(
     Returns:
         The evidence.
     """
-    used, earlier = blocks.filter("complete").sort("first"), earlier or EarlierDays()
-    sums, weights = used["difference"].to_numpy(), used["labels"].cast(pl.Float64).to_numpy()
-    worst_before = earlier.worst * float(weights.mean()) if len(weights) else 0.0
-    better, worse = (_final_e_value(compute_log_e_values(sign * sums)) for sign in (1, -1))
-    capital = math.exp(min(betting.compute_final_log_capital(sums, worst_before), MAX_LOG_E_VALUE))
-    days, labels = used.height * settings.block_days, int(used["labels"].sum())
-    difference = _mean_loss(used["difference"], labels)
-    margin = settings.margin_share * scale.baseline
-    unseen_days = max(settings.seen_days - days - earlier.days, 0) if rule == "superiority" else 0
-    if rule == "superiority":
-        is_shown = all(odds >= 1 / settings.promote_level for odds in (better, capital))  # which NaN never is
-        is_earned = is_shown and not unseen_days
-    else:
-        is_earned = (difference or 0.0) >= -margin and days >= settings.shadow_days
-    verdict = _decide_verdict(worse, is_earned, settings)
-    needed = (
-        None if verdict != "keep collecting" else _days_needed(sums, days, rule, settings, worst_before, unseen_days)
-    )
-    low, high = _confidence_interval(sums, weights, settings, worst_before)
+    earlier = earlier or EarlierDays()
+    odds = weigh_blocks(blocks, rule, settings, scale, earlier)
+    is_open = odds.verdict == "keep collecting"
+    needed = _days_needed(odds, rule, settings) if is_open else None
+    low, high = _confidence_interval(odds, settings)
     return Evidence(
         rule=rule,
-        verdict=verdict,
-        days=days,
-        labels=labels,
-        incomplete_blocks=blocks.height - used.height,
-        live_loss=_mean_loss(used["live"], labels),
-        candidate_loss=_mean_loss(used["candidate"], labels),
-        difference=difference,
+        verdict=odds.verdict,
+        days=odds.days,
+        labels=odds.labels,
+        incomplete_blocks=blocks.height - odds.used.height,
+        live_loss=compute_mean_loss(odds.used["live"], odds.labels),
+        candidate_loss=compute_mean_loss(odds.used["candidate"], odds.labels),
+        difference=odds.difference,
         low=low,
         high=high,
-        better=better,
-        worse=worse,
+        better=odds.better,
+        worse=odds.worse,
         days_needed=needed,
-        labels_needed=None if needed is None or not days else round(needed * labels / days),
+        labels_needed=None if needed is None or not odds.days else round(needed * odds.labels / odds.days),
         loss=scale.name,
         baseline_loss=scale.baseline,
-        margin=margin,
-        capital=capital,
-        seen_days_needed=unseen_days if days else 0,
-        unseen=find_unseen_loss(difference, _worst_loss(used, earlier), days, earlier.days),
+        margin=odds.margin,
+        capital=odds.capital,
+        seen_days_needed=odds.unseen_days if odds.days else 0,
+        unseen=find_unseen_loss(odds.difference, _worst_loss(odds.used, earlier), odds.days, earlier.days),
     )
 
 
@@ -237,26 +217,19 @@ def compute_e_value_path(blocks: pl.DataFrame) -> pl.DataFrame:
     return used.select("first").with_columns(**{name: pl.Series(value) for name, value in values.items()})
 
 
-def _decide_verdict(worse: float, is_earned: bool, settings: EvidenceSettings) -> EvidenceVerdict:
-    if worse >= 1 / settings.harm_level:
-        return "reject"
-    return "promote" if is_earned else "keep collecting"
-
-
-def _days_needed(
-    sums: np.ndarray, days: int, rule: PromotionRule, settings: EvidenceSettings, worst_before: float, unseen_days: int
-) -> int | None:
+def _days_needed(odds: BlockOdds, rule: PromotionRule, settings: EvidenceSettings) -> int | None:
     """Estimate the days to a verdict if the days to come are like those so far; None if years away or unknown."""
+    sums, days = odds.sums, odds.days
     if rule == "non-inferiority":
         return settings.shadow_days - days if days < settings.shadow_days else None
     if sums.sum() <= 0:
         blocks = estimate_blocks_needed(-sums, settings.harm_level)
         return None if blocks is None else blocks * settings.block_days
     blocks = estimate_blocks_needed(sums, settings.promote_level)
-    to_capital = betting.estimate_blocks_to_capital(sums, settings.promote_level, worst_before)
+    to_capital = betting.estimate_blocks_to_capital(sums, settings.promote_level, odds.worst_before)
     if blocks is None or to_capital is None or to_capital > MAX_BLOCKS_AHEAD:
         return None
-    return max(max(blocks, to_capital) * settings.block_days, unseen_days)
+    return max(max(blocks, to_capital) * settings.block_days, odds.unseen_days)
 
 
 def _worst_loss(blocks: pl.DataFrame, earlier: EarlierDays) -> float:
@@ -265,28 +238,18 @@ def _worst_loss(blocks: pl.DataFrame, earlier: EarlierDays) -> float:
     return max(float(in_shadow or 0.0), earlier.worst)  # type: ignore[arg-type]
 
 
-def _confidence_interval(
-    sums: np.ndarray, weights: np.ndarray, settings: EvidenceSettings, worst_before: float
-) -> tuple[float | None, float | None]:
-    if not weights.sum():
+def _confidence_interval(odds: BlockOdds, settings: EvidenceSettings) -> tuple[float | None, float | None]:
+    if not odds.weights.sum():
         return None, None
     low = compute_lower_bound(
-        sums,
-        weights,
+        odds.sums,
+        odds.weights,
         settings.promote_level,
-        lambda x: betting.compute_joint_log_evidence(x, worst_before),
-        reach=worst_before,
+        lambda x: betting.compute_joint_log_evidence(x, odds.worst_before),
+        reach=odds.worst_before,
     )
-    high = compute_lower_bound(-sums, weights, settings.harm_level)
+    high = compute_lower_bound(-odds.sums, odds.weights, settings.harm_level)
     return low, None if high is None else 0.0 - high  # 0 has no sign
-
-
-def _final_e_value(path: np.ndarray) -> float:
-    return math.exp(min(float(path[-1]), MAX_LOG_E_VALUE)) if len(path) else 1.0
-
-
-def _mean_loss(sums: pl.Series, labels: int) -> float | None:
-    return float(sums.sum()) / labels if labels else None
 
 
 def _count(number: int, noun: str) -> str:

@@ -34,9 +34,11 @@ MAX_CLOCK_LEAD = dt.timedelta(minutes=5)  # by which another machine's clock may
 MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
 SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
 TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
+# The labels of a prediction have its key, or none where the index hasn't met the prediction.
 REVIEW_LABELS_QUERY = f"""
-SELECT prediction, value, time FROM labels WHERE source = '{REVIEW_SOURCE}' AND source <> 'feedback'
-ORDER BY time, segment, position
+SELECT l.prediction, l.value, l.time FROM json_each(?) AS asked LEFT JOIN predictions AS p ON p.id = asked.value
+JOIN labels AS l ON l.key IN ('', p.key) AND l.rank = 0 AND l.prediction = asked.value
+WHERE l.source = '{REVIEW_SOURCE}' ORDER BY l.time, l.segment, l.position
 """
 
 
@@ -132,7 +134,8 @@ class ReviewDesk:
         sizes = read_segment_sizes(self._folder)
         queue = ReviewQueue.read(self._folder, now)
         if changed := [state for name, state in queue.states.items() if self._states.get(name) is not state]:
-            entries = [encode_json(label) for label in _list_missing_labels(changed, self._read_logged(), now)]
+            logged = self._read_logged([state.case.prediction for state in changed])
+            entries = [encode_json(label) for label in _list_missing_labels(changed, logged, now)]
             if entries:
                 self._labels.recover()
                 check()
@@ -140,11 +143,12 @@ class ReviewDesk:
         self._settled, self._states = sizes, queue.states
         return queue
 
-    def _read_logged(self) -> dict[str, LoggedAnswer]:
-        """What the label log says last of each case, by the id of its prediction."""
+    def _read_logged(self, predictions: Sequence[str]) -> dict[str, LoggedAnswer]:
+        """What the label log says last of cases, by the ids of their predictions."""
         self._index.catch_up()
         with self._index.open() as db:
-            return {name: LoggedAnswer(*said) for name, *said in db.execute(REVIEW_LABELS_QUERY)}
+            found = db.execute(REVIEW_LABELS_QUERY, (encode_json(predictions).decode(),))
+            return {name: LoggedAnswer(*said) for name, *said in found}
 
     def _check_content(self, action: ReviewAction) -> ReviewAction:
         if not 0 < len(action.reviewer.strip()) <= MAX_REVIEWER_LENGTH:

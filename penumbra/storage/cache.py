@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,7 @@ def _read_arrays(file: IO[bytes]) -> NamedArrays:
 
 
 ARRAYS: CacheFormat[NamedArrays] = CacheFormat(".npz", _write_arrays, _read_arrays)
+PICKLED: CacheFormat[Any] = CacheFormat(".pickle", lambda file, value: pickle.dump(value, file), pickle.load)
 JSON: CacheFormat[Any] = CacheFormat(".json", lambda file, value: file.write(json.dumps(value).encode()), json.load)
 TEXT: CacheFormat[str] = CacheFormat(
     ".txt", lambda file, text: file.write(text.encode()), lambda file: file.read().decode()

@@ -7,7 +7,7 @@ import pytest
 
 from flows.steps.train import plan
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.simulation.backtest import history
+from penumbra.simulation.backtest import prepared_data
 from penumbra.storage import fingerprints
 
 ROOMS = ("penumbra", "problem", "flows", "monitoring", "service", "locks")
@@ -98,6 +98,6 @@ def test_a_recipe_is_the_problem_its_building_blocks_and_the_encoding() -> None:
 
 
 def test_the_models_of_a_backtest_depend_on_how_it_fits_and_not_on_how_a_training_is_registered() -> None:
-    files = history.list_fit_files()
-    assert {"penumbra/simulation/backtest/history.py", "flows/steps/train/matrices.py"} <= set(files)
+    files = prepared_data.list_fit_files()
+    assert {"penumbra/simulation/backtest/fitted_models.py", "flows/steps/train/matrices.py"} <= set(files)
     assert "flows/steps/train/registration.py" not in files

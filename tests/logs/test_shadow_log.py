@@ -12,10 +12,11 @@ from penumbra.cli.reports.lineage_report import format_lineage
 from penumbra.logs import append_log, shadow_log
 from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels
-from penumbra.logs.queries.shadow import read_shadow_outputs
+from penumbra.logs.queries.shadow import read_outputs_beside, read_shadow_outputs
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.segments import parse_start_time
-from penumbra.logs.shadow_log import ShadowLog, ShadowLogLocked, load_shadow_state
+from penumbra.logs.shadow_log import ShadowLog, ShadowLogLocked, ShadowStateReader, load_shadow_state
+from penumbra.logs.shadow_state import ShadowState
 from penumbra.registry.lineage import explain_prediction
 from tests.helpers import local_service, prediction_logs
 
@@ -73,6 +74,27 @@ def test_rows_without_a_line_that_makes_them_count_are_not_read(tmp_path: Path) 
     (path,) = append_log.list_segments(tmp_path)
     path.write_bytes(path.read_bytes() + append_log.encode_json(rows(2, 3)[0]).replace(b"{", b'{"id":"x",', 1) + b"\n")
     assert answered(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize("megabytes", [64, 0.0005])
+def test_who_reads_the_state_on_finds_what_who_reads_it_whole_finds(tmp_path: Path, megabytes: float) -> None:
+    reader = ShadowStateReader(tmp_path)
+    assert reader.read() == ShadowState({})
+    for until in (2, 6, 12):
+        go_on(tmp_path, until, megabytes=megabytes)
+        assert reader.read() == load_shadow_state(tmp_path, repair=False)
+
+
+def test_rows_that_are_cut_off_later_were_read_for_nothing(tmp_path: Path) -> None:
+    go_on(tmp_path, 2)
+    reader, (path,) = ShadowStateReader(tmp_path), append_log.list_segments(tmp_path)
+    left = append_log.encode_json(rows(2, 3)[0]).replace(b"{", b'{"id":"x",', 1) + b"\n"
+    path.write_bytes(path.read_bytes() + 4 * left)
+    assert reader.read() == load_shadow_state(tmp_path, repair=False)
+    path.write_bytes(path.read_bytes().removesuffix(4 * left))
+    with path.open("ab") as log:
+        log.write(append_log.encode_json(batch(2, 3)).replace(b"{", b'{"id":"y",', 1) + b"\n")
+    assert reader.read().models["7"].spans == {SEGMENT: [(0, 3)]}
 
 
 def test_only_the_last_segment_is_read_at_a_start(tmp_path: Path) -> None:
@@ -180,9 +202,20 @@ def test_the_index_joins_what_the_shadow_said_to_predictions(tmp_path: Path) -> 
         ShadowRow(other, "8", NOON, **timeout),
         ShadowRow(one, "6", NOON, 0.75, True),
     )
-    frame = read_shadow_outputs(prediction_logs.make_updated_index(tmp_path), "8")
+    frame = read_outputs_beside(prediction_logs.make_updated_index(tmp_path), "8", "7")
     assert frame.select("id", "output", "status").rows() == [(one, 0.25, "ok"), (other, None, "timeout")]
     assert labels.count_unreadable_lines(prediction_logs.make_index(tmp_path)) == 0
+
+
+def test_beside_a_models_answers_are_those_to_its_own_predictions(tmp_path: Path) -> None:
+    own, other = prediction_logs.log_predictions(
+        tmp_path, prediction_logs.make_prediction(1), prediction_logs.make_prediction(2, model="6")
+    )
+    said(tmp_path, ShadowRow(own, "8", NOON, 0.25, False), ShadowRow(other, "8", NOON, 0.5, True))
+    index = prediction_logs.make_updated_index(tmp_path)
+    assert read_outputs_beside(index, "8", "7")["id"].to_list() == [own]
+    assert read_shadow_outputs(index, "8", [own, other])["id"].to_list() == [own, other]
+    assert labels.join_labels(index, model="6")["id"].to_list() == [other]
 
 
 def test_explain_tells_what_the_shadow_said(tmp_path: Path) -> None:
@@ -206,6 +239,5 @@ def test_an_index_made_anew_knows_what_is_in_parquet_only(tmp_path: Path) -> Non
         archive.compact_segments(folder, archive.seal_closed_segments(folder), dt.date.max)
         for path in append_log.list_segments(folder):
             path.unlink()
-    assert read_shadow_outputs(prediction_logs.make_updated_index(tmp_path), "8").select("id", "output").rows() == [
-        (name, 0.25)
-    ]
+    answers = read_shadow_outputs(prediction_logs.make_updated_index(tmp_path), "8", [name])
+    assert answers.select("id", "output").rows() == [(name, 0.25)]

@@ -16,6 +16,7 @@ from penumbra.core.task import Task
 from penumbra.promotion.day_blocks import sum_losses_by_block
 from penumbra.promotion.evidence import compute_e_value_path, compute_evidence
 from penumbra.promotion.unseen_losses import EarlierDays
+from penumbra.promotion.verdict import compute_verdict
 
 TERMS = load_settings(environ={}).promotion
 SCALE = LossScale("log-loss", 1.0)
@@ -50,6 +51,13 @@ def test_a_candidate_that_is_shown_to_be_worse_is_rejected_by_either_gate(rule):
     said = compute_evidence(blocks([-1.0] * 14), rule, TERMS, SCALE)
     assert (said.verdict, said.high < 0) == ("reject", True)
     assert said.worse >= 1 / TERMS.harm_level
+
+
+@pytest.mark.parametrize("rule", ["superiority", "non-inferiority"])
+@pytest.mark.parametrize("differences", [[1.0] * 18, [1.0, -1.0] * 9, [-1.0] * 14, [1.0], []])
+def test_the_verdict_alone_is_that_of_the_evidence(differences, rule):
+    judged = blocks(differences), rule, TERMS, SCALE, GATE
+    assert compute_verdict(*judged) == compute_evidence(*judged).verdict
 
 
 def test_the_same_recipe_on_newer_data_is_promoted_after_the_shadow_days():

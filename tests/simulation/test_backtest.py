@@ -10,9 +10,10 @@ import pytest
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.simulation.backtest import report
-from penumbra.simulation.backtest.history import BacktestHistory, prepare_backtest_data
+from penumbra.simulation.backtest.history import BacktestHistory
 from penumbra.simulation.backtest.policies import ModelFit, PolicyEvent, PolicyRun, RetrainingPolicy
-from penumbra.simulation.backtest.trials import PolicyResult, PolicyTrial, _run_trial
+from penumbra.simulation.backtest.prepared_data import prepare_backtest_data
+from penumbra.simulation.backtest.trials import PolicyResult, PolicyTrial, play_trial
 
 SETTINGS = load_settings(environ={})
 DAYS = np.repeat(np.arange(90, 150), 10)
@@ -77,7 +78,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 def test_a_model_that_is_made_later_is_played_on_the_real_year(year: tuple[Any, Path]) -> None:
     history, folder = year
     trials = [PolicyTrial(RetrainingPolicy("never")), PolicyTrial(RetrainingPolicy("once", every_days=150))]
-    never, once = (_run_trial(SETTINGS, history, trial) for trial in trials)
+    never, once = (play_trial(BacktestHistory(history, SETTINGS), trial) for trial in trials)
     assert len(never.losses) == len(once.losses) > 200_000
     assert (never.run.count("retrain"), once.run.count("retrain")) == (0, 1)
     same = never.losses == once.losses

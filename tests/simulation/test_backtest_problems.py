@@ -8,9 +8,10 @@ import pytest
 
 from penumbra.core.settings import SettingsError, load_settings
 from penumbra.simulation.backtest import report
-from penumbra.simulation.backtest.history import BacktestRefused, prepare_backtest_data
+from penumbra.simulation.backtest.history import BacktestHistory
 from penumbra.simulation.backtest.policies import RetrainingPolicy
-from penumbra.simulation.backtest.trials import PolicyTrial, _run_trial
+from penumbra.simulation.backtest.prepared_data import BacktestRefused, prepare_backtest_data
+from penumbra.simulation.backtest.trials import PolicyTrial, play_trial
 from tests.helpers.orders import load_orders
 
 TARGET = 'return pl.col("churned")'
@@ -49,8 +50,9 @@ def load_short_orders(folder, **changes):
 def test_policies_are_played_on_any_task(tmp_path, changes):
     settings = make_settings(tmp_path)
     history = prepare_backtest_data(settings, load_short_orders(tmp_path, **changes), tmp_path / "backtest")
+    past = BacktestHistory(history, settings)
     never, drift = (
-        _run_trial(settings, history, PolicyTrial(policy))
+        play_trial(past, PolicyTrial(policy))
         for policy in (RetrainingPolicy("never"), RetrainingPolicy("weekly", every_days=7, on_drift=True, on_loss=True))
     )
     assert len(never.losses) == len(drift.losses) >= 28 * 60
@@ -59,6 +61,18 @@ def test_policies_are_played_on_any_task(tmp_path, changes):
     lines = report.format_result_table([never, drift], drift, loss).splitlines()
     assert lines[0].split()[0] == loss.split("_")[0].removesuffix("_") + ("-loss" if loss == "log_loss" else "")
     assert loss in json.loads(report.format_results_json([never], loss))["never"]
+
+
+def test_a_policy_comes_to_the_same_alone_and_after_others_on_the_same_history(tmp_path):
+    settings = make_settings(tmp_path)
+    history = prepare_backtest_data(settings, load_short_orders(tmp_path), tmp_path / "backtest")
+    shared, watched = BacktestHistory(history, settings), {"on_drift": True, "on_loss": True, "tested": True}
+    play_trial(shared, PolicyTrial(RetrainingPolicy("weekly", every_days=7, on_drift=True)))
+    trial = PolicyTrial(RetrainingPolicy("ours", cooldown_days=1, **watched), {"shadow_days": 3})
+    after, alone = (play_trial(past, trial) for past in (shared, BacktestHistory(history, settings)))
+    assert after.run.events == alone.run.events
+    assert np.array_equal(after.losses, alone.losses)
+    assert after.cpu_seconds == alone.cpu_seconds
 
 
 def test_too_few_days_before_today_are_a_sentence(tmp_path):
@@ -86,14 +100,14 @@ def test_a_model_that_cannot_be_fitted_is_named_with_its_days(tmp_path):
     problem, settings = load_short_orders(tmp_path, **changes), make_settings(tmp_path)
     history = prepare_backtest_data(settings, problem, tmp_path / "backtest")
     with pytest.raises(BacktestRefused, match="boosting on the rows before 2024-01-31 can't be fitted"):
-        _run_trial(settings, history, PolicyTrial(RetrainingPolicy("never")))
+        play_trial(BacktestHistory(history, settings), PolicyTrial(RetrainingPolicy("never")))
 
 
 def test_one_day_of_rows_a_month_makes_one_model_a_month(tmp_path):
     monthly = {"source": [("for day in days:", "for day in days[:1]:"), ("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 300")]}
     problem, settings = load_orders(tmp_path, **monthly), make_settings(tmp_path, dt.date(2024, 4, 1))
     history = prepare_backtest_data(settings, problem, tmp_path / "backtest")
-    result = _run_trial(settings, history, PolicyTrial(RetrainingPolicy("weekly", every_days=7)))
+    result = play_trial(BacktestHistory(history, settings), PolicyTrial(RetrainingPolicy("weekly", every_days=7)))
     assert result.run.count("retrain") == 2
     assert np.isfinite(result.losses).all()
     assert len(set(result.run.served.values())) == 3

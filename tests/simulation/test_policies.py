@@ -36,8 +36,9 @@ class SimpleHistory:
     def fit(self, end, days):
         return ModelFit(end, days)
 
-    def losses(self, fit):
-        return np.array([self.loss(fit, day) if day >= fit.end else 0.0 for day in range(self.end)])
+    def losses(self, fit, first, end):
+        assert first >= fit.end
+        return np.array([self.loss(fit, day) for day in range(first, end)])
 
     def drift(self, fit, since, first):
         return 2.0 if first in self.drifting else 0.5

@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
 from flows.steps.flow_locks import hold_monitor_pass
+from flows.steps.ingest import settle_ingest
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
 from penumbra.approvals.voiding import void_outdated_retrainings
@@ -117,12 +118,15 @@ def respond_to_verdict(settings: Settings, problem: Problem, ingest: Callable[[]
 
 
 def make_local_runners() -> tuple[Callable[[], bool], TrainFunction]:
-    """Make the functions that run the flows here.
+    """Make the functions that run the flows here; the ingest only where a batch has arrived.
 
     Returns:
         Functions for ingest and training, for `respond_to_verdict`.
     """
-    return lambda: run_retraining_flow("ingest"), lambda reason: run_retraining_flow("train", reason=reason)
+    return (
+        lambda: settle_ingest() or run_retraining_flow("ingest"),
+        lambda reason: run_retraining_flow("train", reason=reason),
+    )
 
 
 def make_deployed_runners() -> tuple[Callable[[], bool], TrainFunction]:

@@ -16,12 +16,13 @@ from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
-from penumbra.logs.queries.shadow import read_shadow_outputs
+from penumbra.logs.queries.shadow import read_outputs_beside
 from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import compute_block_start, sum_losses_by_block
-from penumbra.promotion.evidence import Evidence, PromotionRule, compute_evidence
+from penumbra.promotion.evidence import Evidence, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
 from penumbra.promotion.unseen_losses import EarlierDays
+from penumbra.promotion.verdict import PromotionRule
 
 PredictionColumns = tuple[str, str]  # the column of the model that stands as live, and of the one that is judged
 SERVED, SHADOW = "output", "shadow"
@@ -164,11 +165,11 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
         shadow has seen any.
     """
     index = LogIndex.of_all_replicas(settings, live.problem.schema)
-    outputs = read_shadow_outputs(index, other.folder.name)
+    outputs = read_outputs_beside(index, other.folder.name, live.folder.name)
     left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
     output = _cast_output("output", live.task).alias(SHADOW)
     shadow = outputs.select("id", "status", output, differs="decision", left_out=left_out)
-    rows = join_labels(index).filter(pl.col("model") == live.folder.name, "alone").join(shadow, on="id", how="left")
+    rows = join_labels(index, model=live.folder.name).join(shadow, on="id", how="left")
     differs = pl.col("differs") != _decision_as_indexed(index.label_spec.task)
     rows = rows.with_columns(differs, pl.col("left_out").fill_null(False))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()

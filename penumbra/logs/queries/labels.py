@@ -27,7 +27,7 @@ SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, 
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
-IDS_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))"
+IDS_CONDITION, OWN_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))", "WHERE model = ? AND alone"
 # Ordered by p.id itself, SQLite would read all rows in that order.
 ANSWERS_WITH_TARGETS_QUERY = """
 SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
@@ -124,12 +124,13 @@ def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
     return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
 
 
-def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFrame:
+def join_labels(index: LogIndex, ids: Sequence[str] | None = None, model: str = "") -> pl.DataFrame:
     """Join the latest label to each prediction.
 
     Args:
         index: The index.
         ids: The predictions' ids; None for all.
+        model: The version whose own answers these are; "" for all, whoever gave them. It counts where there are no ids.
 
     Returns:
         A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
@@ -143,7 +144,9 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
         DamagedFile: A byte of the index has changed.
     """
     schema = _build_join_schema(index.label_spec.task)
-    among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
+    among, given = (OWN_CONDITION, (model,)) if model else ("", ())
+    if ids is not None:
+        among, given = IDS_CONDITION, (encode_json(list(ids)).decode(),)
     with index.open() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
     columns = (

@@ -18,9 +18,11 @@ SHADOW_OUTPUT_SCHEMA = {
     "status": pl.String,
     "reason": pl.String,
 }
-SHADOW_SINCE_QUERY = """
+# The order of the join is fixed: the shadow has no index by model, and a row for each prediction and each model.
+SHADOW_BESIDE_QUERY = """
 SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
-FROM shadow AS s JOIN predictions AS p ON p.id = s.prediction WHERE s.model = ? AND p.event >= ? ORDER BY s.prediction
+FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
+WHERE p.model = ? AND p.alone ORDER BY p.id
 """
 PAIRED_OUTPUTS_QUERY = """
 SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
@@ -37,27 +39,34 @@ WHERE p.alone AND s.status = ? AND {difference} > 0 GROUP BY p.id
 """
 
 
-def read_shadow_outputs(
-    index: LogIndex, model: str, since: float = float("-inf"), ids: Sequence[str] | None = None
-) -> pl.DataFrame:
-    """Read the answers of a shadow model.
+def read_shadow_outputs(index: LogIndex, model: str, ids: Sequence[str]) -> pl.DataFrame:
+    """Read the answers of a shadow model to some predictions.
 
     Args:
         index: The index.
         model: The model's version.
-        since: The earliest time of a row, in seconds since 1970.
-        ids: The predictions' ids; they count in place of `since`.
+        ids: The predictions' ids.
 
     Returns:
         A row for each prediction that the model is done with: `id` (String), `model` (String), `time` (Float64),
         `decision`, `status` and `reason` (String) as in `ShadowRow`, and `output` (a number or a list of
         probabilities).
     """
-    with index.open() as db:
-        query, given = (SHADOW_SINCE_QUERY, since) if ids is None else (SHADOW_BY_IDS_QUERY, json.dumps(list(ids)))
-        rows = db.execute(query, (model, given)).fetchall()
-    frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
-    return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
+    return _read_outputs(index, SHADOW_BY_IDS_QUERY, model, json.dumps(list(ids)))
+
+
+def read_outputs_beside(index: LogIndex, model: str, live: str) -> pl.DataFrame:
+    """Read the answers of a shadow model beside those that another model gave alone.
+
+    Args:
+        index: The index.
+        model: The shadow model's version.
+        live: The version that answered.
+
+    Returns:
+        The columns of `read_shadow_outputs`.
+    """
+    return _read_outputs(index, SHADOW_BESIDE_QUERY, model, live)
 
 
 def pair_shadow_outputs(
@@ -100,6 +109,13 @@ def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | No
     with index.open() as db:
         found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(dict(decided)), STATUS_OK))
         return dict(found)
+
+
+def _read_outputs(index: LogIndex, query: str, *given: str) -> pl.DataFrame:
+    with index.open() as db:
+        rows = db.execute(query, given).fetchall()
+    frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
+    return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
 
 
 def _decode_output(value: Any) -> Any:

@@ -3,7 +3,7 @@
 Days are numbers. What happens on a day is decided in its morning, when the labels of the last days are still out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.metrics.losses import LossScale
-from penumbra.promotion.evidence import Evidence, EvidenceSettings, compute_evidence
+from penumbra.promotion.evidence import Evidence, compute_evidence
+from penumbra.promotion.verdict import EvidenceSettings, EvidenceVerdict, PromotionRule, compute_verdict
 
 NEVER_RETRAINED = -(10**6)
+REFIT_RULE: PromotionRule = "non-inferiority"
 
 
 @dataclass(frozen=True, order=True)
@@ -63,8 +65,9 @@ class HistoryProtocol(Protocol):
     def fit(self, end: int, days: int) -> ModelFit:
         """Fit a model on the last `days` days before `end`, all where `days` is 0; returns its name."""
 
-    def losses(self, fit: ModelFit) -> np.ndarray:
-        """Return the sum of the losses of `fit` on each day: float64 [end], 0 before its own end."""
+    def losses(self, fit: ModelFit, first: int, end: int) -> np.ndarray:
+        """Return the sum of the losses of `fit` on each day from `first`, its own end or later, to before `end`:
+        float64 [days]."""
 
     def drift(self, fit: ModelFit, since: int, first: int) -> float:
         """Return how far the window from day `first` is, alone or with days before it that `fit` has answered since day
@@ -94,6 +97,11 @@ class PolicyRun:
     served: dict[int, ModelFit] = field(default_factory=dict)
     events: list[PolicyEvent] = field(default_factory=list)
 
+    @property
+    def fits(self) -> set[ModelFit]:
+        """All models that were made, whether or not they answered."""
+        return {*self.served.values(), *(event.fit for event in self.events)}
+
     def count(self, what: str) -> int:
         """Return the number of events of the kind `what`."""
         return sum(event.what == what for event in self.events)
@@ -113,9 +121,9 @@ class PolicyRun:
             (e.fit, e.other) if what == "promote" else (e.other, e.fit) for e in self.events if e.what == what
         ]
         begin = [event.day for event in self.events if event.what == what]
-        spans = [slice(day, min(day + days, past.end)) for day in begin]
+        spans = [(day, min(day + days, past.end)) for day in begin]
         return sum(
-            bool(past.losses(came)[span].sum() > past.losses(went)[span].sum())
+            bool(past.losses(came, *span).sum() > past.losses(went, *span).sum())
             for (came, went), span in zip(came_and_went, spans, strict=True)
         )
 
@@ -151,8 +159,14 @@ def simulate_policy(policy: RetrainingPolicy, past: HistoryProtocol, promotion: 
 
 
 def compare_fits(
-    past: HistoryProtocol, live: ModelFit, other: ModelFit, first: int, until: int, promotion: EvidenceSettings
-) -> Evidence:
+    past: HistoryProtocol,
+    live: ModelFit,
+    other: ModelFit,
+    first: int,
+    until: int,
+    promotion: EvidenceSettings,
+    verdicts: Collection[EvidenceVerdict],
+) -> Evidence | None:
     """Weigh whether one model does worse than another.
 
     Args:
@@ -162,19 +176,23 @@ def compare_fits(
         first: The first day.
         until: The day after the last one.
         promotion: Section [promotion] of the settings.
+        verdicts: The verdicts from which something follows.
 
     Returns:
-        The evidence by non-inferiority.
+        The evidence by non-inferiority; None where its verdict is another one.
     """
     days = np.arange(first, max(until, first))
-    sums = {"live": past.losses(live)[days], "candidate": past.losses(other)[days]}
+    span = first, first + len(days)
+    sums = {"live": past.losses(live, *span), "candidate": past.losses(other, *span)}
     daily = pl.DataFrame({"first": days // promotion.block_days, "labels": past.rows[days], **sums})
     blocks = daily.group_by("first").agg(pl.len().alias("days"), pl.col("labels", "live", "candidate").sum())
     complete = pl.col("days") == promotion.block_days
     differing = blocks.filter(pl.col("labels") > 0).with_columns(
         difference=pl.col("live") - pl.col("candidate"), complete=complete
     )
-    return compute_evidence(differing, "non-inferiority", promotion, past.scale)
+    if compute_verdict(differing, REFIT_RULE, promotion, past.scale) not in verdicts:
+        return None
+    return compute_evidence(differing, REFIT_RULE, promotion, past.scale)
 
 
 def _apply_promotion_test(
@@ -185,16 +203,17 @@ def _apply_promotion_test(
     if promotion.block_days == 1 and not past.rows[known - 1]:
         return
     if state.previous:
-        evidence = compare_fits(past, state.previous, state.live, state.since, known, promotion)
-        if evidence.verdict == "reject":
+        evidence = compare_fits(past, state.previous, state.live, state.since, known, promotion, ["reject"])
+        if evidence:
             yield PolicyEvent(day, "roll back", state.live, state.previous, str(evidence))
             state.live, state.since, state.previous, state.candidate = state.previous, day, None, None
     if state.candidate:
-        evidence = compare_fits(past, state.live, state.candidate, state.candidate.end, known, promotion)
-        if evidence.verdict == "promote":
+        judged = state.live, state.candidate, state.candidate.end, known
+        evidence = compare_fits(past, *judged, promotion, ["promote", "reject"])
+        if evidence and evidence.verdict == "promote":
             yield PolicyEvent(day, "promote", state.candidate, state.live, str(evidence))
             state.live, state.since, state.previous, state.candidate = state.candidate, day, state.live, None
-        elif evidence.verdict == "reject":
+        elif evidence:
             yield PolicyEvent(day, "reject", state.candidate, state.live, str(evidence))
             state.candidate = None
 

@@ -13,7 +13,7 @@ from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.tables import format_number
 from penumbra.data.source_reader import BatchRefused, SourceFailed
 from penumbra.simulation.backtest import report, trials
-from penumbra.simulation.backtest.history import BacktestData, BacktestRefused, prepare_backtest_data
+from penumbra.simulation.backtest.prepared_data import BacktestData, BacktestRefused, prepare_backtest_data
 from penumbra.simulation.backtest.trials import BASELINE_POLICY, UNTRAINED_POLICY, PolicyResult, PolicyTrial
 
 REQUIRED_POLICIES = (BASELINE_POLICY, UNTRAINED_POLICY)

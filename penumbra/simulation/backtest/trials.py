@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,13 +13,15 @@ import numpy as np
 
 from flows.steps import parallel
 from penumbra.core.settings import Settings
-from penumbra.simulation.backtest.history import BacktestData, BacktestHistory, BacktestRefused
+from penumbra.simulation.backtest.history import BacktestHistory
 from penumbra.simulation.backtest.policies import PolicyRun, RetrainingPolicy, simulate_policy
+from penumbra.simulation.backtest.prepared_data import BacktestData, BacktestRefused
 from penumbra.training import bootstrap
 from penumbra.training.bootstrap import Interval
 
 WEEK, MONTH, QUARTER, HALF_YEAR = 7, 28, 91, 182
 BASELINE_POLICY, UNTRAINED_POLICY, CONFIGURED_POLICY = "weekly", "never", "ours"
+_history: BacktestHistory  # of a worker process
 
 
 @dataclass(frozen=True)
@@ -126,36 +127,49 @@ def run_backtest(
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     past = BacktestHistory(history, settings)
     shared = sorted({past.name_fit(end, 0).end for end in range(history.first_unlearnt_day, past.end, WEEK)})
-    with ProcessPoolExecutor(
-        parallel.count_parallel_tasks(), get_context("spawn")
-    ) as pool:  # polars doesn't survive a fork
-        list(pool.map(functools.partial(_fit_shared_model, settings, history), reversed(shared)))
-        yield from pool.map(functools.partial(_try_trial, settings, history), trials)
+    workers, spawn = parallel.count_parallel_tasks(), get_context("spawn")  # polars doesn't survive a fork
+    with ProcessPoolExecutor(workers, spawn, _open_history, (history, settings)) as pool:
+        list(pool.map(_fit_shared_model, reversed(shared)))
+        yield from pool.map(_try_trial, trials)
 
 
-def _fit_shared_model(settings: Settings, history: BacktestData, end: int) -> None:
-    with contextlib.suppress(BacktestRefused):  # the trials that need it say so
-        BacktestHistory(history, settings).fit(end, 0)
+def play_trial(past: BacktestHistory, trial: PolicyTrial) -> PolicyResult:
+    """Play a trial.
 
+    Args:
+        past: The history, with the settings.
+        trial: The trial.
 
-def _try_trial(settings: Settings, history: BacktestData, trial: PolicyTrial) -> PolicyResult | BacktestRefused:
-    try:
-        return _run_trial(settings, history, trial)
-    except BacktestRefused as error:
-        return BacktestRefused(f"{trial.policy.name}: {error}")
+    Returns:
+        Its result.
 
-
-def _run_trial(settings: Settings, history: BacktestData, trial: PolicyTrial) -> PolicyResult:
-    past, promotion = BacktestHistory(history, settings), settings.promotion.model_copy(update=trial.promotion)
-    began = time.process_time()
-    run = simulate_policy(trial.policy, past, promotion)
-    simulated = time.process_time() - began - past.spent_seconds
-    cpu_seconds = past.cpu_seconds + simulated
+    Raises:
+        BacktestRefused: One of its models can't be fitted.
+    """
+    run = simulate_policy(trial.policy, past, past.settings.promotion.model_copy(update=trial.promotion))
     losses, days = _collect_served_losses(past, run)
     false_promotions, false_rollbacks = (
-        run.count_mistakes(what, past, settings.backtest.hindsight_days) for what in ("promote", "roll back")
+        run.count_mistakes(what, past, past.settings.backtest.hindsight_days) for what in ("promote", "roll back")
     )
-    return PolicyResult(trial, run, losses, days, false_promotions, false_rollbacks, cpu_seconds)
+    return PolicyResult(trial, run, losses, days, false_promotions, false_rollbacks, past.sum_cpu_seconds(run.fits))
+
+
+def _open_history(history: BacktestData, settings: Settings) -> None:
+    """Open the history that all trials of a worker process share."""
+    global _history
+    _history = BacktestHistory(history, settings)
+
+
+def _fit_shared_model(end: int) -> None:
+    with contextlib.suppress(BacktestRefused):  # the trials that need it say so
+        _history.fit(end, 0)
+
+
+def _try_trial(trial: PolicyTrial) -> PolicyResult | BacktestRefused:
+    try:
+        return play_trial(_history, trial)
+    except BacktestRefused as error:
+        return BacktestRefused(f"{trial.policy.name}: {error}")
 
 
 def _collect_served_losses(past: BacktestHistory, run: PolicyRun) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +177,8 @@ def _collect_served_losses(past: BacktestHistory, run: PolicyRun) -> tuple[np.nd
     losses = np.full(len(past.day), np.nan)
     for fit in set(run.served.values()):
         days = [day for day, served in run.served.items() if served == fit]
-        later = past.day >= fit.end
-        rows = np.isin(past.day, days)
-        losses[rows] = past.row_losses(fit)[rows[later]]
+        rows, found = past.row_losses(fit, min(days), max(days) + 1)
+        is_served = np.isin(past.day[rows], days)
+        losses[rows[is_served]] = found[is_served]
     served = ~np.isnan(losses)
     return losses[served], past.day[served]

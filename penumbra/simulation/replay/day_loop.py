@@ -1,9 +1,12 @@
 """One day of the loop, from the morning's labels to the last request, with all that `make` runs by hand or by clock."""
 
+import contextlib
 import datetime as dt
+import io
 import json
 import math
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +49,6 @@ class DayLoop:
         self.index = LogIndex.from_settings(settings, problem.schema)
         self.label_days = count_label_days(settings)
 
-    def train_first_model(self, first: dt.date) -> None:
-        """Train the first model, of the batches that are complete on the `first` day, unless there is a live one.
-
-        Raises:
-            ReplayFailed: The ingest or the training failed, or the model didn't pass the gate.
-        """
-        self._set_clock(first)
-        if LIVE_ALIAS in self._aliases():
-            return
-        _ingest_in_process()
-        sandbox.run_replay_flow("train")
-        if LIVE_ALIAS not in self._aliases():
-            receipt = RunReceipts(self.settings.training.folder).read_latest()
-            raise ReplayFailed(explain_missing_model(self.settings.replay.candidate, receipt or ""))
-
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
     ) -> dict[str, Any]:
@@ -78,7 +66,7 @@ class DayLoop:
             sabotaged version ("" for none), and the new entries of the ledger.
         """
         before = len(self._entries())
-        self._set_clock(day)
+        self.settings = set_clock(day)
         self._send_labels(service, self.traffic.select_day(day - dt.timedelta(days=self.label_days)))
         self._monitor()
         service.wait_for_shadow(self._aliases())
@@ -93,10 +81,6 @@ class DayLoop:
         wrong = {"fault": fault.words if fault else "", "columns": fault.columns if fault else (), "sabotaged": version}
         return {"day": str(day), **figures, **wrong, "entries": entries}
 
-    def _set_clock(self, day: dt.date) -> None:
-        os.environ["PENUMBRA_DATA__TODAY"] = str(day)
-        self.settings = load_settings()
-
     def _send_labels(self, service: RunningService, day: TrafficDay) -> None:
         """Report the outcomes of a day's rows to the service, by key or else by the answers' ids."""
         labels = day.labels
@@ -108,7 +92,7 @@ class DayLoop:
     def _monitor(self) -> None:
         due_windows.judge_due_windows(self.settings, self.problem)
         retraining.respond_to_verdict(
-            self.settings, self.problem, lambda: _try_flow("ingest"), lambda reason: _try_flow("train")
+            self.settings, self.problem, _ingest_arrived_batches, lambda reason: _try_flow("train")
         )
 
     def _promote(self) -> None:
@@ -125,7 +109,7 @@ class DayLoop:
         requests = fault.alter_rows(day.requests) if fault else day.requests
         self._post(service, "/predict", requests[self._read_answers(day.date).height :])
         served = extract_predictions(self.task, self._read_answers(day.date)["output"])
-        unchanged = self._read_first_version().score(requests) if requests.height else served
+        unchanged = self._first_version.score(requests) if requests.height else served
         losses = [
             compute_known_losses(self.task, self.settings.promotion.loss, day.truth, predictions, np.inf)
             for predictions in (served, unchanged)
@@ -148,7 +132,8 @@ class DayLoop:
         self.index.catch_up()
         return read_day_answers(self.index, day)
 
-    def _read_first_version(self) -> bundle.Bundle:
+    @cached_property
+    def _first_version(self) -> bundle.Bundle:
         folder = self.settings.service.state / BUNDLES_FOLDER / FIRST_VERSION
         return bundle.read_bundle(folder, self.problem, FIRST_VERSION)
 
@@ -157,6 +142,32 @@ class DayLoop:
 
     def _entries(self) -> list[LedgerEntry]:
         return open_ledger(self.settings).entries()
+
+
+def set_clock(day: dt.date) -> Settings:
+    """Let it be a `day` for this process and those that it starts; returns the settings, read again."""
+    os.environ["PENUMBRA_DATA__TODAY"] = str(day)
+    return load_settings()
+
+
+def train_first_model(day: dt.date) -> None:
+    """Train the first model, of the batches that are complete on a day, unless there is a live one.
+
+    Args:
+        day: The day.
+
+    Raises:
+        ReplayFailed: The ingest or the training failed, or the model didn't pass the gate.
+    """
+    settings = set_clock(day)
+    models = ModelRegistry(settings.registry)
+    if LIVE_ALIAS in (models.aliases() or {}):
+        return
+    _ingest_in_process()
+    sandbox.run_replay_flow("train")
+    if LIVE_ALIAS not in (models.aliases() or {}):
+        receipt = RunReceipts(settings.training.folder).read_latest()
+        raise ReplayFailed(explain_missing_model(settings.replay.candidate, receipt or ""))
 
 
 def make_source_settings(settings: Settings) -> DataSettings:
@@ -215,6 +226,13 @@ def _ingest_in_process() -> None:
         ingest.report_data_version(store)
     except ingest.INGEST_ERRORS as error:
         raise ReplayFailed(f"the ingest failed: {error}") from None
+
+
+def _ingest_arrived_batches() -> bool:
+    """Ingest as the monitor does: with the flow where a batch has arrived."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        is_settled = ingest.settle_ingest()
+    return is_settled or _try_flow("ingest")
 
 
 def _try_flow(flow: str) -> bool:

@@ -6,6 +6,7 @@ it goes on where it was.
 """
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -184,12 +185,13 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
     journal, done = Journal(Path(JOURNAL_FILE)), {step["day"] for step in Journal(Path(JOURNAL_FILE)).steps()}
     if len(done) == len(plan.days):
         return
-    rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
-    plan = move_to_rows(plan, rows, settings.data.today)
-    left = [day for day in plan.days if str(day) not in done]
-    loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
-    with sandbox.run_service(settings) as service:
-        loop.train_first_model(plan.first)
+    with sandbox.run_service(settings) as service, ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(traffic.load_traffic, day_loop.make_source_settings(settings), problem)
+        day_loop.train_first_model(plan.first)
+        rows = loading.result()
+        plan = move_to_rows(plan, rows, settings.data.today)
+        left = [day for day in plan.days if str(day) not in done]
+        loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
         service.wait_until_ready()
         for day in left:
             journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))

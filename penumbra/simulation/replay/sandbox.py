@@ -20,7 +20,7 @@ from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.logs import append_log
-from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.logs.shadow_log import ShadowStateReader
 from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, SERVICE_LOCK_FILE, read_pointer
 from penumbra.storage.locks import is_file_locked
 
@@ -28,7 +28,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "ingest": ("--no-pylint", "run"),
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
-WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.1  # seconds
+WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.02  # seconds
 SERVICE_OUTPUT, REASON_FILE = "service.txt", "reason.txt"
 SERVE_SCRIPT = """
 import os, runpy, signal
@@ -135,6 +135,7 @@ class RunningService:
         """Take the settings that it runs by (its port and folders) and its process."""
         self.settings, self.process = settings, process
         self.url = f"http://127.0.0.1:{settings.service.port}"
+        self._shadow = ShadowStateReader(settings.service.shadow_log)
 
     def post(self, path: str, body: bytes) -> list[dict[str, Any]]:
         """Send a POST request.
@@ -195,7 +196,7 @@ class RunningService:
         if read_pointer(self.settings.service.state, role) != version:
             return False
         sizes = append_log.read_segment_sizes(self.settings.service.predictions)
-        progress = load_shadow_state(self.settings.service.shadow_log, repair=False).models.get(version)
+        progress = self._shadow.read().models.get(version)
         if progress is None:
             return not sizes
         return not any(any(progress.split_unscored(path.stem, size)) for path, size in sizes.items())

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -59,8 +60,8 @@ def load_traffic(data: DataSettings, problem: Problem) -> "Traffic":
     Raises:
         BatchRefused: A batch breaks the contract.
     """
-    store = future.fill_data_store(data, problem)
-    rows = pl.concat([store.rows(batch) for batch in store.source_batches()])
+    store, columns = future.fill_data_store(data, problem), list(problem.schema.Labelled.columns())
+    rows = pl.concat([store.rows(batch, columns) for batch in store.source_batches()])
     return Traffic(rows.sort(problem.schema.TIME, maintain_order=True), problem.schema)
 
 
@@ -77,8 +78,7 @@ class Traffic:
 
     def find_first_day(self, since: dt.date) -> dt.date | None:
         """Find the first day (UTC) from `since` on that has rows; returns None where none has."""
-        days = self.rows.select(build_utc_date(self.schema)).to_series()
-        return days.filter(days >= since).min()  # type: ignore[return-value]
+        return self._dates.filter(self._dates >= since).min()  # type: ignore[return-value]
 
     def select_days_before(self, day: dt.date, days: int = DAYS_BEFORE) -> pl.DataFrame:
         """Select the rows of the last days that have any.
@@ -90,12 +90,17 @@ class Traffic:
         Returns:
             The columns of a request.
         """
-        dates = self.rows.select(build_utc_date(self.schema)).to_series()
-        (first, *_) = (*dates.filter(dates < day).unique().sort().tail(days), day)
+        (first, *_) = (*self._dates.filter(self._dates < day).unique().sort().tail(days), day)
         return TrafficDay(day, self._select_days(first, day - dt.timedelta(days=1)), self.schema).requests
 
     def _select_days(self, first: dt.date, last: dt.date) -> pl.DataFrame:
-        return self.rows.filter(build_utc_date(self.schema).is_between(first, last))
+        begin, end = self._dates.search_sorted(pl.Series([first, last + dt.timedelta(days=1)]))
+        return self.rows.slice(begin, end - begin)
+
+    @cached_property
+    def _dates(self) -> pl.Series:
+        """The day (UTC) of each row, ascending."""
+        return self.rows.select(build_utc_date(self.schema)).to_series()
 
 
 def encode_records(frame: pl.DataFrame) -> bytes:

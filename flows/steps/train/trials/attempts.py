@@ -1,13 +1,12 @@
 """Work that may fail, or take its process down, without ending the training: it is tried once and its result kept."""
 
-import pickle
 import tempfile
 import urllib.parse
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from flows.steps.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.shipping import write_shipped_model
 from penumbra.core.problem import Problem
-from penumbra.storage.cache import CacheFormat, FileCache
+from penumbra.storage.cache import PICKLED, FileCache
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.rejection import USER_ERRORS, Rejection, describe_failure
@@ -23,7 +22,6 @@ from penumbra.training.release import pick_evenly_spaced
 from penumbra.training.split import Split
 
 Result = TypeVar("Result")
-PICKLED: CacheFormat[Any] = CacheFormat(".pickle", lambda file, value: pickle.dump(value, file), pickle.load)
 UNDER_WAY = "under way"
 PROCESS_DIED = (
     "its process crashed or was killed while it was tried, most often for lack of memory: give it fewer rows "
