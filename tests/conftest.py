@@ -1,5 +1,6 @@
 import atexit
 import contextlib
+import functools
 import gc
 import os
 import secrets
@@ -79,15 +80,22 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(shared_folder: Path) -> Path:
-    """A new MLflow database: making one takes seconds, so tests get copies. Who comes second waits for it."""
+def migrated_database(shared_folder: Path) -> Iterator[Path]:
+    """A new MLflow database: making one takes seconds, so tests get copies. Who comes second waits for it.
+
+    To check a database, MLflow reads all of its migrations for the newest one, which in one process is always the same.
+    """
+    from mlflow.store.db import utils
+
     from penumbra.registry.models import ModelRegistry
 
     path = shared_folder / "mlflow.db"
     ModelRegistry(
         RegistrySettings(tracking=f"sqlite:///{path}", artifacts="unused", model="unused", signed_by=[])
     ).client.search_experiments()
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_get_latest_schema_revision", functools.cache(utils._get_latest_schema_revision))
+        yield path
 
 
 @pytest.fixture
