@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.faults.killed_operation import OPERATIONS
 from penumbra.core.settings import PROJECT_ROOT
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_killed_anywhere_is_finished_by_the_next_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.faults.killed_operation", "rollback_alone", tmp_path / "rollback", "1"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)

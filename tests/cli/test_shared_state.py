@@ -98,6 +98,7 @@ def test_a_store_that_refuses_is_one_sentence(
     assert "there is no such bucket; create it, or mend [cluster] state" in sentence
 
 
+@pytest.mark.slow
 def test_a_rollback_from_a_pod_without_a_service_reaches_the_replicas(
     tmp_path: Path, machine: Settings, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

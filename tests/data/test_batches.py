@@ -194,6 +194,7 @@ def test_staging_a_corrected_batch_clears_what_was_wrong_with_the_first(store):
 TEXTS = st.lists(st.text(st.characters(exclude_characters='",\r\n', exclude_categories=["Cs"]), max_size=5), max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_every_row_is_either_kept_or_quarantined_as_it_was_written(tmp_path_factory, texts):

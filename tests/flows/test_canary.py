@@ -138,6 +138,7 @@ def test_a_worker_takes_the_canary_up_and_drops_it_without_a_restart(registry: F
             local_service.wait_until(lambda: {answer["model_version"] for answer in post_records(http)} == expected)  # noqa: B023
 
 
+@pytest.mark.slow
 def test_beside_a_canary_the_live_model_answers_in_the_shadow_what_the_canary_answers(tmp_path: Path) -> None:
     local_shadow.point_role(tmp_path, "live", "1")
     entries = [local_shadow.make_entry(distance) for distance in (100, 200)]

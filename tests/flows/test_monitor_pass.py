@@ -71,6 +71,7 @@ def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(fol
     assert record.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_each_window_is_said_as_it_is_judged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_monitor_pass(folder, DONE)
     assert capsys.readouterr().out.splitlines() == [
@@ -79,6 +80,7 @@ def test_each_window_is_said_as_it_is_judged(folder: Path, capsys: pytest.Captur
     ]
 
 
+@pytest.mark.slow
 def test_a_pass_writes_no_secret_of_its_settings_anywhere(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE, every_days=1, webhook=f"https://hooks.example.org/{PLANTED}") != []
     recorded = [entry.settings["monitor"]["webhook"] for entry in read_ledger_entries(folder) if entry.settings]
@@ -86,6 +88,7 @@ def test_a_pass_writes_no_secret_of_its_settings_anywhere(folder: Path) -> None:
     assert find_planted_files(folder) == []
 
 
+@pytest.mark.slow
 def test_after_a_change_of_features_a_version_is_watched_by_what_it_reads_itself(folder: Path) -> None:
     features = SimpleNamespace(FEATURES=PROBLEM.features.FEATURES[:3])
     changed = SimpleNamespace(**{**PROBLEM.loaded, "features": features})
@@ -129,6 +132,7 @@ def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
     assert found.slices == []
 
 
+@pytest.mark.slow
 def test_predictions_are_compared_with_the_version_s_own_earlier_days_and_until_then_it_is_said_that_they_arent(
     folder: Path,
 ) -> None:
@@ -146,6 +150,7 @@ def test_predictions_are_compared_with_the_version_s_own_earlier_days_and_until_
     )
 
 
+@pytest.mark.slow
 def test_a_column_without_any_value_in_the_reference_ends_no_pass_whether_the_window_has_it_or_not(
     empty: Path,
 ) -> None:
@@ -167,6 +172,7 @@ def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:
     assert world.read_windows(folder) == []
 
 
+@pytest.mark.slow
 def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
     run_monitor_pass(folder, SECOND)
     (early,) = world.read_windows(folder)
@@ -177,6 +183,7 @@ def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
     assert late.drift == early.drift
 
 
+@pytest.mark.slow
 def test_labels_that_come_after_the_last_judgement_are_seen_once_the_window_s_record_is_gone(folder: Path) -> None:
     labels, late = folder / "labels", folder / "late"
     labels.rename(late)
@@ -194,6 +201,7 @@ def test_labels_that_come_after_the_last_judgement_are_seen_once_the_window_s_re
     assert seen.loss
 
 
+@pytest.mark.slow
 def test_the_candidate_is_shown_beside_the_live_model_with_a_noise_floor(tmp_path: Path, database: Path) -> None:
     world.make_live_model(tmp_path, database).set_alias("candidate", "2")
     world.log_monitored_days(tmp_path, 7, beside="2")
@@ -209,6 +217,7 @@ def frozen(number: int) -> pl.DataFrame:
     return make_regular_flights(world.WINDOW_BEGIN_NUMBER + number).with_columns(temp=pl.lit(50.0))
 
 
+@pytest.mark.slow
 def test_a_fault_that_lasts_for_weeks_is_one_alarm(empty: Path) -> None:
     world.log_monitored_days(empty, 14, {number: frozen(number) for number in range(5, 11)})
     (alarm,) = run_monitor_pass(empty, DONE)
@@ -220,6 +229,7 @@ def test_a_fault_that_lasts_for_weeks_is_one_alarm(empty: Path) -> None:
     assert (entry.verdict, entry.versions, entry.data_version) == ("investigate", {"live": "1"}, "data-1")
 
 
+@pytest.mark.slow
 def test_a_fault_that_comes_back_is_a_new_alarm(empty: Path) -> None:
     world.log_monitored_days(empty, 14, {number: frozen(number) for number in (1, 3, 8)})
     assert len(run_monitor_pass(empty, DONE)) == 2
@@ -251,6 +261,7 @@ def test_where_loss_has_risen_is_named_and_changes_no_verdict(empty: Path) -> No
     assert "loss where origin is JFK" in window_figures.describe_window(window)
 
 
+@pytest.mark.slow
 def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty: Path) -> None:
     world.log_monitored_days(empty, 7, wrong=True)
     assert len(run_monitor_pass(empty, SECOND + ONE_DAY)) == 1
@@ -288,6 +299,7 @@ A_SUNDAY = 2  # of the numbers of days
 SUNDAYS, A_TUESDAY = (3, 10), 12  # counted from the first window on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("silent", "faults"), [(SUNDAYS, []), ((*SUNDAYS, A_TUESDAY), ["volume"])])
 def test_a_day_without_rows_is_a_fault_unless_the_reference_has_none_on_such_days(
     tmp_path: Path, database: Path, silent: tuple[int, ...], faults: list[str]
@@ -315,12 +327,14 @@ def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(entered: Path) -> N
     assert run_monitor_pass(entered, DONE) == []
 
 
+@pytest.mark.slow
 def test_a_day_with_few_rows_is_a_fault(empty: Path) -> None:
     world.log_monitored_days(empty, 14, {9: make_regular_flights(world.WINDOW_BEGIN_NUMBER + 9).head(30)})
     run_monitor_pass(empty, DONE)
     assert [fault.what for fault in world.read_windows(empty)[1].faults] == ["volume"]
 
 
+@pytest.mark.slow
 def test_of_two_passes_at_once_one_says_so_and_leaves(folder: Path) -> None:
     with hold_pass_lock(folder / "monitor", "watch"), pytest.raises(PassInProgress, match="another pass is at it"):
         run_monitor_pass(folder, DONE)
@@ -340,6 +354,7 @@ def test_without_any_answers_there_is_nothing_to_judge(entered: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_last_windows_are_shown_as_a_table(folder: Path) -> None:
     run_monitor_pass(folder, DONE)
     shown = window_summary.format_window_summary(

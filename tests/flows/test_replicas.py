@@ -68,6 +68,7 @@ def test_windows_of_two_replicas_are_those_of_one_log_with_all_rows(folder: Path
     assert found == read_windows(alone)
 
 
+@pytest.mark.slow
 def test_a_window_waits_for_a_replica_that_is_at_work_and_has_not_shipped_it(folder: Path) -> None:
     settings = share_state(world.make_monitor_settings(folder, DONE), str(folder / "shared"))
     ready, late = deal_logs(settings, folder)
@@ -81,6 +82,7 @@ def test_a_window_waits_for_a_replica_that_is_at_work_and_has_not_shipped_it(fol
     assert [each.begin for each in world.read_windows(folder)] == [WINDOW_BEGIN, SECOND]
 
 
+@pytest.mark.slow
 def test_a_window_counts_what_a_replica_that_was_lost_had_not_shipped(folder: Path) -> None:
     settings = share_state(world.make_monitor_settings(folder, DONE), str(folder / "shared"))
     ready, lost = deal_logs(settings, folder)
@@ -92,6 +94,7 @@ def test_a_window_counts_what_a_replica_that_was_lost_had_not_shipped(folder: Pa
     assert limits == [[], ["3 answers are missing, which replicas that were lost had not shipped yet"]]
 
 
+@pytest.mark.slow
 def test_what_a_machine_judged_that_was_halted_replaces_nothing_that_another_judged_meanwhile(
     tmp_path: Path, database: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +150,7 @@ def test_days_that_a_replica_has_yet_to_ship_are_no_evidence(tmp_path: Path, dat
     assert (verdict.verdict, verdict.evidence["evidence"]["days"]) == ("keep collecting", 9)
 
 
+@pytest.mark.slow
 def test_a_promotion_pass_that_was_halted_enters_nothing_after_another_has_promoted(
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

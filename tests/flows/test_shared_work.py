@@ -91,6 +91,7 @@ def test_a_step_that_fails_leaves_what_it_made_and_its_reason_stays_the_reason(p
         assert (RUN / "rejections").read_text() == "tree: no"
 
 
+@pytest.mark.slow
 def test_a_monitor_pass_finds_the_windows_of_earlier_ones_and_trainings_their_failures(pod: Pod) -> None:
     pod("one")
     with share_work("monitor"):
@@ -176,6 +177,7 @@ def finish_ingest(problem: Problem, run: str, accepted: list[str]) -> str:
         return ingest.report_data_version(open_pod_store(problem))
 
 
+@pytest.mark.slow
 def test_an_ingest_whose_steps_work_in_empty_folders_and_are_done_again_records_each_version_once(
     pod: Pod, tmp_path: Path, bucket: str
 ) -> None:
@@ -196,6 +198,7 @@ def test_an_ingest_whose_steps_work_in_empty_folders_and_are_done_again_records_
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == [1, 2]
 
 
+@pytest.mark.slow
 def test_labels_of_batches_are_logged_once_by_pods_that_begin_without_a_log(pod: Pod, tmp_path: Path) -> None:
     problem, said = load_orders(tmp_path), []
     for run, batches in (("1", ["2024-01"]), ("2", ["2024-02"])):
@@ -214,6 +217,7 @@ def test_labels_of_batches_are_logged_once_by_pods_that_begin_without_a_log(pod:
     assert len(list(read_entries(load_settings().labels.folder))) == sum(rows)
 
 
+@pytest.mark.slow
 def test_an_ingest_in_an_empty_folder_logs_the_label_that_an_answer_of_people_lacks(pod: Pod) -> None:
     folder, settings = pod("board"), load_settings()
     (case,) = pick_predictions(folder / "var")
@@ -225,6 +229,7 @@ def test_an_ingest_in_an_empty_folder_logs_the_label_that_an_answer_of_people_la
     assert (label["prediction"], label["label"]) == (case, {"arr_delay": 42})
 
 
+@pytest.mark.slow
 def test_an_ingest_that_cant_push_records_nothing(
     pod: Pod, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

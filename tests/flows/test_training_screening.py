@@ -323,6 +323,7 @@ ODD_RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_RUNS)
 def test_odd_rows_end_in_a_verdict(run_orders, name):
     run = run_orders(**ODD_RUNS[name])
@@ -352,6 +353,7 @@ def test_what_a_task_has_evaluated_is_not_evaluated_again(run_orders, monkeypatc
     assert "forms" in {check.name for check in made.gate.report.checks}
 
 
+@pytest.mark.slow
 def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
     by_quantile = (
         "return HistGradientBoostingRegressor(",

@@ -38,6 +38,7 @@ def test_turned_outcomes_are_a_change_of_the_relation_on_the_page_and_in_the_led
     assert entry.evidence["explanation"]["loss"]["relation"]["amount"] == loss.relation.amount
 
 
+@pytest.mark.slow
 def test_a_column_beyond_its_threshold_is_said_to_be_so_since_its_first_day(live: Path) -> None:
     warm = {number: make_regular_flights(world.WINDOW_BEGIN_NUMBER + number, warmer=30) for number in range(9, 14)}
     world.log_monitored_days(live, 14, warm)

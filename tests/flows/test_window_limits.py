@@ -67,6 +67,7 @@ def test_a_window_is_beyond_the_limit_only_where_there_are_days_enough(reference
         assert far[0] > compute_permutation_limit(far, 200)
 
 
+@pytest.mark.slow
 def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_summary(tmp_path, database):
     world.make_live_model(tmp_path, database)
     few = {day: make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(14)}
@@ -87,6 +88,7 @@ def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_
     assert f"{second.begin}: {second.limits[0]}" in shown
 
 
+@pytest.mark.slow
 def test_a_fault_in_few_rows_is_found_once_there_are_rows_enough(tmp_path, database):
     world.make_live_model(tmp_path, database)
     days = [make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(21)]

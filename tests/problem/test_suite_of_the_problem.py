@@ -71,6 +71,7 @@ ENUM = [
 ]
 
 
+@pytest.mark.slow
 def test_a_class_that_no_batch_has_is_no_fault_of_the_candidates(tmp_path, ship):
     source = [(KNOWN, '"churned": "yes" if churned else "no",'), ('("member", "churned")', '("member",)')]
     sample = sample_orders(tmp_path, schema=ENUM, source=source)
@@ -330,6 +331,7 @@ def test_a_folder_that_can_not_be_loaded_is_one_failure_with_its_sentence(tmp_pa
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folders", [("tests/core", "problem_tests"), ("problem_tests", "tests/core")])
 def test_both_suites_in_one_process_are_refused(folders):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *folders]

@@ -121,6 +121,7 @@ def test_settings_fit_the_start_and_have_the_name(started):
     assert re.match("# late-parcels\n", (project / "README.md").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", MADE_UP)
 def test_the_tests_of_the_problem_pass_on_made_up_data(rendered, tmp_path, tmp_path_factory, task):
     folder, answers = STARTS[task]

@@ -53,7 +53,7 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", LEASE_SECONDS)
 
 
-@pytest.fixture(params=["folder", "moto"])
+@pytest.fixture(params=["folder", pytest.param("moto", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "shared") if request.param == "folder" else f"{request.getfixturevalue('bucket')}/state"
 

@@ -163,6 +163,7 @@ def test_a_broken_ledger_keeps_nobody_from_going_back(tmp_path: Path) -> None:
     assert pointers_of(tmp_path) == ["1", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refuses", "hangs"])
 def test_with_the_store_away_the_previous_version_answers_before_the_ledger_is_asked_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

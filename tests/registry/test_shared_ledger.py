@@ -76,6 +76,7 @@ def test_two_events_at_once_are_one_object(tmp_path: Path) -> None:
     assert list_objects(tmp_path) == ["000000000001", "000000000002", "000000000004", "head.json"]
 
 
+@pytest.mark.slow
 def test_machines_that_append_at_the_same_time_lose_nothing(tmp_path: Path, url: str) -> None:
     begin = threading.Barrier(4)
 
@@ -386,6 +387,7 @@ def test_whatever_machines_append_and_read_all_have_the_same_chain(
         assert read_reasons(make_ledger(folder, machine)) == expected
 
 
+@pytest.mark.slow
 def test_a_note_and_a_lock_are_shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = make_ledger(tmp_path, "one"), make_ledger(tmp_path, "two")
     assert two.read_note("announced") == b""

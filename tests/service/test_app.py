@@ -154,6 +154,7 @@ def test_a_start_with_a_damaged_live_bundle_falls_back_to_the_previous(tmp_path:
         assert http.get("/readyz").json()["model_version"] == "1"
 
 
+@pytest.mark.slow
 def test_a_worker_imports_nothing_that_only_training_needs() -> None:
     heavy = "{'mlflow', 'sklearn', 'metaflow', 'dvc', 'pandas', 'optuna', 'evidently', 'onnx'}"
     code = f"import sys, service.app; print(sorted({heavy} & set(sys.modules)))"

@@ -34,6 +34,7 @@ def read(parse: Callable[[bytes], Any], body: bytes) -> Any:
     return {name: (type(value), value) for name, value in record.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(randoms)
 def test_a_record_is_read_alike_quickly_by_pydantic_and_in_a_list(draw: random.Random) -> None:
@@ -64,6 +65,7 @@ def is_kept(reader: RecordReader, body: bytes) -> bool:
     return read(reader.parse_one, body) != "refused"
 
 
+@pytest.mark.slow
 @settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(randoms)
 def test_a_record_has_one_answer_on_all_ways(draw: random.Random) -> None:

@@ -141,6 +141,7 @@ def test_a_rollback_from_a_model_that_would_have_been_better_is_a_mistake():
     assert run.count_mistakes("roll back", history, 60) == run.count("roll back") == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(first=st.integers(BEGIN, BEGIN + 30), by=st.floats(-30, 30))
 def test_what_is_not_known_in_the_morning_decides_nothing(first, by):

@@ -43,6 +43,7 @@ def test_a_query_is_cut_into_periods_from_its_first_row_to_its_last(shop):
     assert rows[0].schema["ordered"] == pl.Datetime("us")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(TIMES, st.integers(0, 3)), min_size=1, max_size=8), st.randoms())
 def test_the_same_rows_give_the_same_bytes_in_any_order(rows, random):

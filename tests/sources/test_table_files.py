@@ -39,6 +39,7 @@ def find_months(rows):
     return months
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     ROWS, st.sampled_from(["\n", "\r\n"]), st.sampled_from([",", ";", "\t"]), st.sampled_from([b"", b"\xef\xbb\xbf"])

@@ -105,6 +105,7 @@ print(vegalite_to_svg(build_line_chart(points)))
 """
 
 
+@pytest.mark.slow
 def test_a_date_is_drawn_on_that_date_whatever_the_time_zone_of_the_machine():
     drawn = [
         subprocess.run([sys.executable, "-c", DRAW_DATES], env={**os.environ, "TZ": zone}, capture_output=True).stdout

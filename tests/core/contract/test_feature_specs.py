@@ -141,6 +141,7 @@ print(describe_features([Expression("doubled", pl.col("distance") * 2, problem.s
 """
 
 
+@pytest.mark.slow
 def test_features_are_described_the_same_in_every_process() -> None:
     first, second = (
         subprocess.run([sys.executable, "-c", PRINT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)

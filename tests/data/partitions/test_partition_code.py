@@ -127,6 +127,7 @@ print(json.dumps([rows["amount"].mean(), rows[INPUTS_COLUMN].struct.field("amoun
 """
 
 
+@pytest.mark.slow
 def test_a_rate_in_a_helper_module_is_in_the_features_as_soon_as_it_is_edited(folder: Path) -> None:
     for rate in (1.0, 0.01):
         (folder / "outside/more.py").write_text(f"RATE = {rate}\n")

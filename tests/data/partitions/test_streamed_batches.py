@@ -82,6 +82,7 @@ def stage(store, files, rows_at_once):
 ROWS = st.lists(st.tuples(*(st.sampled_from(texts) for texts in TEXTS.values())), max_size=24)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(rows=ROWS, rows_at_once=st.integers(1, 8), bad_row_share=st.sampled_from([1.0, 0.7]))
 def test_a_batch_that_is_checked_some_rows_at_a_time_becomes_the_same_files(store, rows, rows_at_once, bad_row_share):

@@ -110,6 +110,7 @@ def test_a_version_of_whose_push_only_the_listing_is_missing_is_pushed_by_the_ne
     assert listing.exists()
 
 
+@pytest.mark.slow
 def test_a_version_in_an_object_store_is_pushed_once_and_anew_to_an_empty_bucket(project, bucket, moto):
     import fsspec
 
@@ -125,6 +126,7 @@ def test_a_version_in_an_object_store_is_pushed_once_and_anew_to_an_empty_bucket
     assert restoring.pull_data(there) == ""
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_the_reason_why_nothing_was_pulled_or_pushed(project, bucket, moto, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     there = project.model_copy(update={"remote": f"{bucket}/data"})

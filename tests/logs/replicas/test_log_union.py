@@ -174,6 +174,7 @@ def archive_all(replica: Settings) -> None:
     archive.delete_archived_files(folder, place, LATER, lambda path: not segments.is_segment_shipped(path))
 
 
+@pytest.mark.slow
 @given(ACTIONS, st.lists(st.integers(0, 2), min_size=12, max_size=12), st.integers(0, 9))
 def test_whatever_is_shipped_fetched_and_killed_each_entry_is_there_once(
     actions: list[str], who: list[int], step: int

@@ -237,6 +237,7 @@ def test_reviewed_rows_that_the_new_version_may_have_learnt_from_do_not_count(tm
         assert sum(name.startswith("version 2 on reviewed rows after 2013-03-0") for name, _ in figures) == shown
 
 
+@pytest.mark.slow
 def test_a_person_approves_in_a_browser_and_on_a_phone_nothing_is_cut_off(site: SimpleNamespace) -> None:
     with browser_pages.launch_chromium() as browser:
         page = browser.new_page(

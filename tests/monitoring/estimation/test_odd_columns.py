@@ -87,6 +87,7 @@ def test_rows_whose_prediction_is_no_number_are_left_out():
     assert known.estimate_window(ScoredRows(inputs, np.full(ROWS, np.nan), DAYS)) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(*[st.sampled_from(sorted(COLUMNS))] * 2, *[st.sampled_from(sorted(WORD_COLUMNS))] * 2)
 def test_any_column_of_the_reference_with_any_of_the_window_has_a_finite_estimate(before, now, word, later):

@@ -16,6 +16,7 @@ SEATS, SECONDS = 70, 3.0
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 
+@pytest.mark.slow
 def test_hostile_peers_take_nothing_from_probes_and_good_clients(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(hostile_seats, "DRIP_SECONDS", PATIENCE / 10)
     local_service.deploy_version(tmp_path, "1")

@@ -148,6 +148,7 @@ def test_a_stranger_has_one_answer_of_a_probe(port: int) -> None:
     assert statuses(talk(port, PROBE * 50)) == [200]
 
 
+@pytest.mark.slow
 def test_a_known_peer_may_go_on_asking(port: int) -> None:
     assert statuses(talk(port, RECORD, LIST, RECORD)) == [200, 200, 200]
 
@@ -174,6 +175,7 @@ def test_who_falls_silent_is_told_so_and_closed(port: int, name: str) -> None:
     assert time.monotonic() - began < 5 * PATIENCE + 1
 
 
+@pytest.mark.slow
 def test_a_head_that_comes_byte_by_byte_has_no_more_time(port: int) -> None:
     answers = talk(port, *[STRANGER[i : i + 1] for i in range(60)])
     assert statuses(answers) == [408]
@@ -190,6 +192,7 @@ def test_a_body_that_keeps_its_rate_may_take_longer(port: int) -> None:
         assert parse_answers(connection.recv(65536))[0][0] == 200
 
 
+@pytest.mark.slow
 def test_a_connection_between_two_requests_is_kept_for_as_long_as_the_settings_say(port: int) -> None:
     with connect(port) as connection:
         connection.sendall(RECORD)
@@ -303,6 +306,7 @@ def is_open(connection: socket.socket) -> bool:
         connection.settimeout(5)
 
 
+@pytest.mark.slow
 def test_incomplete_bodies_are_bounded_together_and_the_slowest_gives_way(folder: Path) -> None:
     head = encode_request(b"", Content_Length="100000", **KNOWN)
     with run_impatient_server(folder) as port, contextlib.ExitStack() as stack:
@@ -315,6 +319,7 @@ def test_incomplete_bodies_are_bounded_together_and_the_slowest_gives_way(folder
         assert statuses(talk(port, RECORD)) == [200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requests", [1, 20, 10_000])
 def test_who_reads_no_answers_is_closed_and_makes_room(folder: Path, requests: int) -> None:
     """Its answers fill what the kernel keeps for it, and then the server's own buffer."""

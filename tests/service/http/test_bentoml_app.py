@@ -91,6 +91,7 @@ def test_bentomls_client_gets_what_the_service_answers(servers: Any) -> None:
     assert refused.value.error_code == 422
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) -> None:
     short, _, _ = servers
     exchange_bytes(short, CUT[:-5])

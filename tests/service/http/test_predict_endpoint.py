@@ -93,6 +93,7 @@ def test_a_refused_request_leaves_nothing_in_the_log(client: Any, folder: Path) 
     assert len(list(append_log.read_entries(folder / "predictions"))) == before
 
 
+@pytest.mark.slow
 def test_a_thousand_malformed_requests_do_not_harm_the_next(client: Any) -> None:
     assert {post_body(client, b'{"carrier": ').status_code for _ in range(1000)} == {400}
     assert client.post("/predict", json=EXAMPLE).status_code == 200

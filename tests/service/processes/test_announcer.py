@@ -44,6 +44,7 @@ def call_for(announce: Callable[[], None], seconds: float) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_version_that_becomes_live_soon_is_announced_without_the_reason_before_it(
     service: Service, make: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_version_that_becomes_live_soon_is_announced_without_the_reason_before
     assert capsys.readouterr().out == f"flight-delay answers at {url}: version 1 is live\n"
 
 
+@pytest.mark.slow
 def test_that_nothing_is_live_is_announced_once_it_has_lasted(
     service: Service, make: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_pointer_to_nowhere_is_no_pointer(tmp_path: Path, content: str) -> Non
     assert read_pointer(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_answers_of_one_request_are_of_one_version_while_models_are_swapped(versions: Path, tmp_path: Path) -> None:
     state, done = tmp_path / "state", threading.Event()
 

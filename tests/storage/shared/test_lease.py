@@ -62,6 +62,7 @@ def test_who_waits_for_nobody_alive_waits_for_one_that_was_killed(
     assert capsys.readouterr().out.endswith("process 7 on a-pod): this one waits to see whether it is\n")
 
 
+@pytest.mark.slow
 def test_an_expired_lease_is_taken_by_one_of_eight(tmp_path: Path) -> None:
     check_that_one_takes_an_expired_lease(str(tmp_path))
 
@@ -94,6 +95,7 @@ def check_that_one_takes_an_expired_lease(url: str) -> None:
         assert sorted(each.result() for each in taken) == [False] * 7 + [True]
 
 
+@pytest.mark.slow
 def test_a_lease_is_renewed_as_long_as_its_holder_works(tmp_path: Path) -> None:
     with hold_lease(str(tmp_path), "data", "ingest", seconds=0.6) as lease:
         time.sleep(1.5)

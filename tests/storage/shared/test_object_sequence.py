@@ -94,6 +94,7 @@ def test_nothing_half_written_is_an_object_of_a_folder(tmp_path: Path, monkeypat
     assert sequence.list_numbers() == []
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_for_a_moment_is_waited_for(moto: MotoServer, bucket: str) -> None:
     sequence = ObjectSequence(f"{bucket}/shared")
     moto.stop()

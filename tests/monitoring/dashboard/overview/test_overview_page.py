@@ -241,6 +241,7 @@ def test_after_a_pass_that_judged_no_window_the_head_says_what_the_pass_said(tmp
     assert read_head(settings).endswith(f"No verdict yet {said}")
 
 
+@pytest.mark.slow
 def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_said(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))
