@@ -19,6 +19,8 @@ from tests.helpers.flow_workspace import Workspace
 from tests.helpers.local_service import wait_until
 from tests.helpers.processes import is_alive, run_python
 
+pytestmark = pytest.mark.slow
+
 FLOW = """
 import json, os, signal, sys, time
 from metaflow import FlowSpec, environment, retry, step
@@ -79,7 +81,6 @@ def read_facts(output: str) -> dict[str, object]:
     return dict(json.loads(re.findall(r"facts (.*)", output)[-1]))
 
 
-@pytest.mark.slow
 def test_a_task_is_as_a_process_of_its_own_in_which_imports_are_done(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,24 +101,20 @@ def test_what_the_first_task_does_not_need_is_imported_beside_it(
     assert (read_facts(output)["later"], "alone True True" in output) == (False, True)
 
 
-@pytest.mark.slow
 def test_tasks_draw_random_numbers_of_their_own(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = re.findall(r"drawn (.*)", run_toy(space, monkeypatch))
     assert (len(drawn), len(set(drawn))) == (2, 2)
 
 
-@pytest.mark.slow
 def test_a_list_of_numbers_of_threads_is_read_as_by_openmp(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "alone True" in run_toy(space, monkeypatch, OMP_NUM_THREADS="2,1")
 
 
-@pytest.mark.slow
 def test_a_run_fails_where_a_task_does(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODE", "5")
     assert space.run_unchecked("toy.py", "--no-pylint", "run")[1] == 1
 
 
-@pytest.mark.slow
 def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +123,6 @@ def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
     assert (facts["ahead"], facts["is_child"], facts["environ"][0]) == (False, True, "yes")  # type: ignore[index]
 
 
-@pytest.mark.slow
 def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
     (space.folder / "wait").touch()
     run = space.start("toy.py", "--no-pylint", "run")
@@ -138,7 +134,6 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
     wait_until(lambda: not any(map(is_alive, children)), seconds=20)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "modules",
     [(*OF_TRAININGS, *OF_TRAININGS_LATER), (*OF_EXPERIMENTS, *OF_EXPERIMENTS_LATER), OF_INGESTS, OF_MONITORING],
