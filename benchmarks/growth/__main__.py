@@ -87,18 +87,7 @@ def measure_data_stages(folder: Path, rows: int) -> Iterator[tuple[str, str, Pro
 
 
 def measure_log_stages(folder: Path, rows: int) -> Iterator[tuple[str, str, ProcessCost, int]]:
-    """Measure the archive of the prediction log and the monitor's counts of it, beside others.
-
-    Args:
-        folder: An empty folder.
-        rows: One of `SIZES`.
-
-    Yields:
-        Stage, way, cost and the number of rows.
-
-    Raises:
-        SystemExit: A process failed.
-    """
+    """Measure the archive of the prediction log and the monitor's counts of it, as `measure_data_stages` does."""
     write_year(folder)
     log = link_line_log(folder / "log", folder / "once", rows)
 
