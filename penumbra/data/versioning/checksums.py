@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,10 @@ class ChecksumCache:
             self.known[path] = found = (mark, hash_md5(Path(path)))
             self.changed = True
         return found[1]
+
+    def sum_sizes(self, paths: Iterable[str]) -> int:
+        """Return the bytes of the files at `paths`, whose checksums were looked up."""
+        return sum(self.known[path][0][0] for path in paths)
 
     def save(self) -> None:
         """Write the index where it has changed, as a whole or not at all."""

@@ -1,5 +1,6 @@
 """DVC's description of a folder, computed without DVC: each file's md5, and one md5 of all of them."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -28,7 +29,15 @@ def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
 
 def list_files(folder: Path) -> list[str]:
     """Return the paths of all files below `folder`, in no particular order."""
-    return [f"{place}{os.sep}{name}" for place, _, names in os.walk(folder) for name in names]
+    files, folders = list[str](), [str(folder)]
+    while folders:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not entry.is_dir():
+                    files.append(entry.path)
+    return files
 
 
 def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) -> FileListing:

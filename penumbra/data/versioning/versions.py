@@ -6,7 +6,6 @@ settings (a folder, s3://…, gs://…: see https://dvc.org/doc/user-guide/data-
 
 import contextlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,10 +73,7 @@ def build_current_listing(data: DataSettings, thorough: bool = False) -> FileLis
     Returns:
         The md5 of each file by its path in the folder.
     """
-    checksums = ChecksumCache(data.derived / "md5.json", thorough)
-    listing = build_listing(data.folder, list_files(data.folder), checksums)
-    checksums.save()
-    return listing
+    return _describe_folder(data, thorough)[0]
 
 
 def read_recorded_listing(data: DataSettings, fetch: bool = False) -> FileListing:
@@ -162,7 +158,7 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     Raises:
         DamagedDvcFile: Where the pointer file isn't one.
     """
-    listing = build_current_listing(data)
+    listing, size = _describe_folder(data)
     encoded, before = encode_listing(listing), read_recorded_version(data)
     now, known = hash_listing(encoded), read_cached_listing(data, before)
     if before == now and known and _is_pushed(data, now):
@@ -172,8 +168,17 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
         _store_in_cache(repo.cache.local, data.folder, new, encoded)
         problem = _push_version(data, repo, before, now, new, listing)
     if before != now:
-        _write_dvc_file(data, now, listing, meta)
+        pointer = format_dvc_file(now, size, len(listing), data.folder.name, meta)
+        replace_file(get_dvc_file(data), pointer)
     return DataVersion(now, changed=before != now, problem=problem)
+
+
+def _describe_folder(data: DataSettings, thorough: bool = False) -> tuple[FileListing, int]:
+    """The listing of the data folder as it is, and the bytes of all its files."""
+    checksums, files = ChecksumCache(data.derived / "md5.json", thorough), list_files(data.folder)
+    listing = build_listing(data.folder, files, checksums)
+    checksums.save()
+    return listing, checksums.sum_sizes(files)
 
 
 def _is_pushed(data: DataSettings, md5: str) -> bool:
@@ -212,12 +217,6 @@ def _store_in_cache(cache: Any, folder: Path, new: FileListing, encoded: bytes) 
         file.write(encoded)
         file.flush()
         cache.add(file.name, localfs, hash_listing(encoded), on_error=_raise_error)
-
-
-def _write_dvc_file(data: DataSettings, md5: str, listing: FileListing, meta: Mapping[str, Any] | None) -> None:
-    """Write the pointer file as `dvc add` writes it."""
-    size = sum(os.stat(f"{data.folder}/{name}").st_size for name in listing)
-    replace_file(get_dvc_file(data), format_dvc_file(md5, size, len(listing), data.folder.name, meta))
 
 
 def _read_pointer(data: DataSettings) -> DvcFile | None:
