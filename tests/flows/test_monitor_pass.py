@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from flows.steps.monitor import due_windows, retraining, window_summary
+from flows.steps.monitor.monitor_pass import KnownModels
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference
 from penumbra.core.loading.problem_loading import load_problem
@@ -181,6 +182,20 @@ def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
     (late,) = world.read_windows(folder)
     assert late.loss
     assert late.drift == early.drift
+
+
+def test_a_pass_that_knows_what_earlier_ones_have_learnt_says_what_a_pass_by_itself_says(folder: Path) -> None:
+    run_monitor_pass(folder, SECOND)
+    run_monitor_pass(folder, SECOND + ONE_DAY)
+    alone, known = world.read_windows(folder), KnownModels()
+    shutil.rmtree(folder / "monitor" / "windows")
+    for day in (SECOND, SECOND + ONE_DAY):
+        due_windows.judge_due_windows(world.make_monitor_settings(folder, day), PROBLEM, known)
+    again = world.read_windows(folder)
+    assert (known.watched.keys(), known.estimators.keys()) == ({"1"}, {"1"})
+    assert [(each.loss, each.estimated, each.drift, each.explanation) for each in again] == [
+        (each.loss, each.estimated, each.drift, each.explanation) for each in alone
+    ]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining
 from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
 from flows.steps.monitor.measures.window_signals import get_day_start
-from flows.steps.monitor.monitor_pass import MonitorPass, begin_monitor_pass
+from flows.steps.monitor.monitor_pass import KnownModels, MonitorPass, begin_monitor_pass
 from flows.steps.shared_folders import share_judged_windows
 from monitoring.faults.arrivals import find_staleness_faults
 from monitoring.faults.data_faults import DataFault
@@ -55,12 +55,13 @@ class DueWindows:
     behind: list[str]
 
 
-def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
+def judge_due_windows(settings: Settings, problem: Problem, known: KnownModels | None = None) -> list[str]:
     """Judge every window that is due and wasn't yet judged with all of its labels.
 
     Args:
         settings: The settings.
         problem: The user's problem.
+        known: As for `begin_monitor_pass`.
 
     Returns:
         The alarms that are new, a sentence each, and who is behind with the logs as long as that lasts.
@@ -72,7 +73,7 @@ def judge_due_windows(settings: Settings, problem: Problem) -> list[str]:
         MlflowException: The registry can't be read.
     """
     with hold_windows(settings):
-        monitor_pass, due = find_due_windows(settings, problem)
+        monitor_pass, due = find_due_windows(settings, problem, known)
         return judge_measured_windows(settings, problem, due, measure_windows(monitor_pass, due.rows, due.begins))
 
 
@@ -95,12 +96,15 @@ def hold_windows(settings: Settings) -> Iterator[None]:
         yield
 
 
-def find_due_windows(settings: Settings, problem: Problem) -> tuple[MonitorPass, DueWindows]:
+def find_due_windows(
+    settings: Settings, problem: Problem, known: KnownModels | None = None
+) -> tuple[MonitorPass, DueWindows]:
     """Begin a pass, while windows are held.
 
     Args:
         settings: The settings.
         problem: The user's problem.
+        known: As for `begin_monitor_pass`.
 
     Returns:
         What windows are measured from, and which are due.
@@ -113,7 +117,7 @@ def find_due_windows(settings: Settings, problem: Problem) -> tuple[MonitorPass,
     for sentence in WindowStore(settings.monitor.folder).set_damaged_aside():
         print(sentence)
     behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
-    monitor_pass = begin_monitor_pass(settings, problem)
+    monitor_pass = begin_monitor_pass(settings, problem, known)
     rows = count_daily_answers(monitor_pass.index)
     begins = _list_due_begins(settings, rows, monitor_pass.now)
     silence = _find_silence(monitor_pass, rows)

@@ -13,6 +13,8 @@ from flows.steps.monitor.measures.explanations import WindowExplainer
 from flows.steps.monitor.measures.unlabelled_loss import UnlabelledLosses
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import get_day_start
+from monitoring.estimation.loss_estimator import LossEstimator
+from monitoring.explanations.loss_regression import LossRegression
 from monitoring.windows.window_store import DamagedWindow
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
@@ -34,6 +36,21 @@ MONITOR_ERRORS = (
     *(PassInProgress, BrokenBundle, BrokenLedger, DamagedWindow, DamagedFile),
     *(MlflowException, SettingsError, ProblemError, SourceFailed),
 )
+
+
+@dataclass(frozen=True)
+class KnownModels:
+    """What was learnt of models by version: a process that makes one pass after the other learns it once.
+
+    Attributes:
+        watched: The models that were loaded so far.
+        regressions: What explains the losses of their references.
+        estimators: What estimates losses without labels.
+    """
+
+    watched: dict[str, WatchedModel] = field(default_factory=dict)
+    regressions: dict[str, LossRegression | None] = field(default_factory=dict)
+    estimators: dict[str, LossEstimator] = field(default_factory=dict)
 
 
 @dataclass
@@ -111,12 +128,13 @@ def make_reference_loader(settings: Settings, problem: Problem) -> ReferenceLoad
     return partial(_find_profiled_reference, _make_pass(settings, problem))
 
 
-def begin_monitor_pass(settings: Settings, problem: Problem) -> MonitorPass:
+def begin_monitor_pass(settings: Settings, problem: Problem, known: KnownModels | None = None) -> MonitorPass:
     """Bring the logs of all replicas here, and index and profiles up to date.
 
     Args:
         settings: The settings.
         problem: The user's problem.
+        known: What earlier passes of this process with the same settings have learnt; None for nothing.
 
     Returns:
         The pass.
@@ -128,7 +146,7 @@ def begin_monitor_pass(settings: Settings, problem: Problem) -> MonitorPass:
         StoreError: What machines share refuses, or is away.
     """
     fetched = fetch_logs(settings)
-    monitor_pass = _make_pass(settings, problem)
+    monitor_pass = _make_pass(settings, problem, known)
     if fetched:  # windows that end after that wait for the replicas that have yet to ship
         monitor_pass.coverage = fetched.coverage
         monitor_pass.now = min(monitor_pass.now, fetched.coverage.find_complete_until())
@@ -139,13 +157,15 @@ def begin_monitor_pass(settings: Settings, problem: Problem) -> MonitorPass:
     return monitor_pass
 
 
-def _make_pass(settings: Settings, problem: Problem) -> MonitorPass:
+def _make_pass(settings: Settings, problem: Problem, known: KnownModels | None = None) -> MonitorPass:
+    known = known or KnownModels()
     index = LogIndex.from_settings(settings, problem.schema)
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
-    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings)
-    unlabelled = UnlabelledLosses(index, settings.promotion.loss)
-    return MonitorPass(settings, problem, now, index, models, profiles, ledger, explainer, unlabelled)
+    now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, known.regressions)
+    unlabelled = UnlabelledLosses(index, settings.promotion.loss, known.estimators)
+    learnt = explainer, unlabelled, None, known.watched
+    return MonitorPass(settings, problem, now, index, models, profiles, ledger, *learnt)
 
 
 def _update_profiles(monitor_pass: MonitorPass) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from flows.steps import ingest
 from flows.steps.monitor import due_windows, retraining
+from flows.steps.monitor.monitor_pass import KnownModels
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from flows.steps.promote import verdicts
 from penumbra.core.problem import Problem
@@ -48,6 +49,7 @@ class DayLoop:
         self.models, self.task = ModelRegistry(settings.registry), Task.from_schema(problem.schema)
         self.index = LogIndex.from_settings(settings, problem.schema)
         self.label_days = count_label_days(settings)
+        self.known = KnownModels()
 
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
@@ -90,7 +92,7 @@ class DayLoop:
         self._post(service, "/feedback", labels)
 
     def _monitor(self) -> None:
-        due_windows.judge_due_windows(self.settings, self.problem)
+        due_windows.judge_due_windows(self.settings, self.problem, self.known)
         retraining.respond_to_verdict(
             self.settings, self.problem, _ingest_arrived_batches, lambda reason: _try_flow("train")
         )
