@@ -75,6 +75,21 @@ def test_a_policy_comes_to_the_same_alone_and_after_others_on_the_same_history(t
     assert after.cpu_seconds == alone.cpu_seconds
 
 
+def test_a_model_predicts_the_days_that_are_asked_for_and_each_once_for_all_processes(tmp_path):
+    settings = make_settings(tmp_path)
+    history = prepare_backtest_data(settings, load_short_orders(tmp_path), tmp_path / "backtest")
+    past = BacktestHistory(history, settings)
+    fit = past.fit(30, 0)
+    rows, predictions = past.models.predict_days(fit, 44, 46)
+    assert set(past.day[rows].tolist()) == {44, 45}
+    assert (np.diff(rows) > 0).all()
+    kept = {path.name: path.stat().st_mtime_ns for path in history.fits.glob("*.npz")}
+    assert [name for name in kept if "block" in name] == ["30-0-block-3.npz"]
+    again = BacktestHistory(history, settings).models.predict_days(fit, 44, 46)
+    assert np.array_equal(again.predictions, predictions)
+    assert {path.name: path.stat().st_mtime_ns for path in history.fits.glob("*.npz")} == kept
+
+
 def test_too_few_days_before_today_are_a_sentence(tmp_path):
     problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 1, 3))
     with pytest.raises(BacktestRefused, match=r"data.today = 2024-01-03 the labels of the first 1 of these"):
