@@ -11,6 +11,7 @@ from flows.experiment import IMPORTED_AHEAD as OF_EXPERIMENTS
 from flows.experiment import IMPORTED_LATER as OF_EXPERIMENTS_LATER
 from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
 from flows.monitor import IMPORTED_AHEAD as OF_MONITORING
+from flows.monitor import IMPORTED_LATER as OF_MONITORING_LATER
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
@@ -136,7 +137,12 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
 
 @pytest.mark.parametrize(
     "modules",
-    [(*OF_TRAININGS, *OF_TRAININGS_LATER), (*OF_EXPERIMENTS, *OF_EXPERIMENTS_LATER), OF_INGESTS, OF_MONITORING],
+    [
+        (*OF_TRAININGS, *OF_TRAININGS_LATER),
+        (*OF_EXPERIMENTS, *OF_EXPERIMENTS_LATER),
+        OF_INGESTS,
+        (*OF_MONITORING, *OF_MONITORING_LATER),
+    ],
 )
 def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
     code = (
