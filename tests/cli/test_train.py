@@ -29,7 +29,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(training, "run_flow_process", run)
     monkeypatch.setattr(training, "_is_ingested", lambda: False)
     monkeypatch.setattr(training, "_is_trained", lambda settings: False)
-    monkeypatch.setattr(examination, "main", lambda: ran.append(("doctor",)))
+    monkeypatch.setattr(examination, "main", lambda with_files: ran.append(("doctor",)))
     return ran
 
 
@@ -45,7 +45,7 @@ def test_the_first_training_is_examined_before_and_no_other(steps: Steps) -> Non
 def test_a_finding_stops_the_first_training(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.steps.doctor import examination
 
-    monkeypatch.setattr(examination, "main", lambda: sys.exit(examination.EXIT_FINDINGS))
+    monkeypatch.setattr(examination, "main", lambda with_files: sys.exit(examination.EXIT_FINDINGS))
     assert run_command_line("train").exit_code == 3
     assert steps == [("ingest",)]
 

@@ -259,6 +259,15 @@ def test_a_category_of_more_values_than_boosting_takes_is_noted_with_the_candida
     assert list(notes.note_large_categories(features, kinds, plain)) == []
 
 
+def test_no_candidate_is_made_where_every_category_is_small():
+    made = []
+    candidates = {"plain": Candidate(lambda columns: made.append(columns))}
+    assert (
+        list(notes.note_large_categories(pl.DataFrame({"region": ["a", "b"]}), (Category("region"),), candidates)) == []
+    )
+    assert made == []
+
+
 def test_a_missing_key_is_noted_with_what_it_costs():
     assert [note.split(":")[0] for note in notes.note_missing_key([])] == ["Row has no primary key"]
     assert list(notes.note_missing_key(["order_id"])) == []

@@ -84,20 +84,25 @@ class ExaminedData:
         return f"{len(self.features_read)} features and {size} of {format_batch_range(self.batches)}"
 
 
-def main() -> None:
-    """Print a line for each check that finds nothing or is skipped, and a block for each finding."""
+def main(with_files: bool = True) -> None:
+    """Print a line for each check that finds nothing or is skipped, and a block for each finding.
+
+    Args:
+        with_files: Whether to check every file of the project's state, too; a training checks the raw files itself.
+    """
     with hold_flow_locks("doctor", ["doctor", "run"]):
-        _examine_data_folder()
+        _examine_data_folder(with_files)
 
 
-def _examine_data_folder() -> None:
+def _examine_data_folder(with_files: bool = True) -> None:
     try:
         settings, problem = load_project()
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
         examination, files = Examination(), Examination()
-        files.run("every file is what was written", partial(stored_files.examine_files, settings, problem))
+        if with_files:
+            files.run("every file is what was written", partial(stored_files.examine_files, settings, problem))
         examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
     except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:

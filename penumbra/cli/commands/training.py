@@ -52,7 +52,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     if not skip_doctor and not (settings.training.folder / "receipts").exists():
         from flows.steps.doctor import examination
 
-        examination.main()
+        examination.main(with_files=False)
     if not _is_trained(settings):
         run_flow_process("train", *words)
     _print_latest_receipt(settings.training.folder)

@@ -94,14 +94,15 @@ def note_large_categories(
         A sentence for each such category.
     """
     encoder: Any = FeatureEncoder(tuple(kinds), {})
-    limited = {name: _find_limited_columns(candidate, encoder) for name, candidate in candidates.items()}
-    for position in encoder.categorical:
-        name = encoder.names[position]
-        values, affected = features[name].drop_nulls().n_unique(), [c for c, at in limited.items() if position in at]
-        if values > MAX_BOOSTING_VALUES and affected:
+    counts = {position: features[encoder.names[position]].drop_nulls().n_unique() for position in encoder.categorical}
+    large = {position: values for position, values in counts.items() if values > MAX_BOOSTING_VALUES}
+    limited = {name: _find_limited_columns(candidate, encoder) for name, candidate in candidates.items() if large}
+    for position, values in large.items():
+        if affected := [name for name, positions in limited.items() if position in positions]:
             yield (
-                f"{name} has {values:,} values, and {', '.join(affected)} can take {MAX_BOOSTING_VALUES} and will be "
-                "left out: fold rare values together in problem/features.py, or one-hot encode them before another one"
+                f"{encoder.names[position]} has {values:,} values, and {', '.join(affected)} can take "
+                f"{MAX_BOOSTING_VALUES} and will be left out: fold rare values together in problem/features.py, or "
+                "one-hot encode them before another one"
             )
 
 
