@@ -46,12 +46,13 @@ def _run_benchmark(module: str, file: Path | None, **options: Any) -> int:
         return subprocess.run(command, **options).returncode
     from benchmarks.measured import measured_file, page
 
-    began, printed = time.monotonic(), []
+    began, revision, printed = time.monotonic(), measured_file.describe_revision(), list[str]()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
         for line in process.stdout or []:
             print(line, end="", flush=True)
             printed.append(line)
-    measured_file.record_run(file, module.replace("_", "-"), "".join(printed), time.monotonic() - began)
+    seconds, name = time.monotonic() - began, module.replace("_", "-")
+    measured_file.record_run(file, name, "".join(printed), seconds, revision)
     if file.resolve() == measured_file.MEASURED_FILE.resolve():
         page.update_page()
     return process.returncode

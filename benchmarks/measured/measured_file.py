@@ -39,7 +39,7 @@ def read_measured(path: Path) -> Measured:
     return {name: content.get(name, {}) for name in SECTIONS}
 
 
-def record_run(path: Path, benchmark: str, printed: str, seconds: float) -> bool:
+def record_run(path: Path, benchmark: str, printed: str, seconds: float, revision: str) -> bool:
     """Enter a run of a benchmark into a file of figures: figures that it didn't measure stay.
 
     Args:
@@ -47,6 +47,7 @@ def record_run(path: Path, benchmark: str, printed: str, seconds: float) -> bool
         benchmark: The benchmark's name.
         printed: What it printed: tables, and in the last line a JSON document.
         seconds: How long it took.
+        revision: The revision of the code that it began with.
 
     Returns:
         Whether there is such a last line; without one nothing is entered.
@@ -54,7 +55,7 @@ def record_run(path: Path, benchmark: str, printed: str, seconds: float) -> bool
     *lines, last = printed.strip().splitlines() or [""]
     if not last.startswith("{"):
         return False
-    measured, stamp = read_measured(path), {"date": f"{dt.date.today()}", "revision": describe_revision()}
+    measured, stamp = read_measured(path), {"date": f"{dt.date.today()}", "revision": revision}
     measured["figures"] |= {
         f"{benchmark}/{name}": {"value": value, **stamp} for name, value in flatten_figures(json.loads(last))
     }

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.growth.sizes import MILLION_ROWS, OURS
 from benchmarks.growth.table import PLAIN_TRAINING, derive_growth_ratios, format_growth_table, read_growth_costs
-from benchmarks.measured import measured_file, page, pictures
+from benchmarks.measured import page, pictures
 from benchmarks.measured.aims import AIMS, MEASURED_BENCHMARKS, compare_with_aims
 from benchmarks.measured.measured_file import MEASURED_FILE, read_measured, record_run
 from penumbra.cli.commands.project import AIMED, BENCHMARKS
@@ -25,9 +25,10 @@ def measure(**figures):
     return {name: {"value": value, **STAMP} for name, value in figures.items()}
 
 
-def test_a_run_enters_its_figures_with_their_day_and_revision(file, monkeypatch):
-    monkeypatch.setattr(measured_file, "describe_revision", lambda: "8727e48f")
-    assert record_run(file, "ingest", '2 cores\nrows  s\n{"over_plain": 1.1, "by": {"10": {"s": 2}}}\n', 61.6)
+def test_a_run_enters_its_figures_with_their_day_and_revision(file):
+    assert record_run(
+        file, "ingest", '2 cores\nrows  s\n{"over_plain": 1.1, "by": {"10": {"s": 2}}}\n', 61.6, "8727e48f"
+    )
     measured = read_measured(file)
     assert {name: (figure["value"], figure["revision"]) for name, figure in measured["figures"].items()} == {
         "ingest/over_plain": (1.1, "8727e48f"),
@@ -39,16 +40,16 @@ def test_a_run_enters_its_figures_with_their_day_and_revision(file, monkeypatch)
 
 
 def test_a_run_leaves_the_figures_that_it_does_not_measure(file):
-    record_run(file, "replay", '{"days14_s": 40, "year_s": 400}', 1)
-    record_run(file, "replay", '{"days14_s": 30}', 1)
-    record_run(file, "start", '{"second_train_s": 1}', 1)
+    record_run(file, "replay", '{"days14_s": 40, "year_s": 400}', 1, "8727e48f")
+    record_run(file, "replay", '{"days14_s": 30}', 1, "8727e48f")
+    record_run(file, "start", '{"second_train_s": 1}', 1, "8727e48f")
     values = {name: figure["value"] for name, figure in read_measured(file)["figures"].items()}
     assert values == {"replay/days14_s": 30, "replay/year_s": 400, "start/second_train_s": 1}
 
 
 def test_a_run_without_figures_enters_nothing(file):
-    assert not record_run(file, "replay", "Traceback\n", 1)
-    assert not record_run(file, "replay", "", 1)
+    assert not record_run(file, "replay", "Traceback\n", 1, "8727e48f")
+    assert not record_run(file, "replay", "", 1, "8727e48f")
     assert not file.exists()
 
 
@@ -70,7 +71,7 @@ def test_all_stands_for_the_benchmarks_that_have_aims():
 
 
 def test_blocks_of_a_page_are_filled_and_all_else_stays(file):
-    record_run(file, "replay", 'days  s\n{"days14_s": 1234.5}', 120)
+    record_run(file, "replay", 'days  s\n{"days14_s": 1234.5}', 120, "8727e48f")
     written = "One.\n<!-- measured: replay -->\nold\n<!-- end -->\nTwo.\n<!-- measured: start -->\n<!-- end -->\n"
     filled = page.fill_blocks(written, read_measured(file))
     assert "```text\ndays  s\n```\n<!-- end -->\nTwo.\n" in filled
