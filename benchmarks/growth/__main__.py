@@ -1,7 +1,7 @@
 """`penumbra bench growth`: how the cost of a row and peak memory grow with the number of rows, stage by stage.
 
 Each measurement is a process of its own, from its start to its end: processor time of all its processes, and the most
-memory of them at once. ROWS="1 100" takes about so many million rows, in place of "0.08 1". Rows are copies of the
+memory of them at once. MILLIONS="10 100" takes other numbers of rows, in place of "0.08 1". Rows are copies of the
 example's, which are streamed; training and backtest go up to ten million, whose matrices fit into memory.
 """
 
@@ -29,7 +29,7 @@ PYTHON = [sys.executable, "-m"]
 
 def main() -> None:
     """Print a table, and a JSON document in the last line; what fails is said and left out, and the exit code is 1."""
-    millions = os.environ.get("ROWS", "0.08 1").split()
+    millions = os.environ.get("MILLIONS", "0.08 1").split()
     sizes = [min(SIZES, key=lambda rows, each=each: abs(rows - float(each) * MILLION)) for each in millions]
     costs, failures = GrowthCosts(), list[str]()
     for rows in sizes:
