@@ -297,7 +297,7 @@ def is_line_whole(line: bytes) -> bool:
 
 def has_valid_checksum(line: bytes) -> bool:
     """Return whether a `line` without its end has a checksum, which is that of what is before it."""
-    return line[-CHECK_BYTES:] == b'%b%08x"}' % (CHECK_MARKER, crc32(line[:-CHECK_BYTES]))
+    return line.endswith(b',"crc":"%08x"}' % crc32(line[:-CHECK_BYTES]))
 
 
 def find_damaged_lines(path: Path) -> list[int]:

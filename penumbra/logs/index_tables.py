@@ -3,6 +3,7 @@
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 
 from penumbra.logs import parsing
 from penumbra.logs.log_pieces import LogPiece
@@ -107,6 +108,8 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
     with write_transaction(db):
         new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
         rows = [row for _, found in new for row in found]
+        if table == "labels":
+            rows.sort(key=itemgetter(0))  # in the order of the tree: each of its pages is looked for once
         if table == "predictions":
             _take_new_predictions(db, new)
         if table == "shadow":

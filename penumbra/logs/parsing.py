@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -82,24 +82,26 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         probability). The key is "" where only a prediction's id was given; the rank is 0 of labels of people, which all
         others outrank, and 1 of those; value and target are JSON, the target None where there was no outcome.
     """
-    outcome, elements = msgspec.json.Decoder(dict[str, Any]).decode, msgspec.json.Decoder(list[msgspec.Raw]).decode
+    decode_outcome = msgspec.json.Decoder(dict[str, Any]).decode
+    elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
     encode_key = KeyEncoder(label_spec.key).encode_json_values
 
-    def read(label: IndexedLabel) -> tuple[IndexedLabel, IndexRow, dict[str, Any]]:
+    def read(label: IndexedLabel, outcomes: dict[str, dict[str, Any]]) -> IndexRow:
         _require_source_of_truth(label)
-        segment, _, position = label.id.partition("-")
+        value, (segment, _, position) = bytes(label.label).decode(), label.id.partition("-")
+        if value not in outcomes:
+            outcomes[value] = decode_outcome(value)
         key = encode_key(elements(label.key)) if bytes(label.key) else ""
         rank = int(label.source != REVIEW_SOURCE)
-        where = key, rank, label.time.timestamp(), segment, int(position, 16), label.prediction
-        return label, where, outcome(label.label)
+        return key, rank, label.time.timestamp(), segment, int(position, 16), label.prediction, value, label
 
     def facts(lines: Sequence[bytes]) -> list[IndexRow]:
-        found = list(_convert_each(decode_each_line(_label_decoder, blank_damaged_lines(lines)), read))
-        targets = label_spec.compute_targets([values for *_, values in found]).to_list()
-        return [
-            (*where, _decode_raw(label.label), _encode_target(target), label.source, label.probability)
-            for (label, where, _), target in zip(found, targets, strict=True)
-        ]
+        outcomes: dict[str, dict[str, Any]] = {}  # many labels say the same
+        labels = decode_each_line(_label_decoder, blank_damaged_lines(lines))
+        found = list(_convert_each(labels, partial(read, outcomes=outcomes)))
+        targets = map(_encode_target, label_spec.compute_targets([*outcomes.values()]))
+        by_value = dict(zip(outcomes, targets, strict=True))
+        return [(*row, by_value[row[-1]], label.source, label.probability) for *row, label in found]
 
     return facts
 
@@ -146,10 +148,6 @@ def _convert_each(entries: Iterable[Any], convert: Callable[[Any], Any]) -> Iter
 
 def _encode_target(target: Any) -> str | None:
     return None if target is None else encode_json(target).decode()
-
-
-def _decode_raw(json: msgspec.Raw) -> str:
-    return bytes(json).decode()
 
 
 @lru_cache(maxsize=1 << 14)  # neighbouring rows have the same hour, or day
