@@ -4,6 +4,8 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import dataframely as dy
@@ -92,7 +94,8 @@ def check_rows(
     columns = {name: column.dtype for name, column in problem.schema.Labelled.columns().items()}
     values = convert_columns(converted, columns)
     given = _find_given_values(conversions, list(columns), rows, converted)
-    unreadable = given.select(pl.col(name) & pl.lit(values[name]).is_null() for name in columns)
+    missing = values.select(pl.all().is_null())
+    unreadable = pl.DataFrame({name: given[name] & missing[name] for name in columns})
     numbers = pl.int_range(first, first + values.height, dtype=pl.UInt32, eager=True)
     found = {rule: numbers.filter(mask) for rule, mask in _find_broken_rules(problem, batch, values).items()}
     for rule, repeating in (repeated or {}).items():
@@ -216,7 +219,7 @@ def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> di
     labelled = problem.schema.Labelled
     try:
         rules = {name: rule.fill_null(value=True) for name, rule in _list_rules(labelled).items()}
-        kept = values.with_columns(**rules).select(rules.keys())
+        kept = values.with_columns(**rules)[list(rules)]
         return {rule.name: ~rule for rule in kept if not rule.all()}
     except Exception as error:  # whatever the user's rules do
         reasons = "; ".join(find_failing_rules(labelled, values)) or describe_error(error)
@@ -235,14 +238,15 @@ def _find_given_values(
 ) -> pl.DataFrame:
     """Where there was a value of each column: in it as it arrived, or in all that a conversion makes it from."""
     single = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
-    sources = {name: [s for meta in single if meta.output_name() == name for s in meta.root_names()] for name in names}
+    sources = {meta.output_name(): meta.root_names() for meta in single}
+    arrived, made = (frame.select(pl.all().is_not_null()) for frame in (rows, converted))
 
-    def is_given(name: str) -> pl.Expr:
-        if name in rows.columns:
-            return pl.lit(rows[name]).is_not_null() | pl.lit(converted[name]).is_not_null()
-        return pl.all_horizontal(pl.lit(rows[source]).is_not_null() for source in sources[name])
+    def find_given(name: str) -> pl.Series:
+        if name in arrived.columns:
+            return arrived[name] | made[name]
+        return reduce(and_, (arrived[source] for source in sources[name])) if sources.get(name) else made[name]
 
-    return pl.select(is_given(name).alias(name) for name in names)
+    return pl.DataFrame({name: find_given(name) for name in names})
 
 
 def _read_columns(converted: pl.DataFrame, given: pl.DataFrame, unreadable: pl.DataFrame) -> dict[str, ColumnReading]:

@@ -117,6 +117,12 @@ def test_a_conversion_that_makes_a_column_of_others_is_judged_by_those(tmp_path)
     )
 
 
+def test_a_column_that_a_conversion_makes_of_no_other_is_judged_by_itself(tmp_path):
+    made = ("amount = dy", "fee = dy.Float64(nullable=True)\n    amount = dy")
+    rows, rejected = stage(open_store(tmp_path, 'CONVERSIONS = [pl.lit("1.5").alias("fee")]\n', schema=[made]), {})
+    assert (rows["fee"].to_list(), rejected.is_empty()) == ([1.5], True)
+
+
 def test_a_format_that_never_reads_is_told_with_the_remedy(tmp_path):
     words = (
         r"100.0% of its rows .*; no value of joined can be read, the first is '31.01.2024': expected a date such as "
