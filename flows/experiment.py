@@ -9,8 +9,10 @@ from flows.steps.flow_locks import hold_flow_locks
 from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
+from penumbra.core.system.lean_imports import UNUSED
 
 IMPORTED_AHEAD = (
+    *UNUSED,
     *(
         "penumbra.core.loading.project_loading",
         "flows.steps.train.experiment_run",
@@ -18,7 +20,7 @@ IMPORTED_AHEAD = (
     ),
     "sklearn.ensemble",
 )
-IMPORTED_LATER = ("flows.steps.train.experiment_record",)
+IMPORTED_LATER = ("flows.steps.train.experiment_record", "mlflow.store.tracking.sqlalchemy_store")
 
 
 class ExperimentFlow(FlowSpec):

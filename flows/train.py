@@ -11,14 +11,16 @@ from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of
 from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
+from penumbra.core.system.lean_imports import UNUSED
 
 IMPORTED_AHEAD = (
+    *UNUSED,
     *("penumbra.core.loading.project_loading", "flows.steps.train.settlement", "flows.steps.train.trials.screening"),
     "sklearn.ensemble",
 )
 IMPORTED_LATER = (
     *("flows.steps.train.registration", "flows.steps.train.evaluation", "flows.steps.train.final_jobs"),
-    *("flows.steps.train.trials.selection", "vl_convert", "metaflow.cards"),
+    *("flows.steps.train.trials.selection", "mlflow.store.tracking.sqlalchemy_store", "vl_convert", "metaflow.cards"),
 )
 DOCTOR = "doctor"  # in place of a lane of candidates: who examines the data beside them
 

@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
+from penumbra.core.system.lean_imports import UNUSED, import_lean
 from penumbra.core.system.process_tree import adopt_orphans, end_with_parent, list_lost_threads
 
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
@@ -141,7 +142,7 @@ def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[st
 def _import_modules(modules: Sequence[str]) -> None:
     for module in modules:
         with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
-            importlib.import_module(module)
+            (import_lean if module in UNUSED else importlib.import_module)(module)
     if modules:
         gc.freeze()  # so that the pages of what was imported stay shared
 
