@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -295,12 +296,14 @@ class DataStore:
         return {path.relative_to(folder).as_posix(): path for path in paths}
 
     def _derive(self, batch: str, files: RawFiles, scratch: Path) -> BatchCheckResult:
-        derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share, scratch)
+        with ThreadPoolExecutor(1) as beside:
+            sums = beside.submit(lambda: files.sums)  # hashing needs no interpreter
+            derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share, scratch)
         if derived.result.rejected:
             _write_parquet(derived.rejected, self._quarantine_path(batch))
         else:
             remove_sealed_file(self._quarantine_path(batch))
-        _write_parquet(derived.rows, self._partition(batch, files.sums))  # last: a partition isn't derived again
+        _write_parquet(derived.rows, self._partition(batch, sums.result()))  # last: a partition isn't derived again
         return derived.result
 
     def _quarantine_path(self, batch: str) -> Path:
