@@ -2,10 +2,10 @@
 
 import sys
 
-from metaflow import FlowSpec, current, schedule, step
+from metaflow import FlowSpec, current, environment, schedule, step
 
 from flows.steps.errors import end_refused_pods, is_deployed, stop_with_one_sentence
-from flows.steps.parallel import count_parallel_tasks, limit_parallel_tasks
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT, count_parallel_tasks, limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.shared_work import share_work
 from flows.steps.task_forks import fork_tasks
@@ -19,6 +19,7 @@ IMPORTED_LATER = ("mlflow.store.tracking.sqlalchemy_store", "metaflow.cards")  #
 
 @schedule(**get_daily_schedule("monitor"))
 class MonitorFlow(FlowSpec):
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def start(self):
         """Judge the windows that are due, enter what is new, and tell people; or deal many out to be measured."""
@@ -41,6 +42,7 @@ class MonitorFlow(FlowSpec):
         """Start a task for each share of the windows."""
         self.next(self.measure, foreach="shares")
 
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def measure(self):
         """Measure some windows; nothing follows from that yet."""
@@ -78,6 +80,7 @@ class MonitorFlow(FlowSpec):
         post_alarms(self.settings.monitor.webhook, [self.said] if self.said else [])
         self.next(self.report)
 
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
     @step
     def report(self):
         """Make the reports of the windows that have none."""

@@ -22,6 +22,7 @@ import problem.features
 import problem.schema
 from benchmarks.monitor.index_cost import index_log
 from benchmarks.monitor.report_process import read_cpu_seconds
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
 from monitoring.permutation import count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN
@@ -88,7 +89,8 @@ def _print_measurement(name: str, what: str, folder: Path) -> dict[str, float]:
 
 def _run_process(what: str, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.monitor", what, str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    environ = {**os.environ, **SINGLE_THREAD_ENVIRONMENT}  # as the steps of the flow have it
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
