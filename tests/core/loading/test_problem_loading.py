@@ -182,6 +182,12 @@ def test_a_loaded_problem_pickles_as_its_name(write_package):
     assert pickle.dumps(again) == pickle.dumps(load_problem(["features"], package))
 
 
+def test_what_was_checked_where_it_was_pickled_is_not_checked_again(write_package, monkeypatch):
+    checked = load_problem(["features"], write_package())
+    monkeypatch.setattr("penumbra.core.loading.problem_loading.PART_CHECKS", {})
+    assert list(copy.copy(checked).loaded) == ["schema", "features"]  # by pickle's protocol
+
+
 ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String()")
 
 
