@@ -11,7 +11,7 @@ from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.schema import ArchivedPrediction
 
 LOGGED_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
-COMPRESSION_LEVEL = 1  # of zstd: files are as large as at its default of 3, and written in two thirds of the time
+COMPRESSION_LEVEL = 1  # of zstd: files are as large as at its default of 3, and written in a fifth less processor time
 RowReader = Callable[[Sequence[bytes]], Any]
 
 _decoder = msgspec.json.Decoder(ArchivedPrediction)
