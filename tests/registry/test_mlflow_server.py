@@ -89,6 +89,8 @@ def test_while_a_server_is_away_the_service_keeps_what_it_has_and_a_training_wai
         with pytest.raises(REGISTRY_ERRORS, match=rf"port={server.port}"):
             deploy_live(models, state, problem)
     assert pointers.read_pointer(state) == "1"
+    for name in REGISTRY_ENVIRONMENT:  # commands that other tests have run in this process set it
+        monkeypatch.delenv(name, raising=False)
     back = threading.Timer(3.0, server.start)
     back.start()
     recorded = models.record(FinishedRun("train", 0, 1), key="later")
