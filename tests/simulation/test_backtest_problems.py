@@ -32,6 +32,19 @@ LINEAR = """from sklearn.impute import SimpleImputer
 
     return make_pipeline(SimpleImputer(), LogisticRegression())"""
 
+AUGMENTED = """def copy_rows(rows: Any, columns: Columns, random: Any) -> Any:
+    return rows.copy()
+
+
+def augmented(columns: Columns) -> Any:
+    from penumbra.patterns import Augmented
+
+    return Augmented(boosting(columns), copy_rows, columns, random_state=1)
+
+
+CANDIDATES = {"boosting": Candidate(augmented)}"""
+UNPICKLABLE = AUGMENTED.replace("columns), copy_rows", "columns), lambda rows, columns, random: rows.copy()")
+
 
 def make_settings(folder, today=dt.date(2024, 2, 1), **replay):
     loaded = load_settings(environ={})
@@ -88,6 +101,36 @@ def test_a_model_predicts_the_days_that_are_asked_for_and_each_once_for_all_proc
     again = BacktestHistory(history, settings).models.predict_days(fit, 44, 46)
     assert np.array_equal(again.predictions, predictions)
     assert {path.name: path.stat().st_mtime_ns for path in history.fits.glob("*.npz")} == kept
+
+
+def prepare_augmented_orders(folder, candidates):
+    changes = {"candidates": [('CANDIDATES = {"boosting": Candidate(boosting)}', candidates)]}
+    return prepare_backtest_data(make_settings(folder), load_short_orders(folder, **changes), folder / "backtest")
+
+
+def test_an_estimator_that_cannot_be_pickled_is_played_as_one_that_can(tmp_path):
+    policy = RetrainingPolicy("ours", every_days=7, on_drift=True, on_loss=True, tested=True)
+    picklable, unpicklable = (
+        play_trial(BacktestHistory(history, make_settings(tmp_path)), PolicyTrial(policy))
+        for history in (
+            prepare_augmented_orders(tmp_path / "named", AUGMENTED),
+            prepare_augmented_orders(tmp_path / "lambda", UNPICKLABLE),
+        )
+    )
+    assert unpicklable.run.events == picklable.run.events
+    assert np.array_equal(unpicklable.losses, picklable.losses)
+
+
+def test_an_estimator_that_cannot_be_pickled_predicts_for_all_processes_where_it_is_fitted(tmp_path):
+    history, settings = prepare_augmented_orders(tmp_path, UNPICKLABLE), make_settings(tmp_path)
+    fit = BacktestHistory(history, settings).fit(30, 0)
+    kept = {path.name: path.stat().st_mtime_ns for path in history.fits.glob("*.npz")}
+    assert {f"30-0-block-{number}.npz" for number in (1, 2, 3, 4)} <= kept.keys()
+    read = BacktestHistory(history, settings).models.predict_days(fit, 16, 60)
+    assert {path.name: path.stat().st_mtime_ns for path in history.fits.glob("*.npz")} == kept
+    (history.fits / "30-0-block-3.npz").unlink()
+    again = BacktestHistory(history, settings).models.predict_days(fit, 16, 60)
+    assert np.array_equal(again.predictions, read.predictions)
 
 
 def test_too_few_days_before_today_are_a_sentence(tmp_path):

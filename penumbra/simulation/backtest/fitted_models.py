@@ -1,9 +1,12 @@
-"""The models of a backtest: fitted when any process first asks for one, and asked for predictions block by block."""
+"""The models of a backtest: fitted when any process first asks for one, and asked for predictions block by block.
+
+An estimator that can't be pickled predicts all blocks that may be asked for where it is fitted.
+"""
 
 import datetime as dt
 import io
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,24 +82,38 @@ class FittedModels:
     def _read_block(self, fit: ModelFit, number: int) -> PredictedRows:
         """The predictions of a block of days, which is fixed in the calendar."""
         if (fit, number) not in self._predicted:
-            rows, name = np.flatnonzero(self._block == number), f"{fit.end}-{fit.days}-block-{number}"
-            if (found := self._cache.find(name)) is None:
-                found = {"said": self._predict(fit, rows)}
-                self._cache.save(name, found)
-            self._predicted[fit, number] = PredictedRows(rows, found["said"])
+            self.require_fitted(fit)
+            if (found := self._cache.find(_name_block(fit, number))) is None:
+                found = self._predict_block(fit, number, self._load_estimator(fit))
+            self._predicted[fit, number] = PredictedRows(np.flatnonzero(self._block == number), found["said"])
         return self._predicted[fit, number]
 
-    def _predict(self, fit: ModelFit, rows: np.ndarray) -> np.ndarray:
-        matrices, inputs = self._history.matrices, self._history.matrices.arrays.read("inputs")
-        if not len(rows):
-            return np.zeros((0, len(matrices.task.classes)) if matrices.task.kind == "multiclass" else 0, np.float32)
-        estimator = PICKLED.read(io.BytesIO(self._read_fitted(fit)["estimator"].tobytes()))
-        try:
-            return np.asarray(predict_for_task(matrices.task, estimator, inputs[rows]), np.float32)
-        except ValueError as error:  # it lacks a class
-            raise BacktestRefused(f"{self.describe_fit(fit)} can't be fitted: {error}") from None
+    def _predict_block(self, fit: ModelFit, number: int, estimator: Any) -> NamedArrays:
+        matrices, rows = self._history.matrices, np.flatnonzero(self._block == number)
+        said = np.zeros((0, len(matrices.task.classes)) if matrices.task.kind == "multiclass" else 0, np.float32)
+        if len(rows):
+            try:
+                said = predict_for_task(matrices.task, estimator, matrices.arrays.read("inputs")[rows])
+            except ValueError as error:  # it lacks a class
+                raise BacktestRefused(f"{self.describe_fit(fit)} can't be fitted: {error}") from None
+        found = {"said": np.asarray(said, np.float32)}
+        self._cache.save(_name_block(fit, number), found)
+        return found
+
+    def _load_estimator(self, fit: ModelFit) -> Any:
+        """The estimator as it was pickled, or fitted again."""
+        pickled = self._read_fitted(fit)["estimator"].tobytes()
+        return PICKLED.read(io.BytesIO(pickled)) if pickled else self._fit_estimator(fit)[0]
 
     def _fit(self, fit: ModelFit) -> NamedArrays:
+        estimator, seconds = self._fit_estimator(fit)
+        if not (pickled := _pickle_estimator(estimator)):
+            for number in list_blocks(max(0, fit.end - self._history.holdout_days), int(self._day.max()) + 1):
+                self._predict_block(fit, number, estimator)
+        return {"estimator": np.frombuffer(pickled, np.uint8), "cpu_seconds": np.array(seconds)}
+
+    def _fit_estimator(self, fit: ModelFit) -> tuple[Any, float]:
+        """A fitted estimator, and the CPU seconds that it took."""
         matrices, inputs = self._history.matrices, self._history.matrices.arrays.read("inputs")
         learn = (self._day < fit.end) & (self._day >= (fit.end - fit.days if fit.days else 0))
         estimator, began = matrices.make_estimator(TrialJob(self._history.candidate)), time.process_time()
@@ -104,9 +121,7 @@ class FittedModels:
             fit_estimator(estimator, TrainingSet(inputs[learn], self._learnt_values()[learn]))
         except (ValueError, IndexError) as error:  # no rows, or one class only
             raise BacktestRefused(f"{self.describe_fit(fit)} can't be fitted: {error}") from None
-        seconds, pickled = time.process_time() - began, io.BytesIO()
-        PICKLED.write(pickled, estimator)
-        return {"estimator": np.frombuffer(pickled.getvalue(), np.uint8), "cpu_seconds": np.array(seconds)}
+        return estimator, time.process_time() - began
 
     def _learnt_values(self) -> np.ndarray:
         """Return what the candidate learns: the labels, or the column that it is given instead."""
@@ -118,3 +133,18 @@ class FittedModels:
         """Return the recipe of `fit` and the days that it learns from, in words."""
         first, end = (self._history.first + dt.timedelta(days=day) for day in (fit.end - fit.days, fit.end))
         return f"{self._history.candidate} on the rows {f'from {first} ' if fit.days else ''}before {end}"
+
+
+def _name_block(fit: ModelFit, number: int) -> str:
+    return f"{fit.end}-{fit.days}-block-{number}"
+
+
+def _pickle_estimator(estimator: Any) -> bytes:
+    """The pickled estimator; b"" where it can't be pickled, or not be read back."""
+    file = io.BytesIO()
+    try:
+        PICKLED.write(file, estimator)
+        PICKLED.read(io.BytesIO(file.getvalue()))
+    except Exception:  # whatever the user's estimator has: a lambda, a lock, an open file
+        return b""
+    return file.getvalue()
