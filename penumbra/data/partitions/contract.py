@@ -238,7 +238,7 @@ def _find_given_values(
 ) -> pl.DataFrame:
     """Where there was a value of each column: in it as it arrived, or in all that a conversion makes it from."""
     single = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
-    sources = {meta.output_name(): meta.root_names() for meta in single}
+    sources = {meta.output_name(raise_if_undetermined=False): meta.root_names() for meta in single}
     arrived, made = (frame.select(pl.all().is_not_null()) for frame in (rows, converted))
 
     def find_given(name: str) -> pl.Series:

@@ -117,6 +117,13 @@ def test_a_conversion_that_makes_a_column_of_others_is_judged_by_those(tmp_path)
     )
 
 
+def test_a_conversion_that_keeps_the_name_of_its_column_is_judged_by_it(tmp_path):
+    kept = 'CONVERSIONS = [pl.col("amount").alias("a").cast(pl.Float64, strict=False).name.keep()]\n'
+    rows, rejected = stage(open_store(tmp_path, kept), {}, {"amount": "x"})
+    assert rows["amount"].to_list() == [20.5]
+    assert (rejected[BROKEN_RULES_COLUMN].to_list(), rejected["amount"].to_list()) == ([["amount|dtype"]], ["x"])
+
+
 def test_a_column_that_a_conversion_makes_of_no_other_is_judged_by_itself(tmp_path):
     made = ("amount = dy", "fee = dy.Float64(nullable=True)\n    amount = dy")
     rows, rejected = stage(open_store(tmp_path, 'CONVERSIONS = [pl.lit("1.5").alias("fee")]\n', schema=[made]), {})
