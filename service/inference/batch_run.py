@@ -16,7 +16,7 @@ from service.inference.rule_engine import NO_MARKS, NO_RULE_DECIDED, RefusedByRu
 from service.inference.scoring_marks import CallMarker
 
 FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024
-FIRST_PART_SHARE = 4  # a list's first part takes about this fraction of the time that a part may take
+MAX_PART_GROWTH = 8  # from one part of a list to the next
 CLOCK_SECONDS = 1e-6  # what is quicker isn't measured
 
 RecordGroup = tuple[LoadedModel, Sequence[int]]  # a model and the positions of the records that it scores in one call
@@ -75,38 +75,27 @@ class NonFiniteOutput(ArithmeticError):
     """A model's output is NaN or infinite."""
 
 
-class PartSizes:
-    """How many records of a list are scored in one call: as many as take a short time, so that a call that hangs is
-    soon known for one. What earlier lists took tells how many that is. Used by several threads at once."""
+def split_by_pace(positions: Sequence[int], seconds: float) -> Iterator[Sequence[int]]:
+    """Split the positions of a list's records into parts that take a short time each, so that a call that hangs is soon
+    known for one.
 
-    def __init__(self, seconds: float) -> None:
-        """Let a part take about `seconds` at most."""
-        self._seconds = seconds
-        self._first_rows: dict[str, int] = {}
+    The first has 16 records. The next one has as many as would take that time at the pace of the last one, but at most
+    eight times as many as that, as its records may have been the quick ones, and at most 1,024.
 
-    def split(self, version: str, positions: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Split positions into parts that are scored one after the other.
+    Args:
+        positions: The positions of records, which are scored part by part as the parts are taken.
+        seconds: The time that a part may take.
 
-        The first has 16, or more where the version has been so quick that it would take a quarter of the time. The
-        next one has twice as many, up to 1,024, where a part took less than the time, and half as many where it took
-        more.
-
-        Args:
-            version: The version that scores them.
-            positions: The positions of records.
-
-        Yields:
-            The parts in their order.
-        """
-        size, begin = self._first_rows.get(version, FIRST_PART_ROWS), 0
-        while begin < len(positions):
-            part, began = positions[begin : begin + size], time.monotonic()
-            yield part
-            begin += size
-            took = time.monotonic() - began
-            size = min(2 * size, MAX_PART_ROWS) if took < self._seconds else max(size // 2, 1)
-            within = len(part) * self._seconds / FIRST_PART_SHARE / max(took, CLOCK_SECONDS)
-            self._first_rows[version] = round(min(max(within, FIRST_PART_ROWS), MAX_PART_ROWS))
+    Yields:
+        The parts in their order.
+    """
+    size, begin = FIRST_PART_ROWS, 0
+    while begin < len(positions):
+        part, began = positions[begin : begin + size], time.monotonic()
+        yield part
+        begin += size
+        within = len(part) * seconds / max(time.monotonic() - began, CLOCK_SECONDS)
+        size = max(int(min(within, MAX_PART_GROWTH * size, MAX_PART_ROWS)), 1)
 
 
 def predict_by_group(

@@ -19,7 +19,6 @@ from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.batch_run import (
     BatchScorer,
     NonFiniteOutput,
-    PartSizes,
     PendingRecords,
     RecordGroup,
     RefusedByRules,
@@ -27,6 +26,7 @@ from service.inference.batch_run import (
     predict_by_group,
     require_finite,
     run_batch,
+    split_by_pace,
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
@@ -81,7 +81,7 @@ class InferencePipeline:
         self.blocked = BlockedRecords(live.state)
         self._contract = contract
         self._share = share
-        self._part_sizes = PartSizes(PART_SHARE * self.marks.patience)
+        self._part_seconds = PART_SHARE * self.marks.patience
         self._reported = ""
 
     def predict_one(self, record: RecordDict) -> ScoredRecord:
@@ -177,7 +177,7 @@ class InferencePipeline:
         if self.live.canary is not None or self._has_doubtful(live, pending.lines):
             groups = self._assign_groups([self._choose_model(record) for record in pending.records], pending.lines)
         for model, positions in groups:
-            for part in self._part_sizes.split(model.version, positions):
+            for part in split_by_pace(positions, self._part_seconds):
                 yield model, part
 
     def _assign_groups(self, models: Sequence[LoadedModel], lines: Sequence[bytes]) -> list[RecordGroup]:

@@ -1,5 +1,7 @@
 """What answers where the live model fails: the previous version, then the baseline."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
 from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.scoring_marks import WorkerMarks
 from tests.helpers import local_service
 
 BASELINE = 0.25
@@ -152,32 +155,50 @@ def test_a_row_that_a_rule_answers_needs_no_fallback_in_a_list_either(pipeline: 
     assert scored == [pipeline.predict_one(record) for record in records]
 
 
-def test_parts_of_a_list_grow_while_they_are_quick_and_shrink_where_they_are_not(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("took", "sizes"),
+    [
+        ([0.001, 0.001, 0.001], [16, 128, 856]),
+        ([0.1, 0.1, 2.0, 0.1, 0.1], [16, 80, 400, 100, 404]),
+        ([0.4, 8.0, 8.0, 0.1], [16, 20, 1, 1, 5, 40, 320, 597]),
+    ],
+    ids=["quick", "some slow", "very slow"],
+)
+def test_parts_of_a_list_are_as_large_as_the_last_ones_pace_allows(
+    monkeypatch: pytest.MonkeyPatch, took: list[float], sizes: list[int]
 ) -> None:
-    clock = iter([0, 0.1, 1, 1.1, 2, 5, 6, 6.1, 7, 7.1, 8, 8.1])  # each part's begin and end
+    clock = itertools.chain.from_iterable((0.0, each) for each in itertools.chain(took, itertools.repeat(0.001)))
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
-    parts = batch_run.PartSizes(seconds=0.5).split("1", range(300))
-    assert [len(part) for part in parts] == [16, 32, 64, 32, 64, 92]
+    assert [len(part) for part in batch_run.split_by_pace(range(1000), seconds=0.5)] == sizes
 
 
-@pytest.mark.parametrize(("took", "first"), [(0.001, 1000), (0.2, 200), (4.0, 16)])
-def test_the_first_part_takes_a_quarter_of_the_time_at_the_pace_of_the_list_before(
-    monkeypatch: pytest.MonkeyPatch, took: float, first: int
+def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_it(
+    many_trees: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, took, 1.0, 1.0])
-    monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
-    sizes = batch_run.PartSizes(seconds=10.0)
-    assert [len(part) for part in sizes.split("1", range(16))] == [16]
-    assert len(next(sizes.split("1", range(1000)))) == first
-    assert len(next(sizes.split("2", range(1000)))) == 16
+    """A record takes the model 4 ms on the tests' clock, and a rule no time."""
+    seconds, parts = [0.0], []
+    monkeypatch.setattr(batch_run.time, "monotonic", lambda: seconds[0])
+
+    class Slow(LoadedModel):
+        def score_batch(self, rows: Any) -> Any:
+            seconds[0] += 0.004 * len(rows)
+            parts.append(len(rows))
+            return super().score_batch(rows)
+
+    engine = make_rule_engine_factory((FAR,), "review")(ModelPriors(0.5, baseline=BASELINE), many_trees.decide)
+    live = LiveModels(many_trees.bundle.path.parents[1], local_service.PROBLEM)
+    live.model = Slow(many_trees.version, many_trees.score_one, many_trees.decide, engine, many_trees.bundle)
+    pipeline = InferencePipeline(live, CONTRACT, marks=WorkerMarks(live.state, patience=3.0))
+    for distance in (9500, 1000, 9500, 1000):
+        pipeline.predict_batch([{**RECORD, "distance": distance}] * 1000)
+    assert max(parts) * 0.004 <= 0.3
+    assert sum(parts) == 2000
 
 
-@given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0]))
+@given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0, math.inf]))
 def test_the_parts_of_a_list_are_the_whole_list_in_its_order(rows: int, seconds: float) -> None:
-    sizes = batch_run.PartSizes(seconds)
-    for _ in range(2):
-        assert [position for part in sizes.split("1", range(rows)) for position in part] == list(range(rows))
+    parts = batch_run.split_by_pace(range(rows), seconds)
+    assert [position for part in parts for position in part] == list(range(rows))
 
 
 @given(distances=st.lists(st.sampled_from([500, 1000, 1500, 8999, 9000]), min_size=1, max_size=9), fails=st.booleans())
