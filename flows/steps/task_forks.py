@@ -21,11 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.pods import is_for_pods
@@ -185,37 +185,34 @@ def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
         sys.modules["numpy"].random.seed()  # or each task would draw the same
 
 
-def _run_forked(command: Sequence[str], env: Mapping[str, str], **_: Any) -> bytes:
+def _run_forked(command: Sequence[str], env: Mapping[str, str], timeout: float | None = None, **_: Any) -> bytes:
     """Run a command of a flow in a fork of its task, where all it needs is imported: the command that makes a card.
 
-    As much of `subprocess.check_output` as Metaflow's cards use. The command ends itself after its own time limit.
+    As much of `subprocess.check_output` as Metaflow's cards use: both outputs are one, the time limit is in seconds.
     """
-    parent = os.getpid()
     with tempfile.TemporaryFile() as output:
-        if not (pid := os.fork()):
-            end_with_parent(parent)
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-            os.environ.update(env)
-            sys.argv[:] = command[1:]
-            _run_to_exit(command[1])
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        arguments = (command[1:], env, output.fileno(), os.getpid())
+        fork = get_context("fork").Process(target=_run_script, args=arguments)
+        fork.start()
+        try:
+            fork.join(timeout)
+            code = fork.exitcode
+        finally:
+            fork.kill()  # unless it has ended
+            fork.join()
         output.seek(0)
+        if code is None:
+            raise subprocess.TimeoutExpired(command, timeout or 0, output.read())
         if code:
             raise subprocess.CalledProcessError(code, command, output.read())
         return output.read()
 
 
-def _run_to_exit(script: str) -> NoReturn:
-    """Run a script as a program, and end this process as it would end."""
-    code: Any = 1
-    try:
-        runpy.run_path(script, run_name="__main__")
-        code = 0
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else bool(code))
+def _run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, parent: int) -> None:
+    """Run a script as a program of its own, with its output to a descriptor."""
+    end_with_parent(parent)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.update(env)
+    sys.argv[:] = arguments
+    runpy.run_path(arguments[0], run_name="__main__")

@@ -64,6 +64,28 @@ if __name__ == "__main__":
     ToyFlow()
 """
 
+CARD_FLOW = """
+import sys, time
+from metaflow import FlowSpec, card, step
+from flows.steps.task_forks import fork_tasks
+
+class CardFlow(FlowSpec):
+    @card(type="blank", timeout=-9)  # Metaflow waits for ten seconds more: for one
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    if "card" in sys.argv:
+        CARD
+    fork_tasks(sys.argv, [])
+    CardFlow()
+"""
+
 
 @pytest.fixture
 def space(tmp_path: Path) -> Workspace:
@@ -122,6 +144,21 @@ def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
     (space.folder / "threaded.py").write_text("import threading; threading.Thread(target=input, daemon=True).start()")
     facts = read_facts(run_toy(space, monkeypatch, AHEAD="threaded"))
     assert (facts["ahead"], facts["is_child"], facts["environ"][0]) == (False, True, "yes")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("card", "reason"),
+    [
+        ("sys.exit('no space')", "no space"),
+        ("raise ValueError('no chart')", "ValueError: no chart"),
+        ("print('begun', flush=True); time.sleep(15); sys.exit()", "begun"),
+    ],
+)
+def test_a_card_that_fails_or_hangs_is_given_up_with_its_reason(space: Workspace, card: str, reason: str) -> None:
+    (space.folder / "toy.py").write_text(CARD_FLOW.replace("CARD\n", f"{card}\n"))
+    output = space.run("toy.py", "--no-pylint", "run")
+    assert "Card render failed with error" in output
+    assert reason in output
 
 
 def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
