@@ -28,14 +28,14 @@ def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Return the paths of all files below `folder`, in no particular order."""
+    """Return the paths of all files below `folder`, in no particular order; what isn't a readable folder has none."""
     files, folders = list[str](), [str(folder)]
     while folders:
-        with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif not entry.is_dir():
+                elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # where a link leads may be unreadable
                     files.append(entry.path)
     return files
 

@@ -1,0 +1,43 @@
+"""Which files of a folder a data version has."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penumbra.data.versioning.dvc_listing import list_files
+
+NOBODY = 65534
+
+
+@contextmanager
+def close(folder: Path) -> Iterator[None]:
+    """Nobody can read the folder meanwhile, not even root, who is another user then."""
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_read_has_no_files_and_hides_none_beside_it() -> None:
+    with tempfile.TemporaryDirectory() as place:  # other users can't enter pytest's own
+        folder, closed = Path(place), Path(place, "lost+found")
+        folder.chmod(0o755)
+        (closed / "within").mkdir(parents=True)
+        (folder / "link").symlink_to(closed / "within")
+        for name in ("a.csv", "z.csv"):
+            (folder / name).touch()
+        with close(closed):
+            found = list_files(folder)
+        assert sorted(found) == [f"{place}/{name}" for name in ("a.csv", "link", "z.csv")]
+
+
+def test_a_file_in_place_of_a_folder_has_no_files(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    assert list_files(tmp_path / "data") == []
