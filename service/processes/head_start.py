@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from penumbra.core.project_root import API_KEY_PREFIX, find_project_root
+from penumbra.core.system.lean_imports import import_lean
 from service.processes.environment import QUIET_ENVIRONMENT, hide_variables, list_hidden_variables
 from service.processes.supervisor import ChildProcess, RunningProcess, start_process
 
@@ -97,9 +98,7 @@ def start_ahead() -> WaitingHost | None:
 def load_libraries() -> None:
     """Load `LIBRARIES`, but none of the large ones that they would load for what nothing here asks for."""
     gc.disable()  # nothing that is imported is garbage
-    sys.modules["sqlalchemy"] = None  # type: ignore[assignment]
-    importlib.import_module("dataframely")
-    del sys.modules["sqlalchemy"]
+    import_lean("dataframely")
     for module, function in UNUSED_MODULES.items():
         sys.modules[module] = ModuleType(module)
         setattr(sys.modules[module], function, None)

@@ -28,3 +28,17 @@ print(polars.from_pandas(frame)["a"].to_list(), sqlalchemy.create_engine("sqlite
 
 def test_what_was_imported_before_stays() -> None:
     assert run_python("import pandas, sqlalchemy\n" + IMPORTS + "print(sys.modules['pandas'] is pandas)")[1] == "True"
+
+
+def test_dataframely_makes_tables_of_any_database_though_it_was_imported_without_sqlalchemy() -> None:
+    code = """
+import dataframely
+class Row(dataframely.Schema):
+    when = dataframely.Datetime(primary_key=True)
+    parts = dataframely.Struct({"a": dataframely.Int64()})
+import sqlalchemy.dialects.mssql, sqlalchemy.dialects.postgresql
+print(sqlalchemy.Table("rows", sqlalchemy.MetaData(), *Row.to_sqlalchemy_columns(
+    sqlalchemy.dialects.postgresql.dialect())).columns.keys())
+print([Row.when.sqlalchemy_dtype(sqlalchemy.dialects.mssql.dialect())])
+"""
+    assert run_python(IMPORTS + code) == ["set()", "['when', 'parts']", "[DATETIME2(precision=6)]"]
