@@ -1,7 +1,7 @@
 """The head start of the worker host: it loads its libraries while the launcher reads the settings. Cheap to import.
 
-A worker host is started with one end of a socket. By it the launcher sends, as soon as it knows them, the environment
-and the descriptors of the listening socket and of the file with the digests of the API keys:
+A worker host is started with one end of a socket. By it the launcher sends, as soon as it knows them, the descriptors
+of the listening socket, of the file with the digests of the API keys and of one in memory with the environment:
 python -m service.processes.head_start SOCKET.
 """
 
@@ -23,7 +23,7 @@ from service.processes.environment import QUIET_ENVIRONMENT, hide_variables, lis
 from service.processes.supervisor import ChildProcess, RunningProcess, start_process
 
 NAME, MODULE = "service", "service.processes.head_start"
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 LIBRARIES = (  # none of them reads what the launcher sends
     "penumbra.core.loading.problem_loading",
     "penumbra.registry.bundles.bundle",
@@ -56,7 +56,7 @@ class WaitingHost:
             )
 
     def release(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> RunningProcess:
-        """Let it begin.
+        """Let it begin; waits for nothing, however large the environment and whatever keeps the host from reading it.
 
         Args:
             environment: All of its environment variables.
@@ -65,9 +65,10 @@ class WaitingHost:
         Returns:
             The process; it may have ended already.
         """
-        with self._socket, suppress(OSError):
-            socket.send_fds(self._socket, [b"\n"], descriptors)
-            self._socket.sendall(json.dumps(dict(environment)).encode())
+        with self._socket, suppress(OSError), os.fdopen(os.memfd_create("environment"), "wb") as file:
+            file.write(json.dumps(dict(environment)).encode())
+            file.seek(0)
+            socket.send_fds(self._socket, [b"\n"], [*descriptors, file.fileno()])
         return self._process
 
 
@@ -115,10 +116,10 @@ def main(channel: int) -> None:
     load_libraries()
     with socket.socket(fileno=channel) as launcher:
         _, descriptors, _, _ = socket.recv_fds(launcher, 1, DESCRIPTORS)
-        if len(descriptors) < DESCRIPTORS:  # the launcher has ended
-            return
-        with launcher.makefile("rb") as file:
-            environment = json.load(file)
+    if len(descriptors) < DESCRIPTORS:  # the launcher has ended
+        return
+    with os.fdopen(descriptors.pop(), "rb") as file:
+        environment = json.load(file)
     os.environ.clear()
     os.environ.update(environment)
     from service.processes import worker_host  # which creates metrics where the environment says
