@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, repeat
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import msgspec
 from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http.requests.record_reader import RecordDict
 from service.inference.live_model import LoadedModel, ScoredInputs
-from service.inference.rule_engine import NO_MARKS, NO_RULE_DECIDED, RefusedByRule, RuledPrediction
+from service.inference.rule_engine import NO_MARKS, NO_RULE_DECIDED, PreparedRules, RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
 FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024
@@ -146,29 +146,36 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
     asked = [index for index in range(len(pending.records)) if before.get(index, NO_RULE_DECIDED)[0] is None]
     scores = score([pending.records[index] for index in asked]) if asked else ()
     scored = dict(zip(asked, scores, strict=True))
-    plain = _conclude_plain(model, pending, {index: each for index, each in scored.items() if index not in before})
+    concluded = _conclude_at_once(
+        model, pending, {index: each for index, each in scored.items() if index not in before}
+    )
     return [
-        plain.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
+        concluded.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
         for index, (record, line) in enumerate(zip(pending.records, pending.lines, strict=True))
     ]
 
 
-def _conclude_plain(
+def _conclude_at_once(
     model: LoadedModel, pending: PendingRecords, scored: Mapping[int, ScoredInputs | Exception]
-) -> dict[int, ScoredRecord]:
-    """Do at once for records that have an output which no rule changes what `_conclude` does; leaves out the others."""
+) -> dict[int, ScoredRecord | Exception]:
+    """Do for all records that have an output what `_conclude` does, at once for those that no rule concerns; leaves out
+    the others."""
     answered = {index: each for index, each in scored.items() if not isinstance(each, Exception)}
-    outputs = [output for _, output in answered.values()]
-    lines = [msgspec.Raw(pending.lines[index]) for index in answered]
-    inputs = [inputs for inputs, _ in answered.values()]
     try:
-        concerned = model.rules.find_concerned_after([pending.records[index] for index in answered], outputs)
-        is_plain = [n not in concerned and is_finite(output) for n, output in enumerate(outputs)]
+        answered = {index: each for index, each in answered.items() if is_finite(each[1])}
+        outputs = [output for _, output in answered.values()]
         decisions = list(map(model.decide, outputs))
     except Exception:  # whose it is, shows one by one
         return {}
-    records = map(ScoredRecord, lines, repeat(model.version), inputs, outputs, decisions, repeat(NO_MARKS))
-    return dict(compress(zip(answered, records, strict=True), is_plain))
+    indices, inputs = list(answered), [inputs for inputs, _ in answered.values()]
+    lines = [msgspec.Raw(pending.lines[index]) for index in indices]
+    plain = map(ScoredRecord, lines, repeat(model.version), inputs, outputs, decisions, repeat(NO_MARKS))
+    concluded: dict[int, ScoredRecord | Exception] = dict(zip(indices, plain, strict=True))
+    records = [pending.records[index] for index in indices]
+    for n, rules in model.rules.find_concerned_after(records, outputs).items():
+        index = indices[n]
+        concluded[index] = _conclude(model, records[n], pending.lines[index], None, (), answered[index], rules)
+    return concluded
 
 
 def _conclude(
@@ -178,6 +185,7 @@ def _conclude(
     ruled: RuledPrediction | None,
     failed: Sequence[str],
     scored: ScoredInputs | Exception | None,
+    rules: PreparedRules | None = None,
 ) -> ScoredRecord | Exception:
     """Apply the rules that come after the model to what it said of a record, unless one before it has decided."""
     if ruled is not None:
@@ -187,7 +195,7 @@ def _conclude(
     inputs, output = scored
     try:
         require_finite(output)
-        after = model.rules.apply_after(record, output, failed)
+        after = model.rules.apply_after(record, output, failed, rules)
     except Exception as error:
         return error
     return ScoredRecord(msgspec.Raw(line), model.version, inputs, *after)
@@ -202,10 +210,10 @@ def _apply_before_rules(
         RefusedByRules: Rules refuse at least one record; all refused records are in it.
     """
     before, refused = {}, []
-    for index in sorted(model.rules.find_concerned_before(pending.records)):
+    for index, rules in model.rules.find_concerned_before(pending.records).items():
         record = pending.records[index]
         try:
-            before[index] = model.rules.apply_before(record)
+            before[index] = model.rules.apply_before(record, rules)
         except RefusedByRule as refusal:
             refused.append((pending.positions[index], record, refusal.rule))
     if refused:

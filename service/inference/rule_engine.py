@@ -2,8 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import compress, count, repeat
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import Any, Literal
 
 from penumbra.features import Record
@@ -26,6 +26,7 @@ from service.inference.exploration import ExploreFunction, keep_decision
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
+PreparedRules = Sequence[tuple[Rule, RuleTest]]
 
 NO_MARKS: dict[str, Any] = {}
 NO_RULE_DECIDED: tuple[None, tuple[str, ...]] = (None, ())
@@ -67,11 +68,14 @@ class RuleEngine:
         self._explore = explore
         self._reported: set[str] = set()
 
-    def apply_before(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
+    def apply_before(
+        self, record: Record, rules: PreparedRules | None = None
+    ) -> tuple[RuledPrediction | None, Sequence[str]]:
         """Apply the rules that come before the model.
 
         Args:
             record: The record by column.
+            rules: Those of them that `find_concerned_before` has left.
 
         Returns:
             The prediction, decision and marks of the first rule that fires, or None; and the names of rules that
@@ -81,7 +85,7 @@ class RuleEngine:
             RefusedByRule: A rule refuses the record.
         """
         failed: list[str] = []
-        for rule, test in self._before:
+        for rule, test in self._before if rules is None else rules:
             try:
                 if test(record, None):
                     return self._answer_by_rule(rule, failed), failed
@@ -91,13 +95,20 @@ class RuleEngine:
                 failed.append(self._report_failure(rule, error))
         return (None, failed) if failed else NO_RULE_DECIDED
 
-    def apply_after(self, record: Record, prediction: Prediction, failed: Sequence[str] = ()) -> RuledPrediction:
+    def apply_after(
+        self,
+        record: Record,
+        prediction: Prediction,
+        failed: Sequence[str] = (),
+        rules: PreparedRules | None = None,
+    ) -> RuledPrediction:
         """Apply the rules that come after the model.
 
         Args:
             record: The record by column.
             prediction: The model's output.
             failed: Names of the rules that failed in `apply_before`.
+            rules: Those of the rules that `find_concerned_after` has left.
 
         Returns:
             Final prediction, decision and marks.
@@ -105,7 +116,7 @@ class RuleEngine:
         decision = self._decide(prediction)
         fired: list[Rule] = []
         failed_here: list[str] = []
-        for rule, test in self._after:
+        for rule, test in self._after if rules is None else rules:
             try:
                 if test(record, prediction):
                     if isinstance(rule.then, Override | Clamp):
@@ -120,18 +131,21 @@ class RuleEngine:
         explored, marks = self._explore(record, prediction, decision)
         return prediction, explored, self._add_marks(prediction, decision, fired, ())[2] | marks
 
-    def find_concerned_before(self, records: Sequence[Record]) -> Collection[int]:
+    def find_concerned_before(self, records: Sequence[Record]) -> dict[int, PreparedRules]:
         """Find the records of a list that `apply_before` has something to say of.
 
         Args:
             records: The records by column.
 
         Returns:
-            Their indices: a rule holds for them. Where a rule fails for one record, those of all.
+            By the index of such a record, in the list's order, the rules to apply to it: the first one that holds or
+            fails, and those after it. No condition is asked twice of a record.
         """
-        return _find_concerned(self._before, records, repeat(None))
+        return _find_concerned(self._before, records, [None] * len(records))
 
-    def find_concerned_after(self, records: Sequence[Record], predictions: Sequence[Prediction]) -> Collection[int]:
+    def find_concerned_after(
+        self, records: Sequence[Record], predictions: Sequence[Prediction]
+    ) -> Mapping[int, PreparedRules]:
         """Find the records of a list for which `apply_after` may say something else than the model.
 
         Args:
@@ -139,11 +153,11 @@ class RuleEngine:
             predictions: The model's output for each of them.
 
         Returns:
-            Their indices: a rule holds for them. Where a rule fails for one record, or decisions are explored, those of
-            all.
+            As `find_concerned_before` does; all records with all rules where decisions are explored.
         """
-        is_explored = self._explore is not keep_decision
-        return range(len(records)) if is_explored else _find_concerned(self._after, records, predictions)
+        if self._explore is not keep_decision:
+            return dict.fromkeys(range(len(records)), self._after)
+        return _find_concerned(self._after, records, predictions)
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -176,12 +190,34 @@ class RuleEngine:
 
 
 def _find_concerned(
-    rules: Sequence[tuple[Rule, RuleTest]], records: Sequence[Record], predictions: Iterable[Prediction]
-) -> Collection[int]:
+    rules: PreparedRules, records: Sequence[Record], predictions: Sequence[Prediction]
+) -> dict[int, PreparedRules]:
+    concerned: dict[int, PreparedRules] = {}
+    rest: Sequence[int] = range(len(records))
+    for position, (rule, test) in enumerate(rules):
+        answers = [_ask(test, records[index], predictions[index]) for index in rest]
+        for index, answer in compress(zip(rest, answers, strict=True), answers):
+            concerned[index] = [(rule, _recall(answer)), *rules[position + 1 :]]
+        rest = [index for index in rest if index not in concerned]
+    return dict(sorted(concerned.items()))
+
+
+def _ask(test: RuleTest, record: Record, prediction: Prediction) -> bool | Exception:
     try:
-        return {index for _, test in rules for index in compress(count(), map(test, records, predictions))}
-    except Exception:
-        return range(len(records))
+        return bool(test(record, prediction))
+    except Exception as error:
+        return error
+
+
+def _recall(answer: bool | Exception) -> RuleTest:
+    """Return a condition that has been asked already, and answers the same."""
+
+    def test(record: Record, prediction: Prediction) -> bool:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return test
 
 
 def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str, Any]:

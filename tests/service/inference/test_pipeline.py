@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from prometheus_client import REGISTRY
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from penumbra.registry.bundles.bundle import read_bundle
-from penumbra.rules import Answer, Between, CloseCall, ModelPriors, OneOf, Refuse, Review, Rule
+from penumbra.rules import Answer, Between, Clamp, CloseCall, ModelPriors, OneOf, Override, Refuse, Review, Rule
 from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
 from service.inference import batch_run
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
-from service.inference.pipeline import InferencePipeline
+from service.inference.pipeline import InferencePipeline, try_call
 from service.inference.rule_engine import make_rule_engine_factory
 from service.inference.scoring_marks import WorkerMarks
 from tests.helpers import local_service
@@ -216,6 +217,43 @@ def test_rules_say_of_a_record_in_a_list_what_they_say_of_it_alone(
     records = [{**RECORD, "distance": distance} for distance in distances]
     alone = [pipeline.predict_one(record) for record in records]
     assert msgspec.json.encode(pipeline.predict_batch(records)) == msgspec.json.encode(alone)
+
+
+@pytest.mark.parametrize("then", [Refuse(), Answer(), Override(True), Clamp(0.9, 1.0), Review()])
+@pytest.mark.parametrize("answer", [True, False, ValueError("not known")])
+def test_conditions_are_asked_of_a_record_in_a_list_as_often_as_alone(
+    pipeline: InferencePipeline, then: Any, answer: bool | Exception
+) -> None:
+    asked: list[tuple[str, float, Any]] = []
+
+    @dataclass(frozen=True)
+    class Asked:
+        name: str
+        words = "it holds"
+
+        def test(self, known: ModelPriors) -> Callable[[Any, Any], bool]:
+            def hold(record: Any, prediction: Any) -> bool:
+                asked.append((self.name, record["distance"], prediction))
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+            return hold
+
+    model = pipeline.live.model
+    assert model
+    rules = tuple(
+        Rule(name, "counted", Asked(name), each) for name, each in {"1": then, "2": then, "3": Review()}.items()
+    )
+    engine = make_rule_engine_factory(rules, "review")(ModelPriors(0.5, baseline=BASELINE), model.decide)
+    pipeline.live.model = replace(model, rules=engine)
+    records = [{**RECORD, "distance": distance} for distance in (500, 1000, 1500)]
+    for record in records:
+        try_call(pipeline.predict_one, record)
+    alone = sorted(asked, key=itemgetter(1))
+    asked.clear()
+    try_call(pipeline.predict_batch, records)
+    assert sorted(asked, key=itemgetter(1)) == alone
 
 
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])
