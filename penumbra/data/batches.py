@@ -233,7 +233,7 @@ class DataStore:
             return files
         raise BatchRefused(
             f"{batch} isn't what was admitted: {self.raw / batch} has other content than {self.settings.folder}.dvc "
-            "names; `penumbra ingest` brings it back"
+            "names; `penumbra doctor` brings it back"
         )
 
     def quarantine(self, batch: str) -> pl.DataFrame:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from benchmarks.faults.small_state import make_state_settings
 from flows.steps import ingest
 from flows.steps.admission import heal_changed_batches
+from flows.steps.doctor import examination
 from penumbra.data.batches import DataStore
 from penumbra.data.source_reader import BatchRefused, fetch_batch_files
 from penumbra.data.versioning import versions
@@ -98,6 +100,24 @@ def test_a_byte_that_changed_under_the_same_time_is_found_by_a_thorough_look_alo
     os.utime(path, ns=times)
     assert heal_changed_batches(store) == []
     assert len(heal_changed_batches(store, thorough=True)) == 1
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("with_files", [True, False])
+def test_the_doctor_brings_back_such_a_byte_where_the_rows_are_gone(
+    store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_files: bool
+) -> None:
+    path, whole = raw_file(store), raw_file(store).read_bytes()
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.chmod(0o644)
+    path.write_bytes(whole.replace(b"north", b"south", 1))
+    os.utime(path, ns=times)
+    shutil.rmtree(store.settings.derived / "rows")
+    with pytest.raises(BatchRefused, match="`penumbra doctor` brings it back"):
+        store.rows("2024-02")
+    settings = make_state_settings(tmp_path / "state").model_copy(update={"data": store.settings})
+    monkeypatch.setattr(examination, "load_project", lambda: (settings, store.problem))
+    examination._examine_data_folder(with_files)
     assert path.read_bytes() == whole
 
 

@@ -88,7 +88,7 @@ def main(with_files: bool = True) -> None:
     """Print a line for each check that finds nothing or is skipped, and a block for each finding.
 
     Args:
-        with_files: Whether to check every file of the project's state, too; a training checks the raw files itself.
+        with_files: Whether to check every file of `data/` and `var/`, not the raw batches alone.
     """
     with hold_flow_locks("doctor", ["doctor", "run"]):
         _examine_data_folder(with_files)
@@ -103,6 +103,8 @@ def _examine_data_folder(with_files: bool = True) -> None:
         examination, files = Examination(), Examination()
         if with_files:
             files.run("every file is what was written", partial(stored_files.examine_files, settings, problem))
+        else:
+            files.run("every raw file is what was admitted", partial(stored_files.examine_raw_files, store))
         examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
     except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:

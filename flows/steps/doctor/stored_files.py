@@ -59,10 +59,8 @@ def examine_files(settings: Settings, problem: Problem) -> list[Finding]:
     Returns:
         A finding for each file that can't be made again here.
     """
-    findings: list[Finding] = []
-    store = DataStore(settings.data, problem)
+    findings = examine_raw_files(DataStore(settings.data, problem))
     checks: list[Callable[[], Iterator[str]]] = [
-        lambda: iter(heal_changed_batches(store, thorough=True)),
         lambda: check_objects(settings.data),
         lambda: _remove_damaged(settings),
         lambda: iter(WindowStore(settings.monitor.folder).set_damaged_aside()),
@@ -74,12 +72,29 @@ def examine_files(settings: Settings, problem: Problem) -> list[Finding]:
         lambda: _compare_profiles(settings, problem),
     ]
     for check in checks:
-        try:
-            for sentence in check():
-                print(f"  healed   {sentence}", flush=True)
-        except FILE_ERRORS as error:
-            findings.append(_make_finding(str(error)))
+        findings += _run_check(check)
     return [*findings, *map(_make_finding, _list_lost(settings))]
+
+
+def examine_raw_files(store: DataStore) -> list[Finding]:
+    """Read every byte of the raw batches; print a line about each file that was brought back.
+
+    Args:
+        store: The data store.
+
+    Returns:
+        A finding that names the files that can't be brought back, if there are any.
+    """
+    return _run_check(lambda: iter(heal_changed_batches(store, thorough=True)))
+
+
+def _run_check(check: Callable[[], Iterator[str]]) -> list[Finding]:
+    try:
+        for sentence in check():
+            print(f"  healed   {sentence}", flush=True)
+    except FILE_ERRORS as error:
+        return [_make_finding(str(error))]
+    return []
 
 
 def _make_finding(sentence: str) -> Finding:

@@ -1,1 +1,1 @@
-"""What is derived from a batch: the rows that keep the contract with their features, and the rejected ones."""
+"""What is derived from a batch: the rows that keep the contract, and the rejected ones."""

@@ -1,4 +1,4 @@
-"""What is derived from a batch's raw files: the rows that keep the contract with their features, and the others."""
+"""What is derived from a batch's raw files: the rows that keep the contract, and the others."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
