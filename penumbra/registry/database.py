@@ -58,6 +58,20 @@ def check_database(uri: str, writable: bool = False) -> None:
         raise UnusableRegistry(_describe_fault(database, error)) from None
 
 
+def refuse_locked(database: Path, error: sqlite3.Error) -> None:
+    """Refuse a database that was waited for in vain, which MLflow would wait for again; what else is wrong it tells.
+
+    Args:
+        database: The registry's file.
+        error: Why it couldn't be read.
+
+    Raises:
+        UnusableRegistry: It is locked.
+    """
+    if "locked" in str(error):
+        raise UnusableRegistry(_describe_fault(database, error)) from None
+
+
 def _create_postgres_tables(uri: str) -> None:
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:

@@ -20,7 +20,7 @@ from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
 from penumbra.registry import run_records
 from penumbra.registry.bundles.manifest import BrokenBundle
-from penumbra.registry.database import check_database, create_database
+from penumbra.registry.database import check_database, create_database, refuse_locked
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
@@ -151,8 +151,10 @@ class ModelRegistry:
         if not has_database(self.uri):
             return None
         if database := get_database_path(self.uri):
-            with contextlib.suppress(sqlite3.Error):  # MLflow says what is wrong with it
+            try:
                 return read_aliases(database, self.name)
+            except sqlite3.Error as error:
+                refuse_locked(database, error)
         try:
             aliases = self.client.get_registered_model(self.name).aliases
         except MlflowException as error:

@@ -1,12 +1,20 @@
 """A registry that is an SQLite file: where it is, and what is read of it by SQL, as importing MLflow takes a second."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 SQLITE_PREFIX = "sqlite:///"
 LOCK_WAIT_SECONDS = 10.0
 MLFLOW_REVISION = "dc11669786a5"  # of the tables that MLflow makes
+TABLES_QUERY = """
+SELECT version_num, EXISTS (
+    SELECT workspace FROM registered_models WHERE workspace <> 'default' UNION ALL
+    SELECT workspace FROM webhooks WHERE workspace <> 'default' UNION ALL
+    SELECT workspace FROM experiments WHERE workspace <> 'default'
+) FROM alembic_version
+"""
 FINGERPRINT_QUERY = """
 SELECT max(version) FROM model_versions JOIN model_version_tags USING (workspace, name, version)
 WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Deleted_Internal'
@@ -14,6 +22,10 @@ WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Delet
 MODEL_QUERY = "SELECT count(*) FROM registered_models WHERE workspace = 'default' AND name = ?"
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
 RUNNING_QUERY = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
+
+
+class OtherTables(sqlite3.Error):
+    """The tables are of another release of MLflow, or of several workspaces: what they say is MLflow's to tell."""
 
 
 def get_database_path(uri: str) -> Path | None:
@@ -40,9 +52,9 @@ def read_version_by_fingerprint(database: Path, model: str, fingerprint: str) ->
         The version's number; None if there is none.
 
     Raises:
-        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't MLflow's.
+        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
-    with _open_database(database) as db:
+    with _open_tables(database) as db:
         (version,) = db.execute(FINGERPRINT_QUERY, (model, fingerprint)).fetchone()
     return None if version is None else str(version)
 
@@ -58,32 +70,31 @@ def read_aliases(database: Path, model: str) -> dict[str, str] | None:
         The version's number behind each alias; None if there is no such model.
 
     Raises:
-        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't MLflow's.
+        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
-    with _open_database(database) as db:
+    with _open_tables(database) as db:
         (models,) = db.execute(MODEL_QUERY, (model,)).fetchone()
         found = db.execute(ALIAS_QUERY, (model,)).fetchall()
     return {alias: str(version) for alias, version in found} if models else None
 
 
 def needs_mlflow(database: Path) -> bool:
-    """Tell whether MLflow has something to do before a run is recorded: a migration, or runs that were begun to end.
+    """Tell whether MLflow has something to do before a run is recorded: to end runs that were begun.
 
     Args:
         database: The registry's file, which exists.
 
     Returns:
-        False if the tables are those of the MLflow that this project pins, and no run is under way.
+        False if no run is under way.
 
     Raises:
-        sqlite3.Error: The file is damaged, can't be read or written, is locked for more than ten seconds, or isn't
-            MLflow's.
+        sqlite3.Error: The file is damaged, can't be read or written, is locked for more than ten seconds, or isn't the
+            pinned MLflow's.
     """
     check_pages(database, writable=True)
-    with _open_database(database) as db:
-        (revision,) = db.execute("SELECT version_num FROM alembic_version").fetchone()
+    with _open_tables(database) as db:
         (runs,) = db.execute(RUNNING_QUERY).fetchone()
-    return bool(revision != MLFLOW_REVISION or runs)
+    return bool(runs)
 
 
 def check_pages(database: Path, writable: bool = False) -> None:
@@ -104,6 +115,15 @@ def check_pages(database: Path, writable: bool = False) -> None:
         if writable:
             db.execute("BEGIN IMMEDIATE")
             db.execute("ROLLBACK")
+
+
+@contextmanager
+def _open_tables(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open tables that say by SQL what MLflow would say."""
+    with _open_database(database) as db:
+        if (found := db.execute(TABLES_QUERY).fetchone()) != (MLFLOW_REVISION, False):
+            raise OtherTables(f"the revision and whether there are other workspaces than the default one: {found}")
+        yield db
 
 
 def _open_database(database: Path, mode: str = "ro") -> closing[sqlite3.Connection]:

@@ -4,6 +4,8 @@ from contextlib import closing
 import pytest
 from mlflow.exceptions import MlflowException
 
+from benchmarks.faults.small_state import make_state_settings
+from flows.steps.train.settlement import prepare_registry
 from penumbra.registry import sqlite_registry
 from penumbra.registry.database import UnusableRegistry
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
@@ -37,6 +39,39 @@ def test_a_locked_registry_is_named_before_minutes_are_spent(registry, file, mon
         with pytest.raises(UnusableRegistry, match=r"locked by another process for more than 0\.1 s"):
             ModelRegistry(registry).require_writable()
     ModelRegistry(registry).require_writable()
+
+
+@pytest.mark.parametrize("use", [ModelRegistry.aliases, prepare_registry])
+def test_a_locked_registry_is_waited_for_once(registry, file, tmp_path, monkeypatch, use):
+    connect, opened = sqlite3.connect, []
+    settings = make_state_settings(tmp_path).model_copy(update={"registry": registry})
+    with closing(connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite_registry, "LOCK_WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(sqlite3, "connect", lambda *words, **more: opened.append(words) or connect(*words, **more))
+        with pytest.raises(UnusableRegistry, match="is locked by another process"):
+            use(settings if use is prepare_registry else ModelRegistry(registry))
+    assert len(opened) == 1
+
+
+OTHER_REVISION = "UPDATE alembic_version SET version_num = '0123456789ab'"
+OTHER_WORKSPACE = "INSERT INTO registered_models (workspace, name) VALUES ('team', 'm')"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(OTHER_REVISION, "out-of-date database schema"), (OTHER_WORKSPACE, "outside the default workspace")],
+)
+def test_tables_that_mlflow_refuses_are_refused_before_anything_is_fitted(registry, file, tmp_path, change, words):
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute(change)
+    settings = make_state_settings(tmp_path).model_copy(update={"registry": registry})
+    with pytest.raises(MlflowException, match=words):
+        ModelRegistry(registry).aliases()
+    with pytest.raises(MlflowException, match=words):
+        ModelRegistry(registry).require_writable()
+    with pytest.raises(MlflowException, match=words):
+        prepare_registry(settings)
 
 
 def test_a_registry_that_is_no_file_is_named(registry, file):

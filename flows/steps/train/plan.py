@@ -1,6 +1,5 @@
 """What a training run starts from: the settings, the data version, the code, and whether that was trained before."""
 
-import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -210,8 +209,12 @@ def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
         return None
     database = get_database_path(settings.registry.tracking)
     if database and database.exists():
-        with contextlib.suppress(sqlite3.Error):  # MLflow says what is wrong with it
+        try:
             return read_version_by_fingerprint(database, settings.registry.model, plan.fingerprint)
+        except sqlite3.Error as error:
+            from penumbra.registry.database import refuse_locked
+
+            refuse_locked(database, error)
     from penumbra.registry.models import ModelRegistry
 
     return ModelRegistry(settings.registry).find_version_by_fingerprint(plan.fingerprint)

@@ -78,5 +78,8 @@ def _is_registry_in_order(settings: Settings) -> bool:
         return False
     try:
         return not database.exists() or not needs_mlflow(database)
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        from penumbra.registry.database import refuse_locked
+
+        refuse_locked(database, error)
         return False
