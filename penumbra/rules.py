@@ -2,8 +2,8 @@
 
 The action says when a rule is tried. `Refuse` and `Answer` are tried before the model predicts, and the first rule that
 holds is the only one that is applied. `Override`, `Clamp`, `Review` and `Defer` are tried after it, and every rule that
-holds is applied, in their order. The records of a list get the decisions that each would get alone; a condition is asked
-at most once of a record.
+holds is applied, in their order. The records of a list get the decisions that each would get alone, and a condition is
+asked at most once of a record.
 
 A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
 """
