@@ -79,6 +79,8 @@ class RecordReader:
             RequestRefused: 400 for invalid JSON, 413 for too many records, 422 for none, or for records that break the
                 contract.
         """
+        if body.count(b"{") > self.max_records:  # it may be too long, and counting is far quicker than parsing
+            self._split_items(body)
         if self._fast_parser and (parsed := self._fast_parser.parse_batch(body)) is not None:
             self._require_length(len(parsed))
             return parsed

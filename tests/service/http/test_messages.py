@@ -24,6 +24,10 @@ class Reading(dy.Schema):
     high = dy.Int8(nullable=True)
 
 
+class Named(dy.Schema):
+    name = dy.String(nullable=False)
+
+
 GIVEN = {"at": "2013-04-01T12:00:00Z", "local": "2013-04-01T12:00:00", "low": 0.5, "high": 1}
 READINGS = Contract(Reading, (NotAbove("low", "high"),), GIVEN, max_records=3)
 
@@ -133,8 +137,20 @@ def test_an_empty_list_is_refused(body: bytes) -> None:
     assert caught.value.status == 422
 
 
-def test_more_records_than_accepted_are_refused() -> None:
-    assert parse_and_catch_refusal(READINGS, [GIVEN] * 4).status == 413
+@pytest.mark.parametrize("records", [[GIVEN] * 4, [*[GIVEN] * 3, {}], [1] * 4], ids=["valid", "broken", "no records"])
+def test_more_records_than_accepted_are_refused_before_any_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, records: list[Any]
+) -> None:
+    parsed: list[Any] = []
+    monkeypatch.setattr(NotAbove, "scalar", lambda check, record: parsed.append(record) is None)
+    readings = Contract(Reading, (NotAbove("low", "high"),), GIVEN, max_records=3)
+    assert parse_and_catch_refusal(readings, records).status == 413
+    assert not parsed
+
+
+def test_a_brace_in_a_text_is_no_record() -> None:
+    named = Contract(Named, (), {"name": "{{{{"}, max_records=3)
+    assert named.parse_batch(b'[{"name": "{{{{"}]') == [{"name": "{{{{"}]
 
 
 @pytest.mark.parametrize("body", [b"[{}", b"[1,]", b"[" * 5000, b'[{"low": NaN}]', b'[{"a": "\xff"}]', b"[]x"])
