@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", 3))
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 TRAINING_COMMANDS = {
     "flow": [sys.executable, "flows/train.py", "--no-pylint", "run"],
