@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from penumbra.core.system.process_tree import adopt_orphans, end_orphans
+
 SAMPLE_SECONDS, SAMPLING_SHARE = 0.1, 0.05  # of the time at most this share goes into looking at memory
 MEGABYTE = 1 << 20
 
@@ -23,7 +25,7 @@ class ProcessCost:
 
     Attributes:
         seconds: Wall time.
-        cpu_seconds: User and system time of its processes.
+        cpu_seconds: User and system time of all its processes, also of those that outlive the one that started them.
         peak_mb: The most memory of all its processes at once (PSS, where shared pages count once), as sampled.
         output: What it printed.
     """
@@ -50,6 +52,8 @@ def measure_command(
     Raises:
         SystemExit: It failed; the message has the end of its output.
     """
+    adopt_orphans()  # what nobody waits for isn't counted, such as the process that a flow's tasks are forks of
+    others = {child.pid for child in psutil.Process().children()}
     with tempfile.TemporaryFile("w+") as output:
         before, began, peak = _read_cpu_seconds(), time.perf_counter(), 0.0
         with psutil.Popen(list(map(str, command)), env=environ, cwd=cwd, stdout=output, stderr=output) as process:
@@ -58,7 +62,9 @@ def measure_command(
                 looked = time.perf_counter()
                 peak = max(peak, _sum_memory(process))
                 pause = max(SAMPLE_SECONDS, (time.perf_counter() - looked) / SAMPLING_SHARE)
-        seconds, cpu_seconds = time.perf_counter() - began, _read_cpu_seconds() - before
+        seconds = time.perf_counter() - began
+        end_orphans(others)
+        cpu_seconds = _read_cpu_seconds() - before
         output.seek(0)
         text = output.read()
     if process.returncode:

@@ -6,7 +6,6 @@ with its monitor pass, then the flows that monitor and promote. BEFORE=… for a
 
 import contextlib
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.process_costs import measure_command
 from penumbra.core.settings import PROJECT_ROOT
 
 BEFORE = os.environ.get("BEFORE", "0163137")
@@ -100,14 +100,4 @@ def _time_step(tree: Path, folder: Path, words: list[str], today: str) -> float:
     own = {"PYTHONPATH": str(tree), "METAFLOW_USER": "bench", "METAFLOW_RUN_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
     own |= {"PENUMBRA_DATA__TODAY": today, "PENUMBRA_TRAINING__CANDIDATES": CANDIDATE}
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    began = _read_seconds()
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environ | own, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    return _read_seconds() - began
-
-
-def _read_seconds() -> float:
-    """Seconds of processor time of all child processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return measure_command([sys.executable, *arguments], environ | own, folder).cpu_seconds

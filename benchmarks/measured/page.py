@@ -1,7 +1,7 @@
 """`python -m benchmarks.measured.page`: fills docs/benchmarks.md and its pictures from docs/measured.json.
 
 On the page `<!-- measured: NAME -->` begins a block, and `<!-- end -->` ends it: the figures with an aim, the machine,
-how something grows, or what a benchmark printed. a run that is entered into that file fills them, too.
+how something grows, or what a benchmark printed. A run that is entered into that file fills them, too.
 """
 
 import re
