@@ -4,6 +4,7 @@ How a value is read by its dtype is in value_readers.py; column_rules.py has a c
 """
 
 import datetime as dt
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Optional
@@ -24,6 +25,8 @@ from pydantic_core import PydanticCustomError
 
 from penumbra.core.contract.column_rules import add_rule_check
 from penumbra.core.contract.value_readers import Convert, make_value_readers, round_to_float32, unless_none
+
+_CATCHING_WARNINGS = threading.RLock()  # filters are the process's: of two threads, one would bring back the other's
 
 
 def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = 
 
 
 def _make_fields(columns: Mapping[str, dy.Column]) -> dict[str, tuple[Any, Any]]:
-    with warnings.catch_warnings():
+    with _CATCHING_WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
         annotations: Any = {f"field{n}": column.pydantic_field() for n, column in enumerate(columns.values())}
     generated = create_model("Generated", **annotations).model_fields.values()

@@ -2,12 +2,16 @@
 
 import datetime as dt
 import decimal
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import dataframely as dy
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from penumbra.core.contract.record_fields import build_model_fields
 from service.http.requests.record_reader import build_record_model
 
 NOON = dt.datetime(2024, 3, 1, 12)
@@ -166,3 +170,16 @@ def test_a_float32_is_compared_with_its_bounds_as_a_frame_compares_it(column, li
     else:
         with pytest.raises(ValidationError):
             SMALL.model_validate_json(f'{{"{column}": {literal}}}')
+
+
+def test_threads_that_build_fields_at_the_same_time_neither_warn_nor_leave_filters() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with warnings.catch_warnings(action="error"), ThreadPoolExecutor(8) as pool:
+            filters = list(warnings.filters)
+            built = list(pool.map(lambda _: list(build_model_fields(Kinds)), range(100)))
+            assert warnings.filters == filters
+    finally:
+        sys.setswitchinterval(interval)
+    assert built == [list(Kinds.columns())] * 100
