@@ -31,6 +31,7 @@ from service.http.requests.record_reader import Contract
 from service.http.requests.responses import build_answer_type, build_review_type
 from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
+from service.inference.details import OPTIONS
 from service.inference.exploration import make_explorer, make_key_draw
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
@@ -77,7 +78,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     @bentoml.service(name=name, service_class=bentoml_app.FastService, workers=service.workers, **BENTOML_CONFIG)
     class Service:
         document = openapi.build_openapi_document(
-            name, contract, answer, build_review_type(spec.task), labels, feedback.build_label_examples(schema)
+            name, contract, answer, build_review_type(spec.task), labels, feedback.build_label_examples(schema), OPTIONS
         )
         service_settings = service
         access = AccessControl(keys, service.open)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from service.http.access.access_control import REVIEWS_PREFIX
 from service.http.refusals import RequestRefused
 from service.http.requests.look_ups import READ_METHODS, LookUps
+from service.http.requests.options import read_options
 from service.http.requests.record_reader import RecordReader
 from service.inference.predictor import Predictor
 
@@ -42,12 +43,17 @@ class Endpoint(Protocol):
     def contract(self) -> RecordReader:
         """The reader of request bodies."""
 
-    def answer_one(self, record: Any, began: float) -> Any:
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The options of a request's query by name, each with the words for what it asks for."""
+
+    def answer_one(self, record: Any, began: float, options: Collection[str]) -> Any:
         """Answer one record.
 
         Args:
             record: The parsed record, by column.
             began: When its request arrived, by `time.perf_counter`, in seconds.
+            options: The names of the options that the request asks for.
 
         Returns:
             The body of the response, as something that msgspec can encode.
@@ -56,12 +62,13 @@ class Endpoint(Protocol):
             RequestRefused: The record is not answered.
         """
 
-    async def answer_batch(self, records: Any, began: float) -> Any:
+    async def answer_batch(self, records: Any, began: float, options: Collection[str]) -> Any:
         """Answer a list of records.
 
         Args:
             records: The parsed records, each by column.
             began: When their request arrived, by `time.perf_counter`, in seconds.
+            options: The names of the options that the request asks for.
 
         Returns:
             The answers in the records' order.
@@ -177,18 +184,20 @@ async def _answer_request(
     """Return the encoded answer and the number of records that it answers.
 
     Raises:
-        RequestRefused: Method, content type, size or content of the request are not accepted.
+        RequestRefused: Method, options, content type, size or content of the request are not accepted.
         ClientDisconnected: The body never ends.
     """
     if scope["method"] != "POST":
         raise RequestRefused(
             405, f"{scope['method']} is not possible here: POST a record or a list", headers=[(b"allow", b"POST")]
         )
+    options = read_options(scope["query_string"], endpoint.options)
     body = await read_json_body(limit, scope, receive)
     if body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"[":
-        answers = await endpoint.answer_batch(await asyncio.to_thread(endpoint.contract.parse_batch, body), began)
+        records = await asyncio.to_thread(endpoint.contract.parse_batch, body)
+        answers = await endpoint.answer_batch(records, began, options)
         return encode_response(answers), len(answers)
-    return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began)), 1
+    return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began, options)), 1
 
 
 async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:

@@ -20,7 +20,7 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
     "415": "The content type is not application/json.",
-    "422": "A record breaks the contract, or a rule refuses it: so is the whole request, the details name each fault.",
+    "422": "A record breaks the contract, a rule refuses it, or an option is wrong: so is the whole request.",
     "500": "The service failed.",
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
@@ -46,6 +46,7 @@ def build_openapi_document(
     review: Any,
     labels: RecordReader,
     label_examples: Sequence[RecordDict],
+    options: Mapping[str, str],
 ) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document of the service, with examples that work when pasted.
 
@@ -56,6 +57,7 @@ def build_openapi_document(
         review: The type of what has become of a deferred answer.
         labels: The reader of labels.
         label_examples: Examples of labels.
+        options: What each option of a prediction's query asks for, by name.
 
     Returns:
         The document as JSON-compatible values.
@@ -66,7 +68,7 @@ def build_openapi_document(
         "servers": [{"url": "."}],
         "security": [{"key": []}, {}],
         "paths": {
-            "/predict": {"post": _predict(contract)},
+            "/predict": {"post": _predict(contract, options)},
             "/feedback": {"post": _feedback(labels, label_examples)},
             "/explain/{id}": {"get": _explain()},
             "/reviews/{id}": {"get": _review()},
@@ -82,10 +84,11 @@ def build_openapi_document(
     }
 
 
-def _predict(contract: Contract) -> dict[str, Any]:
+def _predict(contract: Contract, options: Mapping[str, str]) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Predict for one record, or for a list of up to " + str(contract.max_records),
+        "parameters": [_option(name, words) for name, words in options.items()],
         "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
             "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
@@ -131,6 +134,11 @@ def _review() -> dict[str, Any]:
             **_refusals(GUARD_RESPONSES | NO_LOOK_UP_RESPONSE | unknown),
         },
     }
+
+
+def _option(name: str, words: str) -> dict[str, Any]:
+    schema = {"type": "boolean", "default": False}
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": words}
 
 
 def _request(reader: RecordReader, examples: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,15 +20,17 @@ from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
-from service.inference.live_model import LiveModels
+from service.inference.details import OPTIONS, DetailValues, describe_details
+from service.inference.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import CanaryShare, InferencePipeline, try_call
 from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
+NO_DETAILS: dict[str, Any] = {}
 LOAD_PATIENCE_SECONDS = 60.0  # loading a model may keep the event loop waiting for so long
 
-DraftedAnswer = tuple[ScoredRecord, bytes]  # a scored record, and its encoded log entry
+DraftedAnswer = tuple[ScoredRecord, bytes, dict[str, Any]]  # a scored record, its encoded log entry, its details
 
 logger = logging.getLogger("service.inference.predictor")
 
@@ -38,6 +40,8 @@ class Predictor:
 
     Everything but the scoring of lists runs on the event loop.
     """
+
+    options = OPTIONS
 
     def __init__(
         self,
@@ -57,57 +61,66 @@ class Predictor:
         self._pipeline = InferencePipeline(live, contract, share, self.marks)
         self._format_answer = make_answer_formatter(task)
 
-    def answer_one(self, record: RecordDict, began: float) -> AnswerBody:
+    def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> AnswerBody:
         """Answer one record, and log the answer.
 
         Args:
             record: The record as parsed by the contract.
             began: When its request arrived, by `time.perf_counter`, in seconds.
+            options: The options that its request asks for.
 
         Returns:
             The answer.
 
         Raises:
-            RequestRefused: A rule refuses the record, there is no live model, or nothing has an answer.
+            RequestRefused: A rule refuses the record, there is no live model, nothing has an answer, or the version has
+                not what an option asks for.
         """
-        (answer,) = self.answer_coalesced([(record, began)])
+        (answer,) = self.answer_coalesced([(record, began)], options)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def answer_coalesced(self, arrivals: Sequence[tuple[RecordDict, float]]) -> list[AnswerBody | Exception]:
+    def answer_coalesced(
+        self, arrivals: Sequence[tuple[RecordDict, float]], options: Collection[str] = ()
+    ) -> list[AnswerBody | Exception]:
         """Answer a few records of requests that arrived together, with one write to the log. On the event loop only.
 
         Args:
             arrivals: Each record with its arrival time by `time.perf_counter`, in seconds.
+            options: The options that all of their requests ask for.
 
         Returns:
             For each record the result of `answer_one`, or the exception that it raises.
         """
         scored = self._pipeline.predict_coalesced([record for record, _ in arrivals])
-        drafts = [try_call(self._draft, *pair) for pair in zip(arrivals, scored, strict=True)]
+        drafts = [try_call(self._draft, *pair, options) for pair in zip(arrivals, scored, strict=True)]
         good = [draft for draft in drafts if not isinstance(draft, Exception)]
         answers = iter(self._log_and_answer(*zip(*good, strict=True)) if good else ())
         return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
 
-    async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[AnswerBody]:
+    async def answer_batch(
+        self, records: Sequence[RecordDict], began: float, options: Collection[str] = ()
+    ) -> list[AnswerBody]:
         """Answer a list of records, scored in a thread.
 
         Args:
             records: The records as parsed by the contract.
             began: When their request arrived, by `time.perf_counter`, in seconds.
+            options: The options that their request asks for.
 
         Returns:
             The answers in the records' order.
 
         Raises:
-            RequestRefused: Rules refuse at least one record, there is no live model, or nothing has an answer.
+            RequestRefused: Rules refuse at least one record, there is no live model, nothing has an answer, or a
+                version has not what an option asks for.
         """
         try:
-            scored, entries = await asyncio.to_thread(self._score, records, began)
+            drafts = await asyncio.to_thread(self._score, records, began, options)
         except RefusedByRules as by_rules:
             raise self._log_and_refuse(by_rules, len(records)) from None
-        return self._log_and_answer(scored, entries)
+        return self._log_and_answer(*drafts)
 
     def count_request(self, status: int, n_records: int, seconds: float) -> None:
         """Count one finished request by HTTP `status`, `n_records` answered, and `seconds` from arrival to answer."""
@@ -153,21 +166,35 @@ class Predictor:
         except OSError:
             self.contract.broken_counts.update(counts)
 
-    def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[bytes]]:
+    def _score(
+        self, records: Sequence[RecordDict], began: float, options: Collection[str]
+    ) -> tuple[list[ScoredRecord], list[bytes], DetailValues]:
+        models = self._list_models() if options else {}
         scored = self._pipeline.predict_batch(records)
-        return scored, encode_lines(self._make_entries(scored, began))
+        entries = encode_lines(self._make_entries(scored, began))
+        return scored, entries, describe_details(models | self._list_models(), scored, options) if options else ()
 
-    def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
+    def _list_models(self) -> dict[str, LoadedModel]:
+        loaded = (self.live.model, self.live.previous, self.live.canary)
+        return {model.version: model for model in loaded if model}
+
+    def _draft(
+        self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception, options: Collection[str]
+    ) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
             raise self._log_and_refuse(scored)
         if isinstance(scored, Exception):
             raise scored
-        return scored, encode_json(*self._make_entries([scored], arrival[1]))
+        entry = encode_json(*self._make_entries([scored], arrival[1]))
+        return scored, entry, describe_details(self._list_models(), [scored], options)[0] if options else NO_DETAILS
 
-    def _log_and_answer(self, scored: Sequence[ScoredRecord], entries: Sequence[bytes]) -> list[AnswerBody]:
+    def _log_and_answer(
+        self, scored: Sequence[ScoredRecord], entries: Sequence[bytes], details: DetailValues = ()
+    ) -> list[AnswerBody]:
         """Write the entries to the log, then return the answers."""
         ids, logged = self._write_to_log(entries)
-        return [self._make_answer(name, each, logged) for name, each in zip(ids, scored, strict=True)]
+        answers = [self._make_answer(name, each, logged) for name, each in zip(ids, scored, strict=True)]
+        return [{**answer, **more} for answer, more in zip(answers, details, strict=True)] if any(details) else answers
 
     def _make_entries(self, scored: Sequence[ScoredRecord], began: float) -> list[PredictionEntry]:
         """Make the log entries of the records of one request."""

@@ -6,7 +6,7 @@ A label is only accepted here. Which prediction it belongs to is found by the in
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -36,19 +36,22 @@ class Accepted(TypedDict):
 
 
 class FeedbackEndpoint:
-    """Writes valid labels to one worker's label log. Runs on the event loop."""
+    """Writes valid labels to one worker's label log. Runs on the event loop. Its requests have no options."""
+
+    options: Mapping[str, str] = {}
 
     def __init__(self, contract: RecordReader, spec: LabelSpec, log: LogWriter) -> None:
         self.contract = contract
         self.spec = spec
         self.log = log
 
-    def answer_one(self, record: RecordDict, began: float) -> Accepted:
+    def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> Accepted:
         """Log one label.
 
         Args:
             record: The label as parsed by the contract.
             began: When the request arrived; not used.
+            options: None.
 
         Returns:
             The label's id, with outcome "accepted".
@@ -58,12 +61,15 @@ class FeedbackEndpoint:
         """
         return self._append([self._encode_entry(record)])[0]
 
-    async def answer_batch(self, records: Sequence[RecordDict], began: float) -> list[Accepted]:
+    async def answer_batch(
+        self, records: Sequence[RecordDict], began: float, options: Collection[str] = ()
+    ) -> list[Accepted]:
         """Log a list of labels; they are encoded in a thread.
 
         Args:
             records: The labels as parsed by the contract.
             began: When the request arrived; not used.
+            options: None.
 
         Returns:
             The id of each label in the list's order, with outcome "accepted".

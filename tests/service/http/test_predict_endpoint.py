@@ -153,3 +153,11 @@ def _references(node: Any) -> Iterator[str]:
 @pytest.mark.parametrize("path", ["/livez", "/healthz", "/schema.json", "/docs.json", "/"])
 def test_bentoml_serves_the_rest(client: Any, path: str) -> None:
     assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+@pytest.mark.parametrize("body", [EXAMPLE, [EXAMPLE]])
+def test_an_unknown_option_is_refused_for_a_record_and_for_a_list(client: Any, path: str, body: Any) -> None:
+    answer = client.post(f"{path}?explian=true", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["details"][0]["field"] == "explian"
