@@ -62,6 +62,11 @@ class ProblemSchema(Protocol):
     """Optional; none. Rules between columns that requests have to keep. Batches keep the rules of `Row`: state each
     check there too, as a `dy.rule` that returns its `expr()`."""
 
+    SENSITIVE: Mapping[str, pl.Expr]
+    """Optional; none. The groups that models shall treat alike, by the name of what they are groups of: an expression
+    of dtype String on columns of `Row` (numbers, text, Enums, Booleans) that cuts numbers into groups. A column that is
+    only read here is no feature by default, and requests may leave it out if it may be null."""
+
 
 class SourceBatch(Protocol):
     """A batch that the source has, or will have.
@@ -208,6 +213,18 @@ def build_utc_date(schema: ProblemSchema) -> pl.Expr:
     zone = getattr(schema.Row.columns()[schema.TIME].dtype, "time_zone", None)
     time = pl.col(schema.TIME)
     return (time.dt.convert_time_zone("UTC") if zone else time).dt.date()
+
+
+def list_sensitive_columns(schema: ProblemSchema) -> list[str]:
+    """List the columns of `Row` that `SENSITIVE` reads.
+
+    Args:
+        schema: The problem's schema.
+
+    Returns:
+        Their names, in alphabetical order.
+    """
+    return sorted({column for each in schema.SENSITIVE.values() for column in each.meta.root_names()})
 
 
 PROBLEM_PARTS: Mapping[str, type] = {

@@ -10,6 +10,7 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
 from penumbra.core.text.tables import format_significant
 from penumbra.training.bootstrap import Interval
+from penumbra.training.fairness import GroupSums, check_fairness
 from penumbra.training.gate_checks import (
     NOT_ENOUGH_DATA,
     FormComparison,
@@ -77,6 +78,7 @@ def run_gate_checks(
     single_class: str = "",
     forms: FormComparison | None = None,
     clipping: str = "",
+    groups: GroupSums | None = None,
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -96,11 +98,12 @@ def run_gate_checks(
         single_class: Says that the rows have one class only; "" if they have several, or are numbers.
         forms: The answers in each form, where they were compared.
         clipping: How many losses were above their ceiling, in words; "" where none was.
+        groups: What the models do by group, where the problem has sensitive columns.
 
     Returns:
-        The report, with the checks "baseline", "live", "slices", "outcomes", "calibration", "forms", "latency", "size",
-        "compiled" and "doctor", of which "live", "slices", "calibration" and "forms" are only there if run or skipped
-        for a reason, and "outcomes" only if there are too few of them.
+        The report, with the checks "baseline", "live", "slices", "fairness", "outcomes", "calibration", "forms",
+        "latency", "size", "compiled" and "doctor", of which "live", "slices", "fairness", "calibration" and "forms" are
+        only there if run or skipped for a reason, and "outcomes" only if there are too few of them.
     """
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
@@ -110,6 +113,7 @@ def run_gate_checks(
     checks = [replace(check, sentence=f"{check.sentence}; {clipping}") for check in checks] if clipping else checks
     if name_loss_column("live") in rows.columns and list_slice_columns(rows):
         checks.append(check_slices(rows, limits, loss))
+    checks += [check_fairness(groups, limits)] if groups else []
     checks += [skip_check(name, reason) for name, reason in reasons.items()]
     if single_class:
         checks.append(GateCheck("outcomes", 1, 2, NOT_ENOUGH_DATA, single_class))

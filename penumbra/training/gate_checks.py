@@ -19,6 +19,8 @@ class GateLimits(Protocol):
     min_days: int
     margin_share: float
     slice_margin_share: float
+    fairness_limit: float
+    fairness_margin: float
     calibration: float
     latency_us: float
     size_mb: float

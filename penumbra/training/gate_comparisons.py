@@ -162,16 +162,28 @@ def find_harmed_slices(contributions: np.ndarray, limits: GateLimits, margin: fl
 
     Returns:
         Which slices are harmed, bool [k], and the position of the one that is so most certainly.
+    """
+    return reject_hypotheses(bootstrap.compute_p_values(contributions, margin), limits.confidence)
+
+
+def reject_hypotheses(p_values: np.ndarray, confidence: float) -> tuple[np.ndarray, int]:
+    """Find the null hypotheses that are rejected beyond doubt, by a confidence that holds for all of them together.
+
+    Args:
+        p_values: Their p-values, float64 [k], at least one.
+        confidence: The confidence, 0 to 1.
+
+    Returns:
+        Which are rejected, bool [k], and the position of the one that is so most certainly.
 
     Source:
         Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
-    p_values = bootstrap.compute_p_values(contributions, margin)
-    order = np.argsort(p_values)
-    is_below = p_values[order] <= (1 - limits.confidence) / np.arange(len(p_values), 0, -1)
-    is_harmed = np.zeros(len(p_values), bool)
-    is_harmed[order[: len(is_below) if is_below.all() else is_below.argmin()]] = True
-    return is_harmed, int(order[0])
+    order = np.argsort(p_values, kind="stable")
+    is_below = p_values[order] <= (1 - confidence) / np.arange(len(p_values), 0, -1)
+    is_rejected = np.zeros(len(p_values), bool)
+    is_rejected[order[: len(is_below) if is_below.all() else is_below.argmin()]] = True
+    return is_rejected, int(order[0])
 
 
 def to_two_sided_confidence(confidence: float) -> float:

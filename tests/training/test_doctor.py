@@ -259,6 +259,18 @@ def test_a_category_of_more_values_than_boosting_takes_is_noted_with_the_candida
     assert list(notes.note_large_categories(features, kinds, plain)) == []
 
 
+def test_features_that_read_a_sensitive_column_or_tell_its_groups_are_noted():
+    sex = ["f", "m"] * 200
+    features = pl.DataFrame({"title": ["Ms" if each == "f" else "Mr" for each in sex], "sex": sex, "age": [30.0] * 400})
+    kinds = [Category("title"), Category("sex"), Number("age")]
+    sensitive = SimpleNamespace(SENSITIVE={"sex": pl.col("sex").cast(pl.String)})
+    found = list(notes.note_sensitive_features(kinds, sensitive, features, pl.DataFrame({"sex": sex})))
+    assert [note.partition(" (")[0] for note in found] == [
+        "sex reads what SENSITIVE makes the groups of sex of: the model may decide by them",
+        "title alone tells the groups of sex",
+    ]
+
+
 def test_no_candidate_is_made_where_every_category_is_small():
     made = []
     candidates = {"plain": Candidate(lambda columns: made.append(columns))}

@@ -16,6 +16,7 @@ from flows.steps.doctor import skew, stored_files
 from flows.steps.flow_locks import hold_flow_locks
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.loading.project_loading import load_project
+from penumbra.core.metrics.group_metrics import select_groups
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.core.text.masking import mask_text
@@ -45,7 +46,7 @@ class ExaminedData:
     `rows` are those of the data store, `rejected` the quarantined ones (String), `features` the derived features,
     `columns` these beside the contract's columns that they read, `days` the day of each row, `times` the event times by
     batch. Of the rows with an outcome, in the order of time: `label`, `inputs` (features), and `outcomes` (Float64, the
-    label's raw columns).
+    label's raw columns), and `groups` by the sensitive columns (String).
     """
 
     def __init__(self, store: DataStore) -> None:
@@ -66,6 +67,7 @@ class ExaminedData:
         labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
         self.label = labelled[LABEL_COLUMN]
         self.inputs = labelled[INPUTS_COLUMN].struct.unnest()
+        self.groups = select_groups(schema, labelled)
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
         self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))
 
@@ -132,6 +134,7 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     yield from notes.note_one_class_values(data.inputs, data.label)
     yield from notes.note_waiting_outcomes(data.count_outcomes(), settings.labels.delay_hours)
     yield from notes.note_large_categories(data.features, kinds, tried)
+    yield from notes.note_sensitive_features(kinds, problem.schema, data.inputs, data.groups)
     yield from notes.note_wide_margins(settings)
 
 

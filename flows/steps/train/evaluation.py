@@ -9,7 +9,7 @@ from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
-from penumbra.training import charts
+from penumbra.training import charts, fairness
 from penumbra.training.evaluate import format_score_table
 
 CURVE_CHARTS = (
@@ -64,6 +64,9 @@ def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     specs = build_evaluation_charts(outcome, by_slice)
     folder.mkdir(parents=True, exist_ok=True)
     by_slice.write_csv(folder / "slices.csv")
+    if groups := outcome.gate.groups:
+        fairness.score_groups(groups.candidate).write_csv(folder / "groups.csv")
+        fairness.compare_groups(groups.candidate, groups.kind).write_csv(folder / "fairness.csv")
     outcome.gate.worst.write_csv(folder / "worst.csv")
     (folder / "gate.txt").write_text(f"{outcome.gate.report}\n")
     for name, spec in specs.items():

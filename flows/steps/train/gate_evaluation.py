@@ -62,6 +62,7 @@ def evaluate_gate(
     report = gate.run_gate_checks(
         *(settings.gate, held_out.clipped, rule, shipped, calibration, findings, skipped, *words, forms),
         held_out.clipping,
+        held_out.groups,
     )
     return GateOutcome(**vars(held_out), report=report)
 

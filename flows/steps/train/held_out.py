@@ -15,11 +15,13 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import compute_once
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
+from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
 from penumbra.core.metrics.losses import compute_loss_ceiling, compute_row_losses, describe_clipping
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, slices
 from penumbra.training.evaluate import TrialJob
+from penumbra.training.fairness import GroupSums
 from penumbra.training.fit import compute_baseline
 from penumbra.training.split import select_worst_failures
 
@@ -35,7 +37,8 @@ class HeldOutEvaluation:
     clipped, which `clipping` says in words; `intervals` the candidate's scores by metric; `live` the live model that it
     was compared with; `worst` the slices where the candidate is surely worse than elsewhere on the same day; `failed`
     the rows on which the live model failed; `compared` the days on which candidate and live model were compared (see
-    `sum_compared_days`).
+    `sum_compared_days`); `groups` what both do by group of the sensitive columns on the rows that are compared, None
+    where the problem has none.
     """
 
     rows: pl.DataFrame
@@ -46,6 +49,7 @@ class HeldOutEvaluation:
     worst: pl.DataFrame
     failed: pl.DataFrame
     compared: pl.DataFrame
+    groups: GroupSums | None
 
 
 def evaluate_held_out(
@@ -175,6 +179,50 @@ def measure_gate_ceiling(
     return compute_loss_ceiling(task, labels, losses, settings.loss_ceiling)
 
 
+def sum_groups(
+    threshold: float,
+    matrices: Matrices,
+    job: TrialJob,
+    part: HeldOutPart,
+    batches: Sequence[str],
+    rows: pl.DataFrame,
+    live: LivePredictions | None,
+) -> GroupSums | None:
+    """Sum what candidate and live model do by group of the problem's sensitive columns.
+
+    Args:
+        threshold: The setting `training.threshold`; the live model decides by its own.
+        matrices: The matrices of the run, with the predictions of the candidate and the baseline.
+        job: The candidate with its parameters.
+        part: The part of the split that the predictions are named by.
+        batches: The batches of that part.
+        rows: The rows of these batches, as `read_training_rows` gives them.
+        live: The live model's predictions of them, None if there is no live model.
+
+    Returns:
+        The sums, of the rows that the live model has predictions of if it has any; None without sensitive columns.
+    """
+    schema, task = matrices.problem.schema, matrices.task
+    if not schema.SENSITIVE:
+        return None
+    is_compared = live is not None and live.known.any()
+    known = live.known if live is not None and is_compared else np.ones(rows.height, bool)
+    labels = matrices.read_evaluation_set(batches)[1][known]
+    groups = select_groups(schema, rows).filter(known)
+    days = rows.select(matrices.problem.slices.DAY).to_series().filter(known)
+
+    def sum_model(predictions: np.ndarray, decides_from: float) -> pl.DataFrame:
+        values = compute_group_values(task, labels, np.asarray(predictions)[known], decides_from)
+        return sum_by_group(groups, values, days)
+
+    of_candidate, of_baseline = (matrices.arrays.read(f"{part}-{name}") for name in (job, "baseline"))
+    unit = float(np.abs(of_baseline[known] - labels).mean()) if task.kind == "regression" else 1.0
+    of_live = None
+    if live is not None and is_compared:
+        of_live = sum_model(live.predictions, float(live.facts.get("threshold", threshold)))
+    return GroupSums(sum_model(of_candidate, threshold), of_live, task.kind, unit)
+
+
 def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataFrame, str]:
     """Clip the losses that the gate compares, so that no single row decides.
 
@@ -233,4 +281,5 @@ def _evaluate_rows(
         worst=slices.find_worst_slices(features, of_candidate, days),
         failed=find_live_failures(live, rows, losses),
         compared=sum_compared_days(clipped),
+        groups=sum_groups(settings.training.threshold, matrices, job, part, batches, rows, live),
     )

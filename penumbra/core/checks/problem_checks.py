@@ -7,6 +7,7 @@ from typing import Any, get_args
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.bins import is_countable_dtype
 from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.checks.rule_checks import find_rule_faults
 from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults
@@ -41,6 +42,7 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
     "QUESTION": (lambda value: isinstance(value, str), "a text"),
     "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
+    "SENSITIVE": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
     "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
     "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),
     "CANDIDATES": (_is_mapping_to(Candidate), "a dict of penumbra.patterns.Candidate by name"),
@@ -144,6 +146,7 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
             yield from unknown
         else:
             yield from (f"CHECKS has {fault}" for fault in find_check_faults(check, schema.Row))
+    yield from _check_sensitive(schema)
     yield from find_target_faults(schema)
     yield from find_failing_rules(schema.Labelled, schema.Labelled.create_empty())
 
@@ -155,6 +158,20 @@ def _check_dtypes(schema: ProblemSchema) -> Iterator[str]:
             yield f"{name} is a dy.{type(column).__name__}: expected a type that JSON and Parquet have, as dy.String"
         elif name in row and column.dtype != row[name].dtype:
             yield f"{name} is {row[name].dtype} in Row and {column.dtype} in Labelled: expected the same dtype in both"
+
+
+def _check_sensitive(schema: ProblemSchema) -> Iterator[str]:
+    """Find expressions of `SENSITIVE` that give no groups, or read what the logs can't be asked for."""
+    yield from find_illegal_names("SENSITIVE has", schema.SENSITIVE)
+    dtypes = {name: column.dtype for name, column in schema.Row.columns().items()}
+    for name, expression in schema.SENSITIVE.items():
+        read = expression.meta.root_names()
+        if unknown := list(_find_unknown(f"SENSITIVE[{name!r}] reads", read, dtypes, "column of Row")):
+            yield from unknown
+        elif others := [f"{each}, a {dtypes[each]}" for each in read if not is_countable_dtype(dtypes[each])]:
+            yield f"SENSITIVE[{name!r}] reads {', '.join(others)}: expected columns of numbers, text, Enum or Boolean"
+        else:
+            yield from _check_dtype(f"SENSITIVE[{name!r}]", expression, schema, pl.String())
 
 
 def _read_task(schema: ProblemSchema) -> Task | None:

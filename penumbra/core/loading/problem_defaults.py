@@ -10,7 +10,7 @@ import polars as pl
 import polars.selectors as cs
 from dataframely.random import Generator
 
-from penumbra.core.problem import ProblemSchema
+from penumbra.core.problem import ProblemSchema, list_sensitive_columns
 from penumbra.features import Category, Feature, Number
 
 OPTIONAL_FILES = ("features", "slices", "rules")
@@ -19,15 +19,16 @@ EXAMPLE_TIME, EXAMPLE_SEED, EXAMPLE_DRAWS = dt.datetime(2024, 3, 1, 12), 1, 100
 
 
 def build_default_features(schema: ProblemSchema) -> tuple[Feature, ...]:
-    """Make a feature of each column of `Row` but its key and its time.
+    """Make a feature of each column of `Row` but its key, its time and what is sensitive.
 
     Args:
         schema: The problem's schema.
 
     Returns:
-        Numbers as `Number`, text, Enums and Booleans as `Category`; dates, times and what is nested are left out.
+        Numbers as `Number`, text, Enums and Booleans as `Category`; dates, times and what is nested are left out, and
+        what `SENSITIVE` reads.
     """
-    left_out = {schema.TIME, *schema.Row.primary_key()}
+    left_out = {schema.TIME, *schema.Row.primary_key(), *list_sensitive_columns(schema)}
     dtypes = {name: column.dtype for name, column in schema.Row.columns().items() if name not in left_out}
     kinds = {name: Number if dtype.is_numeric() else Category for name, dtype in dtypes.items() if _is_input(dtype)}
     return tuple(kind(name) for name, kind in kinds.items())
@@ -64,6 +65,7 @@ OPTIONAL_NAMES: Mapping[str, Callable[[ProblemSchema], Any]] = {
     "OUTCOME": lambda schema: {},
     "QUESTION": lambda schema: "",
     "CHECKS": lambda schema: (),
+    "SENSITIVE": lambda schema: {},
     "CONVERSIONS": lambda schema: (),
     "FEATURES": build_default_features,
     "baseline": lambda schema: None,

@@ -69,6 +69,8 @@ class GateSettings(SettingsSection):
     min_days: int = Field(ge=10)
     margin_share: float = Field(ge=0, lt=1)
     slice_margin_share: float = Field(ge=0, lt=1)
+    fairness_limit: float = Field(gt=0)
+    fairness_margin: float = Field(ge=0)
     calibration: float = Field(gt=0)
     latency_us: float = Field(gt=0)
     size_mb: float = Field(gt=0)

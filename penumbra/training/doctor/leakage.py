@@ -15,6 +15,7 @@ MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
 MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
 Z_95 = 1.96
 LEAKAGE_BINS, MIN_ROWS_PER_BIN = 256, 5
+MIN_PROXY_AUC = 0.9  # area from which on a feature stands for a group
 MAX_TARGET_CLASSES = 20  # a numeric target with more values is a quantity
 MIN_ROWS_PER_CLASS = 50  # rarer classes are left out
 MAX_LEAKAGE_ROWS = 200_000  # of more rows an even choice is examined
@@ -51,6 +52,27 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
             evidence = f"{what} alone tells the target: ROC AUC {area:.4f} on the later {label.len() - half:,} rows"
             found.append(Finding("leakage", name, evidence, LEAKAGE_REMEDY.format(name)))
     return found
+
+
+def find_proxies(features: pl.DataFrame, groups: pl.Series) -> list[tuple[str, float]]:
+    """Find features of which one alone tells the group that a row belongs to, out of time.
+
+    Args:
+        features: The features, [n, k], oldest row first.
+        groups: The group of each row, String [n], null where it isn't known.
+
+    Returns:
+        The name of each such feature, and the area under the ROC curve with which it tells the groups apart.
+    """
+    known = groups.is_not_null()
+    features, groups = features.filter(known), groups.drop_nulls()
+    if groups.n_unique() <= 1:
+        return []
+    step = max(1, groups.len() // MAX_LEAKAGE_ROWS)
+    features, outcomes = features.gather_every(step), _binary_outcomes(groups.gather_every(step))
+    half = features.height // 2
+    areas = {each.name: max(_areas_by_view(each, outcomes, half), default=(0.0, 0.0, ""))[0] for each in features}
+    return [(name, area) for name, area in areas.items() if area >= MIN_PROXY_AUC]
 
 
 def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:

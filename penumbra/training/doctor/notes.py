@@ -6,10 +6,11 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.encoding import FeatureEncoder
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.features import Expression, Feature
 from penumbra.patterns.candidate import Candidate, Columns
-from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS
+from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS, find_proxies
 from penumbra.training.doctor.one_class_values import find_one_class_value
 from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
 
@@ -120,6 +121,32 @@ def _find_limited_columns(candidate: Candidate, columns: Columns) -> set[int]:
     ]
     listed = [part.categorical_features for part in boosting]
     return {int(column) for each in listed if isinstance(each, list | tuple) for column in each if type(column) is int}
+
+
+def note_sensitive_features(
+    kinds: Sequence[Feature], schema: ProblemSchema, features: pl.DataFrame, groups: pl.DataFrame
+) -> Iterator[str]:
+    """Note features that read a sensitive column, and those that stand for one.
+
+    Args:
+        kinds: The features.
+        schema: The problem's schema, with `SENSITIVE`.
+        features: The derived features, [n, k], oldest row first.
+        groups: The groups of these rows, as `select_groups` gives them, [n].
+
+    Yields:
+        A sentence for each sensitive column that features read, and for each feature that tells its groups.
+    """
+    for name, expression in schema.SENSITIVE.items():
+        reading = {kind.name for kind in kinds if set(kind.columns) & set(expression.meta.root_names())}
+        if reading:
+            columns = ", ".join(sorted(reading))
+            yield f"{columns} reads what SENSITIVE makes the groups of {name} of: the model may decide by them"
+        for proxy, area in find_proxies(features.drop(reading, strict=False), groups[name]):
+            yield (
+                f"{proxy} alone tells the groups of {name} (ROC AUC {area:.3f}), which SENSITIVE names: the model may "
+                "decide by it in their place"
+            )
 
 
 def note_wide_margins(settings: Settings) -> Iterator[str]:

@@ -125,6 +125,12 @@ def test_a_problem_may_leave_out_all_that_follows_from_its_contract(write_packag
     assert "features" not in problem.files
 
 
+def test_a_sensitive_column_is_no_feature_by_default(write_package):
+    sensitive = 'SENSITIVE = {"bird": pl.col("kind").cast(pl.String)}\n'
+    problem = load_problem(package=write_package(**BARE_FILES | {"schema": BARE_FILES["schema"] + "\n" + sensitive}))
+    assert (Number("grams"), Category("tame")) == problem.features.FEATURES
+
+
 def test_the_example_that_is_drawn_keeps_the_contract_and_is_the_same_every_time(write_package):
     first, second = (load_problem(["schema"], write_package(**BARE_FILES)).schema for _ in range(2))
     assert first.EXAMPLE == second.EXAMPLE
@@ -274,6 +280,22 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             FILES["schema"] + "from penumbra.features import *\nCHECKS = (NotAbove('grams', 'most'),)",
             "schema.py: CHECKS reads most, no column of Row: expected any of ring, seen, grams",
         ),
+        (
+            "schema",
+            FILES["schema"] + "SENSITIVE = {'eggs': pl.col('eggs').cast(pl.String)}",
+            "schema.py: SENSITIVE['eggs'] reads eggs, no column of Row: expected any of ring, seen, grams",
+        ),
+        (
+            "schema",
+            FILES["schema"] + "SENSITIVE = {'weight': pl.col('grams')}",
+            "schema.py: SENSITIVE['weight'] gives Float64: expected String",
+        ),
+        (
+            "schema",
+            FILES["schema"] + "SENSITIVE = {'year': pl.col('seen').dt.year().cast(pl.String)}",
+            "SENSITIVE['year'] reads seen, a Datetime(",
+        ),
+        ("schema", FILES["schema"] + "SENSITIVE = ('grams',)", "expected a dict of polars expressions by name"),
         ("source", FILES["source"] + "del fetch", "fetch is missing: expected a function that takes one argument"),
         ("source", FILES["source"] + "def fetch(): ...", "expected a function that takes one argument"),
         ("source", FILES["source"] + "CONVERSIONS = 'grams'", "CONVERSIONS is 'grams': expected a list of polars"),

@@ -1,0 +1,261 @@
+"""Fairness: metrics by group of the sensitive columns with intervals over days, and the check of the gate.
+
+Differences are between the group with the highest and the one with the lowest value, as in fairlearn. Of several groups
+that don't differ at all one is highest by chance, so the interval of a difference holds for all pairs of groups
+together, and the check asks each pair (Holm).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.metrics.group_metrics import GROUP_COMPARISONS, JUDGED_COMPARISONS
+from penumbra.core.task import TaskKind
+from penumbra.core.text.quoting import escape_text
+from penumbra.core.text.tables import format_number
+from penumbra.training import bootstrap
+from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict, describe_limit_setting
+from penumbra.training.gate_comparisons import reject_hypotheses
+
+MIN_GROUP_ROWS = 50  # rows that count for a metric, of a group that is compared
+MAX_GROUPS = 20  # of a column, those with the most rows
+MAX_NAMED_PAIRS = 5
+GROUP_SCORE_SCHEMA = {
+    **{"column": pl.String, "group": pl.String, "rows": pl.Int64, "days": pl.Int64, "metric": pl.String},
+    **{"value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
+}
+COMPARISON_SCHEMA = {
+    **{"column": pl.String, "comparison": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
+    **{"highest": pl.String, "lowest": pl.String, "ratio": pl.Float64},
+}
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """The sums of a model's metrics by group and day.
+
+    Args:
+        candidate: The candidate's, with the columns of `GROUP_SUM_SCHEMA`.
+        live: The live model's on the same rows; None where it has none.
+        kind: The kind of task.
+        unit: What the limits are shares of: 1 for classes, of numbers the baseline's mean absolute error.
+    """
+
+    candidate: pl.DataFrame
+    live: pl.DataFrame | None
+    kind: TaskKind
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class GroupMetric:
+    """One metric of the groups of one column that have rows enough.
+
+    Args:
+        column: The sensitive column.
+        metric: The metric.
+        groups: The groups.
+        rows: How many rows of each count, int64 [groups].
+        days: On how many days, int64 [groups].
+        contributions: Each day's contribution to the groups' values, float64 [groups, days].
+        left_out: The groups with too few rows or days.
+    """
+
+    column: str
+    metric: str
+    groups: list[str]
+    rows: np.ndarray
+    days: np.ndarray
+    contributions: np.ndarray
+    left_out: list[str]
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """The positions of all ordered pairs of groups, int64 [pairs, 2]."""
+        return np.array(list(permutations(range(len(self.groups)), 2)), int).reshape(-1, 2)
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Each day's contribution to the first group's value less the second's, float64 [pairs, days]."""
+        first, second = self.pairs.T
+        return np.asarray(self.contributions[first] - self.contributions[second])
+
+
+def read_group_metrics(sums: pl.DataFrame, min_rows: int = MIN_GROUP_ROWS, min_days: int = 1) -> Iterator[GroupMetric]:
+    """Read the metrics of groups from sums by day.
+
+    Args:
+        sums: The columns of `GROUP_SUM_SCHEMA`.
+        min_rows: The fewest rows that count, of a group that is compared.
+        min_days: The fewest days that these are on.
+
+    Yields:
+        Each metric of each column, in their order. All have the same days.
+    """
+    days = sums.select(pl.col(DAY_COLUMN).unique().sort())
+    for (column, metric), of_metric in sums.group_by("column", "metric", maintain_order=True):
+        sizes = of_metric.group_by("group").agg(pl.col("rows").sum(), days=pl.len())
+        enough = (pl.col("rows") >= min_rows) & (pl.col("days") >= min_days)
+        kept = sizes.filter(enough).sort("rows", "group", descending=[True, False]).head(MAX_GROUPS).sort("group")
+        by_day = [
+            days.join(of_metric.filter(pl.col("group") == group), on=DAY_COLUMN, how="left").sort(DAY_COLUMN)
+            for group in kept["group"]
+        ]
+        totals, rows = (
+            np.array([each[name].fill_null(0).to_numpy() for each in by_day], float).reshape(-1, days.height)
+            for name in ("sum", "rows")
+        )
+        left_out = sorted(set(sizes["group"]) - set(kept["group"]))
+        yield GroupMetric(
+            *(str(column), str(metric), kept["group"].to_list(), kept["rows"].to_numpy(), kept["days"].to_numpy()),
+            *(bootstrap.convert_sums_to_contributions(totals, rows), left_out),
+        )
+
+
+def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
+    """Compute every metric of every group, with its interval over days.
+
+    Args:
+        sums: The columns of `GROUP_SUM_SCHEMA`.
+        confidence: Two-sided confidence of each interval.
+
+    Returns:
+        The columns of `GROUP_SCORE_SCHEMA`; the limits are infinite where there are too few days to tell.
+    """
+    found = []
+    for each in read_group_metrics(sums, min_rows=1):
+        limits = bootstrap.compute_confidence_limits(each.contributions, confidence)
+        values = zip(each.groups, each.rows.tolist(), each.days.tolist(), each.contributions.mean(axis=1), strict=True)
+        found += [
+            (each.column, group, rows, days, each.metric, float(value), float(low), float(high))
+            for (group, rows, days, value), low, high in zip(values, *limits, strict=True)
+        ]
+    return pl.DataFrame(found, GROUP_SCORE_SCHEMA, orient="row").sort("column", "group", maintain_order=True)
+
+
+def compare_groups(sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confidence: float = 0.95) -> pl.DataFrame:
+    """Compute the largest differences between groups, and the least ratios.
+
+    Args:
+        sums: The columns of `GROUP_SUM_SCHEMA`.
+        kind: The kind of task.
+        min_days: The fewest days of a group.
+        confidence: Two-sided confidence of the interval, for all pairs of groups together.
+
+    Returns:
+        The columns of `COMPARISON_SCHEMA`: for each column and comparison (`demographic_parity`, `equalized_odds`, …)
+        the largest difference with its interval, the groups that differ so, and the least ratio of two groups' values;
+        NaN for numbers, whose ratios say nothing. Nothing where fewer than two groups have rows enough.
+    """
+    metrics = {(each.column, each.metric): each for each in read_group_metrics(sums, min_days=min_days)}
+    found = []
+    for column in dict.fromkeys(column for column, _ in metrics):
+        for name, parts in GROUP_COMPARISONS[kind].items():
+            compared = [metrics[column, part] for part in parts if (column, part) in metrics]
+            if any(len(each.groups) > 1 for each in compared):
+                ratio = float("nan") if kind == "regression" else min(map(_compute_ratio, compared))
+                found.append((column, name, *_find_largest_difference(compared, confidence), ratio))
+    return pl.DataFrame(found, COMPARISON_SCHEMA, orient="row")
+
+
+def _find_largest_difference(compared: list[GroupMetric], confidence: float) -> tuple[float, float, float, str, str]:
+    """The largest difference of any of these metrics with its limits, and the two groups."""
+    differences = np.concatenate([each.differences for each in compared])
+    pairs = [(each.groups[a], each.groups[b]) for each in compared for a, b in each.pairs]
+    means, errors = differences.mean(axis=1), bootstrap.compute_standard_errors(differences)
+    low, high = bootstrap.compute_joint_limits(means, errors, differences.shape[1], confidence)
+    largest = int(means.argmax())
+    return float(means[largest]), float(low[largest]), float(high[largest]), *pairs[largest]
+
+
+def _compute_ratio(metric: GroupMetric) -> float:
+    """The lowest value over the highest; NaN where that is 0."""
+    values = metric.contributions.mean(axis=1)
+    return float(values.min() / values.max()) if len(values) and values.max() > 0 else float("nan")
+
+
+def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
+    """Check that no two groups of a sensitive column differ by too much, beyond doubt.
+
+    Two groups may differ by `fairness_limit`; where they differ by more with the live model, by `fairness_margin` more
+    than with it. What is judged follows from the task, see `JUDGED_COMPARISONS`.
+
+    Args:
+        sums: What the models do by group.
+        limits: `confidence`, `min_days`, `fairness_limit` and `fairness_margin` are used. Nothing is said of groups
+            with fewer than 50 rows that count, or on fewer days.
+
+    Returns:
+        The check, measured on the two groups that most certainly differ by too much: "not enough data" where of some
+        sensitive column fewer than two groups have rows enough, unless others differ by too much.
+    """
+    judged = list(_read_judged(sums.candidate, sums.kind, limits))
+    kept = [each for each in judged if len(each.groups) > 1]
+    left_out = dict.fromkeys(_name_group(each.column, group) for each in judged for group in each.left_out)
+    few = f"; too few rows of {', '.join(left_out)}" if left_out else ""
+    limit = limits.fairness_limit * sums.unit
+    if not kept:
+        needed = f"two groups with {MIN_GROUP_ROWS} rows that count, on {limits.min_days} days"
+        return GateCheck("fairness", float("nan"), limit, NOT_ENOUGH_DATA, f"no sensitive column has {needed}{few}")
+    p_values, allowed = _compute_pair_values(kept, sums, limits)
+    is_unfair, worst = reject_hypotheses(p_values, limits.confidence)
+    means = np.concatenate([each.differences.mean(axis=1) for each in kept])
+    if is_unfair.any():
+        pairs = [(each, first, second) for each in kept for first, second in each.pairs]
+        named = [_describe_pair(*pairs[at]) for at in np.flatnonzero(is_unfair)[:MAX_NAMED_PAIRS]]
+        setting = describe_limit_setting("gate.fairness_limit")
+        sentence = f"{_describe_limit(sums, limits)} is exceeded: {', '.join(named)}{few}{setting}"
+        return GateCheck("fairness", float(means[worst]), float(allowed[worst]), "fail", sentence)
+    known = {each.column for each in kept}
+    unknown = sorted({each.column for each in judged} - known)
+    sentence = f"of {', '.join(sorted(known))} no groups are shown to exceed {_describe_limit(sums, limits)}"
+    sentence += f"; {', '.join(unknown)} can't be judged" if unknown else ""
+    verdict: GateVerdict = NOT_ENOUGH_DATA if unknown else "pass"
+    return GateCheck("fairness", float(means[worst]), float(allowed[worst]), verdict, sentence + few)
+
+
+def _read_judged(sums: pl.DataFrame, kind: TaskKind, limits: GateLimits) -> Iterator[GroupMetric]:
+    parts = GROUP_COMPARISONS[kind][JUDGED_COMPARISONS[kind]]
+    yield from (each for each in read_group_metrics(sums, min_days=limits.min_days) if each.metric in parts)
+
+
+def _compute_pair_values(
+    kept: Sequence[GroupMetric], sums: GroupSums, limits: GateLimits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute for each ordered pair of groups of each metric the p-value of a difference that is allowed, and what is.
+
+    A difference d is more than max(limit, |live| + margin) where it is beyond the limit, and both d - live and d + live
+    are beyond the margin: all three have to be shown, so the largest p-value counts (intersection-union).
+    """
+    limit, margin = limits.fairness_limit * sums.unit, limits.fairness_margin * sums.unit
+    p_values = [bootstrap.compute_p_values(each.differences, limit) for each in kept]
+    allowed = [np.full(len(each.pairs), limit) for each in kept]
+    if sums.live is not None:
+        of_live = {(each.column, each.metric): each for each in _read_judged(sums.live, sums.kind, limits)}
+        for at, each in enumerate(kept):
+            live = of_live[each.column, each.metric].differences
+            more = [bootstrap.compute_p_values(each.differences + sign * live, margin) for sign in (-1, 1)]
+            p_values[at] = np.max([p_values[at], *more], axis=0)
+            allowed[at] = np.maximum(limit, np.abs(live.mean(axis=1)) + margin)
+    return np.concatenate(p_values), np.concatenate(allowed)
+
+
+def _describe_limit(sums: GroupSums, limits: GateLimits) -> str:
+    name = JUDGED_COMPARISONS[sums.kind].replace("_", " ")
+    limit, margin = (format_number(each * sums.unit) for each in (limits.fairness_limit, limits.fairness_margin))
+    beside = "" if sums.live is None else f", or the live model's and {margin}"
+    return f"a difference in {name} of {limit}{beside}"
+
+
+def _describe_pair(metric: GroupMetric, first: int, second: int) -> str:
+    higher, lower = (format_number(metric.contributions[at].mean()) for at in (first, second))
+    names = _name_group(metric.column, metric.groups[first]), escape_text(metric.groups[second])
+    return f"{metric.metric.replace('_', ' ')} of {names[0]} {higher}, of {names[1]} {lower}"
+
+
+def _name_group(column: str, group: str) -> str:
+    return f"{column}={escape_text(group)}"

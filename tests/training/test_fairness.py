@@ -1,0 +1,167 @@
+"""Group metrics against literal values and fairlearn's, and the gate's check of them on simulated days."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+import pytest
+
+from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
+from penumbra.core.settings import load_settings
+from penumbra.core.task import Task
+from penumbra.training.fairness import GroupSums, check_fairness, compare_groups, score_groups
+
+LIMITS = load_settings(environ={}).gate.model_copy(
+    update={"min_days": 20, "fairness_limit": 0.2, "fairness_margin": 0.05}
+)
+BINARY, CLASSES, NUMBER = Task("binary"), Task("multiclass", ("a", "b")), Task("regression")
+FIRST = dt.date(2024, 1, 1)
+
+
+def sums(task, groups, labels, predictions, days=None, threshold=0.5, column="sex"):
+    days = np.zeros(len(labels), int) if days is None else days
+    dates = pl.Series([FIRST + dt.timedelta(days=int(day)) for day in days], dtype=pl.Date)
+    values = compute_group_values(task, np.asarray(labels), np.asarray(predictions), threshold)
+    return sum_by_group(pl.DataFrame({column: groups}, {column: pl.String}), values, dates)
+
+
+def values_by_group(found, metric):
+    return dict(found.filter(metric=metric).select("group", "value").iter_rows())
+
+
+def simulate(rates, days=40, per_day=30, seed=0, truth=0.5):
+    """Decisions of groups whose rows are decided for True at these rates, whatever their label."""
+    rng = np.random.default_rng(seed)
+    size = days * per_day
+    day, group = np.repeat(np.arange(days), per_day), rng.choice(list(rates), size)
+    labels = rng.random(size) < truth
+    chosen = rng.random(size) < np.array([rates[name] for name in group])
+    return sums(BINARY, group.tolist(), labels, np.where(chosen, 0.9, 0.1), day)
+
+
+# Metrics of groups
+
+
+def test_rates_of_a_group_are_those_counted_by_hand():
+    labels = [True, True, False, False, True, False, False, False]
+    scores = [0.9, 0.2, 0.7, 0.1, 0.6, 0.5, 0.4, 0.3]
+    found = score_groups(sums(BINARY, list("aaaabbbb"), labels, scores))
+    assert values_by_group(found, "selection_rate") == {"a": 0.5, "b": 0.5}
+    assert values_by_group(found, "true_positive_rate") == {"a": 0.5, "b": 1.0}
+    assert values_by_group(found, "false_positive_rate") == pytest.approx({"a": 0.5, "b": 1 / 3})
+    assert values_by_group(found, "accuracy") == {"a": 0.5, "b": 0.75}
+    assert found.filter(metric="true_positive_rate")["rows"].to_list() == [2, 1]
+
+
+def test_classes_are_compared_by_accuracy_and_numbers_by_their_errors():
+    found = score_groups(sums(CLASSES, ["x", "x", "y"], [0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]))
+    assert values_by_group(found, "accuracy") == {"x": 0.5, "y": 1.0}
+    found = score_groups(sums(NUMBER, ["x", "x", "y"], [1.0, 2.0, 3.0], [2.0, 1.0, 5.0]))
+    assert values_by_group(found, "mean_error") == {"x": 0.0, "y": 2.0}
+    assert values_by_group(found, "mean_absolute_error") == {"x": 1.0, "y": 2.0}
+    assert values_by_group(found, "mean_prediction") == {"x": 1.5, "y": 5.0}
+
+
+def test_a_row_without_a_group_counts_for_none():
+    found = score_groups(sums(BINARY, ["a", None, "b"], [True, True, True], [0.9, 0.9, 0.1]))
+    assert values_by_group(found, "selection_rate") == {"a": 1.0, "b": 0.0}
+
+
+def test_numbers_are_cut_into_groups_and_a_column_that_is_left_out_gives_none():
+    class Row(dy.Schema):
+        age = dy.Int16(nullable=True)
+        sex = dy.Enum(["f", "m"], nullable=True)
+
+    years = pl.col("age")
+    age = pl.when(years < 30).then(pl.lit("below 30")).when(years >= 30).then(pl.lit("from 30"))
+    schema = SimpleNamespace(Row=Row, SENSITIVE={"age group": age, "sex": pl.col("sex").cast(pl.String)})
+    found = select_groups(schema, pl.DataFrame({"age": [20.0, 40.0, None]}))
+    assert found["age group"].to_list() == ["below 30", "from 30", None]
+    assert found["sex"].to_list() == [None, None, None]
+
+
+# Differences
+
+
+def test_the_largest_difference_has_an_interval_for_all_pairs_of_groups_together():
+    found = compare_groups(simulate({"a": 0.7, "b": 0.4, "c": 0.5}), "binary")
+    odds = found.row(by_predicate=pl.col("comparison") == "equalized_odds", named=True)
+    assert (odds["highest"], odds["lowest"]) == ("a", "b")
+    assert odds["low"] < odds["value"] < odds["high"]
+    assert odds["low"] > 0.15
+    assert odds["high"] < 0.5
+
+
+def test_groups_of_few_rows_are_not_compared():
+    assert not compare_groups(sums(BINARY, ["a", "b"] * 49, [True] * 98, [0.9, 0.1] * 49), "binary").height
+
+
+# The gate's check
+
+
+@pytest.mark.parametrize(
+    ("rates", "verdict"),
+    [({"a": 0.8, "b": 0.3}, "fail"), ({"a": 0.5, "b": 0.5}, "pass"), ({"a": 0.6, "b": 0.5}, "pass")],
+)
+def test_groups_that_surely_differ_by_more_than_the_limit_fail(rates, verdict):
+    check = check_fairness(GroupSums(simulate(rates), None, "binary"), LIMITS)
+    assert (check.name, check.verdict, check.limit) == ("fairness", verdict, 0.2)
+
+
+def test_a_failing_check_names_the_groups_with_their_rates_and_the_setting():
+    check = check_fairness(GroupSums(simulate({"a": 0.8, "b": 0.3}), None, "binary"), LIMITS)
+    assert "true positive rate of sex=a 0.8" in check.sentence
+    assert "of b 0.3" in check.sentence or "of b 0.2" in check.sentence
+    assert check.sentence.endswith("the limit is gate.fairness_limit of settings.toml")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "live", "verdict"),
+    [
+        ({"a": 0.8, "b": 0.3}, {"a": 0.8, "b": 0.3}, "pass"),  # as unequal as the live model
+        ({"a": 0.7, "b": 0.4}, {"a": 0.8, "b": 0.3}, "pass"),  # less so, though above the limit
+        ({"a": 0.9, "b": 0.2}, {"a": 0.7, "b": 0.4}, "fail"),  # above the limit, and more so than live
+        ({"a": 0.3, "b": 0.8}, {"a": 0.8, "b": 0.3}, "pass"),  # as much, the other way round
+        ({"a": 0.58, "b": 0.5}, {"a": 0.5, "b": 0.5}, "pass"),  # more so than live, below the limit
+    ],
+)
+def test_a_difference_above_the_limit_fails_only_where_it_is_surely_larger_than_the_live_models(
+    candidate, live, verdict
+):
+    found = GroupSums(simulate(candidate, per_day=100), simulate(live, per_day=100), "binary")
+    assert check_fairness(found, LIMITS).verdict == verdict
+
+
+def test_a_column_with_one_group_of_rows_enough_is_not_enough_data():
+    few = sums(BINARY, ["a"] * 600 + ["b"] * 10, [True] * 610, [0.9] * 600 + [0.1] * 10, np.arange(610) % 30)
+    check = check_fairness(GroupSums(few, None, "binary"), LIMITS)
+    assert check.verdict == "not enough data"
+    assert "too few rows of sex=b" in check.sentence
+
+
+def test_a_column_that_cannot_be_judged_is_named_beside_one_that_can():
+    both = pl.concat([simulate({"a": 0.5, "b": 0.5}), simulate({"old": 0.5}).with_columns(column=pl.lit("age"))])
+    check = check_fairness(GroupSums(both, None, "binary"), LIMITS)
+    assert (check.verdict, "age can't be judged" in check.sentence) == ("not enough data", True)
+
+
+def test_the_limit_of_numbers_is_a_share_of_the_baselines_mean_absolute_error():
+    rng = np.random.default_rng(0)
+    groups, day = ["a", "b"] * 600, np.repeat(np.arange(40), 30)
+    labels = rng.normal(100, 10, 1200)
+    predictions = labels + np.where(np.array(groups) == "a", 4.0, 0.0) + rng.normal(0, 1, 1200)
+    found = sums(NUMBER, groups, labels, predictions, day)
+    assert check_fairness(GroupSums(found, None, "regression", unit=8.0), LIMITS).verdict == "fail"  # 4 > 0.2 · 8
+    assert check_fairness(GroupSums(found, None, "regression", unit=40.0), LIMITS).verdict == "pass"
+
+
+@pytest.mark.slow
+def test_equal_groups_fail_at_a_limit_of_almost_nothing_in_at_most_5_percent():
+    strict = LIMITS.model_copy(update={"fairness_limit": 1e-9})
+    found = [
+        check_fairness(GroupSums(simulate({"a": 0.5, "b": 0.5, "c": 0.5}, seed=seed), None, "binary"), strict)
+        for seed in range(200)
+    ]
+    assert sum(check.verdict == "fail" for check in found) <= 16  # 10 are promised at most; 17 or more come in 2 %
