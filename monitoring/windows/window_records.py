@@ -176,6 +176,30 @@ class ShadowDisagreement(msgspec.Struct, frozen=True):
     floor: float | None
 
 
+class GroupDifference(msgspec.Struct, frozen=True):
+    """The largest difference between groups of a sensitive column on rows with mature labels.
+
+    Attributes:
+        column: The sensitive column.
+        comparison: What is compared, such as "equalized_odds".
+        value: The group with the highest value less the one with the lowest.
+        low: The lower end of its confidence band, for all pairs of groups together.
+        high: The upper end of its confidence band.
+        highest: The group with the highest value.
+        lowest: The group with the lowest value.
+        limit: What the gate allows; None where it doesn't judge this.
+    """
+
+    column: str
+    comparison: str
+    value: float
+    low: float
+    high: float
+    highest: str
+    lowest: str
+    limit: float | None = None
+
+
 class DayFault(msgspec.Struct, frozen=True):
     """A data fault of one day, or of the few days that were judged together.
 
@@ -229,6 +253,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         shadow: The candidate's difference from the live model.
         faults: The data faults.
         slices: The slices whose loss has risen, the most risen first.
+        groups: How much groups of the sensitive columns differ.
         explanation: Why, since when, and what the loss's rise is made of; None in records of earlier versions.
         limits: What isn't judged, or not as usual, and why: a clause each; the reason ends with them.
     """
@@ -251,6 +276,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowDisagreement | None = None
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []
+    groups: list[GroupDifference] = []
     explanation: Explanation | None = None
     limits: list[str] = []
 

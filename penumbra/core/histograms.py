@@ -7,7 +7,7 @@ the other in a single vector, so that profiles are added, stacked and compared a
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -117,6 +117,10 @@ class Profile:
         return Profile(self.rows + other.rows, self.counts + other.counts)
 
 
+GroupSum = tuple[str, str, str, float, int]
+"""Column, group, metric, the sum of what the group's rows add to the metric, and the number of these rows."""
+
+
 @dataclass(frozen=True, eq=False)
 class OutcomeSums:
     """The outcomes of some rows, as sums that can be added.
@@ -133,6 +137,7 @@ class OutcomeSums:
         scores: By bin of scores, float64 [3, bins]: number of rows, sum of scores, how often the predicted outcome
             happened.
         clipped: Labelled rows that count whose loss is the ceiling.
+        groups: The sums of the sensitive columns' groups; a metric of a group may stand in several.
     """
 
     rows: int
@@ -145,9 +150,10 @@ class OutcomeSums:
     losses: np.ndarray
     scores: np.ndarray
     clipped: int = 0
+    groups: list[GroupSum] = field(default_factory=list)
 
     def __add__(self, other: "OutcomeSums") -> "OutcomeSums":
-        return OutcomeSums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return OutcomeSums(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True)

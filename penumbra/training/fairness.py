@@ -137,7 +137,9 @@ def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
     return pl.DataFrame(found, GROUP_SCORE_SCHEMA, orient="row").sort("column", "group", maintain_order=True)
 
 
-def compare_groups(sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confidence: float = 0.95) -> pl.DataFrame:
+def compare_groups(
+    sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confidence: float = 0.95, in_blocks: bool = True
+) -> pl.DataFrame:
     """Compute the largest differences between groups, and the least ratios.
 
     Args:
@@ -145,6 +147,8 @@ def compare_groups(sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confid
         kind: The kind of task.
         min_days: The fewest days of a group.
         confidence: Two-sided confidence of the interval, for all pairs of groups together.
+        in_blocks: Whether neighbouring days may resemble each other, which takes two blocks of five days to allow for;
+            False for a window of fewer days.
 
     Returns:
         The columns of `COMPARISON_SCHEMA`: for each column and comparison (`demographic_parity`, `equalized_odds`, …)
@@ -158,18 +162,36 @@ def compare_groups(sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confid
             compared = [metrics[column, part] for part in parts if (column, part) in metrics]
             if any(len(each.groups) > 1 for each in compared):
                 ratio = float("nan") if kind == "regression" else min(map(_compute_ratio, compared))
-                found.append((column, name, *_find_largest_difference(compared, confidence), ratio))
+                found.append((column, name, *_find_largest_difference(compared, confidence, in_blocks), ratio))
     return pl.DataFrame(found, COMPARISON_SCHEMA, orient="row")
 
 
-def _find_largest_difference(compared: list[GroupMetric], confidence: float) -> tuple[float, float, float, str, str]:
+def _find_largest_difference(
+    compared: list[GroupMetric], confidence: float, in_blocks: bool
+) -> tuple[float, float, float, str, str]:
     """The largest difference of any of these metrics with its limits, and the two groups."""
     differences = np.concatenate([each.differences for each in compared])
     pairs = [(each.groups[a], each.groups[b]) for each in compared for a, b in each.pairs]
-    means, errors = differences.mean(axis=1), bootstrap.compute_standard_errors(differences)
-    low, high = bootstrap.compute_joint_limits(means, errors, differences.shape[1], confidence)
-    largest = int(means.argmax())
+    limits = _compute_block_limits if in_blocks else _compute_day_limits
+    low, high = limits(differences, confidence)
+    largest = int((means := differences.mean(axis=1)).argmax())
     return float(means[largest]), float(low[largest]), float(high[largest]), *pairs[largest]
+
+
+def _compute_block_limits(contributions: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    errors = bootstrap.compute_standard_errors(contributions)
+    return bootstrap.compute_joint_limits(contributions.mean(axis=1), errors, contributions.shape[1], confidence)
+
+
+def _compute_day_limits(contributions: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """By Student's t over days, for all means together (Bonferroni); NaN of a single day."""
+    from scipy.special import stdtrit
+
+    count, days = contributions.shape
+    if days == 1:
+        return np.full(count, np.nan), np.full(count, np.nan)
+    reach = stdtrit(days - 1, 1 - (1 - confidence) / 2 / count) * contributions.std(axis=1, ddof=1) / np.sqrt(days)
+    return contributions.mean(axis=1) - reach, contributions.mean(axis=1) + reach
 
 
 def _compute_ratio(metric: GroupMetric) -> float:

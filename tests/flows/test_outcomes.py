@@ -2,20 +2,23 @@
 
 import datetime as dt
 import shutil
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from flows.steps.monitor.measures import outcomes as settling
 from flows.steps.monitor.measures import window_signals
 from flows.steps.monitor.measures.drift_signals import read_model_profiles
+from flows.steps.monitor.measures.group_differences import measure_group_differences
 from flows.steps.monitor.measures.outcomes import OutcomeReader
 from flows.steps.monitor.measures.watched_model import load_watched_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.losses.loss_threshold import DailyLosses
-from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.columns import ID_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.archiving import archive
@@ -25,6 +28,7 @@ from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.queries.samples import read_records_by_id
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
@@ -228,3 +232,47 @@ def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folde
     assert (memory.begin, memory.end) == (WINDOW_BEGIN, later.begin)
     first = window_signals.find_memory_span(made.settings.monitor, known, made.span)
     assert replace(made, span=first).outcomes() == []
+
+
+ORIGIN = {"origin": pl.col("origin").cast(pl.String)}
+
+
+def test_groups_of_a_sensitive_column_have_the_sums_of_their_rows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PROBLEM.schema, "SENSITIVE", ORIGIN)
+    made = reader(folder)
+    rows = join_labels(made.index).drop_nulls("target")
+    origins = read_records_by_id(made.index.predictions, rows["id"].to_list(), {"origin": pl.String()})
+    expected = rows.join(origins.rename({ID_COLUMN: "id"}), on="id").with_columns(
+        decided=pl.col("output") >= made.model.facts["threshold"]
+    )
+    found = defaultdict(lambda: [0.0, 0])
+    for day in made.outcomes():
+        for _, group, metric, total, count in day.groups:
+            found[group, metric] = [found[group, metric][0] + total, found[group, metric][1] + count]
+    for origin, of_origin in expected.group_by("origin"):
+        late = of_origin.filter("target")
+        assert found[origin[0], "selection_rate"] == [of_origin["decided"].sum(), of_origin.height]
+        assert found[origin[0], "true_positive_rate"] == [late["decided"].sum(), late.height]
+    assert [plain(day) for day in made.outcomes()] == came(folder)  # as they are kept
+
+
+def test_a_window_says_how_much_the_groups_differ_that_differ_most(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PROBLEM.schema, "SENSITIVE", ORIGIN)
+    early = reader(folder, dt.datetime.combine(WINDOW_BEGIN + ONE_DAY, dt.time(), dt.UTC))
+    assert measure_group_differences(early.span.days, early.outcomes(), early.model, 0.2) == []
+    made = reader(folder)
+    found = measure_group_differences(made.span.days, made.outcomes(), made.model, 0.2)
+    parity, odds = (
+        {each.comparison: each for each in found}[name] for name in ("demographic_parity", "equalized_odds")
+    )
+    assert parity.low <= parity.value <= parity.high
+    assert (odds.column, odds.limit, parity.limit) == ("origin", 0.2, None)
+    assert odds.highest != odds.lowest
+
+
+def test_no_group_is_read_without_a_sensitive_column(folder: Path) -> None:
+    assert [day.groups for day in reader(folder).outcomes()] == [[]] * DAYS

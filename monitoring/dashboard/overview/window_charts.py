@@ -1,7 +1,8 @@
 """Charts and table of the windows on the overview, and the explanation of one of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChar
         _draw_chart("loss", loss[0].upper() + loss[1:], _loss_row, windows),
         _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
         _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
+        *_draw_group_charts(windows),
     ]
     return [picture for picture in drawn if picture]
 
@@ -65,6 +67,8 @@ CHART_DESCRIPTIONS = {
     "of its threshold.",
     "loss": "The mean of a row on mature labels, with its confidence band.",
     "labels": "Labels that have arrived, of those that are due.",
+    "groups": "Between the two groups that differ most, on mature labels, with its confidence band. Dashed: what the "
+    "gate allows.",
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
 LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
@@ -87,6 +91,28 @@ def _draw_chart(
     return WindowChart(
         name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
     )
+
+
+def _draw_group_charts(windows: Sequence[Window]) -> list[WindowChart]:
+    """A chart for each sensitive column, of the difference between its groups that the gate judges."""
+    judged = {each.column: each.comparison for window in windows for each in window.groups if each.limit is not None}
+    drawn = [
+        _draw_chart("groups", f"{_describe_comparison(name)} by {column}", partial(_group_row, column, name), windows)
+        for column, name in judged.items()
+    ]
+    return [replace(picture, id=f"groups-{number}") for number, picture in enumerate(drawn, 1) if picture]
+
+
+def _describe_comparison(name: str) -> str:
+    return f"Difference in {name.replace('_', ' ')}"
+
+
+def _group_row(column: str, name: str, window: Window) -> ChartRow | None:
+    found = next((each for each in window.groups if (each.column, each.comparison) == (column, name)), None)
+    if found is None:
+        return None
+    last = f"{format_number(found.value)} ({found.highest} above {found.lowest})"
+    return _chart_row(window, found.value, last, low=found.low, high=found.high, limit=found.limit)
 
 
 def _describe_loss_lines(windows: Sequence[Window]) -> str:

@@ -62,6 +62,7 @@ class OutcomeSumStore:
             return None
         found["counts"] = np.array(found["counts"], np.int64)
         found |= {name: np.array(found[name], float) for name in ("losses", "scores")}
+        found["groups"] = list(map(tuple, found["groups"]))
         return OutcomeSums(**found)
 
     def _path(self, day: dt.date) -> Path:

@@ -19,7 +19,8 @@ from monitoring.losses.realised_loss import (
     sum_by_score_bin,
 )
 from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
-from penumbra.core.histograms import Binning, OutcomeSums, sum_losses_by_day
+from penumbra.core.histograms import Binning, GroupSum, OutcomeSums, sum_losses_by_day
+from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.append_log import encode_json
@@ -28,10 +29,12 @@ from penumbra.logs.daily.outcome_sums import OutcomeSumStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
+from penumbra.training.fit import extract_labels
 
 MAX_ROWS_PER_READ = 50_000  # rows of the log
 MAX_ROWS_IN_MEMORY = 500_000  # of one day, with their labels
 SUMMED_COLUMNS = ("loss", "score", "happened")
+GROUP_PREFIX = "penumbra.group."  # of the columns with what a row adds to the metrics of its groups
 OUTCOME_ROW_SCHEMA = {"id": pl.String, "due": pl.Boolean, **dict.fromkeys(SUMMED_COLUMNS, pl.Float64)}
 
 
@@ -78,6 +81,7 @@ class OutcomeReader:
         key_parts = [self.binning, self.span.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
         key_parts += [self.settings.labels.delay_hours, self.index.label_spec.describe()]
         key_parts += [[field.name for field in fields(OutcomeSums)]]
+        key_parts += [f"{name} {each}" for name, each in self.model.problem.schema.SENSITIVE.items()]
         return hashlib.sha256(encode_json(key_parts)).hexdigest()
 
     def _read(self, day: dt.date) -> OutcomeSums:
@@ -94,7 +98,7 @@ class OutcomeReader:
 
     def _sum_part(self, counted: pl.DataFrame) -> OutcomeSums:
         """Sum up labelled rows that count, but for the numbers of all rows."""
-        counts, sums = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
+        counts, sums, groups = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return OutcomeSums(
             rows=0,
@@ -107,6 +111,7 @@ class OutcomeReader:
             losses=sums,
             scores=sum_by_score_bin(scores, happened, self._edges),
             clipped=counted.filter(pl.col("loss") >= self.model.ceiling).height,
+            groups=groups,
         )
 
     def _parts(self, day: dt.date) -> Iterator[pl.DataFrame]:
@@ -123,11 +128,25 @@ class OutcomeReader:
             ),
             "score": score,
             "happened": happened,
+            **self._compute_group_columns(answers["target"], predictions),
         }
         due = _is_due(self.settings.labels.delay_hours, self.span.now)
         return answers.select("id", due=due).with_columns(
             pl.Series(name, values, pl.Float64) for name, values in columns.items()
         )
+
+    def _compute_group_columns(self, targets: pl.Series, predictions: np.ndarray) -> dict[str, np.ndarray]:
+        """What each row adds to the metrics of its groups, by `GROUP_PREFIX` and metric, NaN where it doesn't count;
+        nothing without sensitive columns."""
+        if not self.model.problem.schema.SENSITIVE:
+            return {}
+        known = targets.is_not_null().to_numpy()
+        task, threshold = self.model.task, float(self.model.facts.get("threshold", np.nan))
+        found = compute_group_values(task, extract_labels(targets.drop_nulls(), task), predictions[known], threshold)
+        columns = {f"{GROUP_PREFIX}{name}": np.full(len(known), np.nan) for name in found}
+        for name, values in found.items():
+            columns[f"{GROUP_PREFIX}{name}"][known] = values
+        return columns
 
     def _score_likeliest(self, labels: pl.Series, output: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         known = labels.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -142,16 +161,28 @@ class OutcomeReader:
 
 def _sum_by_bin(
     index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum labelled rows and their losses by bin, for the rows that are in the log: int64 and float64 [bins]."""
+) -> tuple[np.ndarray, np.ndarray, list[GroupSum]]:
+    """Sum labelled rows and their losses by bin, int64 and float64 [bins], and what they add to the metrics of their
+    groups, for the rows that are in the log."""
     answered = LogFrameReader(problem.schema)
-    rows, sums = np.zeros(binning.size, np.int64), np.zeros(binning.size)
+    rows, sums, groups = np.zeros(binning.size, np.int64), np.zeros(binning.size), list[GroupSum]()
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
         names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)
-        losses = part.select("id", "loss").join(names.to_frame(), on="id", maintain_order="right")["loss"]
-        found = sum_losses_by_day(requests, binning, DAY_COLUMN, losses.to_numpy())
+        values = part.drop("due").join(names.to_frame(), on="id", maintain_order="right")
+        found = sum_losses_by_day(requests, binning, DAY_COLUMN, values["loss"].to_numpy())
         rows, sums = rows + found[0].sum(axis=0), sums + found[1].sum(axis=0)
-    return rows, sums
+        groups += _sum_by_group(problem, requests, values)
+    return rows, sums, groups
+
+
+def _sum_by_group(problem: Problem, requests: pl.DataFrame, values: pl.DataFrame) -> list[GroupSum]:
+    metrics = {
+        name.removeprefix(GROUP_PREFIX): values[name].to_numpy() for name in values.columns if GROUP_PREFIX in name
+    }
+    if not metrics:
+        return []
+    found = sum_by_group(select_groups(problem.schema, requests), metrics, requests[DAY_COLUMN])
+    return [(*names, total, rows) for *names, _, total, rows in found.iter_rows()]
 
 
 def _is_due(delay_hours: float, now: dt.datetime) -> pl.Expr:

@@ -11,6 +11,7 @@ import polars as pl
 
 from flows.steps.monitor.measures import window_limits, window_signals
 from flows.steps.monitor.measures.drift_signals import measure_drift, read_model_profiles
+from flows.steps.monitor.measures.group_differences import measure_group_differences
 from flows.steps.monitor.measures.outcomes import OutcomeReader
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_start
@@ -115,6 +116,7 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         faults=faults,
         explanation=monitor_pass.explainer.explain(model, known, span, recent, {**drift, **losses}),
         limits=limits,
+        groups=measure_group_differences(span.days, outcomes, model, settings.gate.fairness_limit),
         estimated=monitor_pass.unlabelled.estimate(model, span),
         **drift,
         **losses,

@@ -3,7 +3,7 @@
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_records import EstimatedLoss, LargestDrift, WindowLoss
+from monitoring.windows.window_records import EstimatedLoss, GroupDifference, LargestDrift, WindowLoss
 from tests.helpers.recorded_windows import make_window
 
 
@@ -45,3 +45,12 @@ def test_of_the_window_alone_nothing_is_said_of_days():
     drift, losses = build_window_charts([make_window(0)], "log-loss")[:2]
     assert " days" not in drift.about.split("Last:")[1] + losses.about.split("Last:")[1]
     assert "below the dashed line" not in losses.about
+
+
+def test_each_sensitive_column_has_a_chart_of_the_difference_that_the_gate_judges():
+    odds = GroupDifference("sex", "equalized_odds", 0.125, 0.0625, 0.1875, "f", "m", 0.2)
+    groups = [GroupDifference("sex", "demographic_parity", 0.5, 0.4, 0.6, "f", "m"), odds]
+    charts = {each.id: each for each in build_window_charts([make_window(0, groups=groups)], "log-loss")}
+    assert charts["groups-1"].title == "Difference in equalized odds by sex"
+    assert charts["groups-1"].about.endswith("Last: 0.1250 (f above m).")
+    assert "groups-2" not in charts
