@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -49,11 +49,13 @@ class PendingRecords(NamedTuple):
         """Select some of them.
 
         Args:
-            indices: Which of these records, from 0.
+            indices: Which of these records, from 0, in ascending order.
 
         Returns:
-            Those records, in the order of `indices`.
+            Those records.
         """
+        if len(indices) == len(self.records):
+            return self
         return PendingRecords(
             [self.records[each] for each in indices],
             [self.lines[each] for each in indices],
@@ -75,27 +77,44 @@ class NonFiniteOutput(ArithmeticError):
     """A model's output is NaN or infinite."""
 
 
-def split_by_pace(positions: Sequence[int], seconds: float) -> Iterator[Sequence[int]]:
-    """Split the positions of a list's records into parts that take a short time each, so that a call that hangs is soon
-    known for one.
+class PartSizes:
+    """Splits lists into parts that take a short time each, so that a call that hangs is soon known for one.
 
-    The first has 16 records. The next one has as many as would take that time at the pace of the last one, but at most
-    eight times as many as that, as its records may have been the quick ones, and at most 1,024.
-
-    Args:
-        positions: The positions of records, which are scored part by part as the parts are taken.
-        seconds: The time that a part may take.
-
-    Yields:
-        The parts in their order.
+    The next part has as many records as would take that time at the pace of the last one, but at most eight times as
+    many as that, as its records may have been the quick ones, and at most 1,024. A version's first list begins with 16,
+    others at the pace of its last call.
     """
-    size, begin = FIRST_PART_ROWS, 0
-    while begin < len(positions):
-        part, began = positions[begin : begin + size], time.monotonic()
-        yield part
-        begin += size
-        within = len(part) * seconds / max(time.monotonic() - began, CLOCK_SECONDS)
-        size = max(int(min(within, MAX_PART_GROWTH * size, MAX_PART_ROWS)), 1)
+
+    def __init__(self, seconds: float) -> None:
+        """Let a part take so many `seconds`."""
+        self._seconds = seconds
+        self._first_rows: dict[str, int] = {}  # by version
+
+    def split(self, version: str, positions: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Split the positions of a list's records.
+
+        Args:
+            version: The version that scores them.
+            positions: The positions of records, which are scored part by part as the parts are taken.
+
+        Yields:
+            The parts in their order.
+        """
+        size, begin = self._first_rows.get(version, FIRST_PART_ROWS), 0
+        while begin < len(positions):
+            part, began = positions[begin : begin + size], time.monotonic()
+            yield part
+            begin += size
+            size = self._compute_next_rows(len(part), time.monotonic() - began, MAX_PART_GROWTH * size)
+
+    def note_call(self, version: str, rows: int, took: float) -> None:
+        """Note that a `version` `took` so many seconds for so many `rows`; few rows say nothing of its pace."""
+        if rows >= FIRST_PART_ROWS:
+            most = max(MAX_PART_GROWTH * rows, self._first_rows.get(version, 0))
+            self._first_rows[version] = self._compute_next_rows(rows, took, most)
+
+    def _compute_next_rows(self, rows: int, took: float, most: int) -> int:
+        return max(int(min(rows * self._seconds / max(took, CLOCK_SECONDS), most, MAX_PART_ROWS)), 1)
 
 
 def predict_by_group(
@@ -144,37 +163,41 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
     """
     before = _apply_before_rules(model, pending)
     asked = [index for index in range(len(pending.records)) if before.get(index, NO_RULE_DECIDED)[0] is None]
-    scores = score([pending.records[index] for index in asked]) if asked else ()
-    scored = dict(zip(asked, scores, strict=True))
-    concluded = _conclude_at_once(
-        model, pending, {index: each for index, each in scored.items() if index not in before}
-    )
+    scored = dict(zip(asked, score(pending.select(asked).records) if asked else (), strict=True))
+    plain = [index for index in asked if index not in before] if before else asked
+    concluded = _conclude_at_once(model, pending.select(plain), [scored[index] for index in plain])
+    if len(concluded) == len(pending.records):
+        return concluded
+    at_once = dict(zip(plain, concluded, strict=False))
     return [
-        concluded.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
+        at_once.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
         for index, (record, line) in enumerate(zip(pending.records, pending.lines, strict=True))
     ]
 
 
 def _conclude_at_once(
-    model: LoadedModel, pending: PendingRecords, scored: Mapping[int, ScoredInputs | Exception]
-) -> dict[int, ScoredRecord | Exception]:
-    """Do for all records that have an output what `_conclude` does, at once for those that no rule concerns; leaves out
-    the others."""
-    answered = {index: each for index, each in scored.items() if not isinstance(each, Exception)}
+    model: LoadedModel, pending: PendingRecords, scored: Sequence[ScoredInputs | Exception]
+) -> list[ScoredRecord | Exception]:
+    """Do for all records what `_conclude` does, at once for those that no rule concerns.
+
+    Returns:
+        For each record its prediction, or why there is none; nothing where one of them has no output: whose it is,
+        shows one by one.
+    """
     try:
-        answered = {index: each for index, each in answered.items() if is_finite(each[1])}
-        outputs = [output for _, output in answered.values()]
+        inputs, outputs = zip(*scored, strict=True)
+        if not all(map(is_finite, outputs)):
+            return []
         decisions = list(map(model.decide, outputs))
-    except Exception:  # whose it is, shows one by one
-        return {}
-    indices, inputs = list(answered), [inputs for inputs, _ in answered.values()]
-    lines = [msgspec.Raw(pending.lines[index]) for index in indices]
-    plain = map(ScoredRecord, lines, repeat(model.version), inputs, outputs, decisions, repeat(NO_MARKS))
-    concluded: dict[int, ScoredRecord | Exception] = dict(zip(indices, plain, strict=True))
-    records = [pending.records[index] for index in indices]
-    for n, rules in model.rules.find_concerned_after(records, outputs).items():
-        index = indices[n]
-        concluded[index] = _conclude(model, records[n], pending.lines[index], None, (), answered[index], rules)
+    except Exception:
+        return []
+    lines, version = map(msgspec.Raw, pending.lines), repeat(model.version)
+    concluded: list[ScoredRecord | Exception] = list(
+        map(ScoredRecord, lines, version, inputs, outputs, decisions, repeat(NO_MARKS))
+    )
+    for index, rules in model.rules.find_concerned_after(pending.records, outputs).items():
+        record, line = pending.records[index], pending.lines[index]
+        concluded[index] = _conclude(model, record, line, None, (), scored[index], rules)
     return concluded
 
 

@@ -5,6 +5,7 @@ A canary answers for its share of the keys, and where it fails, the live model d
 """
 
 import logging
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.batch_run import (
     BatchScorer,
     NonFiniteOutput,
+    PartSizes,
     PendingRecords,
     RecordGroup,
     RefusedByRules,
@@ -26,7 +28,6 @@ from service.inference.batch_run import (
     predict_by_group,
     require_finite,
     run_batch,
-    split_by_pace,
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
@@ -81,7 +82,7 @@ class InferencePipeline:
         self.blocked = BlockedRecords(live.state)
         self._contract = contract
         self._share = share
-        self._part_seconds = PART_SHARE * self.marks.patience
+        self._parts = PartSizes(PART_SHARE * self.marks.patience)
         self._reported = ""
 
     def predict_one(self, record: RecordDict) -> ScoredRecord:
@@ -177,7 +178,7 @@ class InferencePipeline:
         if self.live.canary is not None or self._has_doubtful(live, pending.lines):
             groups = self._assign_groups([self._choose_model(record) for record in pending.records], pending.lines)
         for model, positions in groups:
-            for part in split_by_pace(positions, self._part_seconds):
+            for part in self._parts.split(model.version, positions):
                 yield model, part
 
     def _assign_groups(self, models: Sequence[LoadedModel], lines: Sequence[bytes]) -> list[RecordGroup]:
@@ -224,7 +225,9 @@ class InferencePipeline:
         def score(records: Sequence[RecordDict]) -> list[ScoredInputs | Exception]:
             """Score records in one call, and in halves where that fails, down to the records that fail alone."""
             try:
+                began = time.monotonic()
                 inputs, outputs = model.score_batch(self._contract.to_frame(records))
+                self._parts.note_call(model.version, len(records), time.monotonic() - began)
                 return list(zip(inputs.tolist(), outputs.tolist(), strict=True))
             except Exception as error:
                 middle = len(records) // 2

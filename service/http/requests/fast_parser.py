@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, Optional, Union, get_args,
 
 import annotated_types
 import msgspec
+import polars as pl
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, BeforeValidator, NaiveDatetime, Strict
 
 from penumbra.features import ColumnCheck, Record
@@ -25,6 +26,16 @@ MAX_BOUND = 2**63 - 1  # msgspec's bounds are no larger
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 Converter = Callable[[Any], Any]
+RecordDict = dict[str, Any]
+
+
+class RecordBatch(list[RecordDict]):
+    """The records of a list, with the same values by column, so that a frame need not gather them from the records."""
+
+    def __init__(self, records: Sequence[RecordDict], columns: Mapping[str, Sequence[Any]] | pl.DataFrame) -> None:
+        """Take the records, and their values by column: Python's, or a frame with the contract's dtypes."""
+        super().__init__(records)
+        self.columns = columns
 
 
 class NeedsPydantic(ValueError):
@@ -65,6 +76,7 @@ class FastParser:
         """
         self._names = tuple(fields)
         self._converters: list[tuple[int, Converter]] = []
+        self._texts: set[int] = set()  # positions of what msgspec decodes as a text
         members = [self._make_member(position, *field) for position, field in enumerate(fields.values())]
         json_names = {f"field{position}": name for position, name in enumerate(fields)}
         struct: Any = msgspec.defstruct("Record", members, rename=json_names, kw_only=True, forbid_unknown_fields=True)
@@ -72,7 +84,7 @@ class FastParser:
         self._decode_list = msgspec.json.Decoder(list[struct]).decode
         self._checks = [check.scalar for check in checks]
 
-    def parse_one(self, body: bytes) -> dict[str, Any] | None:
+    def parse_one(self, body: bytes) -> RecordDict | None:
         """Parse a JSON object.
 
         Args:
@@ -86,14 +98,14 @@ class FastParser:
         except DECODE_ERRORS:
             return None
 
-    def parse_batch(self, body: bytes) -> list[dict[str, Any]] | None:
+    def parse_batch(self, body: bytes) -> RecordBatch | None:
         """Parse a JSON array of records.
 
         Args:
             body: The request's body.
 
         Returns:
-            The records by column, or None where pydantic must decide about any of them.
+            The records, or None where pydantic must decide about any of them.
         """
         try:
             return self._to_records(self._decode_list(body))
@@ -107,7 +119,7 @@ class FastParser:
             if isinstance(convert, KnownMatches):
                 convert.learn(values[position])
 
-    def _to_record(self, decoded: Any) -> dict[str, Any]:
+    def _to_record(self, decoded: Any) -> RecordDict:
         values = list(msgspec.structs.astuple(decoded))
         for position, convert in self._converters:
             values[position] = convert(values[position])
@@ -117,21 +129,33 @@ class FastParser:
                 raise NeedsPydantic
         return record
 
-    def _to_records(self, decoded: Sequence[Any]) -> list[dict[str, Any]]:
+    def _to_records(self, decoded: Sequence[Any]) -> RecordBatch:
         """Convert column by column, in less than half of the time of `_to_record`."""
         columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, decoded), strict=True))
-        for position, convert in self._converters if columns else ():
-            columns[position] = list(map(convert, columns[position]))
+        for position in {position: None for position, _ in self._converters} if columns else ():
+            columns[position] = self._convert_column(position, columns[position])
         records = [dict(zip(self._names, values)) for values in zip(*columns, strict=True)]  # noqa: B905 (as above)
         if not all(all(map(is_kept, records)) for is_kept in self._checks):
             raise NeedsPydantic
-        return records
+        return RecordBatch(records, dict(zip(self._names, columns, strict=False)))
+
+    def _convert_column(self, position: int, values: Sequence[Any]) -> Sequence[Any]:
+        """Apply the converters of a column; to a text only once, however often it is there."""
+        distinct = list(set(values)) if position in self._texts else values
+        converted = distinct
+        for at, convert in self._converters:
+            if at == position:
+                converted = list(map(convert, converted))
+        by_text = dict(zip(distinct, converted, strict=True)) if position in self._texts else {}
+        return [by_text[text] for text in values] if by_text else converted
 
     def _make_member(self, position: int, annotation: Any, default: Any) -> tuple[Any, ...]:
         """Return a field of the msgspec struct; add converters for what the struct can't express."""
         core, *metadata = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
         core, optional = _split_optional(core)
         type_, converters = _resolve_type(core)
+        if type_ is str:
+            self._texts.add(position)
         meta: dict[str, Any] = {}
         readers: list[Any] = [item.func for item in metadata if isinstance(item, AfterValidator)]  # they take None too
         for item in metadata:

@@ -20,10 +20,9 @@ from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.features import ColumnCheck
 from service.http.refusals import RequestRefused, build_contract_refusal
-from service.http.requests import fast_parser
+from service.http.requests.fast_parser import FastParser, RecordBatch, RecordDict, build_fast_parser
 
 MICROSECOND = dt.timedelta(microseconds=1)
-RecordDict = dict[str, Any]
 
 
 class RecordReader:
@@ -36,7 +35,7 @@ class RecordReader:
     """
 
     def __init__(
-        self, model: type[NamedModel], max_records: int, consequence: str, parser: fast_parser.FastParser | None = None
+        self, model: type[NamedModel], max_records: int, consequence: str, parser: FastParser | None = None
     ) -> None:
         """Read records by `model`, at most `max_records` in a list; `parser` may accept some before it."""
         self.model = model
@@ -141,16 +140,29 @@ class Contract(RecordReader):
     def __init__(
         self, schema: type[dy.Schema], checks: Sequence[ColumnCheck], example: RecordDict, max_records: int
     ) -> None:
-        parser = fast_parser.build_fast_parser(build_model_fields(schema), checks)
+        parser = build_fast_parser(build_model_fields(schema), checks)
         super().__init__(build_record_model(schema, checks, example), max_records, "nothing was predicted", parser)
         self.example = example
         self.dtypes = {name: column.dtype for name, column in schema.columns().items()}
         self.version = _hash_contract(self.model, schema, checks)
 
     def to_frame(self, records: Sequence[RecordDict]) -> pl.DataFrame:
-        """Return `records` as a DataFrame, one row each, with the contract's columns and dtypes."""
+        """Build a frame of records.
+
+        Args:
+            records: The records by column; those of a `RecordBatch` that has a frame are that frame.
+
+        Returns:
+            A row for each record, with the contract's columns and dtypes.
+        """
+        columns = records.columns if isinstance(records, RecordBatch) else {}
+        if isinstance(columns, pl.DataFrame):
+            return columns
         return pl.DataFrame(
-            [_build_column(name, dtype, [record[name] for record in records]) for name, dtype in self.dtypes.items()]
+            [
+                _build_column(name, dtype, columns[name] if columns else [record[name] for record in records])
+                for name, dtype in self.dtypes.items()
+            ]
         )
 
 

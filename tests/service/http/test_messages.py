@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from penumbra.features import NotAbove
 from problem import schema
 from service.http.refusals import RequestRefused
+from service.http.requests.fast_parser import RecordBatch
 from service.http.requests.record_reader import Contract
 
 FLIGHTS = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1000)
@@ -193,6 +195,15 @@ def test_the_version_changes_with_what_is_accepted_and_only_then() -> None:
     same = Contract(Reading, (NotAbove("low", "high"),), {}, max_records=1)
     other = Contract(Reading, (), GIVEN, max_records=3)
     assert READINGS.version == same.version != other.version
+
+
+def test_a_list_has_the_frame_that_its_records_have() -> None:
+    odd = {**schema.EXAMPLE, "temp": None, "time_hour": "2013-07-01T00:00:00.000001Z"}
+    listed = FLIGHTS.parse_batch(json.dumps([schema.EXAMPLE, odd]).encode())
+    frame = FLIGHTS.to_frame(list(listed))
+    assert_frame_equal(FLIGHTS.to_frame(listed), frame)
+    assert_frame_equal(FLIGHTS.to_frame(RecordBatch(frame.to_dicts(), frame)), frame)
+    assert FLIGHTS.to_frame(listed[1:]).height == 1
 
 
 def test_a_frame_has_the_dtypes_of_the_contract() -> None:

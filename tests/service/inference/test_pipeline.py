@@ -170,7 +170,7 @@ def test_parts_of_a_list_are_as_large_as_the_last_ones_pace_allows(
 ) -> None:
     clock = itertools.chain.from_iterable((0.0, each) for each in itertools.chain(took, itertools.repeat(0.001)))
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: next(clock))
-    assert [len(part) for part in batch_run.split_by_pace(range(1000), seconds=0.5)] == sizes
+    assert [len(part) for part in batch_run.PartSizes(seconds=0.5).split("1", range(1000))] == sizes
 
 
 def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_it(
@@ -196,9 +196,27 @@ def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_
     assert sum(parts) == 2000
 
 
+def test_a_list_begins_with_as_many_records_as_the_pace_of_the_list_before_allows(
+    pipeline: InferencePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, parts = pipeline.live.model, []
+    assert model
+
+    class Counting(LoadedModel):
+        def score_batch(self, rows: Any) -> Any:
+            parts.append(len(rows))
+            return super().score_batch(rows)
+
+    pipeline.live.model = Counting(model.version, model.score_one, model.decide, model.rules, model.bundle)
+    monkeypatch.setattr(batch_run.time, "monotonic", lambda: 0.0)  # no time passes
+    for count in (400, 1, 400, 2000):
+        pipeline.predict_batch([RECORD] * count)
+    assert parts == [16, 128, 256, 1, 400, 1024, 976]
+
+
 @given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0, math.inf]))
 def test_the_parts_of_a_list_are_the_whole_list_in_its_order(rows: int, seconds: float) -> None:
-    parts = batch_run.split_by_pace(range(rows), seconds)
+    parts = batch_run.PartSizes(seconds).split("1", range(rows))
     assert [position for part in parts for position in part] == list(range(rows))
 
 

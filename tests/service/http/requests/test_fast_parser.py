@@ -162,6 +162,15 @@ def test_a_list_is_read_as_its_records_are() -> None:
     assert made.parse_batch(b"[%b,{}]" % body) is None
 
 
+def test_equal_times_in_a_list_keep_the_zones_that_they_came_with() -> None:
+    made, validate = WAYS["odd"]
+    bodies = [json.dumps({**ODD, "at": f"2013-04-01T{hour}"}).encode() for hour in ("12:00:00Z", "14:00:00+02:00")]
+    parsed = made.parse_batch(b"[%b]" % b",".join([*bodies, bodies[0]]))
+    expected = [validate(body)["at"].isoformat() for body in [*bodies, bodies[0]]]
+    assert [record["at"].isoformat() for record in parsed] == expected
+    assert [at.isoformat() for at in parsed.columns["at"]] == expected
+
+
 def test_a_list_is_read_quickly_up_to_the_first_record_that_is_not_plainly_valid() -> None:
     made, _ = WAYS["odd"]
     body, wrong = json.dumps(ODD).encode(), json.dumps({**ODD, "single": 0.6}).encode()
