@@ -36,6 +36,7 @@ from service.inference.exploration import make_explorer, make_key_draw
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
+from service.inference.request_claims import ClaimJournal
 from service.inference.rule_engine import RuleEngineFactory, make_rule_engine_factory
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs
@@ -91,7 +92,8 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.marks = open_worker_marks(service)
             self.logs = ServiceLogs(service.predictions, settings.labels.folder, *rotation)
-            self.predictor = Predictor(contract, spec.task, live, self.logs, share, self.marks)
+            self.claims = ClaimJournal(service.state, service.idempotency_minutes)
+            self.predictor = Predictor(contract, spec.task, live, self.logs, share, self.marks, self.claims)
             self.feedback = FeedbackEndpoint(labels, spec, self.logs.labels)
             self.explain = functools.partial(explain_reviewed_prediction, settings)
             self.find_review = functools.partial(describe_deferred_answer, settings, spec)
@@ -120,6 +122,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
                 task.cancel()
             self.marks.close()
             self.logs.close()
+            self.claims.close()
 
         @bentoml.api
         async def predict(self, body: Body, /) -> Answers:

@@ -83,6 +83,18 @@ class LogWriter:
         self.is_failing = False
         return ids
 
+    def reserve(self) -> str:
+        """Prepare the next write.
+
+        Returns:
+            The id that the first entry of the next `append` will have, if nothing else is called before.
+
+        Raises:
+            OSError: Where nothing can be written.
+        """
+        self.append(())
+        return f"{self._segment}-{self._size:x}"
+
     def recover(self) -> None:
         """Repair the log; called from time to time.
 

@@ -59,6 +59,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
         explore_share: The chance with which the decision was to be replaced by one under which an outcome can be seen
             (`rules.explore_share`); 0 where that wasn't in question.
         explored: True where it was replaced.
+        request: Digest of the request's idempotency key, a slash, and the record's position; "" without a key.
     """
 
     time: dt.datetime
@@ -78,6 +79,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     default: DecisionValue | None = None
     explore_share: float = 0.0
     explored: bool = False
+    request: str = ""
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):

@@ -10,7 +10,7 @@ from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINE
 from service.http.asgi import Headers
 from service.http.refusals import RequestRefused
 
-SLOW_PATH_HEADERS = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding"])
+SLOW_PATH_HEADERS = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding", b"idempotency-key"])
 
 logger = logging.getLogger("service.connections.request_head")
 
@@ -41,8 +41,8 @@ def is_plain_request(parser: Any, headers: Headers) -> bool:
         headers: The request's headers.
 
     Returns:
-        False for other methods and versions, the last request of a connection, upgrades, chunks, and what came
-        through a proxy.
+        False for other methods and versions, the last request of a connection, upgrades, chunks, idempotency keys, and
+        what came through a proxy.
     """
     return (
         parser.get_method() == b"POST"

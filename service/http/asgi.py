@@ -11,10 +11,12 @@ import msgspec
 
 from service.http.access.access_control import REVIEWS_PREFIX
 from service.http.refusals import RequestRefused
+from service.http.requests.idempotency_key import describe_keyed_request, read_idempotency_key
 from service.http.requests.look_ups import READ_METHODS, LookUps
 from service.http.requests.options import read_options
 from service.http.requests.record_reader import RecordReader
 from service.inference.predictor import Predictor
+from service.inference.request_claims import KeyedRequest
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -75,6 +77,24 @@ class Endpoint(Protocol):
 
         Raises:
             RequestRefused: The list is refused as a whole.
+        """
+
+    async def answer_once(
+        self, request: KeyedRequest, records: Any, began: float, options: Collection[str]
+    ) -> tuple[Any, int]:
+        """Answer a request with an idempotency key; one that is repeated is answered as before.
+
+        Args:
+            request: What the request is known by.
+            records: The parsed record, or a list of them.
+            began: When the request arrived, by `time.perf_counter`, in seconds.
+            options: The options that it asks for.
+
+        Returns:
+            The answer, or the answers in the records' order, and how many of them weren't given before.
+
+        Raises:
+            RequestRefused: The request is refused as a whole.
         """
 
     def count_request(self, status: int, n_records: int, seconds: float) -> None:
@@ -181,7 +201,7 @@ def build_error_response(endpoint: Endpoint, error: Exception) -> RawResponse:
 async def _answer_request(
     endpoint: Endpoint, limit: int, scope: Message, receive: Receive, began: float
 ) -> tuple[bytes, int]:
-    """Return the encoded answer and the number of records that it answers.
+    """Return the encoded answer and the number of records that it answers for the first time.
 
     Raises:
         RequestRefused: Method, options, content type, size or content of the request are not accepted.
@@ -193,11 +213,27 @@ async def _answer_request(
         )
     options = read_options(scope["query_string"], endpoint.options)
     body = await read_json_body(limit, scope, receive)
-    if body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"[":
+    if (key := read_idempotency_key(scope["headers"])) is not None:
+        answer, n_records = await endpoint.answer_once(*await _parse_keyed(endpoint, key, scope, body), began, options)
+        return encode_response(answer), n_records
+    if _is_list(body):
         records = await asyncio.to_thread(endpoint.contract.parse_batch, body)
         answers = await endpoint.answer_batch(records, began, options)
         return encode_response(answers), len(answers)
     return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began, options)), 1
+
+
+async def _parse_keyed(endpoint: Endpoint, key: bytes, scope: Message, body: bytes) -> tuple[KeyedRequest, Any]:
+    def parse(reader: Callable[[bytes], Any]) -> tuple[KeyedRequest, Any]:
+        return describe_keyed_request(key, scope["headers"], scope["query_string"], body), reader(body)
+
+    if _is_list(body):
+        return await asyncio.to_thread(parse, endpoint.contract.parse_batch)
+    return parse(endpoint.contract.parse_one)
+
+
+def _is_list(body: bytes) -> bool:
+    return body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"["
 
 
 async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:

@@ -20,8 +20,11 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
     "415": "The content type is not application/json.",
-    "422": "A record breaks the contract, a rule refuses it, or an option is wrong: so is the whole request.",
+    "422": "A record breaks the contract, a rule refuses it, an option is wrong, or the key is another request's.",
     "500": "The service failed.",
+}
+KEY_RESPONSE = {
+    "409": "A request with the same idempotency key is under way, or was answered by a version that is gone.",
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
 NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}
@@ -35,6 +38,13 @@ ID_PARAMETER = {
     "required": True,
     "schema": {"type": "string"},
     "description": "A prediction's id.",
+}
+KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
+    "description": "A repeated request with the same key, such as a UUID, gets the first one's answer.",
 }
 API_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Where keys are set; the probes need none."}
 
@@ -88,11 +98,11 @@ def _predict(contract: Contract, options: Mapping[str, str]) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Predict for one record, or for a list of up to " + str(contract.max_records),
-        "parameters": [_option(name, words) for name, words in options.items()],
+        "parameters": [KEY_PARAMETER, *(_option(name, words) for name, words in options.items())],
         "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
             "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
-            **_refusals(REFUSAL_RESPONSES | NO_MODEL_RESPONSE),
+            **_refusals(REFUSAL_RESPONSES | KEY_RESPONSE | NO_MODEL_RESPONSE),
         },
     }
 

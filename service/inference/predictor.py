@@ -3,17 +3,16 @@
 import asyncio
 import datetime as dt
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json, encode_lines
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
-from penumbra.registry.lineage import UNLOGGED_PREFIX
 from service.http import metrics
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract, RecordDict
@@ -21,8 +20,10 @@ from service.http.requests.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.details import OPTIONS, DetailValues, describe_details
+from service.inference.keyed_answers import KeyedAnswers
 from service.inference.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import CanaryShare, InferencePipeline, try_call
+from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record
 from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 
@@ -51,6 +52,7 @@ class Predictor:
         logs: ServiceLogs,
         share: CanaryShare | None = None,
         marks: WorkerMarks | None = None,
+        claims: ClaimJournal | None = None,
     ) -> None:
         self.contract = contract
         self.live = live
@@ -59,6 +61,7 @@ class Predictor:
         self.tally = metrics.RequestTally()
         self.marks = marks or WorkerMarks(live.state)
         self._pipeline = InferencePipeline(live, contract, share, self.marks)
+        self._keyed = KeyedAnswers(claims or ClaimJournal(live.state), logs.predictions)
         self._format_answer = make_answer_formatter(task)
 
     def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> AnswerBody:
@@ -122,6 +125,38 @@ class Predictor:
             raise self._log_and_refuse(by_rules, len(records)) from None
         return self._log_and_answer(*drafts)
 
+    async def answer_once(
+        self,
+        request: KeyedRequest,
+        records: RecordDict | Sequence[RecordDict],
+        began: float,
+        options: Collection[str] = (),
+    ) -> tuple[AnswerBody | list[AnswerBody], int]:
+        """Answer a request with an idempotency key; one that is repeated gets what the log has of the first.
+
+        Args:
+            request: What the request is known by.
+            records: The record, or a list of them, as parsed by the contract.
+            began: When its request arrived, by `time.perf_counter`, in seconds.
+            options: The options that it asks for.
+
+        Returns:
+            The answer, or the answers in the records' order, and how many of them weren't given before.
+
+        Raises:
+            RequestRefused: As of `answer_one` and `answer_batch`; 422 where the key belongs to another request, 409
+                while that is under way, or where the version that answered is gone and an option asks for more of it.
+        """
+        is_list, asked = not isinstance(records, dict), [records] if isinstance(records, dict) else records
+        score = partial(self._score_once, request, began, options, len(asked) if is_list else None)
+        named, details = await self._keyed.predict_once(request, asked, score)
+        answers, n_new = [self._make_answer(*each) for each in named], len(details)
+        if options:
+            earlier = [scored for _, scored, _ in named[: len(named) - n_new]]
+            details = [*await asyncio.to_thread(self._describe_again, earlier, options), *details]
+            answers = _add_details(answers, details)
+        return answers if is_list else answers[0], n_new
+
     def count_request(self, status: int, n_records: int, seconds: float) -> None:
         """Count one finished request by HTTP `status`, `n_records` answered, and `seconds` from arrival to answer."""
         self.tally.add(status, n_records, seconds)
@@ -146,6 +181,8 @@ class Predictor:
             try:
                 self.tally.flush()
                 self.logs.recover()
+                with suppress(OSError):  # a request that needs the claims says so
+                    self._keyed.journal.catch_up()
                 self._log_broken_records()
                 self._pipeline.blocked.refresh()
                 if self.live.has_changed():
@@ -192,9 +229,41 @@ class Predictor:
         self, scored: Sequence[ScoredRecord], entries: Sequence[bytes], details: DetailValues = ()
     ) -> list[AnswerBody]:
         """Write the entries to the log, then return the answers."""
-        ids, logged = self._write_to_log(entries)
+        ids, logged = self.logs.predictions.append_or_name(entries)
         answers = [self._make_answer(name, each, logged) for name, each in zip(ids, scored, strict=True)]
-        return [{**answer, **more} for answer, more in zip(answers, details, strict=True)] if any(details) else answers
+        return _add_details(answers, details) if any(details) else answers
+
+    async def _score_once(
+        self,
+        request: KeyedRequest,
+        began: float,
+        options: Collection[str],
+        total: int | None,
+        records: Sequence[RecordDict],
+        start: int,
+    ) -> tuple[Sequence[ScoredRecord], Sequence[bytes], DetailValues]:
+        """Score the records of a request from the position `start` on; `total` is the length of the list that they came
+        in. Returns what was predicted, the entries for the log, and the details."""
+        try:
+            if total is None:
+                scored = [self._pipeline.predict_one(records[0])]
+            else:
+                scored = await asyncio.to_thread(self._pipeline.predict_batch, records)
+        except RefusedByRules as by_rules:
+            raise self._log_and_refuse(by_rules, total) from None
+        details = await asyncio.to_thread(describe_details, self._list_models(), scored, options) if options else ()
+        entries = self._make_entries(scored, began)
+        for position, entry in enumerate(entries, start):
+            entry.request = name_record(request, position)
+        return scored, encode_lines(entries), details or [{}] * len(scored)
+
+    def _describe_again(self, scored: Sequence[ScoredRecord], options: Collection[str]) -> DetailValues:
+        """Make the details of answers that were given before."""
+        models = self._list_models()
+        if gone := {each.model for each in scored} - models.keys():
+            reason = f"version {min(gone)} gave this answer, and is not loaded any more: ask without options or anew"
+            raise RequestRefused(409, reason)
+        return describe_details(models, scored, options)
 
     def _make_entries(self, scored: Sequence[ScoredRecord], began: float) -> list[PredictionEntry]:
         """Make the log entries of the records of one request."""
@@ -226,9 +295,6 @@ class Predictor:
             [(index if total else None, rule) for index, _, rule in by_rules.refused], total or 1
         )
 
-    def _write_to_log(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
-        """Return the prediction ids, and whether the entries are in the log."""
-        try:
-            return self.logs.predictions.append(entries), True
-        except OSError:
-            return [f"{UNLOGGED_PREFIX}{secrets.token_hex(8)}" for _ in entries], False
+
+def _add_details(answers: Sequence[AnswerBody], details: DetailValues) -> list[AnswerBody]:
+    return [{**answer, **more} for answer, more in zip(answers, details, strict=True)]

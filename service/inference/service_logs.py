@@ -1,11 +1,13 @@
 """The logs that one worker writes, kept alive in one place: predictions, refusals, broken counts, labels."""
 
 import logging
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from penumbra.logs.append_log import LogWriter
 from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder
+from penumbra.registry.lineage import UNLOGGED_PREFIX
 from service.http import metrics
 
 logger = logging.getLogger("service.inference.service_logs")
@@ -40,9 +42,23 @@ class ServiceLog(LogWriter):
         try:
             return super().append(entries)
         except OSError as error:
-            metrics.log_failures.labels(self.name).inc(len(entries))
+            metrics.log_failures.labels(self.name).inc(max(len(entries), 1))
             self._report(error)
             raise
+
+    def append_or_name(self, entries: Sequence[bytes]) -> tuple[list[str], bool]:
+        """Write encoded entries, or give them ids under which they aren't found.
+
+        Args:
+            entries: JSON objects without an `id`.
+
+        Returns:
+            The ids of the entries, in their order, and whether they are in the log.
+        """
+        try:
+            return self.append(entries), True
+        except OSError:
+            return name_unlogged(len(entries)), False
 
     def recover(self) -> None:
         """Repair the log, as `LogWriter.recover` does; report where that begins or ceases to be impossible."""
@@ -57,6 +73,18 @@ class ServiceLog(LogWriter):
         if not self._reported:
             self._reported = True
             logger.error("the %s can't be written, %s: %s", self.name, self.consequence, reason)
+
+
+def name_unlogged(n_entries: int) -> list[str]:
+    """Make ids for answers that can't be logged.
+
+    Args:
+        n_entries: How many.
+
+    Returns:
+        The ids, under which nothing is found.
+    """
+    return [f"{UNLOGGED_PREFIX}{secrets.token_hex(8)}" for _ in range(n_entries)]
 
 
 class ServiceLogs:

@@ -31,6 +31,7 @@ class ServiceSettings(SettingsSection):
     max_connections: int = Field(ge=16)
     keep_alive_seconds: float = Field(gt=0)
     hang_seconds: float = Field(ge=0.5)
+    idempotency_minutes: float = Field(gt=0)
     open: bool
     poll_seconds: float = Field(gt=0)
     state: Path

@@ -22,6 +22,7 @@ from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry
 from service.http import metrics
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordDict, RecordReader
+from service.inference.request_claims import KeyedRequest
 
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"
@@ -78,6 +79,27 @@ class FeedbackEndpoint:
             RequestRefused: 503, the label log can't be written.
         """
         return self._append(await asyncio.to_thread(lambda: [self._encode_entry(record) for record in records]))
+
+    async def answer_once(
+        self, request: KeyedRequest, records: Any, began: float, options: Collection[str] = ()
+    ) -> tuple[Any, int]:
+        """Log a label, or a list of them; repeated ones do no harm, as the index knows them for duplicates.
+
+        Args:
+            request: What the request is known by; not used.
+            records: The label, or a list of them, as parsed by the contract.
+            began: When the request arrived; not used.
+            options: None.
+
+        Returns:
+            What `answer_one` or `answer_batch` returns, and the number of labels.
+
+        Raises:
+            RequestRefused: 503, the label log can't be written.
+        """
+        if isinstance(records, dict):
+            return self.answer_one(records, began), 1
+        return await self.answer_batch(records, began), len(records)
 
     def count_request(self, status: int, n_records: int, seconds: float) -> None:
         """Count one finished request by HTTP `status`, with `n_records` labels; `seconds` is not used."""

@@ -22,6 +22,7 @@ MARK_FIELDS = {
     "explore_share": NotRequired[float],
     "explored": NotRequired[bool],
 }
+MARK_NAMES = (*MARK_FIELDS, "default")  # of what the log has, too
 COMMON_FIELDS = {"model_version": str, "logged": NotRequired[bool], **MARK_FIELDS}
 ANSWER_DOC = """\
 `logged` is there, and false, only where the prediction log couldn't be written: the id then finds nothing.

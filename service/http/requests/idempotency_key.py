@@ -1,0 +1,64 @@
+"""The header `Idempotency-Key`, as in the draft of the IETF: requests with the same one are the same request.
+
+Source: draft-ietf-httpapi-idempotency-key-header. A key is a string in quotes there; it is taken without them, too.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+
+from service.http.refusals import RequestRefused
+from service.inference.request_claims import KeyedRequest
+
+KEY_HEADER = b"idempotency-key"
+PLAIN_KEY = re.compile(rb'("?)([ !#-\[\]-~]{1,255})\1')  # printable ASCII, but for quote and backslash
+DIGEST_BYTES = 16
+
+
+def read_idempotency_key(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """Read the idempotency key of a request.
+
+    Args:
+        headers: The request's headers, with names in lower case.
+
+    Returns:
+        The key without quotes; None where there is none.
+
+    Raises:
+        RequestRefused: 400, it is no key, or there are several.
+    """
+    given = [value.strip() for name, value in headers if name == KEY_HEADER]
+    if not given:
+        return None
+    match = PLAIN_KEY.fullmatch(given[0])
+    if len(given) > 1 or match is None:
+        shown = ", ".join(value.decode("latin-1")[:100] for value in given)
+        raise RequestRefused(
+            400, f"the idempotency key is {shown!r}: send one of 1 to 255 printable characters of ASCII, such as a UUID"
+        )
+    return match[2]
+
+
+def describe_keyed_request(
+    key: bytes, headers: Sequence[tuple[bytes, bytes]], query: bytes, body: bytes
+) -> KeyedRequest:
+    """Describe a request by digests, so that it is known again.
+
+    Args:
+        key: Its idempotency key. The same one of another sender, by its API key, is another one.
+        headers: Its headers, with names in lower case.
+        query: The query of its target.
+        body: Its body.
+
+    Returns:
+        The digests of key and sender, and of all that is asked.
+    """
+    sender = next((value for name, value in headers if name == b"authorization"), b"")
+    return KeyedRequest(_digest(sender, key), _digest(query, body))
+
+
+def _digest(first: bytes, second: bytes) -> str:
+    digest = hashlib.blake2b(first + b"\n", digest_size=DIGEST_BYTES)
+    digest.update(second)
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()

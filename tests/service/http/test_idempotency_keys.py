@@ -1,0 +1,171 @@
+"""`Idempotency-Key`: a repeated request gets the answer of the first, which is in the log once."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from penumbra.logs.append_log import read_entries
+from penumbra.rules import Between, Defer, Override, Review, Rule
+from problem.schema import EXAMPLE
+from service.http.access.access_control import read_keys
+from tests.helpers import local_service
+
+OTHER = {**EXAMPLE, "temp": 60.0}
+BODIES: list[Any] = [EXAMPLE, [EXAMPLE, OTHER, EXAMPLE]]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Any]:
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.open_test_client(tmp_path) as http:
+        yield http
+
+
+def post(client: Any, body: Any, key: str = "a key", **headers: str) -> Any:
+    return client.post("/predict", json=body, headers={"idempotency-key": key, **headers})
+
+
+def list_logged(folder: Path) -> list[str]:
+    return [entry["id"] for entry in read_entries(folder / "predictions")]
+
+
+def list_ids(answer: Any) -> list[str]:
+    answers = answer.json()
+    return [each["prediction_id"] for each in (answers if isinstance(answers, list) else [answers])]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_repeated_request_gets_the_same_answer_and_is_logged_once(client: Any, tmp_path: Path, body: Any) -> None:
+    first, second = post(client, body), post(client, body)
+    assert first.status_code == 200
+    assert second.json() == first.json()
+    assert list_logged(tmp_path) == list_ids(first)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_it_is_what_the_same_request_without_a_key_gets(client: Any, body: Any) -> None:
+    def strip(answers: Any) -> Any:
+        return [{**each, "prediction_id": ""} for each in (answers if isinstance(answers, list) else [answers])]
+
+    assert strip(post(client, body).json()) == strip(client.post("/predict", json=body).json())
+
+
+def test_a_repeated_request_gets_the_answer_of_the_model_that_was_live_then(client: Any, tmp_path: Path) -> None:
+    first = post(client, EXAMPLE)
+    local_service.deploy_version(tmp_path, "2", seed=2)
+    local_service.wait_until(lambda: client.post("/predict", json=EXAMPLE).json()["model_version"] == "2")
+    assert post(client, EXAMPLE).json() == first.json()
+
+
+def test_it_is_known_after_a_restart(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    answers = []
+    for _ in range(2):
+        with local_service.open_test_client(tmp_path) as http:
+            answers.append(post(http, BODIES[1]).json())
+    assert answers[0] == answers[1]
+
+
+def test_marks_of_rules_come_with_the_answer_again(tmp_path: Path) -> None:
+    rules = [
+        Rule("cold", "ice", Between("temp", 0, 58.0), Defer(hours=2)),
+        Rule("warm", "storms", Between("temp", 58.0, 90.0), Override(True)),
+        Rule("any", "look", Between("temp", 0.0, 90.0), Review()),
+    ]
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.open_test_client(tmp_path, rules) as http:
+        first = post(http, BODIES[1]).json()
+        assert post(http, BODIES[1]).json() == first
+    assert first[0]["pending"]
+    assert first[0]["review"]
+
+
+def test_requests_that_come_at_the_same_time_are_logged_once(client: Any, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: post(client, BODIES[1] * 50).json(), range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(list_logged(tmp_path)) == 150
+
+
+@pytest.mark.parametrize("body", [OTHER, [EXAMPLE]])
+def test_a_key_with_another_body_is_refused(client: Any, tmp_path: Path, body: Any) -> None:
+    first, other = post(client, EXAMPLE), post(client, body)
+    assert other.status_code == 422
+    assert "take a new key" in other.json()["error"]
+    assert list_logged(tmp_path) == list_ids(first)
+
+
+def test_a_key_in_quotes_is_the_same_key(client: Any) -> None:
+    assert post(client, EXAMPLE, '"a key"').json() == post(client, EXAMPLE).json()
+
+
+@pytest.mark.parametrize("key", ["", " ", '""', "a" * 256, "caf\u00e9", '"half'])
+def test_what_is_no_key_is_refused(client: Any, tmp_path: Path, key: str) -> None:
+    answer = client.post("/predict", json=EXAMPLE, headers=[(b"idempotency-key", key.encode("latin-1"))])
+    assert answer.status_code == 400
+    assert list_logged(tmp_path) == []
+
+
+def test_a_refused_request_leaves_its_key_free(client: Any) -> None:
+    assert post(client, {**EXAMPLE, "temp": "warm"}).status_code == 422
+    assert post(client, EXAMPLE).status_code == 200
+
+
+def test_keys_of_different_senders_have_nothing_to_do_with_each_other(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    keys = [f"{name}-key-of-16-letters" for name in ("one", "two")]
+    digests = read_keys({"PENUMBRA_KEYS__PREDICT": ",".join(keys)})
+    with local_service.open_test_client(tmp_path, keys=digests) as http:
+        ids = {list_ids(post(http, EXAMPLE, authorization=f"Bearer {key}"))[0] for key in keys * 2}
+    assert len(ids) == 2
+
+
+def test_an_answer_that_cant_be_logged_is_marked_and_not_kept(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "predictions").write_text("in the way")
+    first, second = post(client, EXAMPLE).json(), post(client, EXAMPLE).json()
+    assert (first["logged"], second["logged"]) == (False, False)
+    (tmp_path / "predictions").unlink()
+    local_service.wait_until(lambda: "logged" not in post(client, EXAMPLE).json())
+    assert len(list_logged(tmp_path)) == 1
+
+
+def test_claims_that_cant_be_written_are_a_503(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "state" / "claims").write_text("in the way")
+    answer = post(client, EXAMPLE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert client.post("/predict", json=EXAMPLE).status_code == 200
+
+
+def test_records_are_counted_once(client: Any) -> None:
+    def count(name: str) -> float:
+        return REGISTRY.get_sample_value(f"penumbra_{name}") or 0.0
+
+    requests, records = count("request_seconds_count"), count("records_total")
+    for _ in range(3):
+        post(client, BODIES[1])
+    local_service.wait_until(lambda: count("request_seconds_count") == requests + 3)
+    assert count("records_total") == records + 3
+
+
+def test_labels_take_a_key_too(client: Any) -> None:
+    name = post(client, EXAMPLE).json()["prediction_id"]
+    label = {"prediction_id": name, "arr_delay": 20}
+    for _ in range(2):
+        answer = client.post("/feedback", json=label, headers={"idempotency-key": "a key"})
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "accepted")
+
+
+def test_an_entry_says_which_request_and_record_it_answers(client: Any, tmp_path: Path) -> None:
+    post(client, BODIES[1])
+    client.post("/predict", json=EXAMPLE)
+    requests = [entry.get("request") for entry in read_entries(tmp_path / "predictions")]
+    assert [request and request.partition("/")[2] for request in requests] == ["0", "1", "2", None]
+    assert "a key" not in json.dumps(requests)
