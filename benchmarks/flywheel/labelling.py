@@ -8,7 +8,7 @@ import polars as pl
 
 from benchmarks.flywheel.streams import ANSWERED_DAYS, KNOWN_DAYS, LEARNT_DAYS, RowStream
 from benchmarks.stationary.worlds import build_prediction_column
-from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import load_settings
 from penumbra.reviews.selection.sampling import draw_by_priority, mix_weights
@@ -17,6 +17,7 @@ from penumbra.training.fit import compute_fit_weights
 
 ROUND_DAYS = 30  # after which the model is fitted anew
 THRESHOLD = 0.5  # of a binary decision
+COVERAGE = 0.9  # of prediction sets
 WRONG_SHARE = 0.05  # of the answers of people who err
 
 
@@ -155,9 +156,10 @@ class NeedSearch:
         """
         held_out = stream.select_days(LEARNT_DAYS, KNOWN_DAYS)
         model = labelled.fit(stream, policy, held_out)
-        labels = pl.Series(LABEL_COLUMN, stream.labels[held_out])
-        reference = pl.DataFrame([labels, build_prediction_column(stream.predict(model, held_out))])
-        return cls(stream, model, ModelUncertainty(stream.task, THRESHOLD, reference))
+        predictions = stream.predict(model, held_out)
+        limits = ConformalLimits.calibrate(stream.task, stream.labels[held_out], predictions, COVERAGE)
+        reference = pl.DataFrame([build_prediction_column(predictions)])
+        return cls(stream, model, ModelUncertainty(stream.task, THRESHOLD, reference, limits))
 
     def list_reasons(self, rows: np.ndarray) -> Sequence[Sequence[str]]:
         """Return the reasons of each of the rows at these positions of the stream."""

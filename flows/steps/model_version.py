@@ -23,6 +23,7 @@ from penumbra.core.task import Task
 from penumbra.data.flywheel import find_completion_day
 from penumbra.registry.bundles import bundle, serving_cost
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, verify_bundle
+from penumbra.registry.bundles.version_facts import read_bundle_task
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.training.fit import compute_baseline, extract_labels
@@ -50,7 +51,7 @@ class ModelVersion:
         Raises:
             UnfitBundle: The problem's task, or the column of the row's time, is another one by now.
         """
-        made_for, time = bundle.read_bundle_task(self.facts), self.problem.schema.TIME
+        made_for, time = read_bundle_task(self.facts), self.problem.schema.TIME
         if made_for != self.task or time not in self.reference.columns:
             raise UnfitBundle(
                 f"the answers of version {self.folder.name} aren't watched: it was made for another task or "

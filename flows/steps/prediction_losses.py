@@ -1,9 +1,10 @@
-"""Predictions read from frames of the logs, and their losses where there is a label."""
+"""Predictions read from frames of the logs; where there is a label, their losses and whether their sets hold it."""
 
 import numpy as np
 import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
 from penumbra.core.settings import PromotionSettings
 from penumbra.core.task import Task
@@ -25,11 +26,28 @@ def compute_known_losses(
     Returns:
         Float64 [n], NaN where there is no label or no prediction.
     """
-    losses = np.full(len(labels), np.nan)
-    known = labels.is_not_null().to_numpy() & _mask_finite_rows(predictions)
+    losses, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
     of_known = extract_labels(labels.filter(known), task)
     losses[known] = compute_clipped_losses(task, of_known, predictions[known], loss, ceiling)
     return losses
+
+
+def find_known_covered(task: Task, limits: ConformalLimits, labels: pl.Series, predictions: np.ndarray) -> np.ndarray:
+    """Find the predictions whose set or interval holds the truth, of those that have a label.
+
+    Args:
+        task: What is predicted.
+        limits: The conformal limits of the version that predicted.
+        labels: The problem's target, null where it isn't known.
+        predictions: Float64 [n] or [n, classes], NaN where there is none.
+
+    Returns:
+        Float64 [n], 1 or 0; NaN where there is no label or no prediction.
+    """
+    covered, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
+    of_known = extract_labels(labels.filter(known), task)
+    covered[known] = limits.find_covered(task, of_known, predictions[known])
+    return covered
 
 
 def measure_loss_ceiling(task: Task, settings: PromotionSettings, reference: pl.DataFrame) -> float:
@@ -71,6 +89,7 @@ def extract_predictions(task: Task, values: pl.Series) -> np.ndarray:
     return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def _mask_finite_rows(predictions: np.ndarray) -> np.ndarray:
-    """Return the rows all of whose numbers are finite: bool [n]."""
-    return np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
+def _mask_known_rows(labels: pl.Series, predictions: np.ndarray) -> np.ndarray:
+    """Return the rows that have a label, and all of whose predicted numbers are finite: bool [n]."""
+    mask: np.ndarray = labels.is_not_null().to_numpy() & np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
+    return mask

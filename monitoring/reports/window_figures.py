@@ -85,6 +85,10 @@ def _list_figures(window: Window, left_out: int) -> Iterator[tuple[str, str, flo
         yield "calibration", "expected error", window.calibration
     if window.labels and window.labels.due:
         yield "labels", "arrived of those due", window.labels.arrived / window.labels.due
+    if found := window.coverage:
+        yield "coverage", "held the truth", found.mean
+        yield from (("coverage", "low", found.low), ("coverage", "high", found.high))
+        yield "coverage", "promised", found.promised
     if window.shadow:
         yield "shadow", "disagreement", window.shadow.disagreement
         yield from [("shadow", "noise floor", window.shadow.floor)] if window.shadow.floor is not None else []
@@ -114,6 +118,8 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
         yield "loss, estimated", f"{_format_band(guess)}, {guess.basis}; assuming {guess.assumes}"
     if window.calibration is not None:
         yield "expected calibration error", f"{window.calibration:.4f}"
+    if window.coverage:
+        yield "prediction sets that held the truth", str(window.coverage)
     if window.labels:
         yield "labels", f"{window.labels.arrived:,} of {window.labels.due:,} that are due have arrived"
     if shadow := window.shadow:

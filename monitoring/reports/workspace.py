@@ -65,6 +65,11 @@ DASHBOARD_PANELS = (
     DashboardPanel("calibration", "Calibration", "Expected calibration error."),
     DashboardPanel("labels", "Label coverage", "Share of the labels that are due which have arrived."),
     DashboardPanel(
+        "coverage",
+        "Prediction sets with the truth",
+        "Share of rows whose set or interval held the truth, on mature labels, with its band and the promise.",
+    ),
+    DashboardPanel(
         "shadow",
         "Shadow disagreement",
         "Mean difference of the candidate's predictions from the live model's, beside its noise floor.",

@@ -162,6 +162,35 @@ class LabelArrivals(msgspec.Struct, frozen=True):
     arrived: int
 
 
+class RealisedCoverage(msgspec.Struct, frozen=True):
+    """How often prediction sets, or intervals, held the truth, on rows with mature labels.
+
+    Attributes:
+        labels: The number of labels.
+        mean: The share of rows whose set held it.
+        low: The lower end of its confidence band.
+        high: The upper end of its confidence band.
+        promised: The share that the version promises.
+    """
+
+    labels: int
+    mean: float
+    low: float
+    high: float
+    promised: float
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is below the promise, beyond its band. That is no alarm."""
+        return self.high < self.promised
+
+    def __str__(self) -> str:
+        """Such as "87.4% (85.1% to 89.7%), short of the 90% that are promised"."""
+        words = "short of the {} that are promised" if self.is_short else "where {} are promised"
+        promise = words.format(f"{100 * self.promised:.4g}%")
+        return f"{self.mean:.1%} ({self.low:.1%} to {self.high:.1%}), {promise}"
+
+
 class ShadowDisagreement(msgspec.Struct, frozen=True):
     """The difference between the candidate's and the live model's predictions.
 
@@ -250,6 +279,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         estimated: The estimated loss.
         labels: How many labels have arrived.
         calibration: The expected calibration error.
+        coverage: How often prediction sets or intervals held the truth.
         shadow: The candidate's difference from the live model.
         faults: The data faults.
         slices: The slices whose loss has risen, the most risen first.
@@ -273,6 +303,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     estimated: EstimatedLoss | None = None
     labels: LabelArrivals | None = None
     calibration: float | None = None
+    coverage: RealisedCoverage | None = None
     shadow: ShadowDisagreement | None = None
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []

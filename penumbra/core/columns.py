@@ -41,12 +41,19 @@ ORIGIN_COLUMN = "penumbra.origin"
 SURENESS_COLUMN = "penumbra.sureness"
 SELECTED_COLUMN = "penumbra.selected"
 FLYWHEEL_COLUMN = "penumbra.flywheel"
+LOW_COLUMN = "penumbra.low"
+HIGH_COLUMN = "penumbra.high"
 UNKNOWN_FIELD = "penumbra.unknown"  # stands for every name of a client's that is none of the contract's
 
 
 def name_class_column(label: str) -> str:
     """Return the name of the column with the probabilities of the class `label`."""
     return f"penumbra.class.{label}"
+
+
+def name_member_column(label: str) -> str:
+    """Return the name of the column that says whether the class `label` is in a row's prediction set."""
+    return f"penumbra.set.{label}"
 
 
 def name_loss_column(model: str) -> str:

@@ -138,6 +138,7 @@ class OutcomeSums:
             happened.
         clipped: Labelled rows that count whose loss is the ceiling.
         groups: The sums of the sensitive columns' groups; a metric of a group may stand in several.
+        covered: Labelled rows that count whose prediction set or interval holds the truth.
     """
 
     rows: int
@@ -151,6 +152,7 @@ class OutcomeSums:
     scores: np.ndarray
     clipped: int = 0
     groups: list[GroupSum] = field(default_factory=list)
+    covered: int = 0
 
     def __add__(self, other: "OutcomeSums") -> "OutcomeSums":
         return OutcomeSums(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))

@@ -18,7 +18,7 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.logs.replicas.log_union import find_logged_entry
 from penumbra.logs.schema import REVIEW_SOURCE
-from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
+from penumbra.registry.bundles.manifest import LIMITS_FACT, BrokenBundle, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
 
 REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people
@@ -39,7 +39,8 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
         prediction_id: The id that came with the answer.
 
     Returns:
-        "prediction", the entry of the prediction log; "model", the facts of its version; "shadow", a list of results of
+        "prediction", the entry of the prediction log; "model", the facts of its version; "uncertainty", its prediction
+        set or interval (see `describe_uncertainty`), or None where its version had none; "shadow", a list of results of
         models in the shadow; "labels", with "current" and "history", where labels of people have a "review": who said
         it, why the row was picked and with which chance, how sure they are, their note, and "corrected_by", the id of
         the outcome that arrived later and differs. A "problem" in "model" or "labels" says what can't be found out.
@@ -52,6 +53,7 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
     return {
         "prediction": prediction,
         "model": _describe_model(settings.service.state, prediction["model"]),
+        "uncertainty": _describe_uncertainty(settings.service.state, prediction),
         "shadow": _read_shadow(settings.labels.folder, prediction_id),
         "labels": _describe_labels(settings, prediction_id),
     }
@@ -106,6 +108,23 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
         "data_version": facts.get("data_version"),
         "batches": [batch for part in ("train", "validation", "test", "release_only") for batch in facts.get(part, [])],
     }
+
+
+def _describe_uncertainty(state: Path, prediction: dict[str, Any]) -> dict[str, Any] | None:
+    """Describe the set or interval of an answer; None where its version has no limits, or no model was asked."""
+    try:
+        facts = read_manifest(state / BUNDLES_FOLDER / prediction["model"])
+    except BrokenBundle:  # the facts of the version report it
+        return None
+    if LIMITS_FACT not in facts or not prediction["inputs"]:
+        return None
+    import numpy as np
+
+    from penumbra.core.metrics.conformal import describe_uncertainty
+    from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bundle_task
+
+    limits, output = read_bundle_limits(facts), np.array([prediction["output"]], float)
+    return describe_uncertainty(limits, read_bundle_task(facts), output)[0] if limits else None
 
 
 def _read_run_id(state: Path, version: str) -> str | None:

@@ -23,8 +23,9 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "422": "A record breaks the contract, a rule refuses it, an option is wrong, or the key is another request's.",
     "500": "The service failed.",
 }
-KEY_RESPONSE = {
-    "409": "A request with the same idempotency key is under way, or was answered by a version that is gone.",
+CONFLICT_RESPONSE = {
+    "409": "A request with the same idempotency key is under way, or was answered by a version that is gone; or the "
+    "version that answers has not what an option asks for."
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
 NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}
@@ -102,7 +103,7 @@ def _predict(contract: Contract, options: Mapping[str, str]) -> dict[str, Any]:
         "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
             "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
-            **_refusals(REFUSAL_RESPONSES | KEY_RESPONSE | NO_MODEL_RESPONSE),
+            **_refusals(REFUSAL_RESPONSES | CONFLICT_RESPONSE | NO_MODEL_RESPONSE),
         },
     }
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from service.http.refusals import RequestRefused
 from service.inference.batch_run import ScoredRecord
 from service.inference.live_model import LoadedModel
+from service.inference.prediction_sets import UNCERTAINTY_FIELD, describe_prediction_sets
 
 DetailValues = Sequence[dict[str, Any]]  # for each record its fields beside the answer's
 
@@ -24,7 +25,12 @@ class Detail(NamedTuple):
     describe: Callable[[LoadedModel, Sequence[ScoredRecord]], DetailValues]
 
 
-DETAILS: dict[str, Detail] = {}
+DETAILS: dict[str, Detail] = {
+    UNCERTAINTY_FIELD: Detail(
+        "Also how sure the answer is: the classes, or the interval, that hold the truth in a share of the cases.",
+        describe_prediction_sets,
+    ),
+}
 OPTIONS: Mapping[str, str] = {name: detail.words for name, detail in DETAILS.items()}
 
 

@@ -128,6 +128,9 @@ def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
     assert (found.labels.due, found.labels.arrived, found.loss.labels) == (840, 840, 840)
     assert found.calibration is not None
     assert found.calibration < 0.1
+    assert found.coverage
+    assert found.coverage.low < found.coverage.mean < found.coverage.high
+    assert (found.coverage.labels, found.coverage.promised) == (840, 0.9)
     assert 0 < found.drift.ratio < 1
     assert found.columns["temp"].threshold > 0
     assert found.slices == []

@@ -9,6 +9,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from flows.steps.doctor import examination
+from flows.steps.train.conformal_calibration import CROSS_PART, write_cross_predictions
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import attempt_once
@@ -107,7 +108,7 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     """Score the winner on the test batches, and write its held-out predictions as the reference.
 
     Args:
-        settings: Those that the rows are read by.
+        settings: Section [uncertainty], and those that the rows are read by.
         matrices: The matrices of the run.
         winner: The candidate with its parameters.
         split: The batches of the run.
@@ -116,6 +117,8 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
         Its trial on the test batches.
     """
     tested = _try_one(matrices, winner, split.before_test, split.test, "test")
+    if settings.uncertainty.method == CROSS_PART:
+        write_cross_predictions(settings, matrices, winner, split)
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
     held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(
         INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN

@@ -66,7 +66,7 @@ class TrainingPlan:
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 in hex of code, tables, data version, settings of training, gate and loss, and excluded days."""
+        """The sha256 in hex of code, tables, data version, excluded days, and the settings that shape the version."""
         return str(self.facts["fingerprint"])
 
 
@@ -125,14 +125,13 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     remarks = [*excluded_days.describe_outcomes(outcomes), *([excluded] if excluded else [])]
     split = _split_usable_batches(settings, outcomes, remarks)
     files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]
+    shaping = settings.describe_sections("training", "uncertainty", "gate")
     facts = {
         "data_version": data,
         "revision": code_version.read_code_revision(PROJECT_ROOT),
         "settings": settings.describe_sections(),
         "environment": code_version.describe_environment(PROJECT_ROOT),
-        "fingerprint": fingerprints.compute_fingerprint(
-            PROJECT_ROOT, files, data, settings.describe_sections("training", "gate"), judged, list(left_out)
-        ),
+        "fingerprint": fingerprints.compute_fingerprint(PROJECT_ROOT, files, data, shaping, judged, list(left_out)),
         "files": fingerprints.hash_files(PROJECT_ROOT, files),
         "train": split.train,
         "validation": split.validation,

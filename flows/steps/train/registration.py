@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from flows.steps.train.conformal_calibration import calibrate_winner
 from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.contract.contract_changes import describe_contract
@@ -23,7 +24,7 @@ from penumbra.core.system.actor import get_actor
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, ledger_sync
 from penumbra.registry.bundles import bundle
-from penumbra.registry.bundles.manifest import MANIFEST_FILE
+from penumbra.registry.bundles.manifest import LIMITS_FACT, MANIFEST_FILE
 from penumbra.registry.bundles.signatures import sign_manifest
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
@@ -159,6 +160,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
     matrices, arrays = outcome.matrices, outcome.matrices.arrays
     folder = arrays.folder / "bundle"
     categorical = matrices.columns["categorical"]
+    limits = calibrate_winner(outcome.settings.uncertainty, matrices, outcome.winner, outcome.plan.split)
     facts = {
         "candidate": outcome.winner.candidate,
         "parameters": outcome.winner.parameters,
@@ -170,6 +172,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "baseline": compute_baseline(
             matrices.task, arrays.read("labels"), matrices.read_weights(outcome.plan.split.all)
         ),
+        LIMITS_FACT: msgspec.to_builtins(limits),
         "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
         **outcome.plan.facts,
     }

@@ -43,7 +43,7 @@ class WindowChart:
 
 
 def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChart]:
-    """Draw drift, loss, label coverage and shadow disagreement over the windows.
+    """Draw drift, loss, label coverage, coverage of prediction sets and shadow disagreement over the windows.
 
     Args:
         windows: The windows, the earliest first.
@@ -56,6 +56,7 @@ def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChar
         _draw_chart("drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
         _draw_chart("loss", loss[0].upper() + loss[1:], _loss_row, windows),
         _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
+        _draw_chart("coverage", "Prediction sets with the truth", _coverage_row, windows, charts.SHARE_DOMAIN),
         _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
         *_draw_group_charts(windows),
     ]
@@ -69,6 +70,8 @@ CHART_DESCRIPTIONS = {
     "labels": "Labels that have arrived, of those that are due.",
     "groups": "Between the two groups that differ most, on mature labels, with its confidence band. Dashed: what the "
     "gate allows.",
+    "coverage": "Rows whose prediction set, or interval, held the truth, on mature labels, with the confidence band. "
+    "Dashed: what is promised; to fall short of it is no alarm.",
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
 LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
@@ -152,6 +155,13 @@ def _label_row(window: Window) -> ChartRow | None:
         return None
     share = window.labels.arrived / window.labels.due
     return _chart_row(window, share, f"{share:.1%}")
+
+
+def _coverage_row(window: Window) -> ChartRow | None:
+    if (found := window.coverage) is None:
+        return None
+    band: ChartRow = {"low": found.low, "high": found.high, "limit": found.promised}
+    return _chart_row(window, found.mean, str(found), **band)
 
 
 def _shadow_row(window: Window) -> ChartRow | None:

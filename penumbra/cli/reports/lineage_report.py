@@ -31,7 +31,7 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     """
     prediction, model = facts["prediction"], facts["model"]
     yield "prediction", [f"{prediction['id']}, answered {prediction['time']}", *_format_fields(prediction["record"])]
-    yield "answer", [_format_answer(prediction, model)]
+    yield "answer", [_format_answer(prediction, model), *_format_uncertainty(facts.get("uncertainty"))]
     yield "shadow", [_format_shadow_result(result) for result in facts["shadow"]] or ["nothing yet"]
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
     yield "MLflow run", [model.get("run") or NOT_RECORDED]
@@ -115,6 +115,19 @@ def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> s
         return f"{output:g}"
     threshold = "" if model.get("threshold") is None else f", threshold {model['threshold']}"
     return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
+
+
+def _format_uncertainty(uncertainty: Mapping[str, Any] | None) -> Iterator[str]:
+    """Format the prediction set or interval of an answer, if it has one."""
+    if uncertainty is None:
+        return
+    share = f"{uncertainty['coverage']:.0%}"
+    if "set" in uncertainty:
+        words = [{False: "no", True: "yes"}.get(each, each) for each in uncertainty["set"]]
+        yield f"{' or '.join(words)}: the set that holds the truth in {share} of the cases"
+    else:
+        ends = ["any" if end is None else f"{end:g}" for end in uncertainty["interval"]]
+        yield f"{ends[0]} to {ends[1]}: the interval that holds the truth in {share} of the cases"
 
 
 def _format_shadow_result(result: Mapping[str, Any]) -> str:

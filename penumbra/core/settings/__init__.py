@@ -12,6 +12,7 @@ from penumbra.core.settings.learning_sections import (
     RegistrySettings,
     ReplaySettings,
     TrainingSettings,
+    UncertaintySettings,
 )
 from penumbra.core.settings.project_settings import Settings, load_settings
 from penumbra.core.settings.serving_sections import (
@@ -62,6 +63,7 @@ __all__ = [
     "SettingsError",
     "ShadowSettings",
     "TrainingSettings",
+    "UncertaintySettings",
     "find_setting_source",
     "find_setting_variable",
     "list_setting_variables",

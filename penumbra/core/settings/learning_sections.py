@@ -47,6 +47,13 @@ class TrainingSettings(SettingsSection):
     failures: Path
 
 
+class UncertaintySettings(SettingsSection):
+    """Section [uncertainty]."""
+
+    coverage: float = Field(gt=0, lt=1)
+    method: Literal["split", "cross"]
+
+
 class RegistrySettings(SettingsSection):
     """Section [registry]."""
 

@@ -19,6 +19,7 @@ from penumbra.core.settings.learning_sections import (
     RegistrySettings,
     ReplaySettings,
     TrainingSettings,
+    UncertaintySettings,
 )
 from penumbra.core.settings.section import SettingsSection
 from penumbra.core.settings.serving_sections import (
@@ -41,6 +42,7 @@ class Settings(SettingsSection):
 
     data: DataSettings
     training: TrainingSettings
+    uncertainty: UncertaintySettings
     registry: RegistrySettings
     service: ServiceSettings
     rules: RuleSettings

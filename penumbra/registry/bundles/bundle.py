@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN,
 from penumbra.core.contract.contract_changes import find_contract_break
 from penumbra.core.contract.feature_specs import UnreadableFeature, describe_features, read_features
 from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_features
+from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.problem import Problem
 from penumbra.core.task import Task
 from penumbra.features import Feature
@@ -37,6 +39,7 @@ from penumbra.registry.bundles.manifest import (
     verify_bundle,
     write_manifest,
 )
+from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bundle_task
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
@@ -80,6 +83,11 @@ class Bundle:
     def task(self) -> Task:
         """The task that the model was trained for."""
         return read_bundle_task(self.facts)
+
+    @cached_property
+    def limits(self) -> ConformalLimits | None:
+        """The conformal limits of the version; None in a bundle of a release that had none."""
+        return read_bundle_limits(self.facts)
 
     def compute_outputs(self, matrix: np.ndarray) -> np.ndarray:
         """Compute the model's raw output.
@@ -279,19 +287,6 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several unrelated types for what it can't use
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
-
-
-def read_bundle_task(facts: Mapping[str, Any]) -> Task:
-    """Read the task that a model was made for.
-
-    Args:
-        facts: The content of bundle.json.
-
-    Returns:
-        The task; binary where a bundle of the first release doesn't say.
-    """
-    task = facts.get("task", {"kind": "binary"})
-    return Task(task["kind"], tuple(task.get("classes", ())))
 
 
 def _get_output_shape(task: Task) -> tuple[int, ...]:

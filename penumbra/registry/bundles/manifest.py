@@ -10,6 +10,7 @@ from penumbra.registry.bundles.signatures import find_signature_fault
 from penumbra.storage.sealed import hash_file
 
 MANIFEST_FILE = "bundle.json"
+LIMITS_FACT = "uncertainty"  # the conformal limits, in bundles that have them
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
 
 

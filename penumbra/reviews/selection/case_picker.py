@@ -156,7 +156,7 @@ class CasePicker:
         labels, count = self._settings.labels.folder, 0
         sizes = read_own_segment_sizes(service.predictions)
         self._index.catch_up()
-        finder = NeedFinder(service.state, self._problem, self._index, slices)
+        finder = NeedFinder(self._settings, self._problem, self._index, slices)
         undecided = [name for name, state in queue.states.items() if not state.decided]
         asked = set(find_shared_keys(labels, undecided).values())
         for path, start, content in _read_pieces(service.predictions, self._find_start(own), sizes):

@@ -15,14 +15,16 @@ from penumbra.core.contract.feature_specs import UnreadableFeature, read_feature
 from penumbra.core.encoding import UNSEEN_CODE
 from penumbra.core.histograms import MISSING_CATEGORY, DegradedSlice
 from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 from penumbra.logs.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.shadow import measure_disagreements
 from penumbra.logs.schema import ReviewedPrediction, add_record_fields
-from penumbra.registry.bundles.bundle import read_bundle_task, read_reference_rows
+from penumbra.registry.bundles.bundle import read_reference_rows
 from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
+from penumbra.registry.bundles.version_facts import find_bundle_limits, read_bundle_task
 from penumbra.registry.pointers import BUNDLES_FOLDER
 from penumbra.reviews.selection.uncertainty import ModelUncertainty
 
@@ -41,16 +43,18 @@ class ModelFacts(NamedTuple):
 class NeedFinder:
     """Reads lines of the prediction log, and finds the reasons of each row."""
 
-    def __init__(self, state: Path, problem: Problem, index: LogIndex, slices: Sequence[DegradedSlice] = ()) -> None:
+    def __init__(
+        self, settings: Settings, problem: Problem, index: LogIndex, slices: Sequence[DegradedSlice] = ()
+    ) -> None:
         """Prepare to read.
 
         Args:
-            state: The service's state folder, with the bundles.
+            settings: `service.state` has the bundles; `uncertainty.coverage` is for those without limits.
             problem: The problem, with schema, features and rules.
             index: The index, which has taken in all that is read.
             slices: The slices whose loss has risen.
         """
-        self._state, self._problem, self._index = state, problem, index
+        self._settings, self._problem, self._index = settings, problem, index
         self._silent = {rule.name for rule in problem.rules.RULES if not rule.then.review}
         self._slices: dict[str, dict[str, str]] = defaultdict(dict)
         for each in slices:
@@ -146,14 +150,16 @@ class NeedFinder:
         if version not in self._models:
             self._models[version] = None
             with suppress(BrokenBundle, UnreadableFeature, OSError, KeyError, pl.exceptions.PolarsError):
-                self._models[version] = self._read_bundle(self._state / BUNDLES_FOLDER / version)
+                self._models[version] = self._read_bundle(self._settings.service.state / BUNDLES_FOLDER / version)
         return self._models[version]
 
     def _read_bundle(self, folder: Path) -> ModelFacts:
         facts = read_manifest(folder)
         kinds = read_features(facts["inputs"], self._problem.schema.Row, self._problem.features.FEATURES)
         threshold = float(facts.get("threshold", np.nan))
-        uncertainty = ModelUncertainty(read_bundle_task(facts), threshold, read_reference_rows(folder))
+        reference = read_reference_rows(folder)
+        limits = find_bundle_limits(facts, reference, self._settings.uncertainty.coverage)
+        uncertainty = ModelUncertainty(read_bundle_task(facts), threshold, reference, limits)
         return ModelFacts(uncertainty, {at: kind.columns[0] for at, kind in enumerate(kinds) if kind.categorical})
 
 

@@ -29,13 +29,18 @@ ANSWER_DOC = """\
 `rules` names the business rules that fired, `failed_rules` those that couldn't be applied; `review` is there, and true,
 where people will look at it; `fallback` says what answered because the live model, or the canary, failed. `pending` is
 there, and true, where people decide: what `GET /reviews/{id}` says counts then, and from `due` on at the latest.
-`explored` is there, and true, where the decision was replaced with the chance `explore_share`, to see its outcome."""
+`explored` is there, and true, where the decision was replaced with the chance `explore_share`, to see its outcome.
+`uncertainty` is there where it was asked for, null where no model was asked."""
 
 REVIEW_FIELDS = {"status": Literal["pending", "decided", "defaulted"], "due": dt.datetime}
 REVIEWER_FIELDS = {"label": NotRequired[dict[str, Any]], "reviewers": NotRequired[list[str]]}
 REVIEW_DOC = """\
 `decided` by people, with their `label` and the `decision` that follows from it, null where they say that there was no
 outcome; `defaulted` where they hadn't until `due`, so that the `default` is the decision; `pending` until then."""
+
+UNCERTAINTY_DOC = """\
+The classes of `set`, or the `interval` with its ends, hold the truth in the share `coverage` of the cases, as far as
+these are like those that the version was measured on; an end that is null isn't bounded."""
 
 AnswerBody = dict[str, Any]
 
@@ -99,8 +104,11 @@ def build_answer_type(task: Task) -> Any:
         "multiclass": {"probabilities": _probabilities_type(task), "decision": build_decision_type(task)},
         "regression": {"value": float},
     }[task.kind]
-    default = {"default": NotRequired[build_decision_type(task)]}
-    answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS, **default})
+    more = {
+        "default": NotRequired[build_decision_type(task)],
+        "uncertainty": NotRequired[build_uncertainty_type(task) | None],
+    }
+    answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS, **more})
     answer_type.__doc__ = ANSWER_DOC
     return answer_type
 
@@ -120,6 +128,23 @@ def build_review_type(task: Task) -> Any:
     review_type = _typed_dict("Review", fields)
     review_type.__doc__ = REVIEW_DOC
     return review_type
+
+
+def build_uncertainty_type(task: Task) -> Any:
+    """Build the type of how sure an answer is, with the fields of `describe_uncertainty` (penumbra/core/metrics).
+
+    Args:
+        task: The problem's task.
+
+    Returns:
+        A TypedDict with the share that is promised, and the classes of the set or the ends of the interval.
+    """
+    decision: Any = build_decision_type(task)
+    interval: dict[str, Any] = {"interval": tuple[float | None, float | None]}
+    fields = interval if task.kind == "regression" else {"set": list[decision]}
+    uncertainty_type = _typed_dict("Uncertainty", {"coverage": float, **fields})
+    uncertainty_type.__doc__ = UNCERTAINTY_DOC
+    return uncertainty_type
 
 
 def build_decision_type(task: Task) -> Any:

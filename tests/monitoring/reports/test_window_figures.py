@@ -9,7 +9,7 @@ from monitoring.drift.column_drift import ColumnDrift
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
 from monitoring.reports.columns import build_report_frame
-from monitoring.windows.window_records import WindowLoss
+from monitoring.windows.window_records import RealisedCoverage, WindowLoss, has_alarm
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
 from tests.helpers import recorded_windows
@@ -56,9 +56,23 @@ def test_a_window_s_figures_are_those_of_its_record():
 
 
 def test_what_isn_t_known_has_no_figure():
-    unknown = {"loss": None, "estimated": None, "labels": None, "calibration": None, "shadow": None, "prediction": None}
+    names = ("loss", "estimated", "labels", "calibration", "coverage", "shadow", "prediction")
+    unknown = dict.fromkeys(names)
     found = values(recorded_windows.make_window(0, columns={}, drift=None, faults=[], **unknown))
     assert {group for group, _ in found} == {"verdict", "rows", "faults"}
+
+
+def test_sets_that_hold_the_truth_less_often_than_promised_are_said_to_and_no_others():
+    held = recorded_windows.make_window(0, coverage=RealisedCoverage(900, 0.87, 0.83, 0.91, 0.9))
+    short = recorded_windows.make_window(0, coverage=RealisedCoverage(900, 0.85, 0.81, 0.89, 0.9))
+    assert values(short)["coverage", "held the truth"] == 0.85
+    assert values(short)["coverage", "promised"] == 0.9
+    subject = "prediction sets that held the truth"
+    assert window_figures.describe_window(held)[subject] == "87.0% (83.0% to 91.0%), where 90% are promised"
+    assert (
+        window_figures.describe_window(short)[subject] == "85.0% (81.0% to 89.0%), short of the 90% that are promised"
+    )
+    assert not has_alarm(short)
 
 
 def test_a_column_without_any_spread_has_no_figure_that_isn_t_a_number():

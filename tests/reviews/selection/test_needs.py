@@ -22,7 +22,7 @@ def find_reasons(folder, *slices, problem=RULED):
     settings = make_review_settings(folder)
     index = LogIndex.from_settings(settings, problem.schema)
     index.catch_up()
-    finder = NeedFinder(settings.service.state, problem, index, slices)
+    finder = NeedFinder(settings, problem, index, slices)
     rows = finder.read(b"".join(path.read_bytes() for path in list_segments(folder / "predictions")))
     return [list(reasons) for reasons in finder.find_reasons(rows)]
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan, get_day_start
-from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.prediction_losses import compute_known_losses, extract_predictions, find_known_covered
 from monitoring.losses.realised_loss import (
     ArrivedLabels,
     compute_score_edges,
@@ -33,7 +33,7 @@ from penumbra.training.fit import extract_labels
 
 MAX_ROWS_PER_READ = 50_000  # rows of the log
 MAX_ROWS_IN_MEMORY = 500_000  # of one day, with their labels
-SUMMED_COLUMNS = ("loss", "score", "happened")
+SUMMED_COLUMNS = ("loss", "score", "happened", "covered")
 GROUP_PREFIX = "penumbra.group."  # of the columns with what a row adds to the metrics of its groups
 OUTCOME_ROW_SCHEMA = {"id": pl.String, "due": pl.Boolean, **dict.fromkeys(SUMMED_COLUMNS, pl.Float64)}
 
@@ -80,7 +80,7 @@ class OutcomeReader:
         settings = self.settings.promotion
         key_parts = [self.binning, self.span.rows.get(day, 0), settings.loss, self.model.ceiling, settings.coverage]
         key_parts += [self.settings.labels.delay_hours, self.index.label_spec.describe()]
-        key_parts += [[field.name for field in fields(OutcomeSums)]]
+        key_parts += [[field.name for field in fields(OutcomeSums)], self.model.limits]
         key_parts += [f"{name} {each}" for name, each in self.model.problem.schema.SENSITIVE.items()]
         return hashlib.sha256(encode_json(key_parts)).hexdigest()
 
@@ -112,6 +112,7 @@ class OutcomeReader:
             scores=sum_by_score_bin(scores, happened, self._edges),
             clipped=counted.filter(pl.col("loss") >= self.model.ceiling).height,
             groups=groups,
+            covered=int(counted["covered"].sum()),
         )
 
     def _parts(self, day: dt.date) -> Iterator[pl.DataFrame]:
@@ -129,6 +130,7 @@ class OutcomeReader:
             "score": score,
             "happened": happened,
             **self._compute_group_columns(answers["target"], predictions),
+            "covered": find_known_covered(self.model.task, self.model.limits, answers["target"], predictions),
         }
         due = _is_due(self.settings.labels.delay_hours, self.span.now)
         return answers.select("id", due=due).with_columns(

@@ -14,11 +14,13 @@ from monitoring.faults.expectations import Expectations, learn_expectations
 from monitoring.faults.usual_arrivals import UsualArrivals, learn_arrivals
 from monitoring.losses.loss_threshold import DailyLosses, measure_refit_excess
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
+from penumbra.registry.bundles.version_facts import find_bundle_limits
 from penumbra.registry.models import ModelRegistry
 
 
@@ -38,6 +40,7 @@ class WatchedModel:
         losses: The reference's losses by day, raised by the excess.
         floor: The mean difference between the model's predictions of the reference and those of its recipe fitted on
             the batches before; None where that is unknown.
+        limits: Its conformal limits; of a version whose bundle has none, by its reference.
         learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
         problem: The user's problem.
     """
@@ -52,6 +55,7 @@ class WatchedModel:
     excess: float
     losses: DailyLosses
     floor: float | None
+    limits: ConformalLimits
     learnt: dt.date | None
     problem: Problem = field(repr=False)
 
@@ -81,7 +85,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
     """Load a model version's bundle and learn from its reference.
 
     Args:
-        settings: The settings' sections `promotion` and `service` are read.
+        settings: The settings' sections `promotion`, `service` and `uncertainty` are read.
         problem: The user's problem.
         models: The model registry.
         name: The version's number.
@@ -116,6 +120,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             excess=excess,
             losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
             floor=None if live is None else float(np.abs(live - predictions).mean()),
+            limits=find_bundle_limits(opened.facts, reference, settings.uncertainty.coverage),
             learnt=opened.learnt,
             problem=problem,
         )

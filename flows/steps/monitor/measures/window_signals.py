@@ -19,7 +19,13 @@ from monitoring.losses.loss_threshold import DailyLosses, judge_losses
 from monitoring.losses.realised_loss import compute_mean_band
 from monitoring.losses.slices import find_degraded_slices
 from monitoring.permutation import count_memory_days
-from monitoring.windows.window_records import DayFault, LabelArrivals, ShadowDisagreement, WindowLoss
+from monitoring.windows.window_records import (
+    DayFault,
+    LabelArrivals,
+    RealisedCoverage,
+    ShadowDisagreement,
+    WindowLoss,
+)
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
@@ -148,7 +154,7 @@ def measure_losses(
         binning: The bins of the sums.
 
     Returns:
-        The fields `loss`, `labels`, `calibration` and `slices` of the window's record.
+        The fields `loss`, `labels`, `calibration`, `coverage` and `slices` of the window's record.
     """
     whole = reduce(add, outcomes)
     counted = [day for day in outcomes if day.labels and whole.due == whole.rows]
@@ -156,6 +162,7 @@ def measure_losses(
         "loss": _measure_realised_loss(settings, [*before, *outcomes], counted, model),
         "labels": LabelArrivals(whole.due, whole.arrived),
         "calibration": compute_binned_calibration_error(whole.scores) if counted else None,
+        "coverage": _measure_coverage(counted, model),
         "slices": _find_degraded_slices(settings, counted, model, binning) if counted else [],
     }
 
@@ -200,6 +207,13 @@ def _measure_realised_loss(
     limit = judged[0].threshold if judged else None
     clipped = sum(day.clipped for day in counted) / found.rows
     return WindowLoss(found.rows, found.mean, found.low, found.high, limit, clipped, longer)
+
+
+def _measure_coverage(counted: Sequence[OutcomeSums], model: WatchedModel) -> RealisedCoverage | None:
+    found = compute_mean_band(_collect_values(counted, "covered"), _collect_values(counted, "labels"))
+    if found is None:
+        return None
+    return RealisedCoverage(found.rows, found.mean, max(found.low, 0), min(found.high, 1), model.limits.coverage)
 
 
 def _find_degraded_slices(

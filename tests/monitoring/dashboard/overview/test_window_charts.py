@@ -3,7 +3,7 @@
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_records import EstimatedLoss, GroupDifference, LargestDrift, WindowLoss
+from monitoring.windows.window_records import EstimatedLoss, GroupDifference, LargestDrift, RealisedCoverage, WindowLoss
 from tests.helpers.recorded_windows import make_window
 
 
@@ -39,6 +39,13 @@ def test_a_chart_says_over_which_days_and_that_the_alarm_lies_below_the_line():
     assert drift.about.endswith("Last: 1.20 (temp, higher over the last 28 days).")
     assert "Last: 0.5000 (0.5500, over the last 56 days)." in losses.about
     assert "below the dashed line" in losses.about
+
+
+def test_coverage_of_sets_is_drawn_beside_the_promise_and_is_no_alarm():
+    short = make_window(0, coverage=RealisedCoverage(900, 0.85, 0.81, 0.89, 0.9))
+    (chart,) = [each for each in build_window_charts([short], "log-loss") if each.id == "coverage"]
+    assert chart.about.endswith("Last: 85.0% (81.0% to 89.0%), short of the 90% that are promised.")
+    assert "alarm" not in chart.svg
 
 
 def test_of_the_window_alone_nothing_is_said_of_days():

@@ -1,0 +1,99 @@
+"""Calibration of a model's prediction sets and intervals, on rows that the fits which predict them haven't learnt from.
+
+"split" takes the held-out rows, which fits on earlier batches have predicted: what the model will meet lies later, too.
+"cross" takes the rows of all batches: a fit on the other days has predicted those of each of five spans of days.
+
+Source:
+    Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015; by days, as the rows
+    of a day depend on each other.
+"""
+
+import numpy as np
+
+from flows.steps.train.matrices import Matrices, get_candidate
+from flows.steps.train.plan import read_training_rows
+from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
+from penumbra.core.settings import Settings, UncertaintySettings
+from penumbra.training.evaluate import TrialJob, predict_soundly
+from penumbra.training.fit import fit_estimator
+from penumbra.training.split import Split
+
+DAY_FOLDS = 5
+CROSS_PART = "cross"
+
+
+def write_cross_predictions(settings: Settings, matrices: Matrices, winner: TrialJob, split: Split) -> None:
+    """Predict the rows that a model learns from by fits on other days, as the array "cross-<winner>".
+
+    Args:
+        settings: Those that the rows are read by.
+        matrices: The matrices of the run.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+    """
+    learnt = list_learnt_batches(matrices, winner, split)
+    rows = read_training_rows(settings, matrices.problem, learnt)
+    days = rows.select(matrices.problem.slices.DAY.alias(DAY_COLUMN)).to_series().to_physical().to_numpy()
+    folds, training = assign_day_folds(days), matrices.build_training_set(winner.candidate, split.all)
+    predictions = np.full((len(days), len(matrices.task.classes)) if matrices.task.classes else len(days), np.nan)
+    for fold in range(folds.max() + 1):
+        estimator = matrices.make_estimator(winner)
+        fit_estimator(estimator, training.select_rows(folds != fold))
+        fitted, held_out = matrices.pad_classes(estimator), folds == fold
+        predictions[held_out] = predict_soundly(matrices.task, fitted, training.inputs[held_out])
+    matrices.arrays.write(f"{CROSS_PART}-{winner}", predictions)
+
+
+def calibrate_winner(
+    settings: UncertaintySettings, matrices: Matrices, winner: TrialJob, split: Split
+) -> ConformalLimits:
+    """Measure the conformal limits of the model that is released.
+
+    Args:
+        settings: Section [uncertainty].
+        matrices: The matrices of the run, with the winner's predictions of the held-out batches and, for "cross", those
+            of `write_cross_predictions`.
+        winner: The candidate with its parameters.
+        split: The batches of the run.
+
+    Returns:
+        The limits. Rows that count more or less than others, because they were likelier to be labelled, have no part.
+    """
+    is_cross = settings.method == CROSS_PART
+    batches = list_learnt_batches(matrices, winner, split) if is_cross else split.validation + split.test
+    parts = [CROSS_PART] if is_cross else ["validation", "test"]
+    predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in parts])
+    labels, weights = matrices.read_evaluation_set(batches)[1], matrices.read_weights(batches)
+    counted = np.ones(len(labels), bool) if weights is None else weights == 1
+    return ConformalLimits.calibrate(
+        matrices.task, labels[counted], predictions[counted], settings.coverage, settings.method
+    )
+
+
+def list_learnt_batches(matrices: Matrices, winner: TrialJob, split: Split) -> list[str]:
+    """List the batches that the released model learns from.
+
+    Args:
+        matrices: The matrices of the run.
+        winner: The candidate.
+        split: The batches of the run.
+
+    Returns:
+        All of them, or the last ones of a candidate with a window.
+    """
+    window = get_candidate(matrices.problem, matrices.task, winner.candidate).window
+    return split.all[-window:] if window else split.all
+
+
+def assign_day_folds(days: np.ndarray) -> np.ndarray:
+    """Assign rows to spans of about equally many days.
+
+    Args:
+        days: The day of each row as a number, int [n].
+
+    Returns:
+        The span of each row, int64 [n], from 0, the earliest; fewer than five where there are fewer days.
+    """
+    known, places = np.unique(days, return_inverse=True)
+    return places * min(DAY_FOLDS, len(known)) // len(known)

@@ -1,0 +1,220 @@
+"""Conformal prediction: the set of classes, or the interval, that holds the truth in a chosen share of the cases.
+
+How far the truth was from the predictions of rows that a model hasn't learnt from says how far it may be from the next
+one. Of n + 1 rows that could stand in any order, the last one's score is at most the ⌈(n + 1) · coverage⌉-th smallest
+of the others with at least that probability, whatever the model and the data are like; where n is too small for that,
+nothing is ruled out. Rows are taken in strata, each with a limit of its own, so that the promise holds in each: classes
+by the true class (a rare class is covered as often as the others), numbers by bins of the prediction (large numbers
+mostly have large errors).
+
+Source:
+    Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005 (split and Mondrian conformal
+    prediction); Sadinle, Lei and Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", JASA
+    114, 2019 (the score of classes: 1 less the probability of the true one).
+"""
+
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from penumbra.core.columns import HIGH_COLUMN, LOW_COLUMN, name_member_column
+from penumbra.core.task import Task
+
+NUMBER_BINS, MIN_BIN_ROWS = 10, 50  # of predicted numbers
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class ConformalLimits(msgspec.Struct, frozen=True):
+    """How far the truth is from a model's predictions, at most, in a share of the cases.
+
+    Attributes:
+        coverage: The share of the cases, in each stratum.
+        method: How the rows that it was measured on were predicted: "split" or "cross".
+        rows: Their number.
+        limits: The largest score of each class of the task (of two classes: False, then True), or of each bin of
+            predicted numbers; None where there are too few rows to rule anything out.
+        edges: Between the bins, ascending, each the highest prediction of its bin; empty for classes.
+    """
+
+    coverage: float
+    method: str
+    rows: int
+    limits: list[float | None]
+    edges: list[float] = []
+
+    @classmethod
+    def calibrate(
+        cls, task: Task, labels: NDArray[Any], predictions: FloatArray, coverage: float, method: str = "split"
+    ) -> "ConformalLimits":
+        """Measure the limits.
+
+        Args:
+            task: The task, see penumbra/core/task.py.
+            labels: The labels [n], in the task's shape, of rows that the model hasn't learnt from.
+            predictions: Its predictions, float64 [n] or [n, classes].
+            coverage: The share of the cases that the truth is to be within, from 0 to 1, both excluded.
+            method: The name of how they were predicted.
+
+        Returns:
+            The limits.
+        """
+        if task.kind == "regression":
+            edges = _find_bin_edges(predictions)
+            strata, count = np.searchsorted(edges, predictions), len(edges) + 1
+            scores = np.abs(labels - predictions)
+        else:
+            edges, doubts, strata = np.empty(0), _compute_doubts(task, predictions), np.asarray(labels, int)
+            scores, count = doubts[np.arange(len(strata)), strata], doubts.shape[1]
+        limits = [compute_conformal_limit(scores[strata == stratum], coverage) for stratum in range(count)]
+        return cls(coverage, method, len(labels), limits, edges.tolist())
+
+    def find_members(self, task: Task, predictions: FloatArray) -> BoolArray:
+        """Find the classes that can't be ruled out.
+
+        Args:
+            task: The task, of two or more classes.
+            predictions: float64 [n] or [n, classes].
+
+        Returns:
+            Whether each class can't be, bool [n, classes], of two classes False and True; none in a row that is unlike
+            those of every class.
+        """
+        return _compute_doubts(task, predictions) <= self._list_limits()
+
+    def find_sets(self, task: Task, predictions: FloatArray) -> BoolArray:
+        """Find the prediction sets: the classes that can't be ruled out, and always the most probable one.
+
+        Args:
+            task: The task, of two or more classes.
+            predictions: float64 [n] or [n, classes].
+
+        Returns:
+            Whether each class is in the set, bool [n, classes].
+        """
+        members = self.find_members(task, predictions)
+        likeliest = _compute_doubts(task, predictions).argmin(axis=1)
+        members[np.arange(len(members)), likeliest] = True
+        return members
+
+    def compute_intervals(self, predictions: FloatArray) -> FloatArray:
+        """Compute the prediction intervals of numbers.
+
+        Args:
+            predictions: float64 [n].
+
+        Returns:
+            The ends of each, float64 [n, 2], which belong to it; infinite where nothing can be ruled out.
+        """
+        reach = self._find_reach(predictions)
+        return np.column_stack([predictions - reach, predictions + reach])
+
+    def find_widest(self, predictions: FloatArray) -> BoolArray:
+        """Return whether the interval of each number in `predictions` (float64 [n]) is the widest: bool [n]."""
+        limits = self._list_limits()
+        return (len(limits) > 1) & (self._find_reach(predictions) == limits.max())
+
+    def find_covered(self, task: Task, labels: NDArray[Any], predictions: FloatArray) -> BoolArray:
+        """Find the rows whose set, or interval, holds the truth.
+
+        Args:
+            task: The task.
+            labels: The labels [n], in the task's shape.
+            predictions: float64 [n] or [n, classes].
+
+        Returns:
+            Whether each does, bool [n].
+        """
+        if task.kind == "regression":
+            return np.abs(labels - predictions) <= self._find_reach(predictions)
+        return self.find_sets(task, predictions)[np.arange(len(labels)), np.asarray(labels, int)]
+
+    def _find_reach(self, predictions: FloatArray) -> FloatArray:
+        return self._list_limits()[np.searchsorted(self.edges, predictions)]
+
+    def _list_limits(self) -> FloatArray:
+        return np.array([np.inf if limit is None else limit for limit in self.limits])
+
+
+def compute_conformal_limit(scores: FloatArray, coverage: float) -> float | None:
+    """Compute the limit that the next score doesn't exceed with a probability of at least `coverage`.
+
+    Args:
+        scores: How far the truth was from the prediction in each of n exchangeable rows, float64 [n].
+        coverage: The probability, taken as the decimal that it is written as: 0.9 is nine tenths.
+
+    Returns:
+        The ⌈(n + 1) · coverage⌉-th smallest score; None where n is smaller than that.
+    """
+    rank = ceil((len(scores) + 1) * Fraction(str(coverage)))
+    return None if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def compute_uncertainty(limits: ConformalLimits, task: Task, predictions: FloatArray) -> pl.DataFrame:
+    """Compute prediction sets or intervals as columns beside the predictions.
+
+    Args:
+        limits: The limits of the model version that has predicted.
+        task: Its task.
+        predictions: float64 [n] or [n, classes]; NaN where the model wasn't asked.
+
+    Returns:
+        A row for each prediction, in their order: whether each class is in the set (`penumbra.set.<class>`, Boolean; of
+        two classes `penumbra.set.false` and `penumbra.set.true`), or `penumbra.low` and `penumbra.high` (Float64, the
+        ends of the interval, which belong to it; infinite where nothing can be ruled out). Null where there is no
+        prediction.
+    """
+    known = np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
+    if task.kind == "regression":
+        columns = pl.DataFrame(limits.compute_intervals(predictions), schema=[LOW_COLUMN, HIGH_COLUMN])
+    else:
+        names = [name_member_column(label) for label in task.classes or ("false", "true")]
+        columns = pl.DataFrame(limits.find_sets(task, predictions), schema=names)
+    return columns.with_columns(pl.when(pl.Series(known)).then(pl.all()))
+
+
+def describe_uncertainty(limits: ConformalLimits, task: Task, predictions: FloatArray) -> list[dict[str, Any]]:
+    """Describe prediction sets or intervals for answers: what `compute_uncertainty` computes, in types of JSON.
+
+    Args:
+        limits: The limits of the model version that has predicted.
+        task: Its task.
+        predictions: float64 [n] or [n, classes], without NaN.
+
+    Returns:
+        For each prediction the "coverage" that is promised, and "set", the classes in the task's order (of two classes
+        False and True), or "interval", its two ends, None for an end that isn't bounded.
+    """
+    if task.kind == "regression":
+        ends = [[end if np.isfinite(end) else None for end in row] for row in _to_intervals(limits, predictions)]
+        return [{"coverage": limits.coverage, "interval": interval} for interval in ends]
+    classes = task.classes or (False, True)
+    sets = limits.find_sets(task, predictions).tolist()
+    return [
+        {"coverage": limits.coverage, "set": [label for label, is_in in zip(classes, row, strict=True) if is_in]}
+        for row in sets
+    ]
+
+
+def _to_intervals(limits: ConformalLimits, predictions: FloatArray) -> list[list[float]]:
+    intervals: list[list[float]] = limits.compute_intervals(predictions).tolist()
+    return intervals
+
+
+def _compute_doubts(task: Task, predictions: FloatArray) -> FloatArray:
+    """Compute the score of each class, 1 less its probability: float64 [n, classes]."""
+    return np.column_stack([predictions, 1 - predictions]) if task.kind == "binary" else 1 - predictions
+
+
+def _find_bin_edges(predictions: FloatArray) -> FloatArray:
+    """Find predictions between which lie bins of about equally many rows; the last bin has no upper edge."""
+    bins = min(NUMBER_BINS, len(predictions) // MIN_BIN_ROWS)
+    if bins < 2:
+        return np.empty(0)
+    edges = np.unique(np.quantile(predictions, np.arange(1, bins) / bins, method="inverted_cdf"))
+    return edges[edges < predictions.max()]

@@ -1,0 +1,55 @@
+"""What bundle.json says of a model version, as objects: its task and its conformal limits. Loads no model library."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
+from penumbra.core.task import Task
+from penumbra.registry.bundles.manifest import LIMITS_FACT
+
+
+def read_bundle_task(facts: Mapping[str, Any]) -> Task:
+    """Read the task that a model was made for.
+
+    Args:
+        facts: The content of bundle.json.
+
+    Returns:
+        The task; binary where a bundle of the first release doesn't say.
+    """
+    task = facts.get("task", {"kind": "binary"})
+    return Task(task["kind"], tuple(task.get("classes", ())))
+
+
+def read_bundle_limits(facts: Mapping[str, Any]) -> ConformalLimits | None:
+    """Read the conformal limits of a model version.
+
+    Args:
+        facts: The content of bundle.json.
+
+    Returns:
+        The limits; None in a bundle of a release that had none.
+    """
+    return msgspec.convert(facts[LIMITS_FACT], ConformalLimits) if LIMITS_FACT in facts else None
+
+
+def find_bundle_limits(facts: Mapping[str, Any], reference: pl.DataFrame, coverage: float) -> ConformalLimits:
+    """Find the conformal limits of a model version, also of one whose bundle has none.
+
+    Args:
+        facts: The content of bundle.json.
+        reference: The bundle's reference rows, with `penumbra.label` and `penumbra.prediction`.
+        coverage: What is promised where the bundle doesn't say, as the setting `uncertainty.coverage`.
+
+    Returns:
+        The limits of the bundle, or those that its reference rows give.
+    """
+    if found := read_bundle_limits(facts):
+        return found
+    known = reference.select(LABEL_COLUMN, PREDICTION_COLUMN).drop_nulls()
+    task, labels = read_bundle_task(facts), known[LABEL_COLUMN].to_physical().cast(pl.Float64).to_numpy()
+    return ConformalLimits.calibrate(task, labels, known[PREDICTION_COLUMN].to_numpy(), coverage)
