@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitoring.estimation.day_folds import FOLDS, assign_day_folds
 from monitoring.estimation.input_matrix import make_boosting_options
+from penumbra.core.day_folds import FOLDS, assign_day_folds
 from penumbra.core.encoding import fill_empty_columns
 from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
 from penumbra.core.task import Task

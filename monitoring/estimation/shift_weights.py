@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitoring.estimation.day_folds import FOLDS, assign_day_folds
 from monitoring.estimation.input_matrix import make_boosting_options
+from penumbra.core.day_folds import FOLDS, assign_day_folds
 from penumbra.core.encoding import fill_empty_columns
 
 if TYPE_CHECKING:  # importing it takes longer than all that doesn't estimate

@@ -13,6 +13,7 @@ import numpy as np
 from flows.steps.train.matrices import Matrices, get_candidate
 from flows.steps.train.plan import read_training_rows
 from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import Settings, UncertaintySettings
 from penumbra.training.evaluate import TrialJob, predict_soundly
@@ -35,7 +36,7 @@ def write_cross_predictions(settings: Settings, matrices: Matrices, winner: Tria
     learnt = list_learnt_batches(matrices, winner, split)
     rows = read_training_rows(settings, matrices.problem, learnt)
     days = rows.select(matrices.problem.slices.DAY.alias(DAY_COLUMN)).to_series().to_physical().to_numpy()
-    folds, training = assign_day_folds(days), matrices.build_training_set(winner.candidate, split.all)
+    folds, training = assign_day_folds(days, DAY_FOLDS), matrices.build_training_set(winner.candidate, split.all)
     predictions = np.full((len(days), len(matrices.task.classes)) if matrices.task.classes else len(days), np.nan)
     for fold in range(folds.max() + 1):
         estimator = matrices.make_estimator(winner)
@@ -84,16 +85,3 @@ def list_learnt_batches(matrices: Matrices, winner: TrialJob, split: Split) -> l
     """
     window = get_candidate(matrices.problem, matrices.task, winner.candidate).window
     return split.all[-window:] if window else split.all
-
-
-def assign_day_folds(days: np.ndarray) -> np.ndarray:
-    """Assign rows to spans of about equally many days.
-
-    Args:
-        days: The day of each row as a number, int [n].
-
-    Returns:
-        The span of each row, int64 [n], from 0, the earliest; fewer than five where there are fewer days.
-    """
-    known, places = np.unique(days, return_inverse=True)
-    return places * min(DAY_FOLDS, len(known)) // len(known)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.estimation.day_folds import assign_day_folds
 from monitoring.estimation.shift_weights import ShiftWeights, compute_effective_size, compute_shift_weights
+from penumbra.core.day_folds import assign_day_folds
 
 DAYS, WEEK = np.repeat(np.arange(30), 40), np.repeat(np.arange(7), 40)
 
