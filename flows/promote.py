@@ -8,6 +8,12 @@ from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = (
+    *("penumbra.core.loading.project_loading", "flows.steps.promote.verdicts"),
+    *("penumbra.approvals.announcements", "mlflow.store.tracking.sqlalchemy_store"),
+)
 
 
 @schedule(**get_daily_schedule("promote"))
@@ -58,5 +64,6 @@ class PromoteFlow(FlowSpec):
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with end_refused_pods():
         PromoteFlow()

@@ -129,7 +129,7 @@ def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[st
     os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded
     waiting = iter(stages)
     while True:
-        _import_modules(next(waiting, ()))
+        import_modules(next(waiting, ()))
         if list_lost_threads() or not (descriptors := socket.recv_fds(requests, 1, 3)[1]):
             os._exit(0)
         if _fork_adopted(run):
@@ -139,7 +139,8 @@ def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[st
             os.close(descriptor)
 
 
-def _import_modules(modules: Sequence[str]) -> None:
+def import_modules(modules: Sequence[str]) -> None:
+    """Import `modules` for forks of this process; what can't be imported is left to who needs it."""
     for module in modules:
         with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
             (import_lean if module in UNUSED else importlib.import_module)(module)
@@ -192,7 +193,7 @@ def _run_forked(command: Sequence[str], env: Mapping[str, str], timeout: float |
     """
     with tempfile.TemporaryFile() as output:
         arguments = (command[1:], env, output.fileno(), os.getpid())
-        fork = get_context("fork").Process(target=_run_script, args=arguments)
+        fork = get_context("fork").Process(target=run_script, args=arguments)
         fork.start()
         try:
             fork.join(timeout)
@@ -208,11 +209,19 @@ def _run_forked(command: Sequence[str], env: Mapping[str, str], timeout: float |
         return output.read()
 
 
-def _run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, parent: int) -> None:
-    """Run a script as a program of its own, with its output to a descriptor."""
+def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, parent: int) -> None:
+    """Run a script as a program of its own, in a fork that does nothing else.
+
+    Args:
+        arguments: The script's path, and what follows on its command line.
+        env: The whole environment.
+        output: The descriptor that its output and its errors go to.
+        parent: The process that it ends with.
+    """
     end_with_parent(parent)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    os.environ.clear()
     os.environ.update(env)
     sys.argv[:] = arguments
-    runpy.run_path(arguments[0], run_name="__main__")
+    runpy.run_path(arguments[0], vars(sys.modules["__main__"]), "__main__")  # where Metaflow has put a class of its own

@@ -1,5 +1,7 @@
 """Commands that play the later months: backtest, replay."""
 
+import os
+
 import click
 
 from penumbra.cli.group import ProjectCommand, refuse_on
@@ -22,6 +24,9 @@ def play_replay(days: int | None, update_readme: bool) -> None:
 
     A replay that was interrupted goes on where it was.
     """
+    from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+
+    os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded: flows run beside the days
     from penumbra.simulation.replay import demo, run
 
     if update_readme:

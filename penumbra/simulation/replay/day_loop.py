@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps import ingest
+from flows.steps.flow_forks import FlowRunner
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.monitor.monitor_pass import KnownModels
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
@@ -43,9 +44,9 @@ class DayLoop:
     A day's rows are sent in their order, so that its answers in the log are those to its first rows, whoever sent them.
     """
 
-    def __init__(self, settings: Settings, problem: Problem, traffic: Traffic) -> None:
-        """Prepare to play rows of the `traffic`, with the settings of the replay's folder."""
-        self.settings, self.problem, self.traffic = settings, problem, traffic
+    def __init__(self, settings: Settings, problem: Problem, traffic: Traffic, runner: FlowRunner) -> None:
+        """Prepare to play rows of the `traffic`, with the settings of the replay's folder and what runs flows there."""
+        self.settings, self.problem, self.traffic, self.runner = settings, problem, traffic, runner
         self.models, self.task = ModelRegistry(settings.registry), Task.from_schema(problem.schema)
         self.index = LogIndex.from_settings(settings, problem.schema)
         self.label_days = count_label_days(settings)
@@ -94,8 +95,23 @@ class DayLoop:
     def _monitor(self) -> None:
         due_windows.judge_due_windows(self.settings, self.problem, self.known)
         retraining.respond_to_verdict(
-            self.settings, self.problem, _ingest_arrived_batches, lambda reason: _try_flow("train")
+            self.settings, self.problem, self._ingest_arrived_batches, lambda reason: self._try_flow("train")
         )
+
+    def _ingest_arrived_batches(self) -> bool:
+        """Ingest as the monitor does: with the flow where a batch has arrived."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            is_settled = ingest.settle_ingest()
+        return is_settled or self._try_flow("ingest")
+
+    def _try_flow(self, flow: str) -> bool:
+        """Run a flow that the monitor asks for; one that fails is told, and the days go on, as they do in earnest."""
+        try:
+            sandbox.run_replay_flow(self.runner, flow)
+        except ReplayFailed as error:
+            print(error)
+            return False
+        return True
 
     def _promote(self) -> None:
         """Judge and act as `make promote` does, with labels due as if days had passed."""
@@ -152,11 +168,12 @@ def set_clock(day: dt.date) -> Settings:
     return load_settings()
 
 
-def train_first_model(day: dt.date) -> None:
+def train_first_model(day: dt.date, runner: FlowRunner) -> None:
     """Train the first model, of the batches that are complete on a day, unless there is a live one.
 
     Args:
         day: The day.
+        runner: What runs the training.
 
     Raises:
         ReplayFailed: The ingest or the training failed, or the model didn't pass the gate.
@@ -166,7 +183,7 @@ def train_first_model(day: dt.date) -> None:
     if LIVE_ALIAS in (models.aliases() or {}):
         return
     _ingest_in_process()
-    sandbox.run_replay_flow("train")
+    sandbox.run_replay_flow(runner, "train")
     if LIVE_ALIAS not in (models.aliases() or {}):
         receipt = RunReceipts(settings.training.folder).read_latest()
         raise ReplayFailed(explain_missing_model(settings.replay.candidate, receipt or ""))
@@ -228,23 +245,6 @@ def _ingest_in_process() -> None:
         ingest.report_data_version(store)
     except ingest.INGEST_ERRORS as error:
         raise ReplayFailed(f"the ingest failed: {error}") from None
-
-
-def _ingest_arrived_batches() -> bool:
-    """Ingest as the monitor does: with the flow where a batch has arrived."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        is_settled = ingest.settle_ingest()
-    return is_settled or _try_flow("ingest")
-
-
-def _try_flow(flow: str) -> bool:
-    """Run a flow that the monitor asks for; one that fails is told, and the days go on, as they do in earnest."""
-    try:
-        sandbox.run_replay_flow(flow)
-    except ReplayFailed as error:
-        print(error)
-        return False
-    return True
 
 
 def _summarise_entry(entry: LedgerEntry) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.steps.flow_forks import FlowRunner, fork_flows
 from flows.steps.train.plan import require_known_candidates
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.problem import Problem, ProblemError
@@ -75,6 +76,11 @@ def main(days: int = 0) -> tuple[Path, str]:
         BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
+    with fork_flows(list(sandbox.FLOW_OPTIONS)) as runner:
+        return _play(days, runner)
+
+
+def _play(days: int, runner: FlowRunner) -> tuple[Path, str]:
     settings, problem = load_project()
     require_known_candidates("replay.candidate", [settings.replay.candidate], problem.candidates.CANDIDATES)
     plan = plan_replay(settings, problem, days)
@@ -91,7 +97,8 @@ def main(days: int = 0) -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings, plan))
     try:
-        run_days(settings, problem, plan)
+        runner.import_ahead()
+        run_days(settings, problem, plan, runner)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
     steps = Journal(folder / JOURNAL_FILE).steps()
@@ -170,13 +177,14 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
     }
 
 
-def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
+def run_days(settings: Settings, problem: Problem, plan: ReplayPlan, runner: FlowRunner) -> None:
     """Play every day that the journal doesn't have yet, and add each to it.
 
     Args:
         settings: Those of the replay's folder.
         problem: The problem, with every part.
         plan: The days.
+        runner: What runs flows.
 
     Raises:
         ReplayTimeout: Something that the replay waits for doesn't happen.
@@ -187,11 +195,11 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan) -> None:
         return
     with sandbox.run_service(settings) as service, ThreadPoolExecutor(1) as beside:
         loading = beside.submit(traffic.load_traffic, day_loop.make_source_settings(settings), problem)
-        day_loop.train_first_model(plan.first)
+        day_loop.train_first_model(plan.first, runner)
         rows = loading.result()
         plan = move_to_rows(plan, rows, settings.data.today)
         left = [day for day in plan.days if str(day) not in done]
-        loop, fault = DayLoop(settings, problem, rows), plan_fault(problem, rows, plan)
+        loop, fault = DayLoop(settings, problem, rows, runner), plan_fault(problem, rows, plan)
         service.wait_until_ready()
         for day in left:
             journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))

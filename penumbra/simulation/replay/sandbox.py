@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE
+from flows.steps.flow_forks import FlowRunner
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.system.process_tree import kill_process_tree
@@ -29,7 +30,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.02  # seconds
-SERVICE_OUTPUT, REASON_FILE = "service.txt", "reason.txt"
+SERVICE_OUTPUT, FLOW_OUTPUT, REASON_FILE = "service.txt", "flow.txt", "reason.txt"
 SERVE_SCRIPT = """
 import os, runpy, signal
 from penumbra.core.system.process_tree import end_with_parent
@@ -73,30 +74,22 @@ def clear_sandbox(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_replay_flow(flow: str) -> None:
+def run_replay_flow(runner: FlowRunner, flow: str) -> None:
     """Run a flow as its make target does, but for the doctor.
 
     Args:
+        runner: What runs flows.
         flow: "ingest" or "train".
 
     Raises:
         ReplayFailed: It failed.
     """
-    command = [sys.executable, str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
-    Path(REASON_FILE).unlink(missing_ok=True)
-    done = subprocess.run(
-        command,
-        env={**os.environ, REASON_VARIABLE: str(Path(REASON_FILE).absolute())},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = (
-            Path(REASON_FILE).read_text() if Path(REASON_FILE).exists() else " / ".join(done.stdout.split("\n")[-9:])
-        )
-        raise ReplayFailed(f"flows/{flow}.py failed: {reason.strip()}")
+    reason, output = Path(REASON_FILE), Path(FLOW_OUTPUT)
+    reason.unlink(missing_ok=True)
+    arguments = [str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
+    if runner.run(arguments, {REASON_VARIABLE: str(reason.absolute())}, output):
+        said = reason.read_text() if reason.exists() else " / ".join(output.read_text().split("\n")[-9:])
+        raise ReplayFailed(f"flows/{flow}.py failed: {said.strip()}")
 
 
 @contextlib.contextmanager

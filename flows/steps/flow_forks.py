@@ -1,0 +1,110 @@
+"""Runs of flows as forks of one process in which their imports are done, for a command that runs several.
+
+Each run is like a process of its own, with the command line, environment and output that it is given; what runs share
+are modules, and none of the project's own. Its tasks are forks of it in turn, see flows/steps/task_forks.py. Only on
+Linux.
+"""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from flows.steps.task_forks import METAFLOW_MODULES, import_modules, run_script
+from penumbra.core.system.process_tree import end_with_parent, list_lost_threads
+
+
+class FlowRunner:
+    """Runs flows, one after the other."""
+
+    def __init__(self, requests: Connection | None) -> None:
+        """Take the connection to the process that is forked; None to run each flow in a new process."""
+        self._requests = requests
+
+    def import_ahead(self) -> None:
+        """Let the imports begin, beside this process: in its folder and its environment, which the runs will have."""
+        if self._requests:
+            self._requests.send((os.getcwd(), dict(os.environ)))
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> int:
+        """Run a flow to its end.
+
+        Args:
+            arguments: The path of the flow's file, and what follows on its command line.
+            environment: Variables beside those of this process.
+            output: The file that its output and its errors go to; what it had is lost.
+
+        Returns:
+            Its exit code, negative for a signal.
+        """
+        output.write_bytes(b"")
+        everything = {**os.environ, **environment}
+        if self._requests:
+            try:
+                self._requests.send((list(arguments), everything, output.absolute()))
+                return int(self._requests.recv())
+            except (OSError, EOFError):  # the process has ended
+                self._requests = None
+        with output.open("wb") as file:
+            return subprocess.call([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
+
+
+@contextmanager
+def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
+    """Start the process whose forks are runs of flows, as a context manager.
+
+    To be called before anything of the project is loaded, and before threads are started that a fork would miss: where
+    there are any, each run is a new process.
+
+    Args:
+        flows: The names of the flows, as of their files in flows/.
+
+    Yields:
+        What runs them. At the end a run that is under way is killed.
+    """
+    if sys.platform != "linux" or list_lost_threads():
+        yield FlowRunner(None)
+        return
+    context = get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve_runs, args=(ours, theirs, os.getpid(), flows))
+    process.start()
+    theirs.close()
+    try:
+        yield FlowRunner(ours)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Sequence[str]) -> None:
+    """Import what the tasks of some flows import, and fork their runs."""
+    end_with_parent(parent)
+    caller.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it
+    folder, environment = requests.recv()
+    os.chdir(folder)
+    os.environ.update(environment)
+    import_modules([*METAFLOW_MODULES, *(f"flows.{flow}" for flow in flows)])
+    for flow in flows:
+        module = importlib.import_module(f"flows.{flow}")
+        import_modules([*module.IMPORTED_AHEAD, *getattr(module, "IMPORTED_LATER", ())])
+    while not list_lost_threads():
+        arguments, environment, output = requests.recv()
+        run = get_context("fork").Process(target=_run_flow, args=(arguments, environment, output, os.getpid()))
+        run.start()
+        run.join()
+        requests.send(run.exitcode)
+
+
+def _run_flow(arguments: Sequence[str], environment: Mapping[str, str], output: Path, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with output.open("wb") as file:
+        run_script(arguments, environment, file.fileno(), parent)

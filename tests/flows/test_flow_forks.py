@@ -1,0 +1,83 @@
+"""Runs of flows as forks of one process: each is like a process of its own, and none leaves anything to the next."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from tests.helpers.flow_workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+FLOW = """
+import json, os, random, sys
+from metaflow import FlowSpec, step
+from flows.steps.task_forks import fork_tasks
+
+class ToyFlow(FlowSpec):
+    @step
+    def start(self):
+        self.parts = [1]
+        self.next(self.part, foreach="parts")
+
+    @step
+    def part(self):
+        import numpy
+        with open("seen.jsonl", "a") as seen:
+            seen.write(json.dumps({
+                "imported": "flows.steps.admission" in sys.modules, "problem": "problem" in sys.modules,
+                "left": sorted({"LEFT", "FIRST"} & {*os.environ, *map(str.upper, sys.modules)}),
+                "folder": os.getcwd(), "words": sys.argv[-1:], "drawn": [random.random(), numpy.random.rand()],
+            }) + "\\n")
+        os.environ["LEFT"], sys.modules["left"] = "this", sys
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        sys.exit(int(os.environ.get("CODE", 0)))
+
+if __name__ == "__main__":
+    fork_tasks(sys.argv, [])
+    ToyFlow()
+"""
+
+RUNS = """
+import os, sys
+from pathlib import Path
+from flows.steps.flow_forks import fork_flows
+BEFORE
+with fork_flows(["ingest"]) as runner:
+    os.environ["METAFLOW_USER"] = "tester"
+    runner.import_ahead()
+    for environment in ({"FIRST": "yes"}, {}, {"CODE": "3"}):
+        print("code", runner.run(["toy.py", "--no-pylint", "run"], environment, Path("log.txt")), flush=True)
+    print(Path("log.txt").read_text())
+"""
+
+
+def run_three_times(folder: Path, before: str = "") -> tuple[str, list[dict[str, object]]]:
+    space = Workspace(folder)
+    (folder / "toy.py").write_text(FLOW)
+    output = space.run("-c", RUNS.replace("BEFORE", before))
+    return output, [json.loads(line) for line in (folder / "seen.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("before", ["", "import threading; threading.Thread(target=input, daemon=True).start()"])
+def test_runs_leave_nothing_to_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    for name, value in SINGLE_THREAD_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    output, seen = run_three_times(tmp_path, before)
+    assert [line for line in output.splitlines() if line.startswith("code")] == ["code 0", "code 0", "code 1"]
+    assert "executing ToyFlow for user:tester" in output
+    assert "Step failure" in output
+    assert [run["imported"] for run in seen] == [not before] * 3
+    assert [run["problem"] for run in seen] == [False] * 3
+    assert [run["left"] for run in seen] == [["FIRST"], [], []]
+    assert {run["folder"] for run in seen} == {os.path.realpath(tmp_path)}
+    assert len({str(run["drawn"]) for run in seen}) == 3
