@@ -170,6 +170,7 @@ def _ready() -> dict[str, Any]:
             "ready": {"type": "boolean"},
             "model_version": {"type": "string"},
             "reason": {"type": "string"},
+            "canary": {"type": "string"},
         },
     }
     return {

@@ -25,6 +25,7 @@ STATE = {
 # Each room with the rooms that it may import. Packages of a room belong to it, but for those with a line of their own.
 MAY_IMPORT = {
     "penumbra": set(),
+    "penumbra.client": set(),
     "penumbra.features": set(),
     "penumbra.rules": {"penumbra.features"},
     "penumbra.patterns": {"penumbra.core"},

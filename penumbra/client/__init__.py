@@ -1,0 +1,50 @@
+"""The client of the service: typed answers and errors, repeated requests that are logged once, sync and async.
+
+It needs httpx and msgspec, and nothing of the engine: `deploy/client` makes a wheel of it alone.
+"""
+
+from penumbra.client.async_client import AsyncClient
+from penumbra.client.client import Client
+from penumbra.client.errors import (
+    ClientError,
+    InvalidRequest,
+    KeyConflict,
+    NotPermitted,
+    RequestFailed,
+    ServiceFailed,
+    ServiceOverloaded,
+    ServiceUnavailable,
+    ServiceUnreachable,
+    TooLarge,
+    UnknownId,
+)
+from penumbra.client.exchange import RetryPolicy
+from penumbra.client.responses import (
+    FeedbackResponse,
+    PredictResponse,
+    ProblemDetail,
+    ReadinessResponse,
+    ReviewResponse,
+)
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "FeedbackResponse",
+    "InvalidRequest",
+    "KeyConflict",
+    "NotPermitted",
+    "PredictResponse",
+    "ProblemDetail",
+    "ReadinessResponse",
+    "RequestFailed",
+    "RetryPolicy",
+    "ReviewResponse",
+    "ServiceFailed",
+    "ServiceOverloaded",
+    "ServiceUnavailable",
+    "ServiceUnreachable",
+    "TooLarge",
+    "UnknownId",
+]

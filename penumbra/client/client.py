@@ -1,0 +1,209 @@
+"""The client for programs without an event loop."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
+from penumbra.client.exchange import Exchange, RetryPolicy
+from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, PartSender, shift_details
+from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """A client of one service, for any number of threads; a context manager.
+
+    Every method raises `ServiceUnreachable` where there is no answer within the policy's deadline, and a subclass of
+    `RequestFailed`, with the service's sentence and each fault, where the service refuses the request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str = "",
+        policy: RetryPolicy | None = None,
+        max_records: int = MAX_RECORDS,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        **options: Any,
+    ) -> None:
+        """Connect when the first request is sent.
+
+        Args:
+            url: The service's address, such as "https://predictions.example".
+            api_key: The API key; empty where the service needs none.
+            policy: How often and how long a request is tried.
+            max_records: The most records of a list in one request; where the service takes fewer, it gets fewer.
+            max_body_bytes: The most bytes in one request, likewise.
+            **options: Options of `httpx.Client`, such as `verify`, `cert` or `proxy`.
+        """
+        self._operations = Operations(policy or RetryPolicy(), max_records, max_body_bytes)
+        self._http = httpx.Client(**make_http_options(url, api_key, options))
+
+    def __enter__(self) -> Self:
+        """Return this client."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the connections; `error` is passed on."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict(self, record: Any, idempotency_key: str | None = None, **options: bool) -> PredictResponse:
+        """Predict for one record.
+
+        Args:
+            record: The record by column.
+            idempotency_key: What the request is known by where a program sends it again; by default a new one.
+            **options: Options of the query, such as `explain=True`.
+
+        Returns:
+            The answer.
+        """
+        return self._send(self._operations.predict(record, idempotency_key, options))
+
+    def predict_list(
+        self, records: Iterable[Any], idempotency_key: str | None = None, **options: bool
+    ) -> list[PredictResponse]:
+        """Predict for a list of any length, which is sent in as many requests as it takes.
+
+        Args:
+            records: The records by column.
+            idempotency_key: What the list is known by where a program sends it again; by default a new one.
+            **options: Options of the query, such as `explain=True`.
+
+        Returns:
+            The answers in the records' order.
+
+        Raises:
+            ClientError: A request has no answer; `answered` of it has the answers to the records before.
+        """
+        answers: list[PredictResponse] = []
+        try:
+            answers.extend(self.predict_stream(records, idempotency_key, **options))
+        except ClientError as error:
+            error.answered = answers
+            raise
+        return answers
+
+    def predict_stream(
+        self, records: Iterable[Any], idempotency_key: str | None = None, **options: bool
+    ) -> Iterator[PredictResponse]:
+        """Predict for records that needn't fit into memory.
+
+        Args:
+            records: The records by column, which are taken as they are needed.
+            idempotency_key: As of `predict_list`.
+            **options: Options of the query, such as `explain=True`.
+
+        Yields:
+            The answers in the records' order.
+        """
+        yield from self._send_parts(self._operations.predict_parts(idempotency_key, options), records)
+
+    def send_label(self, label: Any) -> FeedbackResponse:
+        """Send what happened.
+
+        Args:
+            label: The outcome columns, with the field `prediction_id` or the columns of the key.
+
+        Returns:
+            The label's id.
+        """
+        return self._send(self._operations.send_label(label))
+
+    def send_labels(self, labels: Iterable[Any]) -> list[FeedbackResponse]:
+        """Send any number of labels, in as many requests as it takes.
+
+        Args:
+            labels: The labels, each as of `send_label`.
+
+        Returns:
+            Their ids in the same order.
+        """
+        return list(self._send_parts(self._operations.label_parts(), labels))
+
+    def review(self, prediction_id: str) -> ReviewResponse:
+        """Return what has become of an answer that is `pending`; `prediction_id` is its id."""
+        return self._send(self._operations.review(prediction_id))
+
+    def explain(self, prediction_id: str) -> dict[str, Any]:
+        """Return where the answer with the id `prediction_id` came from; takes an admin's key."""
+        return self._send(self._operations.explain(prediction_id))
+
+    def readiness(self) -> ReadinessResponse:
+        """Return whether requests can be answered and logged; it is asked once."""
+        return self._send(self._operations.readiness())
+
+    def is_alive(self) -> bool:
+        """Return whether the service answers at all; it is asked once."""
+        try:
+            return self._send(self._operations.is_alive())
+        except ServiceUnreachable:
+            return False
+
+    def metrics(self) -> str:
+        """Return the metrics in Prometheus' format; takes a key for them."""
+        return self._send(self._operations.metrics())
+
+    def _send_parts(self, sender: PartSender[Result], records: Iterable[Any]) -> Iterator[Result]:
+        """Send records in parts, and in halves those that are too large for the service; yield the answers."""
+        for part in self._operations.split(records):
+            waiting = [part]
+            while waiting:
+                part = waiting.pop()
+                try:
+                    answers = self._send(sender.make_exchange(part))
+                except TooLarge:
+                    if len(part.lines) == 1:
+                        raise
+                    waiting += reversed(part.split())
+                except RequestFailed as error:
+                    shift_details(error, part.start)
+                    raise
+                else:
+                    yield from answers
+
+    def _send(self, exchange: Exchange[Result]) -> Result:
+        while True:
+            try:
+                answer = self._http.request(
+                    exchange.method,
+                    exchange.path,
+                    headers=exchange.headers,
+                    content=exchange.body,
+                    timeout=exchange.timeout,
+                )
+            except httpx.TransportError as error:
+                wait: float | None = exchange.compute_wait(error)
+            else:
+                wait, result = exchange.read(answer.status_code, answer.headers, answer.content)
+                if wait is None:
+                    return result  # type: ignore[return-value]
+            time.sleep(wait or 0.0)
+
+
+def make_http_options(url: str, api_key: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Make the options of httpx' clients.
+
+    Args:
+        url: The service's address.
+        api_key: The API key; empty for none.
+        options: More options.
+
+    Returns:
+        The options, with the address, and the key as a header.
+
+    Raises:
+        ValueError: The address doesn't begin with http:// or https://.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"the service's address is {url!r}: it begins with http:// or https://")
+    authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    return {**options, "base_url": url, "headers": {**authorization, **dict(options.get("headers", {}))}}

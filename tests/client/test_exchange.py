@@ -1,0 +1,157 @@
+"""How often, after how long and until when a request is sent again: by the clock alone, without a service."""
+
+import datetime as dt
+import subprocess
+import sys
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from penumbra.client import (
+    InvalidRequest,
+    KeyConflict,
+    NotPermitted,
+    RetryPolicy,
+    ServiceFailed,
+    ServiceOverloaded,
+    ServiceUnavailable,
+    ServiceUnreachable,
+    TooLarge,
+)
+from penumbra.client.exchange import Exchange
+from penumbra.client.operations import Operations, encode_record
+
+PROBLEM = b'{"error":"it is broken","details":[{"index":1,"field":"temp","value":"warm","expected":"a number"}]}'
+
+
+def make_exchange(**policy: float) -> Exchange[bytes]:
+    return Exchange("POST", "/predict", bytes, RetryPolicy(**policy))
+
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+def test_what_may_pass_is_sent_again(status: int) -> None:
+    wait, result = make_exchange().read(status, {}, PROBLEM)
+    assert wait is not None
+    assert 0 <= wait <= 0.1
+    assert result is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, InvalidRequest),
+        (401, NotPermitted),
+        (409, KeyConflict),
+        (413, TooLarge),
+        (418, ServiceFailed),
+        (421, NotPermitted),
+        (422, InvalidRequest),
+        (500, ServiceFailed),
+    ],
+)
+def test_what_stays_as_it_is_raises_at_once(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error, match="it is broken"):
+        make_exchange().read(status, {}, PROBLEM)
+
+
+def test_waits_grow_up_to_the_longest() -> None:
+    exchange = make_exchange(first_wait_seconds=1, max_wait_seconds=4, deadline_seconds=1e9)
+    waits = [exchange.compute_wait(httpx.ConnectError("refused")) for _ in range(200)]
+    assert waits[0] <= 1
+    assert waits[1] <= 2
+    assert 3 < max(waits) <= 4
+
+
+def test_the_services_wish_is_heeded_as_seconds_or_as_a_date() -> None:
+    wait, _ = make_exchange().read(429, {"retry-after": "7"}, b"")
+    date = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20), usegmt=True)
+    later, _ = make_exchange().read(503, {"retry-after": date}, b"")
+    assert wait is not None
+    assert later is not None
+    assert 7 <= wait < 7.2
+    assert 15 < later <= 20
+    assert make_exchange().read(503, {"retry-after": "soon"}, b"")[0] is not None
+
+
+def test_a_key_that_is_under_way_is_sent_again_and_one_of_another_request_isnt() -> None:
+    assert make_exchange().read(409, {"retry-after": "1"}, PROBLEM)[0] is not None
+    with pytest.raises(KeyConflict):
+        make_exchange().read(409, {}, PROBLEM)
+
+
+def test_no_wait_goes_beyond_the_deadline() -> None:
+    exchange = make_exchange(deadline_seconds=5)
+    with pytest.raises(ServiceOverloaded):
+        exchange.read(429, {"retry-after": "6"}, PROBLEM)
+    with pytest.raises(ServiceUnavailable):
+        exchange.read(503, {"retry-after": "6"}, PROBLEM)
+    assert exchange.timeout <= 5
+    broken = httpx.ReadError("reset by peer")
+    with pytest.raises(ServiceUnreachable, match="POST /predict: ReadError: reset by peer") as caught:
+        make_exchange(deadline_seconds=0).compute_wait(broken)
+    assert caught.value.__cause__ is broken
+
+
+def test_an_error_says_each_fault_and_carries_it() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        make_exchange().read(422, {}, PROBLEM)
+    assert str(caught.value) == "422: it is broken\n  record 1: temp is warm: expected a number"
+    assert (caught.value.details[0].field, caught.value.details[0].index) == ("temp", 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"\xff", b'{"error": 3}'])
+def test_what_a_proxy_says_is_shown(body: bytes) -> None:
+    with pytest.raises(ServiceFailed) as caught:
+        make_exchange().read(500, {}, body)
+    assert caught.value.error
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"\xff"])
+def test_an_answer_that_isnt_the_services_is_an_error(body: bytes) -> None:
+    exchange = Operations(RetryPolicy(), 10, 1000).predict({"a": 1}, None, {})
+    with pytest.raises(ServiceFailed, match="no answer of the service"):
+        exchange.read(200, {}, body)
+
+
+@pytest.mark.parametrize(
+    ("limits", "parts"),
+    [((2, 10_000), [(0, 2), (2, 2), (4, 1)]), ((10, 20), [(0, 2), (2, 2), (4, 1)]), ((10, 10_000), [(0, 5)])],
+)
+def test_a_list_is_split_by_records_and_by_bytes(limits: tuple[int, int], parts: list[tuple[int, int]]) -> None:
+    found = list(Operations(RetryPolicy(), *limits).split({"n": number} for number in range(5)))
+    assert [(part.start, len(part.lines)) for part in found] == parts
+    assert list(Operations(RetryPolicy(), *limits).split([])) == []
+
+
+@pytest.mark.parametrize("size", [12, 20, 31, 64])
+def test_no_part_is_larger_than_the_service_takes(size: int) -> None:
+    operations = Operations(RetryPolicy(), 1000, size)
+    sender = operations.predict_parts("k", {})
+    bodies = [sender.make_exchange(part).body for part in operations.split([{"n": n} for n in range(40)])]
+    assert max(map(len, bodies)) <= size
+    assert sum(body.count(b"n") for body in bodies) == 40
+
+
+def test_the_same_list_with_the_same_key_is_the_same_requests() -> None:
+    operations = Operations(RetryPolicy(), 2, 1000)
+    keys = [
+        [operations.predict_parts("my list", {}).make_exchange(part).headers["idempotency-key"] for part in parts]
+        for parts in [list(operations.split([{"n": 1}] * 3)) for _ in range(2)]
+    ]
+    assert keys[0] == keys[1] == ["my list/0-2", "my list/2-3"]
+
+
+def test_numpys_scalars_are_values_and_nan_is_null() -> None:
+    record: dict[str, Any] = {"a": np.float64(1.5), "b": np.int32(2), "c": float("nan"), "d": np.bool_(True)}
+    assert encode_record(record) == b'{"a":1.5,"b":2,"c":null,"d":true}'
+    with pytest.raises(TypeError, match="none of JSON"):
+        encode_record({"a": object()})
+
+
+def test_importing_the_client_loads_nothing_of_the_engine() -> None:
+    code = "import sys, penumbra.client; print({name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"polars", "numpy", "sklearn", "mlflow", "pydantic", "bentoml", "service"} & set(eval(loaded))
