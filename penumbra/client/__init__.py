@@ -25,6 +25,7 @@ from penumbra.client.responses import (
     ProblemDetail,
     ReadinessResponse,
     ReviewResponse,
+    UncertaintyResponse,
 )
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "ServiceUnavailable",
     "ServiceUnreachable",
     "TooLarge",
+    "UncertaintyResponse",
     "UnknownId",
 ]

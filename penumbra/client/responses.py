@@ -8,6 +8,20 @@ import msgspec
 DecisionResponse = bool | str | float
 
 
+class UncertaintyResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure an answer is.
+
+    Attributes:
+        coverage: The share of cases in which set or interval hold the truth.
+        set: The classes, or of True and False those, that it may be; None of a number.
+        interval: The ends between which the number is, None for one that isn't bounded; None of classes.
+    """
+
+    coverage: float
+    set: tuple[DecisionResponse, ...] | None = None
+    interval: tuple[float | None, float | None] | None = None
+
+
 class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one record.
 
@@ -28,6 +42,7 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
         default: The decision from then on.
         explore_share: The chance with which the decision was to be replaced, to see its outcome.
         explored: True where it was.
+        uncertainty: How sure it is, with the option `uncertainty`; None where no model was asked.
     """
 
     prediction_id: str
@@ -46,6 +61,7 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
     default: DecisionResponse | None = None
     explore_share: float = 0.0
     explored: bool = False
+    uncertainty: UncertaintyResponse | None = None
 
 
 class FeedbackResponse(msgspec.Struct, frozen=True, kw_only=True):

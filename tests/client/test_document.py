@@ -18,6 +18,7 @@ SCHEMA_BY_TYPE = {
     responses.PredictResponse: "Answer",
     responses.FeedbackResponse: "Accepted",
     responses.ReviewResponse: "Review",
+    responses.UncertaintyResponse: "Uncertainty",
     responses.ProblemBody: "Problem",
     responses.ProblemDetail: "Fault",
 }
@@ -114,6 +115,8 @@ def list_field_types(type_: Any) -> set[str]:
     if type_ is types.NoneType:
         return {"null"}
     origin = typing.get_origin(type_) or type_
+    if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
+        return {"object"}
     return {JSON_TYPES.get(origin, "string")}
 
 
