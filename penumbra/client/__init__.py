@@ -20,6 +20,8 @@ from penumbra.client.errors import (
 )
 from penumbra.client.exchange import RetryPolicy
 from penumbra.client.responses import (
+    ExplanationResponse,
+    FeatureAttribution,
     FeedbackResponse,
     PredictResponse,
     ProblemDetail,
@@ -32,6 +34,8 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientError",
+    "ExplanationResponse",
+    "FeatureAttribution",
     "FeedbackResponse",
     "InvalidRequest",
     "KeyConflict",

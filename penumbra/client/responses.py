@@ -22,6 +22,38 @@ class UncertaintyResponse(msgspec.Struct, frozen=True, kw_only=True):
     interval: tuple[float | None, float | None] | None = None
 
 
+class FeatureAttribution(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a feature has moved the score.
+
+    Attributes:
+        feature: Its name.
+        value: Its value as the model was given it, None where it is missing or training never saw it.
+        attribution: The difference.
+    """
+
+    feature: str
+    value: float | str | bool | None
+    attribution: float
+
+
+class ExplanationResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an answer is as it is.
+
+    Attributes:
+        scale: What the score is, such as "log-odds".
+        expected: The score without knowing any feature.
+        score: The score, which is `expected` and all attributions together.
+        attributions: The attribution of each feature, the largest first.
+        explained_class: Of several classes the one that the score is of.
+    """
+
+    scale: str
+    expected: float
+    score: float
+    attributions: tuple[FeatureAttribution, ...]
+    explained_class: str | None = None
+
+
 class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one record.
 
@@ -42,6 +74,7 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
         default: The decision from then on.
         explore_share: The chance with which the decision was to be replaced, to see its outcome.
         explored: True where it was.
+        explanation: Why it is so, with the option `explain`; None where no model was asked.
         uncertainty: How sure it is, with the option `uncertainty`; None where no model was asked.
     """
 
@@ -61,6 +94,7 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True):
     default: DecisionResponse | None = None
     explore_share: float = 0.0
     explored: bool = False
+    explanation: ExplanationResponse | None = None
     uncertainty: UncertaintyResponse | None = None
 
 

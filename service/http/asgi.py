@@ -49,7 +49,7 @@ class Endpoint(Protocol):
     def options(self) -> Mapping[str, str]:
         """The options of a request's query by name, each with the words for what it asks for."""
 
-    def answer_one(self, record: Any, began: float, options: Collection[str]) -> Any:
+    async def answer_one(self, record: Any, began: float, options: Collection[str]) -> Any:
         """Answer one record.
 
         Args:
@@ -220,7 +220,7 @@ async def _answer_request(
         records = await asyncio.to_thread(endpoint.contract.parse_batch, body)
         answers = await endpoint.answer_batch(records, began, options)
         return encode_response(answers), len(answers)
-    return encode_response(endpoint.answer_one(endpoint.contract.parse_one(body), began, options)), 1
+    return encode_response(await endpoint.answer_one(endpoint.contract.parse_one(body), began, options)), 1
 
 
 async def _parse_keyed(endpoint: Endpoint, key: bytes, scope: Message, body: bytes) -> tuple[KeyedRequest, Any]:

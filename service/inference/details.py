@@ -6,6 +6,10 @@ They are made of what the model has answered, are no part of the prediction log,
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from penumbra.core.attributions.additive_model import NotExplainable
+from penumbra.registry.bundles.explanations import describe_explanations
 from service.http.refusals import RequestRefused
 from service.inference.batch_run import ScoredRecord
 from service.inference.live_model import LoadedModel
@@ -25,7 +29,30 @@ class Detail(NamedTuple):
     describe: Callable[[LoadedModel, Sequence[ScoredRecord]], DetailValues]
 
 
+def explain_answers(model: LoadedModel, scored: Sequence[ScoredRecord]) -> DetailValues:
+    """Explain the answers of one version.
+
+    Args:
+        model: The version.
+        scored: What it has answered.
+
+    Returns:
+        For each record `explanation`: see `describe_explanations`; None where its model wasn't asked.
+
+    Raises:
+        RequestRefused: 409, the version's model can't be explained.
+    """
+    asked = [each.inputs for each in scored if each.inputs]
+    try:
+        explained = iter(describe_explanations(model.bundle, np.array(asked, float)) if asked else ())
+    except NotExplainable as reason:
+        refused = f"version {model.version} of the model can't explain its answers, as {reason}: nothing was predicted"
+        raise RequestRefused(409, refused) from None
+    return [{"explanation": next(explained) if each.inputs else None} for each in scored]
+
+
 DETAILS: dict[str, Detail] = {
+    "explain": Detail("Also why: how far each feature has moved the model's score.", explain_answers),
     UNCERTAINTY_FIELD: Detail(
         "Also how sure the answer is: the classes, or the interval, that hold the truth in a share of the cases.",
         describe_prediction_sets,

@@ -28,10 +28,9 @@ from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
-NO_DETAILS: dict[str, Any] = {}
 LOAD_PATIENCE_SECONDS = 60.0  # loading a model may keep the event loop waiting for so long
 
-DraftedAnswer = tuple[ScoredRecord, bytes, dict[str, Any]]  # a scored record, its encoded log entry, its details
+DraftedAnswer = tuple[ScoredRecord, bytes]  # a scored record, and its encoded log entry
 
 logger = logging.getLogger("service.inference.predictor")
 
@@ -64,8 +63,8 @@ class Predictor:
         self._keyed = KeyedAnswers(claims or ClaimJournal(live.state), logs.predictions)
         self._format_answer = make_answer_formatter(task)
 
-    def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> AnswerBody:
-        """Answer one record, and log the answer.
+    async def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> AnswerBody:
+        """Answer one record, and log the answer; its details are made in a thread.
 
         Args:
             record: The record as parsed by the contract.
@@ -79,25 +78,22 @@ class Predictor:
             RequestRefused: A rule refuses the record, there is no live model, nothing has an answer, or the version has
                 not what an option asks for.
         """
-        (answer,) = self.answer_coalesced([(record, began)], options)
-        if isinstance(answer, Exception):
-            raise answer
+        models, draft = self._list_models(), self._draft((record, began), *self._pipeline.predict_coalesced([record]))
+        details = await asyncio.to_thread(describe_details, models, draft[:1], options) if options else ()
+        (answer,) = self._log_and_answer(draft[:1], draft[1:], details)
         return answer
 
-    def answer_coalesced(
-        self, arrivals: Sequence[tuple[RecordDict, float]], options: Collection[str] = ()
-    ) -> list[AnswerBody | Exception]:
+    def answer_coalesced(self, arrivals: Sequence[tuple[RecordDict, float]]) -> list[AnswerBody | Exception]:
         """Answer a few records of requests that arrived together, with one write to the log. On the event loop only.
 
         Args:
             arrivals: Each record with its arrival time by `time.perf_counter`, in seconds.
-            options: The options that all of their requests ask for.
 
         Returns:
             For each record the result of `answer_one`, or the exception that it raises.
         """
         scored = self._pipeline.predict_coalesced([record for record, _ in arrivals])
-        drafts = [try_call(self._draft, *pair, options) for pair in zip(arrivals, scored, strict=True)]
+        drafts = [try_call(self._draft, *pair) for pair in zip(arrivals, scored, strict=True)]
         good = [draft for draft in drafts if not isinstance(draft, Exception)]
         answers = iter(self._log_and_answer(*zip(*good, strict=True)) if good else ())
         return [draft if isinstance(draft, Exception) else next(answers) for draft in drafts]
@@ -215,15 +211,12 @@ class Predictor:
         loaded = (self.live.model, self.live.previous, self.live.canary)
         return {model.version: model for model in loaded if model}
 
-    def _draft(
-        self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception, options: Collection[str]
-    ) -> DraftedAnswer:
+    def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
             raise self._log_and_refuse(scored)
         if isinstance(scored, Exception):
             raise scored
-        entry = encode_json(*self._make_entries([scored], arrival[1]))
-        return scored, entry, describe_details(self._list_models(), [scored], options)[0] if options else NO_DETAILS
+        return scored, encode_json(*self._make_entries([scored], arrival[1]))
 
     def _log_and_answer(
         self, scored: Sequence[ScoredRecord], entries: Sequence[bytes], details: DetailValues = ()

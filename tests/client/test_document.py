@@ -18,6 +18,8 @@ SCHEMA_BY_TYPE = {
     responses.PredictResponse: "Answer",
     responses.FeedbackResponse: "Accepted",
     responses.ReviewResponse: "Review",
+    responses.ExplanationResponse: "ExplanationBody",
+    responses.FeatureAttribution: "AttributionBody",
     responses.UncertaintyResponse: "Uncertainty",
     responses.ProblemBody: "Problem",
     responses.ProblemDetail: "Fault",

@@ -28,8 +28,11 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import find_free_port
+from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.rules import Rule
+from penumbra.training.attributions.attributions_file import build_attributions_file
+from penumbra.training.evaluate import predict_for_task
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from service.http.access.access_control import KeyDigests
@@ -52,6 +55,7 @@ def make_bundle(
     """A sealed bundle with a small tree, or this, and more facts than it needs; each seed gives another model."""
     made = fit_model(seed, estimator) if estimator else fit_tree(seed, depth)
     bundle.write_model_files(folder, made.compiled, made.probe, made.answers)
+    (folder / bundle.ATTRIBUTIONS_FILE).write_bytes(made.attributions)
     bundle.write_reference_rows(folder, made.reference)
     bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, made.inputs.kinds, made.inputs.tables)
     return folder
@@ -61,6 +65,7 @@ class SmallModel(NamedTuple):
     """A fitted model as a bundle has it: compiled, its inputs, and 20 rows with its answers."""
 
     compiled: bytes
+    attributions: bytes
     inputs: FeatureEncoder
     probe: np.ndarray
     answers: np.ndarray
@@ -85,7 +90,9 @@ def fit_model(seed: int, estimator: ClassifierMixin) -> SmallModel:
     predictions = pl.Series(PREDICTION_COLUMN, probabilities[:, 1])
     reference = rows.with_columns(delays, pl.Series(LABEL_COLUMN, labels), predictions)
     compiled = compile_model(estimator, matrix.shape[1])
-    return SmallModel(compiled, inputs, matrix[:20], probabilities[:20], reference.head(20))
+    predict = functools.partial(predict_for_task, Task("binary"), estimator)
+    attributions = build_attributions_file(estimator, matrix, matrix[:0], predict, bundle.open_transform)
+    return SmallModel(compiled, attributions, inputs, matrix[:20], probabilities[:20], reference.head(20))
 
 
 class FolderRegistry:

@@ -14,7 +14,7 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import attempt_once
 from flows.steps.train.trials.screening import BASELINE_REFUSED
-from flows.steps.train.trials.shipping import ship_model
+from flows.steps.train.trials.shipping import ship_model, write_attributions
 from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.registry.bundles import bundle
@@ -60,7 +60,10 @@ def release_winner(matrices: Matrices, winner: TrialJob, split: Split) -> Servin
     estimator = matrices.make_estimator(winner)
     fit_estimator(estimator, matrices.build_training_set(winner.candidate, split.all))
     rows = matrices.read_evaluation_set(split.validation)[0]
-    return ship_model(estimator, matrices, rows, matrices.arrays.folder / "bundle")
+    folder = matrices.arrays.folder / "bundle"
+    measured = ship_model(estimator, matrices, rows, folder)
+    write_attributions(estimator, matrices, rows, folder)
+    return measured
 
 
 def score_baseline_parts(matrices: Matrices, split: Split) -> list[Trial]:

@@ -4,6 +4,7 @@ bundle.json.sig    the signature of bundle.json, if training had a key (penumbra
 bundle.json        task, features and category tables, the contract's columns, threshold, metrics, and its origin
 model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, of an estimator that can't be compiled,
 model.skops        the fitted estimator, made only of types that penumbra/registry/bundles/skops_model.py lists
+attributions.npz   the model as a sum of trees and linear terms, by which its answers are explained, or why it is none
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
 """
@@ -23,6 +24,7 @@ import numpy as np
 import onnxruntime
 import polars as pl
 
+from penumbra.core.attributions.additive_model import Explainer, NotExplainable, Transform, read_models
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, add_missing_prefix
 from penumbra.core.contract.contract_changes import find_contract_break
 from penumbra.core.contract.feature_specs import UnreadableFeature, describe_features, read_features
@@ -43,6 +45,7 @@ from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bun
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
+ATTRIBUTIONS_FILE = "attributions.npz"
 REFERENCE_COLUMNS = (BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN)  # beside the contract's
 PROBE_TOLERANCE = 1e-6
 WAY_OUT = (
@@ -89,6 +92,17 @@ class Bundle:
         """The conformal limits of the version; None in a bundle of a release that had none."""
         return read_bundle_limits(self.facts)
 
+    @cached_property
+    def explainer(self) -> Explainer:
+        """The explainer of the model's scores, read when it is first asked for.
+
+        Raises:
+            NotExplainable: The scores are no sums of trees and linear terms, or the bundle doesn't say so.
+        """
+        if ATTRIBUTIONS_FILE not in self.facts["sha256"]:
+            raise NotExplainable("it was made before attributions were recorded: train it again")
+        return Explainer(read_models((self.path / ATTRIBUTIONS_FILE).read_bytes()), open_transform)
+
     def compute_outputs(self, matrix: np.ndarray) -> np.ndarray:
         """Compute the model's raw output.
 
@@ -134,7 +148,7 @@ def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: n
     """Write the model and the probe, whose answers are compared whenever the bundle is loaded.
 
     Args:
-        folder: The bundle's folder; it is created if missing. A model of the other form is removed.
+        folder: The bundle's folder; it is created if missing. What is there of another model is removed.
         model: An ONNX model or a skops archive.
         inputs: float64 [n, k], rows for the probe.
         outputs: float64 [n] or [n, classes], the fitted model's outputs for `inputs`.
@@ -143,7 +157,7 @@ def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: n
         BrokenBundle: A skops archive holds a type that `load_skops_model` doesn't trust, or skops isn't installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (ONNX_FILE, SKOPS_FILE):
+    for name in (ONNX_FILE, SKOPS_FILE, ATTRIBUTIONS_FILE):
         (folder / name).unlink(missing_ok=True)
     if skops_model.is_skops_archive(model):
         (folder / SKOPS_FILE).write_bytes(model)
@@ -192,7 +206,8 @@ def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Featu
         UnportableFeature: A feature has code that no bundle may carry.
     """
     model = SKOPS_FILE if (folder / SKOPS_FILE).exists() else ONNX_FILE
-    sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES)}
+    optional = [name for name in (ATTRIBUTIONS_FILE,) if (folder / name).exists()]
+    sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES, *optional)}
     contents = {"inputs": describe_features(features), "tables": tables, "sha256": sums}
     write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))
 
@@ -287,6 +302,22 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several unrelated types for what it can't use
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
+
+
+def open_transform(model: bytes) -> Transform:
+    """Open the compiled transformers of a pipeline.
+
+    Args:
+        model: The ONNX model's bytes.
+
+    Returns:
+        A function from inputs float64 [n, k] to columns float64 [n, columns].
+
+    Raises:
+        BrokenBundle: onnxruntime can't use the model.
+    """
+    session = open_onnx_session(model)
+    return lambda matrix: np.asarray(session.run(None, {"inputs": matrix})[0])
 
 
 def _get_output_shape(task: Task) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from penumbra.training.onnx.graph import CannotCompile, Converter, Graph
+from penumbra.training.onnx.graph import CannotCompile, Converter, Graph, add_single_precision
 from penumbra.training.onnx.linear_converters import LINEAR_CONVERTERS
 from penumbra.training.onnx.pattern_converters import PATTERN_CONVERTERS
 from penumbra.training.onnx.pipeline_converters import PIPELINE_CONVERTERS
@@ -60,6 +60,29 @@ def compile_model(estimator: Any, n_inputs: int) -> bytes:
     graph = Graph(CONVERTERS)
     graph.add("Identity", graph.convert(estimator, "inputs"), output="output")
     return _serialize_graph(graph, n_inputs, [len(estimator.classes_)] if is_classifier(estimator) else [])
+
+
+def compile_steps(steps: Sequence[Any], n_inputs: int, n_columns: int, single_precision: bool) -> bytes:
+    """Compile fitted transformers that follow one another.
+
+    Args:
+        steps: Fitted transformers, none or more.
+        n_inputs: Number of columns that the first one was fitted on.
+        n_columns: Number of columns that the last one makes.
+        single_precision: Round these to single precision, in which scikit-learn's trees compare.
+
+    Returns:
+        A serialized ONNX model with input and output as those of `compile_model`; the output is [n, n_columns].
+
+    Raises:
+        CannotCompile: If one of them has no exact ONNX counterpart here.
+    """
+    graph, columns = Graph(CONVERTERS), "inputs"
+    for step in steps:
+        columns = graph.convert(step, columns)
+    columns = add_single_precision(graph, columns) if single_precision else columns
+    graph.add("Identity", columns, output="output")
+    return _serialize_graph(graph, n_inputs, [n_columns])
 
 
 def _serialize_graph(graph: Graph, n_inputs: int, width: Sequence[int]) -> bytes:

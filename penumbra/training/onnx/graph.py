@@ -139,6 +139,19 @@ def add_probabilities(graph: Graph, scores: str, width: int) -> str:
     return graph.add("Slice", shares, np.array([0]), np.array([width]), np.array([1])) if width % 2 else shares
 
 
+def add_single_precision(graph: Graph, values: str) -> str:
+    """Add the rounding to single precision, in which scikit-learn's trees compare.
+
+    Args:
+        graph: The graph to add to.
+        values: Name of a tensor.
+
+    Returns:
+        The name of the rounded values, which are float64.
+    """
+    return graph.add("Cast", graph.add("Cast", values, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
+
+
 def read_category_codes(graph: Graph, estimator: Any, categories: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Read the categories that an encoder has learned as numbers.
 

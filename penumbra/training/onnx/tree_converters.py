@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 from sklearn import dummy, ensemble
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from penumbra.training.onnx.graph import Converter, Graph, add_probabilities, read_category_codes
+from penumbra.training.onnx.graph import Converter, Graph, add_probabilities, add_single_precision, read_category_codes
 from penumbra.training.onnx.trees import (
     build_constant_tree,
     build_ensemble_attributes,
@@ -43,12 +42,25 @@ def _convert_dummy_regressor(graph: Graph, model: Any, inputs: str) -> str:
     return _add_squeeze(graph, _add_tree_sum(graph, inputs, [build_constant_tree(constant, 0)], 1))
 
 
+def read_boosted_columns(model: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Read how the trees of histogram gradient boosting number columns and categories.
+
+    Args:
+        model: Fitted estimator.
+
+    Returns:
+        The input columns in the order of the trees' numbers, int [n_features]; and the sorted categories of each
+        categorical one, in the dtype that it was fitted on.
+    """
+    if model.is_categorical_ is None:
+        return np.arange(model.n_features_in_), []
+    encoder = model._preprocessor.named_transformers_["encoder"]
+    return np.argsort(~model.is_categorical_, kind="stable"), encoder.categories_
+
+
 def _add_boosted_scores(graph: Graph, model: Any, inputs: str) -> str:
-    columns, categories = np.arange(model.n_features_in_), []
-    if model.is_categorical_ is not None:
-        columns = np.argsort(~model.is_categorical_, kind="stable")
-        encoder = model._preprocessor.named_transformers_["encoder"]
-        categories = [codes[~np.isnan(codes)] for codes in read_category_codes(graph, model, encoder.categories_)]
+    columns, known = read_boosted_columns(model)
+    categories = [codes[~np.isnan(codes)] for codes in read_category_codes(graph, model, known)]
     start = [build_constant_tree(value, k) for k, value in enumerate(model._baseline_prediction.ravel())]
     rounds = [
         convert_boosted_tree(grown, k, columns, categories) for row in model._predictors for k, grown in enumerate(row)
@@ -71,9 +83,7 @@ def _convert_boosted_regressor(graph: Graph, model: Any, inputs: str) -> str:
 def _add_forest(graph: Graph, model: Any, inputs: str, outputs: Sequence[int]) -> str:
     members = getattr(model, "estimators_", [model])
     trees = [convert_decision_tree(m.tree_, k, i, 1 / len(members)) for m in members for i, k in enumerate(outputs)]
-    # scikit-learn compares in single precision
-    rounded = graph.add("Cast", graph.add("Cast", inputs, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
-    return _add_tree_sum(graph, rounded, trees, len(outputs))
+    return _add_tree_sum(graph, add_single_precision(graph, inputs), trees, len(outputs))
 
 
 def _convert_forest_classifier(graph: Graph, model: Any, inputs: str) -> str:

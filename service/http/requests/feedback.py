@@ -46,7 +46,7 @@ class FeedbackEndpoint:
         self.spec = spec
         self.log = log
 
-    def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> Accepted:
+    async def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> Accepted:
         """Log one label.
 
         Args:
@@ -98,7 +98,7 @@ class FeedbackEndpoint:
             RequestRefused: 503, the label log can't be written.
         """
         if isinstance(records, dict):
-            return self.answer_one(records, began), 1
+            return await self.answer_one(records, began), 1
         return await self.answer_batch(records, began), len(records)
 
     def count_request(self, status: int, n_records: int, seconds: float) -> None:

@@ -6,11 +6,36 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from penumbra.core.attributions.additive_model import Scale
 from penumbra.core.task import Task
 from penumbra.logs.schema import OutputValue
 from penumbra.rules import DecisionValue
 
 _typed_dict: Any = TypedDict  # called with fields that only the task knows
+
+
+class AttributionBody(TypedDict):
+    """How far a feature moves the score; `value` is null where it is missing, or no value of training."""
+
+    feature: str
+    value: float | str | bool | None
+    attribution: float
+
+
+class ExplanationBody(TypedDict):
+    """Exact Shapley values: `expected` and all `attributions` add up to `score`.
+
+    That is what the model says before any rule, on this scale, and of several classes of `explained_class`, the most
+    probable one. `expected` is the score without knowing any feature.
+    """
+
+    scale: Scale
+    explained_class: NotRequired[str]
+    expected: float
+    score: float
+    attributions: list[AttributionBody]
+
+
 LEADING_FIELDS = {"prediction_id": str}
 MARK_FIELDS = {
     "rules": NotRequired[list[str]],
@@ -30,7 +55,7 @@ ANSWER_DOC = """\
 where people will look at it; `fallback` says what answered because the live model, or the canary, failed. `pending` is
 there, and true, where people decide: what `GET /reviews/{id}` says counts then, and from `due` on at the latest.
 `explored` is there, and true, where the decision was replaced with the chance `explore_share`, to see its outcome.
-`uncertainty` is there where it was asked for, null where no model was asked."""
+`uncertainty` and `explanation` are there where they were asked for, null where a rule, or the baseline, answered."""
 
 REVIEW_FIELDS = {"status": Literal["pending", "decided", "defaulted"], "due": dt.datetime}
 REVIEWER_FIELDS = {"label": NotRequired[dict[str, Any]], "reviewers": NotRequired[list[str]]}
@@ -106,6 +131,7 @@ def build_answer_type(task: Task) -> Any:
     }[task.kind]
     more = {
         "default": NotRequired[build_decision_type(task)],
+        "explanation": NotRequired[ExplanationBody | None],
         "uncertainty": NotRequired[build_uncertainty_type(task) | None],
     }
     answer_type = _typed_dict("Answer", {**LEADING_FIELDS, **task_fields, **COMMON_FIELDS, **more})

@@ -1,5 +1,6 @@
 """The form in which a fitted model is served: compiled or archived, written, loaded again, compared and measured."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import numpy as np
 from flows.steps.train.matrices import Matrices
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.registry.bundles import bundle, serving_cost
-from penumbra.training.evaluate import UnsoundPredictions
+from penumbra.training.attributions.attributions_file import build_attributions_file
+from penumbra.training.evaluate import UnsoundPredictions, predict_for_task
 from penumbra.training.gate_checks import ServingMeasurements
-from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release
+from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release, pick_evenly_spaced
+
+BACKGROUND_ROWS = 1000
 
 
 def ship_model(fitted: Any, matrices: Matrices, rows: np.ndarray, folder: Path) -> ServingMeasurements:
@@ -79,6 +83,24 @@ def measure_serving_cost(release: Release, folder: Path, rows: np.ndarray) -> Se
     parity = release.parity if release.compiled else None
     microseconds = serving_cost.measure_single_row_us(model, rows)
     return ServingMeasurements(microseconds, len(release.model), parity, PARITY_TOLERANCE)
+
+
+def write_attributions(fitted: Any, matrices: Matrices, rows: np.ndarray, folder: Path) -> None:
+    """Write the file by which the served model's answers are explained.
+
+    Args:
+        fitted: A fitted scikit-learn estimator.
+        matrices: The matrices of the run.
+        rows: Rows that linear terms are explained against, and attributions are checked on, float64 [m, k].
+        folder: The folder of the bundle, with the model's files.
+    """
+    padded = pad_missing_classes(fitted, len(matrices.task.classes))
+    background = rows[pick_evenly_spaced(len(rows), BACKGROUND_ROWS)]
+    with np.load(folder / bundle.PROBE_AND_REFERENCE_FILES[0]) as probe:
+        awkward = probe["inputs"]
+    predict = partial(predict_for_task, matrices.task, padded)
+    content = build_attributions_file(padded, background, awkward, predict, bundle.open_transform)
+    (folder / bundle.ATTRIBUTIONS_FILE).write_bytes(content)
 
 
 def _load_score_function(release: Release, folder: Path) -> serving_cost.ScoreFunction:

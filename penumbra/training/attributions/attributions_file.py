@@ -1,0 +1,123 @@
+"""The file of a bundle by which answers are explained, and the check that what it explains is exact."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from penumbra.core.attributions.additive_model import (
+    AdditiveModel,
+    Explainer,
+    NotExplainable,
+    Scale,
+    Transform,
+    write_models,
+    write_refusal,
+)
+from penumbra.core.attributions.leaf_paths import list_leaf_paths
+from penumbra.core.attributions.tree_shapley import TreeShapley
+from penumbra.training.attributions.additive_forms import AdditiveForm, build_forms
+from penumbra.training.attributions.enumeration import enumerate_shapley_values, list_players, split_trees
+from penumbra.training.attributions.traced_columns import TracedColumns
+from penumbra.training.onnx.graph import CannotCompile
+
+TOLERANCE = 1e-6  # between the sum of attributions and the model's own score, and of each with the enumerated one
+MAX_CHECKED_ROWS, ENUMERATED_ROWS = 200, 3
+ENUMERATED_TREES, MAX_ENUMERATED_PLAYERS = 5, 10
+
+
+def build_attributions_file(
+    estimator: Any,
+    background: np.ndarray,
+    probe: np.ndarray,
+    predict: Callable[[np.ndarray], np.ndarray],
+    open_transform: Callable[[bytes], Transform],
+) -> bytes:
+    """Build the file by which a model's answers are explained, and check it.
+
+    Args:
+        estimator: Fitted classifier or regressor.
+        background: Some rows of its inputs, float64 [m, inputs]; linear terms are explained against their means.
+        probe: More rows to check it on, float64 [n, inputs].
+        predict: Predicts with it, float64 [rows] or [rows, classes].
+        open_transform: Opens the ONNX model of a transformation.
+
+    Returns:
+        The file's bytes; of a model that can't be explained it says why.
+    """
+    rows = np.concatenate([background, probe])
+    columns = TracedColumns(rows.shape[1], (), np.arange(rows.shape[1]), rows, len(background))
+    checked = rows[:: max(1, len(rows) // MAX_CHECKED_ROWS)]
+    try:
+        forms = build_forms(estimator, columns)
+        check_forms(forms)
+        check_explained_outputs([form.model for form in forms], checked, predict(checked), open_transform)
+    except (NotExplainable, CannotCompile) as error:
+        return write_refusal(str(error))
+    return write_models([form.model for form in forms])
+
+
+def check_forms(forms: Sequence[AdditiveForm]) -> None:
+    """Check attributions against scikit-learn's own scores, and some trees against an enumeration of all coalitions.
+
+    Args:
+        forms: The additive models of an estimator.
+
+    Raises:
+        NotExplainable: They differ by more than TOLERANCE.
+    """
+    for form in forms:
+        rows = form.rows[:: max(1, len(form.rows) // MAX_CHECKED_ROWS)]
+        scores = form.compute_scores(rows)
+        compared = rows.astype(np.float32).astype(float) if form.single_precision else rows
+        for target in range(scores.shape[1]):
+            values = form.model.compute(compared, np.full(len(rows), target))
+            _require_equal("their sum differs", form.model.expected[target] + values.sum(axis=1), scores[:, target])
+        _check_some_trees(form.model, compared[:ENUMERATED_ROWS])
+
+
+def _check_some_trees(model: AdditiveModel, rows: np.ndarray) -> None:
+    """Check trees that are spread over the ensemble, of those with few enough inputs for all coalitions of them."""
+    trees = [
+        tree for tree in split_trees(model.nodes) if len(list_players(tree, model.sources)) <= MAX_ENUMERATED_PLAYERS
+    ]
+    for tree in trees[:: max(1, len(trees) // ENUMERATED_TREES)]:
+        target = int(tree.target[tree.leaf][0])
+        shapley = TreeShapley(list_leaf_paths(tree, model.sources, target), model.n_inputs)
+        enumerated = np.array([enumerate_shapley_values(tree, model.sources, model.n_inputs, row) for row in rows])
+        _require_equal("those of a tree differ", shapley.compute(rows), enumerated)
+
+
+def check_explained_outputs(
+    models: Sequence[AdditiveModel], rows: np.ndarray, outputs: np.ndarray, open_transform: Callable[[bytes], Transform]
+) -> None:
+    """Check that explained scores are those that the predictions are made of.
+
+    Args:
+        models: The additive models of an estimator.
+        rows: Rows of its inputs, float64 [n, inputs].
+        outputs: Its predictions for them, float64 [n] or [n, classes].
+        open_transform: Opens the ONNX model of a transformation.
+
+    Raises:
+        NotExplainable: They differ by more than TOLERANCE.
+    """
+    explained = Explainer(models, open_transform).explain(rows, outputs)
+    several = outputs.ndim == 2
+    top = outputs[np.arange(len(rows)), explained.classes] if several else outputs
+    for scale in set(explained.scales) - {"margin"}:  # a margin alone makes no probability: its score was compared
+        rows_of_scale = np.array([each == scale for each in explained.scales])
+        _require_equal("their sum differs", _link(scale, explained.scores[rows_of_scale]), top[rows_of_scale])
+
+
+def _link(scale: Scale, scores: np.ndarray) -> np.ndarray:
+    """Turn scores into predictions."""
+    if scale == "log-odds":
+        return np.asarray(1 / (1 + np.exp(-scores)))
+    return np.exp(scores) if scale == "log of the value" else scores
+
+
+def _require_equal(what_differs: str, computed: np.ndarray, expected: np.ndarray) -> None:
+    if not np.allclose(computed, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+        difference = float(np.nanmax(np.abs(computed - expected)))
+        raise NotExplainable(f"its attributions are not exact: {what_differs} by {difference:.3g}")

@@ -1,0 +1,163 @@
+"""Attributions of fitted estimators add up to scikit-learn's own scores, and are what an enumeration gives."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeRegressor
+
+from penumbra.core.attributions.additive_model import Explainer, NotExplainable, read_models
+from penumbra.core.attributions.leaf_paths import list_leaf_paths
+from penumbra.core.attributions.tree_shapley import TreeShapley
+from penumbra.patterns import Cascade, HardNegatives
+from penumbra.patterns.class_padding import PaddedClasses
+from penumbra.registry.bundles.bundle import open_transform
+from penumbra.training.attributions import additive_forms
+from penumbra.training.attributions.attributions_file import build_attributions_file, check_forms
+from penumbra.training.attributions.enumeration import enumerate_shapley_values, split_trees
+from penumbra.training.attributions.traced_columns import TracedColumns
+from tests.training.onnx.test_compile import CASES, binary, rows, signal, three
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Found unknown categories"),
+    pytest.mark.filterwarnings("ignore:Skipping features without any observed values"),
+]
+EXACT = 1e-9
+
+
+def predict(model: Any, inputs: np.ndarray) -> np.ndarray:
+    if not hasattr(model, "predict_proba"):
+        return model.predict(inputs)
+    probabilities = model.predict_proba(inputs)
+    return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+
+
+def explain(model: Any, inputs: np.ndarray) -> Any:
+    content = build_attributions_file(model, rows(300), rows(100, 5), lambda some: predict(model, some), open_transform)
+    return Explainer(read_models(content), open_transform).explain(inputs, predict(model, inputs))
+
+
+def to_prediction(scale: str, scores: np.ndarray) -> np.ndarray:
+    return {"log-odds": lambda: 1 / (1 + np.exp(-scores)), "log of the value": lambda: np.exp(scores)}.get(
+        scale, lambda: scores
+    )()
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "multinomial" not in case and case != "boosting of three classes"]
+)
+def test_attributions_add_up_to_the_prediction(case: str) -> None:
+    estimator, target = CASES[case]
+    model, inputs = clone(estimator).fit(rows(), target(rows())), rows(60, 9, unseen=3)
+    found, outputs = explain(model, inputs), predict(model, inputs)
+    top = outputs[np.arange(60), found.classes] if outputs.ndim == 2 else outputs
+    predicted = [to_prediction(scale, score) for scale, score in zip(found.scales, found.scores, strict=True)]
+    assert predicted == pytest.approx(top, abs=EXACT)
+
+
+@pytest.mark.parametrize("case", ["boosting of three classes", "multinomial regression"])
+def test_of_several_classes_the_margin_of_the_most_probable_one_is_explained(case: str) -> None:
+    model, inputs = clone(CASES[case][0]).fit(rows(), three(rows())), rows(60, 9)
+    found = explain(model, inputs)
+    margins = model.decision_function(inputs)
+    assert found.classes.tolist() == margins.argmax(axis=1).tolist()
+    assert found.scores == pytest.approx(margins.max(axis=1), abs=EXACT)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), leaves=st.integers(2, 20), boosted=st.booleans())
+def test_each_tree_has_the_shapley_values_of_an_enumeration(seed: int, leaves: int, boosted: bool) -> None:
+    inputs = rows(400, seed)
+    if boosted:
+        model: Any = HistGradientBoostingClassifier(
+            max_iter=2, max_leaf_nodes=leaves, min_samples_leaf=2, categorical_features=[0, 1, 4], random_state=seed
+        )
+    else:
+        model = RandomForestClassifier(2, max_leaf_nodes=leaves, random_state=seed)
+    model.fit(inputs, binary(inputs))
+    (form,) = additive_forms.build_forms(model, TracedColumns(6, (), np.arange(6), inputs, 400))
+    few = rows(3, seed + 1, unseen=2).astype(np.float32).astype(float)
+    for tree in split_trees(form.model.nodes):
+        shapley = TreeShapley(list_leaf_paths(tree, np.arange(6), 0), 6).compute(few)
+        enumerated = [enumerate_shapley_values(tree, np.arange(6), 6, row) for row in few]
+        assert shapley == pytest.approx(np.array(enumerated), abs=EXACT)
+
+
+def test_a_value_that_single_precision_rounds_over_a_threshold_goes_with_it() -> None:
+    inputs = np.array([[0.0], [1.0], [2.0]])
+    model = DecisionTreeRegressor().fit(inputs, [0.0, 0.0, 9.0])
+    just_above = np.array([[1.5 + 1e-12]])  # rounded to 1.5, which is not above
+    content = build_attributions_file(model, inputs, just_above, model.predict, open_transform)
+    found = Explainer(read_models(content), open_transform).explain(just_above, np.zeros(1))
+    assert found.scores.tolist() == pytest.approx([0.0])
+
+
+def test_the_attributions_of_a_cascade_are_those_of_the_model_that_answers() -> None:
+    model, inputs = clone(CASES["cascade of pipeline and forest"][0]).fit(rows(), binary(rows())), rows()
+    model.report_ |= {"low": 0.2, "high": 0.8}
+    found = explain(model, inputs)
+    assert 0 < model.mask_cheap_rows(inputs).sum() < len(inputs)
+    assert [scale == "log-odds" for scale in found.scales] == model.mask_cheap_rows(inputs).tolist()
+
+
+def test_one_hot_columns_are_one_feature() -> None:
+    model = clone(CASES["logistic regression"][0]).fit(rows(), binary(rows()))
+    assert explain(model, rows(5)).values.shape == (5, 6)
+
+
+def test_a_class_that_training_lacked_has_no_part() -> None:
+    inputs, codes = rows(), np.array([0, 1, 3])[three(rows())]
+    model = PaddedClasses(HistGradientBoostingClassifier(max_iter=3).fit(inputs, codes), 4)
+    found = explain(model, inputs[:50])
+    assert set(found.classes) <= {0, 1, 3}
+    assert found.scores == pytest.approx(model.estimator.decision_function(inputs[:50]).max(axis=1), abs=EXACT)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (GaussianNB(), "GaussianNB has no exact attributions here"),
+        (make_pipeline(PCA(2), LogisticRegression()), "PCA isn't known to make each column of one input"),
+        (HardNegatives(RandomForestClassifier(2)), "HardNegatives has exact attributions where the model within"),
+        (Cascade(GaussianNB(), RandomForestClassifier(2)), "GaussianNB has no exact attributions here"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_model_that_is_no_sum_is_refused_by_name(model: Any, reason: str) -> None:
+    inputs = np.nan_to_num(rows())
+    model.fit(inputs, binary(rows()) == "late")
+    content = build_attributions_file(model, inputs, inputs[:0], lambda some: predict(model, some), open_transform)
+    with pytest.raises(NotExplainable, match=reason):
+        read_models(content)
+
+
+def test_a_model_of_too_many_leaves_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(additive_forms, "MAX_LEAVES", 100)
+    model = RandomForestRegressor(5).fit(rows(), signal(rows()))
+    with pytest.raises(NotExplainable, match="leaves: attributions are for models of at most 100"):
+        explain(model, rows(1))
+
+
+def test_attributions_that_are_not_exact_are_refused() -> None:
+    model = HistGradientBoostingClassifier(max_iter=3).fit(rows(), binary(rows()))
+    (form,) = additive_forms.build_forms(model, TracedColumns(6, (), np.arange(6), rows(), 600))
+    form.model.constants[0] += 1e-4
+    with pytest.raises(NotExplainable, match=r"not exact: their sum differs by 0\.0001"):
+        check_forms([form])
+
+
+def test_the_file_of_the_same_model_has_the_same_bytes() -> None:
+    model = HistGradientBoostingClassifier(max_iter=3, random_state=0).fit(rows(), binary(rows()))
+    first, second = (
+        build_attributions_file(model, rows(), rows(9), lambda some: predict(model, some), open_transform)
+        for _ in range(2)
+    )
+    assert first == second
