@@ -67,9 +67,8 @@ def calibrate_winner(
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in parts])
     labels, weights = matrices.read_evaluation_set(batches)[1], matrices.read_weights(batches)
     counted = np.ones(len(labels), bool) if weights is None else weights == 1
-    return ConformalLimits.calibrate(
-        matrices.task, labels[counted], predictions[counted], settings.coverage, settings.method
-    )
+    known = labels[counted], predictions[counted]
+    return ConformalLimits.calibrate(matrices.task, *known, settings.coverage, settings.method, settings.strata)
 
 
 def list_learnt_batches(matrices: Matrices, winner: TrialJob, split: Split) -> list[str]:

@@ -38,6 +38,7 @@ BENCHMARKS = {
     "template": "what a person edits for data of their own, and the time from nothing to the first prediction",
     "tests": "`make test` and `make test-all`",
     "train": "the training flow beside a plain script doing the same fits",
+    "uncertainty": "how often prediction sets and intervals hold the truth on later months, by method, and their size",
 }
 AIMED = "train", "serve", "ingest", "monitor", "start", "replay", "backtest", "growth", "tests"  # all that have aims
 MEASURED_FILE = "docs/measured.json"
@@ -54,6 +55,7 @@ ONE_THREAD = (  # they do their work on one core
         "refit-losses",
         "refits",
         "slices",
+        "uncertainty",
     ),
 )
 DEVELOPMENT_READY = ".venv/development"

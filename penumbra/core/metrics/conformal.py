@@ -50,7 +50,13 @@ class ConformalLimits(msgspec.Struct, frozen=True):
 
     @classmethod
     def calibrate(
-        cls, task: Task, labels: NDArray[Any], predictions: FloatArray, coverage: float, method: str = "split"
+        cls,
+        task: Task,
+        labels: NDArray[Any],
+        predictions: FloatArray,
+        coverage: float,
+        method: str = "split",
+        has_strata: bool = True,
     ) -> "ConformalLimits":
         """Measure the limits.
 
@@ -60,18 +66,22 @@ class ConformalLimits(msgspec.Struct, frozen=True):
             predictions: Its predictions, float64 [n] or [n, classes].
             coverage: The share of the cases that the truth is to be within, from 0 to 1, both excluded.
             method: The name of how they were predicted.
+            has_strata: Whether each class, or bin of numbers, has a limit of its own; otherwise all rows have the same.
 
         Returns:
             The limits.
         """
         if task.kind == "regression":
-            edges = _find_bin_edges(predictions)
+            edges = _find_bin_edges(predictions) if has_strata else np.empty(0)
             strata, count = np.searchsorted(edges, predictions), len(edges) + 1
             scores = np.abs(labels - predictions)
         else:
             edges, doubts, strata = np.empty(0), _compute_doubts(task, predictions), np.asarray(labels, int)
             scores, count = doubts[np.arange(len(strata)), strata], doubts.shape[1]
-        limits = [compute_conformal_limit(scores[strata == stratum], coverage) for stratum in range(count)]
+        if has_strata:
+            limits = [compute_conformal_limit(scores[strata == stratum], coverage) for stratum in range(count)]
+        else:
+            limits = [compute_conformal_limit(scores, coverage)] * count
         return cls(coverage, method, len(labels), limits, edges.tolist())
 
     def find_members(self, task: Task, predictions: FloatArray) -> BoolArray:

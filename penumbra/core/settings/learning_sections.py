@@ -52,6 +52,7 @@ class UncertaintySettings(SettingsSection):
 
     coverage: float = Field(gt=0, lt=1)
     method: Literal["split", "cross"]
+    strata: bool
 
 
 class RegistrySettings(SettingsSection):

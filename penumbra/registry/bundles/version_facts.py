@@ -8,6 +8,7 @@ import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.conformal import ConformalLimits
+from penumbra.core.settings import UncertaintySettings
 from penumbra.core.task import Task
 from penumbra.registry.bundles.manifest import LIMITS_FACT
 
@@ -37,13 +38,15 @@ def read_bundle_limits(facts: Mapping[str, Any]) -> ConformalLimits | None:
     return msgspec.convert(facts[LIMITS_FACT], ConformalLimits) if LIMITS_FACT in facts else None
 
 
-def find_bundle_limits(facts: Mapping[str, Any], reference: pl.DataFrame, coverage: float) -> ConformalLimits:
+def find_bundle_limits(
+    facts: Mapping[str, Any], reference: pl.DataFrame, settings: UncertaintySettings
+) -> ConformalLimits:
     """Find the conformal limits of a model version, also of one whose bundle has none.
 
     Args:
         facts: The content of bundle.json.
         reference: The bundle's reference rows, with `penumbra.label` and `penumbra.prediction`.
-        coverage: What is promised where the bundle doesn't say, as the setting `uncertainty.coverage`.
+        settings: Section [uncertainty]: what is promised where the bundle doesn't say.
 
     Returns:
         The limits of the bundle, or those that its reference rows give.
@@ -52,4 +55,5 @@ def find_bundle_limits(facts: Mapping[str, Any], reference: pl.DataFrame, covera
         return found
     known = reference.select(LABEL_COLUMN, PREDICTION_COLUMN).drop_nulls()
     task, labels = read_bundle_task(facts), known[LABEL_COLUMN].to_physical().cast(pl.Float64).to_numpy()
-    return ConformalLimits.calibrate(task, labels, known[PREDICTION_COLUMN].to_numpy(), coverage)
+    predictions = known[PREDICTION_COLUMN].to_numpy()
+    return ConformalLimits.calibrate(task, labels, predictions, settings.coverage, has_strata=settings.strata)

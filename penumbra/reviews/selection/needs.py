@@ -49,7 +49,7 @@ class NeedFinder:
         """Prepare to read.
 
         Args:
-            settings: `service.state` has the bundles; `uncertainty.coverage` is for those without limits.
+            settings: `service.state` has the bundles; section [uncertainty] is for those without limits.
             problem: The problem, with schema, features and rules.
             index: The index, which has taken in all that is read.
             slices: The slices whose loss has risen.
@@ -158,7 +158,7 @@ class NeedFinder:
         kinds = read_features(facts["inputs"], self._problem.schema.Row, self._problem.features.FEATURES)
         threshold = float(facts.get("threshold", np.nan))
         reference = read_reference_rows(folder)
-        limits = find_bundle_limits(facts, reference, self._settings.uncertainty.coverage)
+        limits = find_bundle_limits(facts, reference, self._settings.uncertainty)
         uncertainty = ModelUncertainty(read_bundle_task(facts), threshold, reference, limits)
         return ModelFacts(uncertainty, {at: kind.columns[0] for at, kind in enumerate(kinds) if kind.categorical})
 

@@ -57,7 +57,7 @@ def test_the_rank_is_exact_where_binary_fractions_are_not():
 def draw_classes(random, n):
     """Three classes, the last one rare, and probabilities that say something of them."""
     labels = random.choice(3, n, p=[0.6, 0.35, 0.05])
-    weights = random.gamma(1, size=(n, 3)) + np.eye(3)[labels]
+    weights = (random.gamma(1, size=(n, 3)) + np.eye(3)[labels]) * [1, 1, 0.3]
     return labels, weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -82,6 +82,16 @@ def test_each_bin_of_numbers_is_covered_as_often_as_promised():
     for low in np.arange(0, 1, 0.1):
         assert covered[(predictions >= low) & (predictions < low + 0.1)].mean() == pytest.approx(0.8, abs=0.04)
     assert width[predictions < 0.1].mean() < 0.2 * width[predictions > 0.9].mean()
+
+
+def test_one_limit_for_all_rows_keeps_the_promise_on_average_only_and_gives_smaller_sets():
+    random = np.random.default_rng(3)
+    known, (labels, predictions) = draw_classes(random, 20_000), draw_classes(random, 20_000)
+    by_class, at_once = (ConformalLimits.calibrate(WEATHER, *known, 0.9, has_strata=each) for each in (True, False))
+    covered = at_once.find_covered(WEATHER, labels, predictions)
+    assert covered.mean() == pytest.approx(0.9, abs=0.01)
+    assert covered[labels == 2].mean() < 0.8
+    assert at_once.find_sets(WEATHER, predictions).sum() < by_class.find_sets(WEATHER, predictions).sum()
 
 
 @given(arrays.arrays(float, st.integers(1, 300), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0])))

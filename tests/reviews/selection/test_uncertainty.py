@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.registry.bundles.version_facts import find_bundle_limits
 from penumbra.reviews.selection.uncertainty import ModelUncertainty
@@ -14,7 +15,7 @@ NAN = float("nan")
 
 def learn(task, threshold, labels, predictions):
     reference = pl.DataFrame({LABEL_COLUMN: labels, PREDICTION_COLUMN: predictions})
-    limits = find_bundle_limits({"task": dataclasses.asdict(task)}, reference, 0.9)
+    limits = find_bundle_limits({"task": dataclasses.asdict(task)}, reference, load_settings().uncertainty)
     return ModelUncertainty(task, threshold, reference, limits)
 
 

@@ -120,7 +120,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             excess=excess,
             losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
             floor=None if live is None else float(np.abs(live - predictions).mean()),
-            limits=find_bundle_limits(opened.facts, reference, settings.uncertainty.coverage),
+            limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
             learnt=opened.learnt,
             problem=problem,
         )
