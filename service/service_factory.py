@@ -83,6 +83,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
         )
         service_settings = service
         access = AccessControl(keys, service.open)
+        share = inheritance.inherited.share if inheritance.inherited else None
 
         def __init__(self) -> None:
             logging.getLogger("bentoml").setLevel(logging.WARNING)

@@ -13,6 +13,7 @@ from service.connections.bounds import (
     PATIENCE_SECONDS,
     ConnectionBounds,
 )
+from service.connections.connection_share import ConnectionShare, share_connections
 from service.http import metrics
 
 REFUSED, ARRIVING, IDLE, SENDING, BUSY = range(5)
@@ -25,10 +26,14 @@ CROWD_SHARE = 16  # one in so many ends at once where there are too many even fo
 
 
 class PooledConnection(Protocol):
-    """A connection: its stage, and until when it may stay in it, by the event loop's clock in seconds."""
+    """A connection: its stage, and until when it may stay in it, by the event loop's clock in seconds.
+
+    One that `is_leaving` ends with its next answer.
+    """
 
     stage: int
     deadline: float
+    is_leaving: bool
 
     def end_overdue(self, now: float) -> None:
         """End the connection, or what it is amid, as its deadline is over at `now`."""
@@ -44,18 +49,24 @@ class ConnectionPool:
     always accepted, and a probe always answered: it has its answer before it is its turn.
     """
 
-    def __init__(self, bounds: ConnectionBounds) -> None:
-        """Bound connections by `max_connections`, and incomplete bodies by `MAX_HELD_BODIES` of `max_body_bytes`."""
+    def __init__(self, bounds: ConnectionBounds, share: ConnectionShare | None = None) -> None:
+        """Bound connections by `max_connections`, and incomplete bodies by `MAX_HELD_BODIES` of `max_body_bytes`.
+
+        By `share` other workers, if there are any, learn the number of connections.
+        """
         self._max_connections = bounds.max_connections
         self._max_held_bytes = MAX_HELD_BODIES * bounds.max_body_bytes
         self._connections: dict[PooledConnection, None] = {}  # the oldest first
         self._held: dict[PooledConnection, int] = {}
         self._held_bytes = 0
         self._is_sweeping = self._is_crowded = False
+        self._share = share or share_connections(1)[0]
+        self._surplus = 0
 
     def add(self, connection: PooledConnection) -> None:
         """Add a new connection; where there are too many, others give way to it."""
         self._connections[connection] = None
+        self._share.publish(len(self._connections))
         if not self._is_sweeping:
             self._is_sweeping = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
@@ -69,6 +80,7 @@ class ConnectionPool:
     def discard(self, connection: PooledConnection) -> None:
         """Forget a connection that is closed, or about to be."""
         self._connections.pop(connection, None)
+        self._share.publish(len(self._connections))
         self.release_body(connection)
 
     def hold_body(self, connection: PooledConnection, size: int) -> None:
@@ -106,9 +118,20 @@ class ConnectionPool:
         now = loop.time()
         for connection in [each for each in self._connections if each.deadline < now]:
             connection.end_overdue(now)
+        self._let_surplus_leave()
         self._is_sweeping = bool(self._connections)
         if self._is_sweeping:
             loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _let_surplus_leave(self) -> None:
+        """Let connections end with their next answer where this worker has had too many for two sweeps, those that
+        spoke last: their clients connect again, and another worker takes them."""
+        before, self._surplus = self._surplus, self._share.compute_surplus()
+        if before or self._surplus:
+            count = min(before, self._surplus)
+            leaving = heapq.nlargest(count, self._connections, key=lambda each: each.deadline)
+            for connection in self._connections:
+                connection.is_leaving = connection in leaving
 
 
 class ReadingCheck:

@@ -22,10 +22,6 @@ from service.http.asgi import Message, RawResponse
 from service.http.refusals import RequestRefused
 from service.http.requests.micro_batching import RespondCallback
 
-PREDICT_PATH = b"/predict"
-MAX_FAST_BODY_BYTES = 65_536  # larger bodies are left to uvicorn
-CLOSE_HEADER = (b"connection", b"close")
-
 
 class FastHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds before the key check and a shortcut for plain requests with one record.
@@ -46,6 +42,7 @@ class FastHttpProtocol(HttpToolsProtocol):
     url = b""
     stage = ARRIVING
     deadline = math.inf
+    is_leaving = False
     _head_bytes = 0  # received since the last complete request
     _dropped_bytes = 0  # received after the last request
     _is_admitted = False  # the peer may go on asking
@@ -142,7 +139,7 @@ class FastHttpProtocol(HttpToolsProtocol):
             self.flush()
         if self._head_bytes > MAX_HEAD_BYTES:
             request_head.require_small_head(self.url, self.headers)
-        self.scope["path"] = "/predict" if self.url == PREDICT_PATH else request_head.read_path(self.url)
+        self.scope["path"] = "/predict" if self.url == request_head.PREDICT_PATH else request_head.read_path(self.url)
         self._is_admitted = self.admit(cast(Message, self.scope))
         self._body.begin(self._is_admitted)
         if self.expect_100_continue:
@@ -159,7 +156,7 @@ class FastHttpProtocol(HttpToolsProtocol):
         if since:
             self.pool.release_body(self)
         body = self._body.complete()
-        if self.url == PREDICT_PATH and len(body) <= MAX_FAST_BODY_BYTES and self._is_fast():
+        if self.url == request_head.PREDICT_PATH and len(body) <= request_head.MAX_FAST_BODY_BYTES and self._is_fast():
             self._is_answer_due = True
             if self.try_accept(cast(Message, self.scope), body, self._respond):
                 return
@@ -211,7 +208,7 @@ class FastHttpProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _is_fast(self) -> bool:
-        is_unusual = self._is_last or self.expect_100_continue or self.root_path or self.flow.write_paused
+        is_unusual = self._is_last or self.is_leaving or self.root_path or self.flow.write_paused
         return not is_unusual and self._has_answered() and request_head.is_plain_request(self.parser, self.headers)
 
     def _respond(self, response: RawResponse) -> None:
@@ -229,9 +226,12 @@ class FastHttpProtocol(HttpToolsProtocol):
         request_head.require_short_pipeline(len(self.pipeline))
         if self.flow.write_paused:
             self._wait(BUSY, PATIENCE_SECONDS)
+        if self.is_leaving:  # as if the client had said so
+            self.headers.append(request_head.CLOSE_HEADER)
         self.scope["arrived"] = since or self.loop.time()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
-        keep = self.cycle.keep_alive and self._is_admitted and not self._is_last and not self.parser.should_upgrade()
+        is_last = self._is_last or self.is_leaving or self.parser.should_upgrade()
+        keep = self.cycle.keep_alive and self._is_admitted and not is_last
         self.cycle.keep_alive, self._is_last = keep, not keep
         self.cycle.waiting_for_100_continue = False
         super().on_body(body)
@@ -278,7 +278,7 @@ class FastHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         body = b"" if self.parser.get_method() == b"HEAD" else refused.encode_body()
-        self._write_response(refused.status, body, [CLOSE_HEADER, *refused.headers])
+        self._write_response(refused.status, body, [request_head.CLOSE_HEADER, *refused.headers])
         self._wait(REFUSED, PATIENCE_SECONDS)
         if self.transport.can_write_eof():
             self.transport.write_eof()

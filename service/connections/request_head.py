@@ -10,7 +10,12 @@ from service.connections.bounds import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINE
 from service.http.asgi import Headers
 from service.http.refusals import RequestRefused
 
-SLOW_PATH_HEADERS = frozenset([b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding", b"idempotency-key"])
+PREDICT_PATH = b"/predict"
+MAX_FAST_BODY_BYTES = 65_536  # larger bodies are left to uvicorn
+CLOSE_HEADER = (b"connection", b"close")
+SLOW_PATH_HEADERS = frozenset(
+    [b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"transfer-encoding", b"idempotency-key"]
+)
 
 logger = logging.getLogger("service.connections.request_head")
 

@@ -22,7 +22,9 @@ from uvicorn import config
 
 from service.connections.bounds import ConnectionBounds
 from service.connections.connection_pool import ConnectionPool
+from service.connections.connection_share import ConnectionShare
 from service.connections.http_protocol import FastHttpProtocol
+from service.connections.shared_listener import make_loop_factory
 from service.http import asgi
 from service.http.access import guard
 from service.http.access.access_control import AccessControl
@@ -37,8 +39,9 @@ THREAD_SWITCH_SECONDS = 0.0005
 class FastService(Service):
     """A BentoML service whose own paths bypass BentoML's middleware, for 12 times the throughput.
 
-    The service's class has `document` (its OpenAPI document), `service_settings` (section [service]) and `access` (an
-    `AccessControl`). Its instances are `asgi.ServiceParts`.
+    The service's class has `document` (its OpenAPI document), `service_settings` (section [service]), `access` (an
+    `AccessControl`) and `share`, this worker's part of the connections, or None where no others share its socket. Its
+    instances are `asgi.ServiceParts`.
     """
 
     def to_asgi(self, is_main: bool = True) -> Any:
@@ -48,7 +51,8 @@ class FastService(Service):
             is_main: Passed on to BentoML: whether this is the service that was started, not a dependency of it.
 
         Returns:
-            The ASGI application. Uvicorn's HTTP protocol is replaced by `FastHttpProtocol` on the way.
+            The ASGI application. Uvicorn's HTTP protocol is replaced by `FastHttpProtocol` on the way, and where there
+            is a `share`, its event loop by one with a `SharedListener`.
         """
         factory = self._make_factory(is_main)
 
@@ -61,7 +65,10 @@ class FastService(Service):
         limits = RequestLimits(settings.max_concurrency, settings.timeout_seconds)
         batcher = MicroBatcher(lambda: factory._service_instance.predictor)
         bounds = ConnectionBounds.from_settings(settings)
-        config.HTTP_PROTOCOLS["auto"] = _bind_protocol(bounds, access, limits, batcher)  # type: ignore[assignment]
+        share = self.inner.share
+        config.HTTP_PROTOCOLS["auto"] = _bind_protocol(bounds, share, access, limits, batcher)  # type: ignore[assignment]
+        if share:
+            config.LOOP_FACTORIES["auto"] = make_loop_factory(share)  # type: ignore[assignment]
         rest = add_page_headers(factory(), OWN_ORIGIN_POLICY)
         paths = asgi.build_asgi_app(rest, lambda: factory._service_instance, settings.max_body_bytes)
         return guard.guard_app(paths, access, limits)
@@ -155,10 +162,14 @@ async def answer_request(endpoint: asgi.Endpoint, body: RequestBody, max_body_by
 
 
 def _bind_protocol(
-    connection_bounds: ConnectionBounds, access: AccessControl, limits: RequestLimits, batcher: MicroBatcher
+    connection_bounds: ConnectionBounds,
+    share: ConnectionShare | None,
+    access: AccessControl,
+    limits: RequestLimits,
+    batcher: MicroBatcher,
 ) -> type[FastHttpProtocol]:
     class BoundHttpProtocol(FastHttpProtocol):
-        bounds, pool, flush = connection_bounds, ConnectionPool(connection_bounds), batcher.flush
+        bounds, pool, flush = connection_bounds, ConnectionPool(connection_bounds, share), batcher.flush
 
         @staticmethod
         def admit(scope: asgi.Message) -> bool:

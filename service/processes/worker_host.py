@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import service
-from penumbra.core.settings import SettingsError, load_settings
+from penumbra.core.settings import ServiceSettings, SettingsError, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, describe_exit_code, end_with_parent, read_process_stat
-from service.http.access.access_control import load_key_digests
+from service.connections.connection_share import ConnectionShare, share_connections
+from service.http.access.access_control import KeyDigests, load_key_digests
 from service.inference import pinned_models
 from service.inference.blocked_records import HUNG, record_crashes
 from service.inference.scoring_marks import HANG_SIGNAL, read_heartbeat
@@ -72,11 +73,13 @@ class WorkerProcess(ChildProcess):
         state: The service's state folder.
         run: What the worker does.
         has_served: Whether its event loop ran.
+        share: Its share of the connections, if there are other workers.
     """
 
     state: Path = Path()
     run: Callable[[], None] = lambda: None
     has_served: bool = False
+    share: ConnectionShare | None = None
     _beats: int = 0
     _still_seconds: float = 0.0
     _is_hung: bool = False
@@ -101,6 +104,8 @@ class WorkerProcess(ChildProcess):
 
     def _schedule_restart(self, code: int, now: float) -> None:
         pid = self.process.pid if self.process else 0
+        if self.share:
+            self.share.leave()
         self.restart_delay = 0.0 if self.has_served else max(self.restart_delay, FIRST_RESTART_SECONDS)
         if code not in ORDERLY_ENDS:
             how = HUNG if self._is_hung or code == -HANG_SIGNAL else describe_exit_code(code)
@@ -121,16 +126,35 @@ def main(socket: int, keys: int) -> None:
     adopt_orphans()
     settings = load_settings()
     pinned_models.prepare_bento_start(settings)
-    inheritance.inherited = inheritance.WorkerInheritance(load_key_digests(keys))
+    digests = load_key_digests(keys)
     report_crashes(settings.service.state, {})
     importlib.import_module(f"{service.__name__}.service_factory")
     gc.freeze()
     gc.enable()
-    workers = [
-        WorkerProcess(f"worker {number}", state=settings.service.state, run=make_worker_main(socket, number))
-        for number in range(1, settings.service.workers + 1)
+    sys.exit(run_workers(list_workers(settings.service, socket, digests)))
+
+
+def list_workers(settings: ServiceSettings, socket: int, keys: KeyDigests) -> list[WorkerProcess]:
+    """List the workers.
+
+    Args:
+        settings: The state folder, and how many workers there are.
+        socket: The descriptor of the listening socket, which they share.
+        keys: The digests of the API keys.
+
+    Returns:
+        The workers, none of which is started.
+    """
+    shares = share_connections(settings.workers) if settings.workers > 1 else [None]
+    return [
+        WorkerProcess(
+            f"worker {number}",
+            state=settings.state,
+            run=make_worker_main(socket, number, inheritance.WorkerInheritance(keys, share)),
+            share=share,
+        )
+        for number, share in enumerate(shares, start=1)
     ]
-    sys.exit(run_workers(workers))
 
 
 def run_workers(workers: Sequence[WorkerProcess]) -> int:
@@ -158,12 +182,13 @@ def run_workers(workers: Sequence[WorkerProcess]) -> int:
     return code
 
 
-def make_worker_main(socket: int, number: int) -> Callable[[], None]:
+def make_worker_main(socket: int, number: int, inherited: inheritance.WorkerInheritance) -> Callable[[], None]:
     """Return what a worker does: BentoML's own worker, on an inherited socket.
 
     Args:
         socket: The descriptor of the listening socket.
         number: The number of the worker, from 1.
+        inherited: What the worker inherits from this process.
 
     Returns:
         A function that serves until SIGTERM.
@@ -177,6 +202,7 @@ def make_worker_main(socket: int, number: int) -> Callable[[], None]:
 
         from penumbra.core.problem import ProblemError
 
+        inheritance.inherited = inherited
         try:
             importlib.import_module(APP_MODULE)
         except (ProblemError, SettingsError) as error:

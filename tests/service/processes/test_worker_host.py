@@ -1,8 +1,9 @@
 """Workers that hang or die are replaced, nothing survives its owner, and API keys are in no environment."""
 
+import contextlib
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,43 @@ def test_a_worker_that_is_killed_is_replaced(server: Any) -> None:
     worker.kill()
     assert post_again(http, EXAMPLE)["model_version"] == "2"
     assert worker not in local_service.find_workers(process.pid)
+
+
+@pytest.fixture
+def two_workers(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.start_server(tmp_path, **SETTINGS, service__workers=2) as server:
+        yield server
+
+
+def count_connections(pid: int) -> list[int]:
+    """How many connections each worker has."""
+    found = [worker.net_connections("tcp") for worker in local_service.find_workers(pid)]
+    return [sum(each.status == psutil.CONN_ESTABLISHED for each in connections) for connections in found]
+
+
+def test_connections_are_spread_evenly_again_after_a_worker_was_replaced(two_workers: Any) -> None:
+    process, http = two_workers
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=http.base_url, trust_env=False)) for _ in range(8)]
+
+        def are_even(
+            post: Callable[[httpx.Client], Any] = lambda client: client.post("/predict", json=EXAMPLE),
+        ) -> bool:
+            for client in clients:
+                post(client)
+            with socket.create_connection((http.base_url.host, http.base_url.port), 10) as newcomer:
+                newcomer.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                assert newcomer.recv(1000).startswith(b"HTTP/1.1 200")
+            counts = count_connections(process.pid)
+            return len(counts) == 2 and min(counts) >= 4
+
+        local_service.wait_until(are_even, 60)
+        killed = local_service.find_workers(process.pid)[0]
+        killed.kill()
+        killed.wait(10)
+        assert not are_even(lambda client: post_again(client, EXAMPLE))
+        local_service.wait_until(are_even, 60)
 
 
 def test_a_second_service_on_the_same_state_is_refused_in_a_sentence(server: Any, folder: Path) -> None:

@@ -1,0 +1,145 @@
+"""Connections are spread evenly over the workers of one listening socket, and wait for none that can't take them."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.connections.connection_share import ConnectionShare, share_connections
+from service.connections.shared_listener import make_loop_factory
+from tests.helpers.local_service import wait_until
+
+
+class Worker:
+    """An event loop in a thread, which takes connections from a socket as a worker does; `held` are those it has."""
+
+    def __init__(self, share: ConnectionShare, listening: socket.socket) -> None:
+        self.held: list[asyncio.BaseTransport] = []
+        self.listening = listening
+        self.loop = make_loop_factory(share)()()
+        held = self.held
+
+        class Holding(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                self.transport = transport
+                held.append(transport)
+                share.publish(len(held))
+
+            def connection_lost(self, error: Exception | None) -> None:
+                held.remove(self.transport)
+                share.publish(len(held))
+
+        self.server: Any = self.loop.run_until_complete(self.loop.create_server(Holding, sock=listening))
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+
+    def call(self, function: Any) -> None:
+        self.loop.call_soon_threadsafe(function)
+
+    def stop(self) -> None:
+        self.call(self.server.close)
+        self.call(lambda: [transport.abort() for transport in self.held])  # type: ignore[attr-defined]
+        self.call(lambda: self.loop.call_later(0.05, self.loop.stop))
+        self.thread.join(10)
+        self.loop.close()
+        self.listening.close()
+
+
+@contextlib.contextmanager
+def run_workers(count: int) -> Iterator[tuple[list[Worker], contextlib.ExitStack, int]]:
+    """Workers, a stack for their clients, and the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening, contextlib.ExitStack() as clients:
+        workers = [Worker(share, listening.dup()) for share in share_connections(count)]
+        try:
+            yield workers, clients, listening.getsockname()[1]
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+def connect(clients: contextlib.ExitStack, port: int) -> socket.socket:
+    return clients.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+
+
+@pytest.mark.parametrize(("count", "connections"), [(2, 2), (2, 7), (3, 3), (3, 10)])
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_connections_are_spread_evenly_whatever_their_number(count: int, connections: int, one_by_one: bool) -> None:
+    with run_workers(count) as (workers, clients, port):
+        for number in range(connections):
+            connect(clients, port)
+            if one_by_one:
+                wait_until(lambda number=number: sum(len(each.held) for each in workers) == number + 1)
+        wait_until(lambda: sum(len(each.held) for each in workers) == connections)
+        assert max(len(each.held) for each in workers) - min(len(each.held) for each in workers) <= 1
+
+
+def test_a_worker_whose_connections_end_takes_the_next_ones() -> None:
+    with run_workers(2) as (workers, clients, port):
+        for _ in range(6):
+            connect(clients, port)
+        wait_until(lambda: [len(each.held) for each in workers] == [3, 3])
+        workers[0].call(lambda: [transport.abort() for transport in list(workers[0].held)])  # type: ignore[attr-defined]
+        wait_until(lambda: not workers[0].held)
+        for _ in range(3):
+            connect(clients, port)
+        wait_until(lambda: [len(each.held) for each in workers] == [3, 3])
+
+
+def test_what_a_worker_that_hangs_does_not_take_others_do() -> None:
+    ends = threading.Event()
+    with run_workers(2) as (workers, clients, port):
+        workers[0].call(ends.wait)
+        try:
+            for _ in range(8):
+                connect(clients, port)
+            wait_until(lambda: len(workers[1].held) == 8)
+        finally:
+            ends.set()
+
+
+def test_a_worker_that_stops_takes_none_and_others_do_not_wait_for_it() -> None:
+    with run_workers(2) as (workers, clients, port):
+        workers[0].call(workers[0].server.close)
+        for _ in range(5):
+            connect(clients, port)
+        wait_until(lambda: len(workers[1].held) == 5)
+        assert not workers[0].held
+
+
+@given(counts=st.lists(st.integers(0, 40) | st.none(), min_size=1, max_size=5))
+def test_somebody_always_takes_a_connection_and_nobody_who_has_far_more_than_another(counts: list[int | None]) -> None:
+    shares = share_connections(len(counts))
+    for share, count in zip(shares, counts, strict=True):
+        if count is not None:
+            share.join(lambda: None)
+            share.publish(count)
+    serving = {share: count for share, count in zip(shares, counts, strict=True) if count is not None}
+    least = min(serving.values(), default=0)
+    for share, count in serving.items():
+        assert share.may_take(0) is (count - count // 8 <= least)
+        assert share.may_take(1) is (len(serving) == 1 or count + 1 - (count + 1) // 8 <= min(
+            other for each, other in serving.items() if each is not share
+        ))  # fmt: skip
+
+
+@given(counts=st.lists(st.integers(0, 300), min_size=2, max_size=5))
+def test_what_workers_let_go_leaves_none_with_far_more_than_another(counts: list[int]) -> None:
+    shares = share_connections(len(counts))
+    for share in shares:
+        share.join(lambda: None)
+    for _ in range(400):
+        for share, count in zip(shares, counts, strict=True):
+            share.publish(count)
+        surplus = [share.compute_surplus() for share in shares]
+        if not any(surplus):
+            break
+        counts = [count - gone for count, gone in zip(counts, surplus, strict=True)]
+        for _ in range(sum(surplus)):  # who connects again comes to whoever has fewest
+            counts[counts.index(min(counts))] += 1
+    assert max(counts) - min(counts) <= max(1, max(counts) // 4)
