@@ -19,7 +19,7 @@ import bentoml
 from pydantic import ConfigDict, RootModel
 
 from penumbra.core.problem import Problem
-from penumbra.core.settings import RuleSettings, ServiceSettings, Settings, SettingsError
+from penumbra.core.settings import ServiceSettings, Settings
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from penumbra.reviews.deferred import describe_deferred_answer
@@ -31,13 +31,12 @@ from service.http.requests.record_reader import Contract
 from service.http.requests.responses import build_answer_type, build_review_type
 from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
+from service.inference.canary_share import make_canary_share
 from service.inference.details import OPTIONS
-from service.inference.exploration import make_explorer, make_key_draw
 from service.inference.live_model import LiveModels
-from service.inference.pipeline import CanaryShare
 from service.inference.predictor import Predictor
 from service.inference.request_claims import ClaimJournal
-from service.inference.rule_engine import RuleEngineFactory, make_rule_engine_factory
+from service.inference.rule_engine import make_problem_rule_engines
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs
 from service.processes import inheritance, process_control
@@ -67,7 +66,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
     labels = feedback.build_label_reader(schema, service.max_records)
     spec = LabelSpec.from_schema(schema)
     answer = build_answer_type(spec.task)
-    share = _make_canary_share(settings.promotion.canary_share, spec)
+    share = make_canary_share(settings.promotion.canary_share, spec)
     rotation = settings.log.segment_mb, settings.limit_segment_hours(settings.log.segment_hours)
 
     class Body(bentoml_app.RequestBody):
@@ -89,7 +88,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
             logging.getLogger("bentoml").setLevel(logging.WARNING)
             logging.getLogger("service").setLevel(logging.INFO)
             process_control.enable_loggers()
-            make_rules = _make_rule_engine_factory(settings.rules, problem, spec)
+            make_rules = make_problem_rule_engines(settings.rules, problem, spec)
             live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
             self.marks = open_worker_marks(service)
             self.logs = ServiceLogs(service.predictions, settings.labels.folder, *rotation)
@@ -160,23 +159,6 @@ def _acquire_lock_or_exit(state: Path) -> int:
         return acquire_state_lock(state)
     except StateFolderRefused as error:
         sys.exit(str(error))
-
-
-def _make_canary_share(share: float, spec: LabelSpec) -> CanaryShare | None:
-    """Build the rule that assigns keys to the canary, or None where the share is 0.
-
-    Raises:
-        SettingsError: There is a share, and the contract has no primary key to divide by.
-    """
-    if share and not spec.key:
-        raise SettingsError(f"promotion.canary_share = {share} needs a primary key in the contract (problem/schema.py)")
-    return CanaryShare(tuple(spec.key), share) if share else None
-
-
-def _make_rule_engine_factory(rules: RuleSettings, problem: Problem, spec: LabelSpec) -> RuleEngineFactory:
-    share = rules.explore_share if rules.apply else 0.0
-    explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, share, make_key_draw(spec.key))
-    return make_rule_engine_factory(problem.rules.RULES if rules.apply else (), rules.on_error, explore)
 
 
 async def _end_with_parent() -> None:

@@ -12,7 +12,7 @@ from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from penumbra.cluster.pod_settings import read_pod_settings
 from penumbra.core.settings import Settings, load_settings
 
-DailyFlow = Literal["ingest", "monitor", "promote"]
+DailyFlow = Literal["ingest", "monitor", "promote", "score"]
 FIND_FLOWS = "python -c 'import flows; print(flows.__path__[0])'"
 
 
@@ -67,11 +67,13 @@ def get_daily_schedule(flow: DailyFlow, arguments: Sequence[str] = sys.argv) -> 
         arguments: The flow's command line.
 
     Returns:
-        "cron" and "timezone", by the settings; "daily" on one machine, where cron or systemd has the time.
+        "cron" and "timezone", by the settings; "daily" on one machine, where cron or systemd has the time, and false
+        where the settings have none.
     """
     if not is_for_pods(arguments):
         return {"daily": True}
-    time = getattr(load_settings().schedule, flow)
+    if (time := getattr(load_settings().schedule, flow)) is None:
+        return {"daily": False}
     return {"cron": f"{time.minute} {time.hour} * * *", "timezone": "Etc/UTC"}
 
 

@@ -6,6 +6,7 @@
 <state>/train/<run>/…                        matrices, results and bundle of a training or an experiment
 <state>/receipts, <state>/failures           what trainings leave for later ones
 <state>/monitor/<folder>/…                   windows, reports, and sums of days
+<state>/score/<job>/…                        receipts of tables that are scored, and parts of those that aren't yet
 
 Files appear whole. None is removed: objects below `train` and `data/staged` may be once their runs are over. Where this
 machine has everything (`cluster.state = ""`), none of this is read or written.
@@ -23,7 +24,7 @@ from penumbra.storage.cache import RECEIPTS_FOLDER
 from penumbra.storage.shared.state import SharedState
 from penumbra.storage.window_files import WINDOWS_FOLDER
 
-SharingFlow = Literal["ingest", "train", "monitor", "promote"]
+SharingFlow = Literal["ingest", "train", "monitor", "promote", "score"]
 FolderUrls = Mapping[Path, str]
 LAST_FILES = ("attempts/*", "*/published.json*")  # those that make others count: they are pushed last
 MONITOR_FOLDERS = (WINDOWS_FOLDER, "reports", "evidently", "settled", "scored")
@@ -54,6 +55,7 @@ def list_flow_folders(settings: Settings, flow: SharingFlow, run: str) -> Folder
             **of_trainings,
         },
         "promote": {},
+        "score": {settings.score.folder / run: state.locate("score", run)},
     }
     return folders[flow]
 

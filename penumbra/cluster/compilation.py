@@ -19,7 +19,7 @@ from penumbra.cluster.metaflow_config import (
 from penumbra.cluster.pod_settings import PodSettings, read_pod_settings
 from penumbra.core.settings import PROJECT_ROOT, Settings
 
-COMPILED_FLOWS = ("ingest", "train", "experiment", "monitor", "promote")
+COMPILED_FLOWS = ("ingest", "train", "experiment", "monitor", "promote", "score")
 DEPLOY_SECONDS = 300  # after which a flow isn't waited for any more
 TOKEN = "penumbra"  # of a deployment: who has another can't deploy over it
 CREATE_OPTIONS = (f"--new-token={TOKEN}", "--no-auto-emit-argo-events", "--no-enable-error-msg-capture")

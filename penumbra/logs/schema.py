@@ -60,6 +60,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
             (`rules.explore_share`); 0 where that wasn't in question.
         explored: True where it was replaced.
         request: Digest of the request's idempotency key, a slash, and the record's position; "" without a key.
+        job: The name of the scoring job that the row came by; "" for a request over HTTP.
     """
 
     time: dt.datetime
@@ -80,6 +81,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
     explore_share: float = 0.0
     explored: bool = False
     request: str = ""
+    job: str = ""
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):

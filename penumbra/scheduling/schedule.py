@@ -92,9 +92,9 @@ def list_flow_times(schedule: ScheduleSettings) -> dict[str, tuple[int, int]]:
         schedule: The times.
 
     Returns:
-        Hour and minute of each command, in the machine's time.
+        Hour and minute of each command that is to run, in the machine's time.
     """
-    return {name: (time.hour, time.minute) for name, time in schedule}
+    return {name: (time.hour, time.minute) for name, time in schedule if time}
 
 
 def _is_scheduled(root: Path) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,20 @@ class Database(Protocol):
 
         Returns:
             Its rows, with the columns of the query and the dtypes that the database gives.
+
+        Raises:
+            ValueError: The query fails.
+        """
+
+    def read_pieces(self, query: str, rows: int) -> Iterator[pl.DataFrame]:
+        """Read the result of a query without parameters piece by piece.
+
+        Args:
+            query: The query.
+            rows: About how many rows a piece has.
+
+        Yields:
+            The rows, as `read_table` has them; the dtype of a column is Null where a piece has no value of it.
 
         Raises:
             ValueError: The query fails.
@@ -144,13 +158,23 @@ class _Engine:
 
         try:
             result = self.connection.execute(text(query), dict(parameters))
-            rows = [tuple(row) for row in result]
+            return _build_frame(list(result.keys()), [tuple(row) for row in result])
         except SQLAlchemyError as error:
             raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
-        columns = {name: [row[n] for row in rows] for n, name in enumerate(result.keys())}
-        if len(columns) < len(result.keys()):
-            raise ValueError(f"the query of the source names a column twice: it has {list_names(result.keys())}")
-        return pl.DataFrame({name: _build_series(values) for name, values in columns.items()})
+
+    def read_pieces(self, query: str, rows: int) -> Iterator[pl.DataFrame]:
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            streaming = self.connection.execution_options(stream_results=True, max_row_buffer=rows)
+            result = streaming.execute(text(self.embed_query(query)))
+            names = list(result.keys())
+            yield _build_frame(names, [])
+            for piece in result.partitions(rows):
+                yield _build_frame(names, [tuple(row) for row in piece])
+        except SQLAlchemyError as error:
+            raise ValueError(f"the query fails: {mask_text(str(error))}") from None
 
 
 @contextlib.contextmanager
@@ -170,6 +194,13 @@ def _open_engine(address: Any, url: str) -> Iterator[Database]:
         raise ConnectionError(f"{mask_address(url)} can't be reached: {text}") from error
     with connection:
         yield _Engine(connection)
+
+
+def _build_frame(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+    columns = {name: [row[n] for row in rows] for n, name in enumerate(names)}
+    if len(columns) < len(names):
+        raise ValueError(f"the query of the source names a column twice: it has {list_names(names)}")
+    return pl.DataFrame({name: _build_series(values) for name, values in columns.items()})
 
 
 def _build_series(values: list[Any]) -> pl.Series:

@@ -11,6 +11,8 @@ from penumbra.core.project_root import find_project_root
 from penumbra.core.text.masking import mask_text
 from penumbra.sources.times.calendar_times import list_calendar_times
 
+MEMORY_LIMIT = "300MB"  # of a query that is read in pieces; what sorts or joins more goes to the disk
+
 
 @dataclass
 class _DuckDb:
@@ -27,24 +29,45 @@ class _DuckDb:
         import duckdb
 
         try:
-            return _read_relation(self.connection.sql(query, params=dict(parameters)))
+            readable = _ReadableRelation(self.connection.sql(query, params=dict(parameters)))
+            return readable.build_frame(readable.relation.to_arrow_table())
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise ValueError(f"the query of the source fails: {mask_text(str(error))}") from None
 
+    def read_pieces(self, query: str, rows: int) -> Iterator[pl.DataFrame]:
+        import duckdb
 
-def _read_relation(relation: Any) -> pl.DataFrame:
-    """Its rows: durations, which polars doesn't take from arrow, in microseconds; no times beyond the calendar."""
-    kinds = {_quote_name(name): str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
-    if any("INTERVAL" in kind for kind in kinds.values()):
-        written = {"INTERVAL": "(epoch({0}) * 1000000)::BIGINT AS {0}"}
-        nested = {kind: "{0}::VARCHAR AS {0}" for kind in kinds.values() if "INTERVAL" in kind}
-        forms = {**nested, **written}
-        relation = relation.project(", ".join(forms.get(kind, "{0}").format(name) for name, kind in kinds.items()))
-    rows = pl.DataFrame(relation.to_arrow_table())
-    return rows.with_columns(
-        *(pl.nth(n).cast(pl.Duration("us")) for n, kind in enumerate(kinds.values()) if kind == "INTERVAL"),
-        *list_calendar_times(),
-    )
+        self.connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        try:
+            readable = _ReadableRelation(self.connection.sql(query))
+            for batch in readable.relation.to_arrow_reader(rows):
+                yield readable.build_frame(batch)
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
+            raise ValueError(f"the query fails: {mask_text(str(error))}") from None
+
+
+class _ReadableRelation:
+    """A relation as polars takes it: durations in microseconds and no times beyond the calendar."""
+
+    def __init__(self, relation: Any) -> None:
+        self._kinds = {
+            _quote_name(name): str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)
+        }
+        if any("INTERVAL" in kind for kind in self._kinds.values()):
+            written = {"INTERVAL": "(epoch({0}) * 1000000)::BIGINT AS {0}"}
+            nested = {kind: "{0}::VARCHAR AS {0}" for kind in self._kinds.values() if "INTERVAL" in kind}
+            forms = {**nested, **written}
+            relation = relation.project(
+                ", ".join(forms.get(kind, "{0}").format(name) for name, kind in self._kinds.items())
+            )
+        self.relation = relation
+
+    def build_frame(self, table: Any) -> pl.DataFrame:
+        """Its rows, or some of them, from arrow."""
+        durations = [n for n, kind in enumerate(self._kinds.values()) if kind == "INTERVAL"]
+        return pl.DataFrame(table).with_columns(
+            *(pl.nth(n).cast(pl.Duration("us")) for n in durations), *list_calendar_times()
+        )
 
 
 def _quote_name(name: str) -> str:

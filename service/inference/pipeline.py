@@ -6,9 +6,7 @@ A canary answers for its share of the keys, and where it fails, the live model d
 
 import logging
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +28,7 @@ from service.inference.batch_run import (
     run_batch,
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
+from service.inference.canary_share import CanaryShare
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
 from service.inference.scoring_marks import WorkerMarks
@@ -39,27 +38,6 @@ PART_SHARE = 0.1  # of the time after which a worker counts as hanging, for a pa
 CallResult = TypeVar("CallResult")
 
 logger = logging.getLogger("service.inference.pipeline")
-
-
-@dataclass(frozen=True)
-class CanaryShare:
-    """The canary's fraction of the keys: the same keys for one version, others for another."""
-
-    key: Sequence[str]
-    fraction: float
-
-    def includes(self, record: RecordDict, version: str) -> bool:
-        """Check whether the canary answers a record.
-
-        Args:
-            record: The record, with the columns of the key.
-            version: The canary's version, which is hashed with the key.
-
-        Returns:
-            True for a `fraction` of all keys.
-        """
-        hashed = zlib.crc32(encode_json([version, *(record[column] for column in self.key)]))
-        return hashed < self.fraction * 2**32
 
 
 class InferencePipeline:

@@ -19,10 +19,11 @@ from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
+from service.inference.canary_share import CanaryShare
 from service.inference.details import OPTIONS, DetailValues, describe_details
 from service.inference.keyed_answers import KeyedAnswers
 from service.inference.live_model import LiveModels, LoadedModel
-from service.inference.pipeline import CanaryShare, InferencePipeline, try_call
+from service.inference.pipeline import InferencePipeline, try_call
 from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record
 from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs

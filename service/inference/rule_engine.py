@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any, Literal
 
+import numpy as np
+
+from penumbra.core.problem import Problem
+from penumbra.core.settings import RuleSettings
 from penumbra.features import Record
+from penumbra.logs.labels import LabelSpec
 from penumbra.rules import (
     Clamp,
     DecideFunction,
@@ -22,7 +27,8 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
-from service.inference.exploration import ExploreFunction, keep_decision
+from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
+from service.inference.frame_rules import FramePredictions, find_rows
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
@@ -159,6 +165,21 @@ class RuleEngine:
             return dict.fromkeys(range(len(records)), self._after)
         return _find_concerned(self._after, records, predictions)
 
+    def find_concerned_rows(self, scored: FramePredictions) -> np.ndarray:
+        """Find the rows of a frame for which any rule may say something else than the model.
+
+        Args:
+            scored: The rows with their outputs.
+
+        Returns:
+            bool [n]; all rows where decisions are explored.
+        """
+        concerned = np.full(scored.rows.height, self._explore is not keep_decision)
+        unscored = scored._replace(outputs=None)
+        for rule, test in () if concerned.any() else (*self._before, *self._after):
+            concerned |= find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
+        return concerned
+
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
             metrics.rules_fired.labels(rule.name).inc()
@@ -246,6 +267,22 @@ def make_rule_engine_factory(
         A function of the model's priors and its decision function.
     """
     return lambda priors, decide: RuleEngine(rules, priors, decide, on_error, explore)
+
+
+def make_problem_rule_engines(rules: RuleSettings, problem: Problem, spec: LabelSpec) -> RuleEngineFactory:
+    """Return a function that prepares the rules of a problem for a model version, as the settings have them applied.
+
+    Args:
+        rules: Section [rules] of the settings.
+        problem: The problem, with its rules.
+        spec: What the contract says of keys.
+
+    Returns:
+        A function of the model's priors and its decision function.
+    """
+    share = rules.explore_share if rules.apply else 0.0
+    explore = make_explorer(spec.task, problem.rules.OBSERVED_DECISIONS, share, make_key_draw(spec.key))
+    return make_rule_engine_factory(problem.rules.RULES if rules.apply else (), rules.on_error, explore)
 
 
 make_empty_rule_engine = make_rule_engine_factory((), "model")

@@ -21,8 +21,9 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, read_pointer
 from penumbra.registry.rollback import roll_back_live
 from problem import schema
+from service.inference.canary_share import CanaryShare
 from service.inference.live_model import LiveModels
-from service.inference.pipeline import CanaryShare, InferencePipeline
+from service.inference.pipeline import InferencePipeline
 from service.processes.deployer import deploy_canary
 from tests.helpers import local_service, local_shadow, registered_versions
 from tests.helpers.local_service import FolderRegistry

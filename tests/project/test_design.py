@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "penumbra.cluster": {"penumbra.core"},
     "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.scheduling", "service"},
     "flows": {
+        "penumbra.sources",
         *BUILDING_BLOCKS,
         *LOGIC,
         *STATE,

@@ -1,4 +1,7 @@
-"""Commands about answering: serve, bento, image, explain, labels, rules, blocked, shadow."""
+"""Commands about answering: serve, score, bento, image, explain, labels, rules, blocked, shadow."""
+
+import os
+from typing import Any
 
 import click
 
@@ -168,8 +171,42 @@ def show_shadow(as_json: bool) -> None:
         click.echo("\n\n".join(shadow_report.report_shadow(settings)))
 
 
+@click.command("score", cls=ProjectCommand, example="penumbra score 'orders/*.csv' --out answers/")
+@click.argument("source", metavar="[INPUT]", default="")
+@click.option("--out", "output", metavar="OUTPUT", default="", help="A file (.csv, .parquet) or a folder; path or URL.")
+@click.option("--database", metavar="URL", default="", help="The database of a query; DuckDB over files by default.")
+@click.option("--separator", default=",", show_default=True, help="The character between the values of CSV files.")
+@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV files.")
+@click.option("--null", "null_words", multiple=True, help="A text that stands for a missing value; may be repeated.")
+@click.option("--processes", type=click.IntRange(1), help="Processes that score side by side; one a core by default.")
+@click.option("--again", is_flag=True, help="Score tables anew that are done and haven't changed.")
+@as_json_option
+def score_rows(source: str, output: str, database: str, processes: int | None, as_json: bool, **reading: Any) -> None:
+    """Answer the rows of tables with the live model, its rules and its contract, as the service does.
+
+    INPUT is a file, a folder, a pattern or a URL of CSV or Parquet files, or a query; score.input of settings by
+    default. Answers are logged, so that the shadow follows, labels join and the monitor judges. What was stopped goes
+    on; rows without an answer are beside OUTPUT, with their reasons.
+    """
+    from flows.steps.score import receipts
+    from flows.steps.score.score_order import make_order
+    from flows.steps.score.scoring import SCORE_ERRORS
+    from penumbra.cli.reports.score_report import score_with_progress
+    from penumbra.core.settings import load_settings
+    from penumbra.registry.lazy_errors import handle_registry_errors
+
+    with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS, OSError):
+        order = make_order(load_settings().score, source, output, database, **reading)
+        scored = score_with_progress(order, processes or os.cpu_count() or 1)
+    if as_json:
+        print_json(receipts.describe_receipts(scored))
+    else:
+        click.echo("\n".join(receipts.format_receipts(scored)))
+
+
 COMMANDS = (
     serve_predictions,
+    score_rows,
     print_bento_folder,
     print_image_folder,
     explain_answer,

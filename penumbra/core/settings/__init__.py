@@ -23,6 +23,7 @@ from penumbra.core.settings.serving_sections import (
     ReviewSettings,
     RuleSettings,
     ScheduleSettings,
+    ScoreSettings,
     ServiceSettings,
     ShadowSettings,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "ReviewSettings",
     "RuleSettings",
     "ScheduleSettings",
+    "ScoreSettings",
     "ServiceSettings",
     "Settings",
     "SettingsError",

@@ -30,6 +30,7 @@ from penumbra.core.settings.serving_sections import (
     ReviewSettings,
     RuleSettings,
     ScheduleSettings,
+    ScoreSettings,
     ServiceSettings,
     ShadowSettings,
 )
@@ -56,6 +57,7 @@ class Settings(SettingsSection):
     promotion: PromotionSettings
     monitor: MonitorSettings
     schedule: ScheduleSettings
+    score: ScoreSettings
     cluster: ClusterSettings
     dashboard: DashboardSettings
     backtest: BacktestSettings

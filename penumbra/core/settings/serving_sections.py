@@ -9,6 +9,7 @@ from penumbra.core.settings.section import SettingsSection
 from penumbra.core.settings.setting_types import (
     ImageSetting,
     KubernetesName,
+    OptionalTimeSetting,
     RecordedAddressSetting,
     SecretNamesSetting,
     StateAddressSetting,
@@ -98,6 +99,17 @@ class ScheduleSettings(SettingsSection):
     ingest: TimeSetting
     monitor: TimeSetting
     promote: TimeSetting
+    score: OptionalTimeSetting
+
+
+class ScoreSettings(SettingsSection):
+    """Section [score]."""
+
+    input: str
+    output: str
+    database: str
+    folder: Path
+    part_rows: int = Field(ge=1, le=1_000_000)
 
 
 class ClusterSettings(SettingsSection):

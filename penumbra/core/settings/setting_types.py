@@ -101,6 +101,11 @@ DateSetting = Annotated[dt.date, BeforeValidator(_resolve_today)]
 TimeSetting = Annotated[
     dt.time, BeforeValidator(_parse_time), PlainSerializer(lambda time: f"{time:%H:%M}", return_type=str)
 ]
+OptionalTimeSetting = Annotated[
+    dt.time | None,
+    BeforeValidator(lambda value: None if value in ("", None) else _parse_time(value)),
+    PlainSerializer(lambda time: f"{time:%H:%M}" if time else "", return_type=str),
+]
 WordListSetting = Annotated[list[str], BeforeValidator(_split_words)]
 PhraseListSetting = Annotated[list[str], BeforeValidator(_split_phrases)]
 RecordedAddressSetting = Annotated[str, AfterValidator(_require_no_secret)]

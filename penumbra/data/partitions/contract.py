@@ -148,6 +148,20 @@ def list_unique_values(labelled: type[dy.Schema]) -> dict[str, pl.Expr]:
     return key | {f"{name}|unique": pl.col(name) for name, column in labelled.columns().items() if column.unique}
 
 
+def list_record_rules(row: type[dy.Schema]) -> dict[str, pl.Expr]:
+    """List what a single record has to keep, whatever other records are.
+
+    Args:
+        row: The contract of a request.
+
+    Returns:
+        The rules by name, as `check_rows` names them: without those of a key, which requests may repeat, and without
+        those that read other rows.
+    """
+    apart = list_unique_values(row)
+    return {name: rule for name, rule in _list_rules(row).items() if name not in apart and not has_other_rows(rule)}
+
+
 def can_check_in_parts(labelled: type[dy.Schema], conversions: Sequence[pl.Expr]) -> bool:
     """Tell whether a row keeps the contract or not whatever the other rows are, but for `list_unique_values`.
 

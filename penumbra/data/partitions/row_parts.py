@@ -24,6 +24,10 @@ class RowParts:
         self._files.append(self._folder / f"{len(self._files)}.parquet")
         rows.write_parquet(self._files[-1], compression="lz4", statistics=False)
 
+    def scan_each(self) -> list[pl.LazyFrame]:
+        """Return the rows of each part that is in the folder, by itself."""
+        return [pl.scan_parquet(file, glob=False) for file in self._files]
+
     def scan(self) -> pl.LazyFrame:
         """Return the rows of all parts, at least one."""
         return pl.scan_parquet(self._files, glob=False) if self._files else pl.concat(self._frames).lazy()

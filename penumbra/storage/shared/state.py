@@ -8,7 +8,18 @@ from typing import Literal
 from penumbra.core.settings import Settings
 
 StateFolder = Literal[
-    "ledger", "leases", "data", "data-version", "train", "monitor", "passes", "failures", "logs", "receipts", "reviews"
+    "ledger",
+    "leases",
+    "data",
+    "data-version",
+    "train",
+    "monitor",
+    "passes",
+    "failures",
+    "logs",
+    "receipts",
+    "reviews",
+    "score",
 ]
 
 

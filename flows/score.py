@@ -1,0 +1,67 @@
+"""Score: tables in files or of a query -> the answers of the service, its logs, and a receipt for each table."""
+
+import sys
+
+from metaflow import FlowSpec, Parameter, environment, schedule, step
+
+from flows.steps.errors import end_refused_pods, stop_with_one_sentence
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT, limit_parallel_tasks
+from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.results import say_result
+from flows.steps.shared_work import share_work
+
+
+@schedule(**get_daily_schedule("score"))
+class ScoreFlow(FlowSpec):
+    """Answer the rows of tables with the live model, its rules and its contract."""
+
+    source = Parameter("input", default="", help="files or a query; score.input of settings by default")
+    output = Parameter("out", default="", help="a file or a folder; score.output of settings by default")
+    database = Parameter("database", default="", help="the database of a query; score.database by default")
+    again = Parameter("again", default=False, type=bool, help="score tables anew that are done")
+
+    @step
+    def start(self):
+        """Find the tables; those that are begun go on."""
+        from flows.steps.parallel import count_parallel_tasks, split_jobs
+        from flows.steps.score import score_order, scoring
+        from penumbra.core.settings import load_settings
+
+        with stop_with_one_sentence(*scoring.SCORE_ERRORS):
+            score = load_settings().score
+            self.order = score_order.make_order(score, self.source, self.output, self.database, again=self.again)
+        with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
+            tables = score_order.begin_tables(load_settings(), self.order)
+            self.shares = split_jobs(tables, min(count_parallel_tasks(), len(tables)))
+        self.next(self.score, foreach="shares")
+
+    @environment(vars=SINGLE_THREAD_ENVIRONMENT)
+    @step
+    def score(self):
+        """Score some tables, and write the output and the receipt of each."""
+        from flows.steps.score import scoring
+        from penumbra.core.loading.problem_loading import SERVED_PARTS
+        from penumbra.core.loading.project_loading import load_project
+
+        with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
+            self.receipts = scoring.score_share(*load_project(SERVED_PARTS), self.order, self.input, len(self.shares))
+        self.next(self.report)
+
+    @step
+    def report(self, inputs):
+        """Say what became of the rows (`inputs`: the tasks of `score`)."""
+        from flows.steps.score.receipts import format_receipts
+
+        say_result("\n".join(format_receipts([receipt for task in inputs for receipt in task.receipts])))
+        self.next(self.end)
+
+    @step
+    def end(self):
+        """End the flow."""
+
+
+if __name__ == "__main__":
+    limit_parallel_tasks()
+    run_code_of_image(sys.argv)
+    with end_refused_pods():
+        ScoreFlow()

@@ -1,0 +1,269 @@
+"""What becomes of one part of a table: answers, rejected rows, and the segments of the logs, all in one folder."""
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from flows.steps.score.input_tables import TablePart
+from flows.steps.score.record_check import CheckedRecords, RecordCheck
+from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
+from penumbra.core.task import Task
+from penumbra.logs.append_log import SEGMENT_SUFFIX, encode_json, encode_lines
+from penumbra.logs.bulk_lines import can_write_columns, encode_segment, write_times_as_text
+from penumbra.logs.labels import LabelSpec
+from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
+from penumbra.rules import Rule
+from service.http.requests.record_reader import Contract
+from service.inference.batch_run import ScoredRecord
+from service.inference.canary_share import make_canary_share
+from service.inference.frame_scoring import FrameScorer, ScoredFrame
+from service.inference.live_model import LiveModels
+from service.inference.pipeline import InferencePipeline
+from service.inference.rule_engine import make_problem_rule_engines
+from service.inference.scoring_marks import WorkerMarks
+
+SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.parquet", "rejected.parquet", "facts.json"
+PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, as SharedLogs names them
+MARK_COLUMNS = {
+    "rules": pl.String,
+    "failed_rules": pl.String,
+    "review": pl.Boolean,
+    "pending": pl.Boolean,
+    "explored": pl.Boolean,
+    "fallback": pl.String,
+}
+
+
+class PartFacts(msgspec.Struct):
+    """What became of the rows of a part, or of several.
+
+    Attributes:
+        rows: How many there are.
+        answered: How many have an answer.
+        rejected: How many broke the contract, or were refused by a rule.
+        reasons: How many were rejected for which reason: a rule of the contract, or the name of a business rule.
+        fired: How many answers which business rule had a part in.
+        versions: How many were answered by which version of the model.
+    """
+
+    rows: int = 0
+    answered: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = {}
+    fired: dict[str, int] = {}
+    versions: dict[str, int] = {}
+
+
+def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
+    """Return what became of the rows of several `parts` together."""
+
+    def count(name: str) -> dict[str, int]:
+        return dict(sum((Counter(getattr(part, name)) for part in parts), Counter[str]()))
+
+    numbers = {name: sum(map(attrgetter(name), parts)) for name in ("rows", "answered", "rejected")}
+    return PartFacts(**numbers, reasons=count("reasons"), fired=count("fired"), versions=count("versions"))
+
+
+class PartScorer:
+    """Scores parts of tables with the live model that is deployed in the service's state folder."""
+
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        """Load the models.
+
+        Args:
+            settings: Sections [service], [rules], [registry] and [promotion] are read.
+            problem: The problem, with schema, features and rules.
+        """
+        schema, service = problem.schema, settings.service
+        self._spec, self._task = LabelSpec.from_schema(schema), Task.from_schema(schema)
+        self._contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
+        share = make_canary_share(settings.promotion.canary_share, self._spec)
+        make_rules = make_problem_rule_engines(settings.rules, problem, self._spec)
+        live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
+        live.refresh()
+        self.live, self._marks = live, WorkerMarks(service.state, service.hang_seconds)
+        pipeline = InferencePipeline(live, self._contract, share, self._marks)
+        self._scorer, self._check = FrameScorer(live, pipeline, self._task), RecordCheck(schema)
+        self._is_plain = can_write_columns(self._contract.dtypes)
+
+    def close(self) -> None:
+        """Remove this process' marks of what it scores, as it ends in order."""
+        self._marks.close()
+
+    def score_part(self, part: TablePart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
+        """Score a part, and write what becomes of it.
+
+        Args:
+            part: The part.
+            name: What errors call the table.
+            job: The name of the scoring job, for the log.
+            segment: The name of the segments of the logs.
+            folder: The folder to fill, which exists and is empty: `SCORES_FILE`, `REJECTED_FILE` where rows are
+                rejected, `FACTS_FILE`, and in a folder for each log with entries the segment.
+
+        Returns:
+            What is in `FACTS_FILE`.
+
+        Raises:
+            RowsRefused: A column is missing, or a rule of the contract fails.
+            NoLiveModel: No model is live.
+            OSError: A file can't be written.
+        """
+        began, now = time.perf_counter(), dt.datetime.now(dt.UTC)
+        checked = self._check.check(part.rows, part.first, name)
+        scored = self._scorer.score(checked.good)
+        others = dict(sorted(scored.others.items()))
+        micros = round((time.perf_counter() - began) * 1e6 / max(part.rows.height, 1))
+        ids = self._write_predictions(checked.good, scored, others, now, micros, job, segment, folder)
+        self._write_side_logs(checked, scored, now, segment, folder)
+        self._list_scores(checked, scored, others, ids).write_parquet(folder / SCORES_FILE, compression="lz4")
+        rejected = self._list_rejected(part, checked, scored)
+        if rejected.height:
+            rejected.write_parquet(folder / REJECTED_FILE, compression="lz4")
+        facts = self._make_facts(part, rejected, scored)
+        (folder / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
+        return facts
+
+    def _write_predictions(
+        self,
+        rows: pl.DataFrame,
+        scored: ScoredFrame,
+        others: dict[int, ScoredRecord],
+        now: dt.datetime,
+        micros: int,
+        job: str,
+        segment: str,
+        folder: Path,
+    ) -> pl.Series:
+        """Write the segment of the prediction log; returns the ids, of plain rows first."""
+        version, plain = self._contract.version, rows if not others and not scored.refused else rows[scored.plain]
+        made = [
+            PredictionEntry(now, version, line, inputs, output, decision, model, micros, **marks, job=job)
+            for line, model, inputs, output, decision, marks in others.values()
+        ]
+        columns = pl.DataFrame()
+        if self._is_plain and plain.height:
+            columns = pl.select(
+                time=pl.lit(encode_json(now)[1:-1].decode()),
+                contract=pl.lit(version),
+                record=write_times_as_text(plain).to_struct(),
+                inputs=pl.Series(scored.inputs, dtype=pl.Array(pl.Float64, scored.inputs.shape[1])),
+                output=_make_column(scored.outputs),
+                decision=scored.decisions,
+                model=pl.lit(scored.version),
+                micros=pl.lit(micros),
+                job=pl.lit(job),
+            )
+        elif plain.height:
+            answers = zip(
+                plain.to_dicts(), scored.inputs.tolist(), scored.outputs.tolist(), scored.decisions, strict=True
+            )
+            made = [*(PredictionEntry(now, version, *each, scored.version, micros, job=job) for each in answers), *made]
+        if not columns.height and not made:
+            return pl.Series(dtype=pl.String)
+        content, ids = encode_segment(segment, columns, encode_lines(made) if made else ())
+        _write_segment(folder, PREDICTIONS, segment, content)
+        return ids
+
+    def _write_side_logs(
+        self, checked: CheckedRecords, scored: ScoredFrame, now: dt.datetime, segment: str, folder: Path
+    ) -> None:
+        """Write what HTTP logs of refused records: those that a rule refuses, and how many broke the contract."""
+        ruled = {number: rule for number, rule in scored.refused.items() if isinstance(rule, Rule)}
+        if ruled:
+            records, version = checked.good[list(ruled)].to_dicts(), self._contract.version
+            entries = [
+                RefusalEntry(now, version, record, rule.name, scored.version)
+                for record, rule in zip(records, ruled.values(), strict=True)
+            ]
+            content, _ = encode_segment(segment, pl.DataFrame(), encode_lines(entries))
+            _write_segment(folder, REFUSED, segment, content)
+        if checked.rejected.height:
+            count = BrokenCountEntry(now, checked.rejected.height, checked.broken)
+            content, _ = encode_segment(segment, pl.DataFrame(), [encode_json(count)])
+            _write_segment(folder, BROKEN, segment, content)
+
+    def _list_scores(
+        self, checked: CheckedRecords, scored: ScoredFrame, others: dict[int, ScoredRecord], ids: pl.Series
+    ) -> pl.DataFrame:
+        """The answers, a row each, in the order of the table."""
+        keys = checked.good.select(checked.numbers, *self._spec.key)
+        marks = [pl.lit(None, dtype) if dtype == pl.String else pl.lit(False) for dtype in MARK_COLUMNS.values()]
+        plain = keys[scored.plain].with_columns(
+            ids.head(len(scored.plain)).alias("prediction_id"),
+            *self._list_answers(scored.outputs, scored.decisions),
+            pl.lit(scored.version).alias("model_version"),
+            *(mark.alias(name) for name, mark in zip(MARK_COLUMNS, marks, strict=True)),
+        )
+        if not others:
+            return plain
+        answers = list(others.values())
+        outputs = np.array([each.output for each in answers], float)
+        decisions = pl.Series([each.decision for each in answers], dtype=scored.decisions.dtype)
+        found = {name: [_flatten_mark(each.marks.get(name)) for each in answers] for name in MARK_COLUMNS}
+        special = keys[list(others)].with_columns(
+            ids.tail(len(others)).alias("prediction_id"),
+            *self._list_answers(outputs, decisions),
+            pl.Series("model_version", [each.model for each in answers]),
+            *(
+                pl.Series(name, [bool(value) for value in values] if dtype == pl.Boolean else values, dtype)
+                for (name, dtype), values in zip(MARK_COLUMNS.items(), found.values(), strict=True)
+            ),
+        )
+        return pl.concat([plain, special]).sort(ROW_NUMBER_COLUMN)
+
+    def _list_answers(self, outputs: np.ndarray, decisions: pl.Series) -> list[pl.Series]:
+        """The columns of an answer, called as in an answer of the service; a probability for each class."""
+        if self._task.kind == "regression":
+            return [pl.Series("value", outputs, dtype=pl.Float64)]
+        if self._task.kind == "binary":
+            return [pl.Series("probability", outputs, dtype=pl.Float64), decisions.alias("decision")]
+        by_class = outputs.reshape(-1, len(self._task.classes)).T
+        named = zip(self._task.classes, by_class, strict=True)
+        return [*(pl.Series(f"probability_{label}", each) for label, each in named), decisions.alias("decision")]
+
+    def _list_rejected(self, part: TablePart, checked: CheckedRecords, scored: ScoredFrame) -> pl.DataFrame:
+        """The rows without an answer, with the reasons, and their values as they arrived."""
+        if not scored.refused:
+            return checked.rejected
+        reasons = [[why.name if isinstance(why, Rule) else why] for why in scored.refused.values()]
+        numbers = checked.numbers[list(scored.refused)]
+        named = pl.DataFrame([numbers, pl.Series(BROKEN_RULES_COLUMN, reasons, pl.List(pl.String))])
+        refused = pl.concat([named, part.rows[numbers - part.first]], how="horizontal")
+        return pl.concat([checked.rejected, refused]).sort(ROW_NUMBER_COLUMN)
+
+    def _make_facts(self, part: TablePart, rejected: pl.DataFrame, scored: ScoredFrame) -> PartFacts:
+        fired = Counter(name for each in scored.others.values() for name in each.marks.get("rules", ()))
+        versions = Counter(each.model for each in scored.others.values())
+        versions[scored.version] += len(scored.plain)
+        return PartFacts(
+            part.rows.height,
+            part.rows.height - rejected.height,
+            rejected.height,
+            dict(Counter(rejected[BROKEN_RULES_COLUMN].explode().to_list())),
+            dict(fired),
+            dict(+versions),
+        )
+
+
+def _make_column(outputs: np.ndarray) -> pl.Series:
+    """A model's outputs: numbers, or a list of numbers for each row."""
+    return pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64)
+
+
+def _flatten_mark(mark: object) -> object:
+    return " ".join(mark) if isinstance(mark, list | tuple) else mark
+
+
+def _write_segment(folder: Path, log: str, segment: str, content: memoryview) -> None:
+    (folder / log).mkdir()
+    (folder / log / (segment + SEGMENT_SUFFIX)).write_bytes(content)

@@ -1,0 +1,107 @@
+"""The check of rows to be scored against the contract of requests: the same rows are accepted as over HTTP."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.problem import ProblemSchema
+from penumbra.core.text.errors import describe_error
+from penumbra.core.text.quoting import list_names
+from penumbra.data.partitions.contract import UNREADABLE_RULE, list_record_rules
+from penumbra.data.partitions.conversion import convert_columns
+
+
+class RowsRefused(ValueError):
+    """Rows can't be checked at all: a column is missing, or a rule of the contract fails; says which."""
+
+
+class CheckedRecords(NamedTuple):
+    """Rows after the check.
+
+    Attributes:
+        good: The rows that keep the contract, with its columns and dtypes.
+        numbers: The number of each of them in the table, int64 [n] (Int64).
+        rejected: The others: their number, the rules that they break (List(String)), and their values as they arrived.
+        broken: How many rows break the contract in which column, by its name, or by that of a rule.
+    """
+
+    good: pl.DataFrame
+    numbers: pl.Series
+    rejected: pl.DataFrame
+    broken: Mapping[str, int]
+
+
+class RecordCheck:
+    """The contract of requests for frames: columns that may be null may be missing, other ones are ignored."""
+
+    def __init__(self, schema: ProblemSchema) -> None:
+        """Check by `Row` and CHECKS of the problem's schema; keys may repeat, as requests may."""
+        columns = schema.Row.columns()
+        self._dtypes = {name: column.dtype for name, column in columns.items()}
+        self._nullable = {name for name, column in columns.items() if column.nullable}
+        self._rules = dict(list_record_rules(schema.Row))
+        stated = {str(rule): name for name, rule in self._rules.items()}
+        self._columns = {name: name.partition("|")[0] for name in self._rules}
+        for check in schema.CHECKS:
+            name = stated.get(str(check.expr()), f"{check.column}|check")
+            self._rules[name], self._columns[name] = check.expr(), check.column
+
+    def check(self, rows: pl.DataFrame, first: int, name: str) -> CheckedRecords:
+        """Convert rows to the contract's dtypes and check them.
+
+        Args:
+            rows: Rows as they arrived.
+            first: The number of the first one.
+            name: What errors call the table.
+
+        Returns:
+            The rows that keep the contract, and the others with their reasons.
+
+        Raises:
+            RowsRefused: A column is missing, or a rule fails.
+        """
+        missing = [column for column in self._dtypes if column not in rows.columns]
+        if lost := [column for column in missing if column not in self._nullable]:
+            raise RowsRefused(f"{name} has no column {', '.join(lost)}; it has {list_names(rows.columns)}")
+        given = rows.with_columns(pl.lit(None).alias(column) for column in missing)
+        values = convert_columns(given, self._dtypes)
+        numbers = pl.int_range(first, first + rows.height, dtype=pl.Int64, eager=True).alias(ROW_NUMBER_COLUMN)
+        faults = self._find_faults(given, values, name)
+        if not faults:
+            return CheckedRecords(values, numbers, _name_rejected(numbers, {}, rows), {})
+        is_bad = pl.select(pl.any_horizontal(*faults.values())).to_series()
+        rejected = _name_rejected(numbers, faults, rows).filter(is_bad)
+        return CheckedRecords(values.filter(~is_bad), numbers.filter(~is_bad), rejected, self._count_broken(faults))
+
+    def _find_faults(self, given: pl.DataFrame, values: pl.DataFrame, name: str) -> dict[str, pl.Series]:
+        """Which rows break which rule, of those that any row breaks; of an unreadable value, that it is one, alone."""
+        unreadable = {
+            column: given[column].is_not_null() & values[column].is_null()
+            for column in self._dtypes
+            if values[column].null_count() > given[column].null_count()
+        }
+        try:
+            kept = values.select(rule.fill_null(value=True).alias(name) for name, rule in self._rules.items())
+        except Exception as error:  # whatever the user's rules do
+            raise RowsRefused(f"a rule of the contract fails for {name}: {describe_error(error)}") from error
+        faults = {rule.name: ~rule for rule in kept if not rule.all()}
+        for rule in faults.keys() & {rule for rule, column in self._columns.items() if column in unreadable}:
+            faults[rule] &= ~unreadable[self._columns[rule]]
+        faults |= {f"{column}|{UNREADABLE_RULE}": mask for column, mask in unreadable.items()}
+        return {rule: mask for rule, mask in faults.items() if mask.any()}
+
+    def _count_broken(self, faults: Mapping[str, pl.Series]) -> dict[str, int]:
+        columns: dict[str, pl.Series] = {}
+        for rule, mask in faults.items():
+            column = self._columns.get(rule, rule.partition("|")[0])
+            columns[column] = columns[column] | mask if column in columns else mask
+        return {column: int(mask.sum()) for column, mask in columns.items()}
+
+
+def _name_rejected(numbers: pl.Series, faults: Mapping[str, pl.Series], rows: pl.DataFrame) -> pl.DataFrame:
+    reasons = [pl.when(mask).then(pl.lit(rule)) for rule, mask in faults.items()]
+    broken = pl.concat_list(reasons).list.drop_nulls() if reasons else pl.lit([], dtype=pl.List(pl.String))
+    named = pl.DataFrame(numbers).with_columns(broken.alias(BROKEN_RULES_COLUMN))
+    return pl.concat([named if faults else named.clear(), rows if faults else rows.clear()], how="horizontal")

@@ -1,0 +1,136 @@
+"""What is to be scored, and the tables that are found by it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flows.steps.score.input_tables import is_query
+from flows.steps.score.output_files import is_file_address, name_output
+from flows.steps.score.spooled_query import RESULT_FILE
+from flows.steps.score.table_job import TableJob, begin_table
+from penumbra.core.settings import ScoreSettings, Settings
+from penumbra.core.text.addresses import make_absolute
+from penumbra.core.text.masking import mask_address
+from penumbra.sources.tables.csv_tables import CsvLayout
+from penumbra.sources.tables.locations import find_table_files
+
+FILES_ONLY = "duckdb://"  # a database for queries over files alone
+DIGEST_DIGITS = 16
+
+
+class ScoreRefused(ValueError):
+    """What is asked for can't be scored as it is asked for; says why, and what was expected."""
+
+
+@dataclass(frozen=True)
+class ScoreOrder:
+    """What is to be scored.
+
+    Attributes:
+        source: A file, a folder, a pattern or a URL of CSV or Parquet files, or a query.
+        output: A file that ends in .csv or .parquet, or a folder; a path or a URL.
+        database: The address of the database of a query.
+        layout: How CSV files are written.
+        encoding: Their encoding.
+        again: Whether to score tables anew that are done.
+    """
+
+    source: str
+    output: str
+    database: str = FILES_ONLY
+    layout: CsvLayout = field(default_factory=CsvLayout)
+    encoding: str = "utf-8"
+    again: bool = False
+
+    @property
+    def job(self) -> str:
+        """The name of the scoring job: the same for the same output."""
+        return _hash_text(make_absolute(self.output))
+
+
+def make_order(
+    score: ScoreSettings,
+    source: str,
+    output: str,
+    database: str,
+    separator: str = ",",
+    encoding: str = "utf-8",
+    null_words: Sequence[str] = (),
+    again: bool = False,
+) -> ScoreOrder:
+    """Make the order of a command line, of the settings what it leaves out.
+
+    Args:
+        score: Section [score] of the settings.
+        source: What is to be scored; "" for `score.input`.
+        output: Where the answers go; "" for `score.output`.
+        database: The database of a query; "" for `score.database`.
+        separator: The character between the values of CSV files.
+        encoding: Their encoding.
+        null_words: Texts that stand for a missing value, beside none at all.
+        again: Whether to score tables anew that are done.
+
+    Returns:
+        The order.
+
+    Raises:
+        ScoreRefused: There is nothing to score, or no place for the answers; or the separator is no character.
+    """
+    if not (source := source or score.input):
+        raise ScoreRefused("there is nothing to score: name a file, a folder, a URL or a query, or set score.input")
+    if not (output := output or score.output):
+        raise ScoreRefused("there is no place for the answers: name it with --out, or set score.output")
+    if len(separator) != 1:
+        raise ScoreRefused(f"--separator is {separator!r}: expected one character")
+    layout = CsvLayout(separator, null_words=("", *null_words))
+    return ScoreOrder(source, output, database or score.database or FILES_ONLY, layout, encoding, again)
+
+
+def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
+    """Find the tables to score, and begin with those that are new; what was begun before goes on.
+
+    Args:
+        settings: Section [score] is read.
+        order: What is to be scored.
+
+    Returns:
+        The tables, those that are done, too.
+
+    Raises:
+        ScoreRefused: Several tables would have one output.
+        FileNotFoundError: There is no table.
+        ConnectionError: The files can't be reached.
+        ValueError: Two tables have the same name.
+        OSError: The folder can't be written.
+    """
+    output, job = make_absolute(order.output), order.job
+    if is_query(order.source):
+        fingerprint = _hash_text(f"{order.database}\n{order.source}")
+        folder = settings.score.folder / job / fingerprint
+        place = name_output(output, RESULT_FILE)
+        return [begin_table(job, RESULT_FILE, fingerprint, folder, place, None, again=True)]
+    files = find_table_files([order.source])
+    outputs: dict[str, str] = {}
+    for file in files:
+        place = name_output(output, file.name)
+        if place in outputs:
+            said = f"{file.name} and {outputs[place]} would both become {mask_address(place)}"
+            expected = "a folder" if is_file_address(output) else "names that differ before their endings"
+            raise ScoreRefused(f"{said}: expected {expected}")
+        outputs[place] = file.name
+    return [
+        begin_table(
+            job,
+            file.name,
+            file.fingerprint,
+            settings.score.folder / job / _hash_text(file.name),
+            place,
+            file,
+            order.again,
+        )
+        for file, place in zip(files, outputs, strict=True)
+    ]
+
+
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]

@@ -1,0 +1,212 @@
+"""Scoring of everything that is asked for: the tables are found, dealt to processes, and each gets its receipt."""
+
+import contextlib
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+from flows.steps.score.input_tables import estimate_parts
+from flows.steps.score.output_files import has_file, write_outputs
+from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
+from flows.steps.score.record_check import RowsRefused
+from flows.steps.score.score_order import ScoreOrder, ScoreRefused
+from flows.steps.score.spooled_query import spool_query
+from flows.steps.score.table_job import (
+    TableJob,
+    TableReceipt,
+    complete_table,
+    publish_part,
+    remove_parts,
+    score_lane,
+)
+from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
+from penumbra.core.problem import Problem, ProblemError
+from penumbra.core.settings import Settings, SettingsError
+from penumbra.core.system.process_tree import end_with_parent
+from penumbra.core.text.masking import mask_address
+from penumbra.logs.replicas.log_shipping import ship_logs
+from penumbra.logs.replicas.shared_logs import SharedLogs
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
+from penumbra.sources.tables.csv_tables import CsvLayout
+from penumbra.sources.tables.plain_files import open_plain_file
+from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
+from service.inference.frame_scoring import NoLiveModel
+
+PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin
+POLL_SECONDS = 0.2
+
+
+SCORE_ERRORS = (
+    *(ScoreRefused, RowsRefused, NoLiveModel, WorkInProgress, SettingsError, ProblemError),
+    *(BrokenBundle, UnfitBundle, ConnectionError, FileNotFoundError, ValueError),
+)
+ProgressHandler = Callable[[int, int], object]  # takes how many parts are done, of about how many
+
+
+def deploy_live_model(settings: Settings, problem: Problem) -> None:
+    """Bring the live model to the service's state folder, as the service's deployer does, and the one before.
+
+    Without a registry, as in a bento, what is there is used.
+
+    Args:
+        settings: Sections [registry] and [service] are read.
+        problem: The problem, with schema and features.
+
+    Raises:
+        NoLiveModel: No version is live.
+        BrokenBundle: The version is damaged. What the registry raises is raised too.
+        UnfitBundle: The problem has changed so that the version can't answer.
+    """
+    from service.processes.deployer import deploy_live, deploy_previous
+
+    if not settings.registry.tracking:
+        return
+    from penumbra.registry.models import ModelRegistry
+
+    models = ModelRegistry(settings.registry)
+    settings.service.state.mkdir(parents=True, exist_ok=True)
+    if deploy_live(models, settings.service.state, problem) is None:
+        raise NoLiveModel("no version is live: train one, or promote one")
+    deploy_previous(models, settings.service.state)
+
+
+def score_share(
+    settings: Settings, problem: Problem, order: ScoreOrder, tables: Sequence[TableJob], shares: int
+) -> list[tuple[TableReceipt, bool]]:
+    """Score one share of the tables as a task of the flow: with the live model, and what is logged shipped.
+
+    Args:
+        settings: As for `score_tables`, and [cluster].
+        problem: The problem, with schema, features and rules.
+        order: How the tables are written.
+        tables: The share.
+        shares: How many shares are scored side by side on one machine.
+
+    Returns:
+        The receipt of each table, and whether it was scored now.
+
+    Raises:
+        Exception: One of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
+        OSError: A file can't be written.
+        StoreError: What was logged can't be shipped.
+    """
+    deploy_live_model(settings, problem)
+    processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
+    try:
+        return list(score_tables(settings, problem, order, tables, processes))
+    finally:
+        if logs := SharedLogs.from_settings(settings):
+            ship_logs(logs, (PREDICTIONS, REFUSED, BROKEN))
+
+
+def score_tables(
+    settings: Settings,
+    problem: Problem,
+    order: ScoreOrder,
+    tables: Sequence[TableJob],
+    processes: int = 1,
+    report: ProgressHandler = lambda done, total: None,
+) -> Iterator[tuple[TableReceipt, bool]]:
+    """Score tables one after the other, and write the output and the receipt of each.
+
+    Args:
+        settings: Sections [score], [service], [rules], [registry] and [promotion] are read.
+        problem: The problem, with schema, features and rules.
+        order: How the tables are written.
+        tables: The tables.
+        processes: How many processes score the parts of a table.
+        report: Is told how many parts are done, of about how many.
+
+    Yields:
+        The receipt of each table, and whether it was scored now; else it was before.
+
+    Raises:
+        ScoreRefused: A table is done, and its output is gone.
+        Exception: Another one of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
+        OSError: A file can't be written.
+    """
+    with contextlib.ExitStack() as stack:
+        run = None
+        for table in tables:
+            stack.enter_context(hold_work_lock(table.folder.with_suffix(".lock"), "score", wait=False))
+            if receipt := table.find_receipt():
+                remove_parts(table)
+                if not has_file(receipt.output):
+                    raise ScoreRefused(
+                        f"{table.name} was scored on {receipt.time:%Y-%m-%d %H:%M} UTC, and its output "
+                        f"{mask_address(receipt.output)} is gone: --again scores it anew"
+                    )
+                yield receipt, False
+                continue
+            run = run or stack.enter_context(_ScoringRun(settings, problem, order, processes))
+            run.score(table, report)
+            yield complete_table(table, table.output, write_outputs(table)), True
+
+
+class _ScoringRun(contextlib.ExitStack):
+    """The processes that score, begun by the first table that is large enough for several."""
+
+    def __init__(self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> None:
+        super().__init__()
+        self._settings, self._order, self._processes = settings, order, processes
+        self._scorer = PartScorer(settings, problem)
+        self.callback(self._scorer.close)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def score(self, table: TableJob, report: ProgressHandler) -> None:
+        """Score all parts of a table that aren't done."""
+        with tempfile.TemporaryDirectory(dir=table.folder, prefix="copy-") as copies:
+            path = self._open_table(table, Path(copies))
+            for number in table.list_done():
+                publish_part(table.locate_part(number), self._settings.service.predictions)
+            expected = estimate_parts(path, table.name, self._settings.score.part_rows)
+            lanes = max(1, min(self._processes, expected // PARTS_PER_PROCESS))
+            work = self._score_here(table, path) if lanes == 1 else self._score_beside(table, path, lanes)
+            for done in work:
+                report(done, max(done, expected))
+
+    def _open_table(self, table: TableJob, copies: Path) -> Path:
+        if table.file is None:
+            return spool_query(self._order.database, self._order.source, table.folder)
+        return open_plain_file(table.file, self._order.encoding, copies)
+
+    def _score_here(self, table: TableJob, path: Path) -> Iterator[int]:
+        score, logs = self._settings.score, self._settings.service.predictions
+        done = len(table.list_done())
+        yield done
+        for count, _ in enumerate(score_lane(self._scorer, table, path, self._order.layout, score.part_rows, logs), 1):
+            yield done + count
+
+    def _score_beside(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
+        pool = self._pool = self._pool or self._start_pool()
+        jobs = [pool.submit(_score_in_process, table, path, self._order.layout, (n, lanes)) for n in range(lanes)]
+        pending: set[Future[None]] = set(jobs)
+        while pending:
+            finished, pending = wait(pending, POLL_SECONDS)
+            for job in finished:
+                job.result()
+            yield len(table.list_done())
+
+    def _start_pool(self) -> ProcessPoolExecutor:
+        os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes; here they are running already
+        context = multiprocessing.get_context("spawn")
+        return self.enter_context(
+            ProcessPoolExecutor(self._processes, context, _start_process, (self._settings, os.getpid()))
+        )
+
+
+_of_process: dict[str, tuple[Settings, PartScorer]] = {}
+
+
+def _start_process(settings: Settings, parent: int) -> None:
+    end_with_parent(parent)
+    _of_process["score"] = settings, PartScorer(settings, load_problem(SERVED_PARTS))
+
+
+def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, lane: tuple[int, int]) -> None:
+    settings, scorer = _of_process["score"]
+    for _ in score_lane(scorer, table, path, layout, settings.score.part_rows, settings.service.predictions, lane):
+        pass

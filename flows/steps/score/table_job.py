@@ -1,0 +1,250 @@
+"""The scoring of one table: which parts are done, what makes one count, and what is left once all are.
+
+<score.folder>/<job>/<table>/begun.json       when the scoring of this content of the table was begun
+<score.folder>/<job>/<table>/parts/000007/    what a part became, renamed into place as a whole: from then on it is done
+<score.folder>/<job>/<table>/done.json        the receipt: all parts are done, and the output is in place
+
+A part's folder has the segments of the logs. They are moved into the logs once the folder is in place, one rename each:
+whoever is killed before that has logged nothing of the part, and whoever is killed after it has what remains to be
+moved. So every row is logged once, and is in the output with the id of that entry. A segment is called after the time
+at which the table was begun, and the number of the part: what is done twice, as a machine was lost, has the same name.
+"""
+
+import datetime as dt
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from flows.steps.score.input_tables import iterate_parts
+from flows.steps.score.part_scoring import BROKEN, FACTS_FILE, PREDICTIONS, REFUSED, PartFacts, PartScorer, sum_facts
+from penumbra.logs.append_log import SEGMENT_SUFFIX
+from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder
+from penumbra.sources.tables.csv_tables import CsvLayout
+from penumbra.sources.tables.locations import TableFile
+from penumbra.storage.atomic import fill_folder_aside, replace_by_copy, replace_file
+
+BEGUN_FILE, DONE_FILE, PARTS_FOLDER = "begun.json", "done.json", "parts"
+PART_DIGITS = 6
+Found = TypeVar("Found")
+
+
+class BegunTable(msgspec.Struct):
+    """What identifies the content of a table, and when (UTC) its scoring was begun."""
+
+    name: str
+    fingerprint: str
+    time: dt.datetime
+
+
+class TableReceipt(msgspec.Struct):
+    """That a table is scored: its content, what became of the rows, and where the answers and the others are.
+
+    Attributes:
+        table: The content of the table.
+        facts: What became of its rows.
+        output: The address of the answers.
+        rejected: The address of the rows without an answer; "" where all have one.
+        time: When the last part was done (UTC).
+    """
+
+    table: BegunTable
+    facts: PartFacts
+    output: str
+    rejected: str
+    time: dt.datetime
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """A table to score.
+
+    Attributes:
+        job: The name of the scoring job, of which this is one table.
+        name: The table's name, by which it is Parquet or CSV.
+        fingerprint: What is another when its content has changed.
+        folder: The folder of what is done of it.
+        output: The address of the answers.
+        file: Where the table is; None for the result of a query, which is in the folder.
+        begun: When the scoring of this content was begun (UTC).
+    """
+
+    job: str
+    name: str
+    fingerprint: str
+    folder: Path
+    output: str
+    file: TableFile | None
+    begun: dt.datetime
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the parts that are done."""
+        return self.folder / PARTS_FOLDER
+
+    def name_segment(self, number: int) -> str:
+        """Return the name of the segments of the part that has a `number`."""
+        begun = msgspec.json.encode(BegunTable(self.name, self.fingerprint, self.begun))
+        digest = hashlib.sha256(self.job.encode() + begun).hexdigest()
+        return f"{int(self.begun.timestamp() * 1000) + number:011x}{digest[:6]}"
+
+    def list_done(self) -> list[int]:
+        """Return the numbers of the parts that are done, ascending."""
+        return sorted(int(path.name) for path in self.parts.glob("[0-9]*"))
+
+    def read_facts(self) -> PartFacts:
+        """Return what became of the rows of all parts that are done."""
+        paths = [self.locate_part(number) / FACTS_FILE for number in self.list_done()]
+        return sum_facts([msgspec.json.decode(path.read_bytes(), type=PartFacts) for path in paths])
+
+    def locate_part(self, number: int) -> Path:
+        """Return the folder of the part that has a `number`."""
+        return self.parts / f"{number:0{PART_DIGITS}}"
+
+    def find_receipt(self) -> TableReceipt | None:
+        """Return the receipt of this content of the table; None where it isn't scored."""
+        receipt = _read_struct(self.folder / DONE_FILE, TableReceipt)
+        return receipt if receipt and receipt.table.fingerprint == self.fingerprint else None
+
+
+def begin_table(
+    job: str, name: str, fingerprint: str, folder: Path, output: str, file: TableFile | None, again: bool
+) -> TableJob:
+    """Begin to score a table, or go on with one that was begun and hasn't changed since.
+
+    Args:
+        job: As in `TableJob`, like the others.
+        name: The table's name.
+        fingerprint: What is another when its content has changed.
+        folder: The folder of what is done of it; created. Of other content nothing stays in it.
+        output: The address of the answers.
+        file: Where the table is.
+        again: Whether to score a table anew that is done.
+
+    Returns:
+        The table.
+
+    Raises:
+        OSError: The folder can't be written.
+    """
+    begun, is_done = _read_struct(folder / BEGUN_FILE, BegunTable), (folder / DONE_FILE).exists()
+    if begun is None or begun.fingerprint != fingerprint or (is_done and again):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        begun = BegunTable(name, fingerprint, dt.datetime.now(dt.UTC))
+        replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
+    return TableJob(job, name, fingerprint, folder, output, file, begun.time)
+
+
+def score_lane(
+    scorer: PartScorer,
+    table: TableJob,
+    path: Path,
+    layout: CsvLayout,
+    part_rows: int,
+    logs: Path,
+    lane: tuple[int, int] = (0, 1),
+) -> Iterator[int]:
+    """Score the parts of a table that aren't done yet, or every so many of them.
+
+    Args:
+        scorer: Scores a part.
+        table: The table.
+        path: A plain file with its content.
+        layout: How CSV files are written.
+        part_rows: The number of rows of a part.
+        logs: The folder of the prediction log.
+        lane: Which parts: those whose number leaves the first number when it is divided by the second one.
+
+    Yields:
+        The number of rows of each part, once it is done.
+
+    Raises:
+        RowsRefused: The table can't be read, or can't be checked.
+        NoLiveModel: No model is live.
+        ValueError: A line of the table can't be read.
+        OSError: A file can't be written.
+    """
+    done, (rest, lanes) = set(table.list_done()), lane
+
+    def is_due(number: int) -> bool:
+        return number % lanes == rest and number not in done
+
+    for part in iterate_parts(path, table.name, layout, part_rows, is_due):
+        with fill_folder_aside(folder := table.locate_part(part.number)) as aside:
+            aside.mkdir()
+            scorer.score_part(part, table.name, table.job, table.name_segment(part.number), aside)
+        publish_part(folder, logs)
+        yield part.rows.height
+
+
+def publish_part(folder: Path, logs: Path) -> None:
+    """Move the segments of a part that is done into the logs; those that are there already aren't in the folder.
+
+    Args:
+        folder: The folder of the part.
+        logs: The folder of the prediction log.
+
+    Raises:
+        OSError: A log can't be written.
+    """
+    places = {PREDICTIONS: logs, REFUSED: get_refusals_folder(logs), BROKEN: get_broken_counts_folder(logs)}
+    for log, place in places.items():
+        for path in (folder / log).glob("*" + SEGMENT_SUFFIX):
+            place.mkdir(parents=True, exist_ok=True)
+            _move_file(path, place / path.name)
+
+
+def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
+    """Write the receipt of a table whose output is in place, and remove its parts.
+
+    Args:
+        table: The table.
+        output: The address of the answers.
+        rejected: The address of the rows without an answer; "" where there are none.
+
+    Returns:
+        The receipt.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    begun = BegunTable(table.name, table.fingerprint, table.begun)
+    receipt = TableReceipt(begun, table.read_facts(), output, rejected, dt.datetime.now(dt.UTC))
+    replace_file(table.folder / DONE_FILE, msgspec.json.encode(receipt))
+    remove_parts(table)
+    return receipt
+
+
+def remove_parts(table: TableJob) -> None:
+    """Remove all of a table's folder but what says that it is done."""
+    for path in table.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in (BEGUN_FILE, DONE_FILE):
+            path.unlink(missing_ok=True)
+
+
+def _move_file(path: Path, place: Path) -> None:
+    """Move a file by one rename, or to another file system by a copy that is renamed, unless it is there already."""
+    try:
+        os.replace(path, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        if not place.exists():
+            replace_by_copy(place, path)
+        path.unlink()
+
+
+def _read_struct(path: Path, kind: type[Found]) -> Found | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,43 @@
+"""What `penumbra score` does on a terminal: it scores, and shows how far it is."""
+
+import sys
+
+import click
+
+from flows.steps.score.receipts import ScoredTables
+from flows.steps.score.score_order import ScoreOrder, begin_tables
+from flows.steps.score.scoring import deploy_live_model, score_tables
+from flows.steps.score.table_job import TableReceipt
+from penumbra.core.loading.problem_loading import SERVED_PARTS
+from penumbra.core.loading.project_loading import load_project
+
+BAR_STEPS = 1000
+
+
+def score_with_progress(order: ScoreOrder, processes: int) -> ScoredTables:
+    """Score what is asked for, with a progress bar on a terminal.
+
+    Args:
+        order: What is to be scored.
+        processes: How many processes score side by side.
+
+    Returns:
+        The receipt of each table, and whether it was scored now.
+
+    Raises:
+        Exception: One of `SCORE_ERRORS`.
+        OSError: A file can't be written.
+    """
+    settings, problem = load_project(SERVED_PARTS)
+    tables = begin_tables(settings, order)
+    deploy_live_model(settings, problem)
+    with click.progressbar(length=len(tables) * BAR_STEPS, label="Scoring", file=sys.stderr) as bar:
+        finished = list[tuple[TableReceipt, bool]]()
+
+        def report(done: int, total: int) -> None:
+            bar.update(len(finished) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
+
+        for scored in score_tables(settings, problem, order, tables, processes, report):
+            finished.append(scored)
+            report(0, 1)
+    return finished

@@ -1,0 +1,145 @@
+"""Scoring of frames: the answers that the service gives to lists of the same records, without an object for each row.
+
+Rows that no rule may concern are scored and decided in columns. All others go through the inference pipeline, as do all
+rows while records are blocked, a canary answers, decisions are explored, or the model fails for the frame.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from penumbra.core.encoding import derive_features
+from penumbra.core.task import Task
+from penumbra.rules import Rule
+from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import RecordBatch
+from service.inference.batch_run import MAX_PART_ROWS, RefusedByRules, ScoredRecord
+from service.inference.frame_rules import FramePredictions
+from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.pipeline import InferencePipeline
+
+
+class NoLiveModel(RuntimeError):
+    """No model is live here; says why."""
+
+
+class ScoredFrame(NamedTuple):
+    """The answers to a frame of n records; each row is in `plain`, in `others`, or in `refused`.
+
+    Attributes:
+        version: The live version, which answered the plain rows.
+        plain: The numbers of the rows that the model alone has answered, int64 [m], ascending.
+        inputs: What the model was given of these, float64 [m, k].
+        outputs: Its outputs, float64 [m] or [m, classes].
+        decisions: What follows from them: Boolean, String or Float64.
+        others: The answers to rows that a rule or another model had a part in, by the row's number.
+        refused: The other rows by number: the rule that refuses the row, or why there is no answer.
+    """
+
+    version: str
+    plain: np.ndarray
+    inputs: np.ndarray
+    outputs: np.ndarray
+    decisions: pl.Series
+    others: dict[int, ScoredRecord]
+    refused: dict[int, Rule | str]
+
+
+class FrameScorer:
+    """Scores frames with the live model, its rules and its fallbacks."""
+
+    def __init__(self, live: LiveModels, pipeline: InferencePipeline, task: Task) -> None:
+        """Score by `live`, and by a `pipeline` of the same models what isn't scored in columns."""
+        self._live, self._pipeline, self._task = live, pipeline, task
+
+    def score(self, rows: pl.DataFrame) -> ScoredFrame:
+        """Score records.
+
+        Args:
+            rows: Rows that keep the contract, with its columns and dtypes.
+
+        Returns:
+            The answers.
+
+        Raises:
+            NoLiveModel: No model is loaded.
+        """
+        if (model := self._live.model) is None:
+            raise NoLiveModel(self._live.explain_absence())
+        found = None if self._live.canary or self._pipeline.blocked.is_active else _score_columns(model, rows)
+        matrix, outputs, is_plain = found or (np.empty((0, 0)), np.empty(0), np.zeros(rows.height, bool))
+        plain, special = np.flatnonzero(is_plain), np.flatnonzero(~is_plain)
+        others, refused = self._score_rows(rows[special], special.tolist())
+        if len(special):
+            matrix, outputs = matrix[is_plain[: len(matrix)]], outputs[is_plain[: len(outputs)]]
+        decisions = decide_all(self._task, outputs, model.bundle.facts.get("threshold"))
+        return ScoredFrame(model.version, plain, matrix, outputs, decisions, others, refused)
+
+    def _score_rows(
+        self, rows: pl.DataFrame, numbers: Sequence[int]
+    ) -> tuple[dict[int, ScoredRecord], dict[int, Rule | str]]:
+        """Score rows through the pipeline; returns the answers, and what has none, by the rows' numbers."""
+        answers, refused = dict[int, ScoredRecord](), dict[int, Rule | str]()
+        for start in range(0, rows.height, MAX_PART_ROWS):
+            some = rows.slice(start, MAX_PART_ROWS)
+            self._score_some(some, numbers[start : start + MAX_PART_ROWS], answers, refused)
+        return answers, refused
+
+    def _score_some(
+        self,
+        rows: pl.DataFrame,
+        numbers: Sequence[int],
+        answers: dict[int, ScoredRecord],
+        refused: dict[int, Rule | str],
+    ) -> None:
+        """Score a few rows: without those that rules refuse, and in halves where one of them has no answer."""
+        if not rows.height:
+            return
+        try:
+            scored = self._pipeline.predict_batch(RecordBatch(rows.to_dicts(), rows))
+            answers |= zip(numbers, scored, strict=True)
+        except RefusedByRules as by_rules:
+            found = {position: rule for position, _, rule in by_rules.refused}
+            refused |= {numbers[position]: rule for position, rule in found.items()}
+            rest = [position for position in range(rows.height) if position not in found]
+            self._score_some(rows[rest], [numbers[position] for position in rest], answers, refused)
+        except RequestRefused as refusal:
+            if rows.height == 1:
+                refused[numbers[0]] = str(refusal)
+                return
+            middle = rows.height // 2
+            self._score_some(rows.head(middle), numbers[:middle], answers, refused)
+            self._score_some(rows.slice(middle), numbers[middle:], answers, refused)
+
+
+def decide_all(task: Task, outputs: np.ndarray, threshold: float | None) -> pl.Series:
+    """Decide by outputs as `service.http.requests.responses.make_decision_function` does by one.
+
+    Args:
+        task: The problem's task.
+        outputs: float64 [n] or [n, classes].
+        threshold: The least probability of a positive decision; of a binary task only.
+
+    Returns:
+        n decisions: Boolean, String or Float64.
+    """
+    if task.kind == "binary":
+        return pl.Series(outputs >= threshold, dtype=pl.Boolean)
+    if task.kind == "regression":
+        return pl.Series(outputs, dtype=pl.Float64)
+    classes = pl.Series(task.classes, dtype=pl.String)
+    return classes[outputs.argmax(axis=1)] if len(outputs) else classes.clear()
+
+
+def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[Any, ...] | None:
+    """The inputs, the outputs, and which rows nothing but the model concerns; None where the model fails."""
+    try:
+        features = derive_features(model.bundle.inputs.kinds, rows)
+        matrix = model.bundle.inputs.encode_frame(features)
+        outputs = model.bundle.predictions(matrix)
+    except Exception:  # whose it is, shows row by row
+        return None
+    is_finite = np.isfinite(outputs) if outputs.ndim == 1 else np.isfinite(outputs).all(axis=1)
+    return matrix, outputs, is_finite & ~model.rules.find_concerned_rows(FramePredictions(rows, features, outputs))

@@ -1,0 +1,160 @@
+"""A row that is scored in a table gets the answer, the marks and the log entry of the same record over HTTP."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flows.steps.score.input_tables import TablePart
+from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE, PartScorer
+from penumbra.logs.append_log import decode_entry
+from penumbra.rules import (
+    Answer,
+    Between,
+    Clamp,
+    CloseCall,
+    Defer,
+    FewRows,
+    ModelPriors,
+    OneOf,
+    Outside,
+    Override,
+    Refuse,
+    Review,
+    Rule,
+)
+from problem import schema
+from service.http.refusals import RequestRefused
+from service.http.requests.record_reader import Contract
+from service.inference.batch_run import RefusedByRules
+from service.inference.live_model import LiveModels
+from service.inference.pipeline import InferencePipeline
+from service.inference.rule_engine import make_rule_engine_factory
+from tests.flows.score.scored_flights import make_flights, make_problem, make_score_settings
+from tests.helpers import local_service
+
+SEGMENT = "1a22a002a325f1485"
+TIMELESS = ("id", "time", "micros", "job", "due")
+
+
+@dataclass(frozen=True)
+class CarrierBegins:
+    """A condition of a team's own."""
+
+    letter: str
+    words = "the carrier begins so"
+
+    def test(self, known: ModelPriors) -> Any:
+        return lambda record, prediction: record["carrier"].startswith(self.letter)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A condition that can't be told of some records."""
+
+    words = "it can be told"
+
+    def test(self, known: ModelPriors) -> Any:
+        return lambda record, prediction: record["temp"] < 0
+
+
+RULES = [
+    Rule("closed", "nothing leaves there", OneOf("origin", ["LGA"]), Refuse()),
+    Rule("unknown_carrier", "never met", FewRows("carrier", below=5), Answer()),
+    Rule("far", "too far to say", Between("distance", 9000, 10_000), Answer(0.75)),
+    Rule("delta", "ours", CarrierBegins("D"), Override(True)),
+    Rule("cold", "needs a temperature", Failing(), Review()),
+    Rule("close", "may be either", CloseCall(0.2), Defer(5)),
+    Rule("sure", "nothing is that sure", Outside(0.05, 0.95), Clamp(0.05, 0.95)),
+    Rule("wet", "only a look", Between("humid", 20.5, 30.5), Review()),
+]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scored")
+    counts = {"carrier": dict.fromkeys(schema.CARRIERS[:12], 9)}
+    local_service.deploy_version(folder, "1", baseline=0.25, counts=counts)
+    return folder
+
+
+def answer_over_http(folder: Path, rules: list[Rule], body: bytes) -> dict[str, Any] | str:
+    """What the pipeline of the service says of one record, and the entry that would be logged; or who refuses it."""
+    contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100)
+    live = LiveModels(folder / "state", local_service.PROBLEM, make_rule_engine_factory(rules, "review"))
+    live.refresh()
+    try:
+        (scored,) = InferencePipeline(live, contract).predict_batch([contract.parse_one(body)])
+    except RequestRefused:
+        return "contract"
+    except RefusedByRules as refused:
+        return refused.refused[0][2].name
+    entry = {**scored._asdict(), **scored.marks, "contract": contract.version}
+    return {key: value for key, value in json.loads(msgspec.json.encode(entry)).items() if key not in ("marks", "due")}
+
+
+def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch: Path) -> list[dict[str, Any] | str]:
+    """The same of a table with these records."""
+    scorer = PartScorer(make_score_settings(folder), make_problem(rules))
+    rows = pl.DataFrame([json.loads(body) for body in bodies], infer_schema_length=None)
+    scorer.score_part(TablePart(0, 0, rows), "records", "job", SEGMENT, scratch)
+    scorer.close()
+    found: dict[int, dict[str, Any] | str] = {}
+    lines = (
+        (scratch / "predictions" / f"{SEGMENT}.jsonl").read_bytes().splitlines()
+        if (scratch / "predictions").exists()
+        else []
+    )
+    entries = {entry["id"]: entry for entry in map(decode_entry, lines)}
+    for row in pl.read_parquet(scratch / SCORES_FILE).iter_rows(named=True):
+        entry = entries.pop(row["prediction_id"])
+        assert (row["probability"], row["decision"]) == (entry["output"], entry["decision"])
+        assert (row["rules"] or "").split() == entry.get("rules", [])
+        assert row["review"] == entry.get("review", False)
+        found[row["penumbra.row"]] = {key: value for key, value in entry.items() if key not in TIMELESS}
+    assert entries == {}
+    if (scratch / REJECTED_FILE).exists():
+        for row in pl.read_parquet(scratch / REJECTED_FILE).iter_rows(named=True):
+            (reason, *_) = row["penumbra.broken"]
+            found[row["penumbra.row"]] = reason if reason in {rule.name for rule in rules} else "contract"
+    return [found[number] for number in range(len(bodies))]
+
+
+FLIGHTS = [json.loads(line) for line in make_flights(300).write_ndjson().splitlines()]
+for flight in FLIGHTS:
+    flight["time_hour"] = flight["time_hour"].replace("+00:00", "Z")
+CHANGES = st.sampled_from(
+    [
+        {},
+        {"temp": None, "dewp": None},
+        {"temp": 20.0, "dewp": 30.0},
+        {"distance": 9500},
+        {"distance": 20_000},
+        {"origin": "LGA"},
+        {"carrier": "DL"},
+        {"carrier": "YV"},
+        {"humid": 25.0, "wind_dir": None},
+        {"dest": 'Q"Q'},
+        {"sched_dep_time": 1275},
+    ]
+)
+RECORDS = st.lists(
+    st.builds(lambda flight, change: {**flight, **change}, st.sampled_from(FLIGHTS), CHANGES), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=RECORDS, rules=st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.name))
+@pytest.mark.slow
+def test_a_row_gets_the_answer_of_the_same_record_over_http(
+    state: Path, tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], rules: list[Rule]
+) -> None:
+    bodies = [json.dumps(record).encode() for record in records]
+    found = score_records(state, rules, bodies, tmp_path_factory.mktemp("part"))
+    assert found == [answer_over_http(state, rules, body) for body in bodies]

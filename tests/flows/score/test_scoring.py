@@ -1,0 +1,250 @@
+"""Tables of all kinds are scored once, whatever is in them, however often the command is called."""
+
+import datetime as dt
+import errno
+import gzip
+import os
+import sqlite3
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from flows.steps.score.record_check import RowsRefused
+from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
+from flows.steps.score.scoring import score_tables
+from flows.steps.score.table_job import publish_part
+from penumbra.core.columns import BATCH_COLUMN
+from penumbra.logs.index import LogIndex
+from penumbra.rules import OneOf, Refuse, Rule
+from penumbra.sources.tables.csv_tables import CsvLayout
+from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
+from problem import schema
+from service.inference.frame_scoring import NoLiveModel
+from tests.flows.score.scored_flights import (
+    make_flights,
+    make_problem,
+    make_score_settings,
+    read_logged,
+    score_files,
+    write_flights,
+)
+from tests.helpers import local_service
+
+CLOSED = Rule("closed", "nothing leaves there", OneOf("origin", ["LGA"]), Refuse())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Version 1 is live."""
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv"])
+def test_every_row_is_in_the_output_in_its_order_and_in_the_log_once(folder, name):
+    flights = make_flights()
+    ((receipt, is_new),) = score_files(folder, write_flights(folder / name, flights))
+    scores = pl.read_parquet(folder / "scores.parquet")
+    assert (is_new, receipt.facts.rows, receipt.facts.answered, receipt.facts.versions) == (True, 100, 100, {"1": 100})
+    assert scores["penumbra.row"].to_list() == list(range(100))
+    assert scores["flight"].to_list() == flights["flight"].to_list()
+    assert sorted(scores["prediction_id"]) == sorted(entry["id"] for entry in read_logged(folder))
+
+
+def test_csv_and_parquet_get_the_same_answers(folder):
+    flights = make_flights()
+    for name in ("a.csv", "b.parquet"):
+        score_files(folder, write_flights(folder / name, flights), f"out-{name[0]}.parquet")
+    scores = [pl.read_parquet(folder / f"out-{name}.parquet").drop("prediction_id") for name in "ab"]
+    assert_frame_equal(*scores)
+
+
+def test_a_table_that_is_done_and_has_not_changed_is_not_scored_again(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    score_files(folder, source)
+    assert [is_new for _, is_new in score_files(folder, source)] == [False]
+    assert len(read_logged(folder)) == 100
+    write_flights(source, make_flights(50, seed=2))
+    assert [is_new for _, is_new in score_files(folder, source)] == [True]
+    assert (len(read_logged(folder)), pl.read_parquet(folder / "scores.parquet").height) == (150, 50)
+
+
+def test_a_table_is_scored_anew_where_that_is_asked_for(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    score_files(folder, source)
+    assert [is_new for _, is_new in score_files(folder, source, again=True)] == [True]
+    assert len(read_logged(folder)) == 200
+
+
+def test_an_output_that_is_gone_is_said_to_be(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    score_files(folder, source)
+    (folder / "scores.parquet").unlink()
+    with pytest.raises(ScoreRefused, match=r"in\.parquet was scored on .* its output .* is gone: --again scores it"):
+        score_files(folder, source)
+
+
+def test_rows_without_an_answer_are_beside_the_output_with_their_reasons(folder):
+    flights = make_flights().with_columns(origin=pl.lit("JFK")).with_columns(pl.col("distance").cast(pl.String))
+    odd = flights.with_row_index("n").with_columns(
+        distance=pl.when(pl.col("n") == 7).then(pl.lit("far")).otherwise("distance"),
+        origin=pl.when(pl.col("n") == 60).then(pl.lit("LGA")).otherwise("origin"),
+        carrier=pl.when(pl.col("n") == 61).then(pl.lit("??")).otherwise(pl.col("carrier").cast(pl.String)),
+    )
+    ((receipt, _),) = score_files(folder, write_flights(folder / "in.csv", odd), "out.csv", rules=[CLOSED])
+    rejected = pl.read_csv(folder / "out.rejected.csv")
+    assert dict(rejected.select("penumbra.row", "penumbra.broken").iter_rows()) == {
+        7: "distance|dtype",
+        60: "closed",
+        61: "carrier|dtype",
+    }
+    assert rejected["distance"][0] == "far"
+    assert (receipt.facts.answered, receipt.facts.rejected) == (97, 3)
+    assert pl.read_csv(folder / "out.csv").height == 97
+    (refusal,) = read_logged(folder, "predictions/refused")
+    assert (refusal["rule"], refusal["record"]["origin"], refusal["model"]) == ("closed", "LGA", "1")
+    broken = read_logged(folder, "predictions/broken")
+    assert [(entry["records"], entry["fields"]) for entry in broken] == [(1, {"distance": 1}), (1, {"carrier": 1})]
+
+
+def test_columns_that_may_be_null_may_be_missing(folder):
+    score_files(folder, write_flights(folder / "in.csv", make_flights().drop("temp", "visib")))
+    assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
+
+
+def test_a_column_that_is_missing_is_named_and_nothing_is_logged(folder):
+    source = write_flights(folder / "in.csv", make_flights().drop("dest", "distance"))
+    with pytest.raises(RowsRefused, match=r"in\.csv has no column dest, distance; it has carrier, flight, time_hour"):
+        score_files(folder, source)
+    assert read_logged(folder) == []
+
+
+def test_a_table_without_rows_gets_an_output_without_rows(folder):
+    for name in ("none.csv", "none.parquet"):
+        ((receipt, _),) = score_files(folder, write_flights(folder / name, make_flights().clear()), f"{name}.parquet")
+        assert (receipt.facts.rows, pl.read_parquet(folder / f"{name}.parquet").height) == (0, 0)
+
+
+def test_a_folder_becomes_a_folder_compressed_tables_too(folder):
+    write_flights(folder / "in/a.parquet", make_flights(50))
+    csv = write_flights(folder / "in/2024/b.csv", make_flights(60, seed=2))
+    (folder / "in/2024/b.csv.gz").write_bytes(gzip.compress(csv.read_bytes()))
+    csv.unlink()
+    scored = score_files(folder, folder / "in", "out")
+    assert sorted(receipt.facts.rows for receipt, _ in scored) == [50, 60]
+    assert [pl.read_parquet(folder / "out" / name).height for name in ("a.parquet", "2024/b.parquet")] == [50, 60]
+
+
+def test_two_tables_with_one_output_are_refused(folder):
+    for name in ("a.csv", "a.parquet"):
+        write_flights(folder / "in" / name, make_flights(5))
+    with pytest.raises(ScoreRefused, match=r"a\.parquet and a\.csv would both become .*: expected names that differ"):
+        score_files(folder, folder / "in", "out")
+    with pytest.raises(ScoreRefused, match=r"would both become .*scores\.csv: expected a folder"):
+        score_files(folder, folder / "in", "scores.csv")
+
+
+def test_how_a_csv_file_is_written_is_said_with_the_order(folder):
+    flights = make_flights().with_columns(pl.col("temp").fill_null(1).cast(pl.String), dewp=None)
+    odd = flights.with_columns(temp=pl.lit("NA"))
+    path = folder / "in.csv"
+    odd.write_csv(path, separator=";", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    score_files(folder, path, layout=CsvLayout(";", null_words=("", "NA")))
+    assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
+
+
+def test_a_query_over_files_is_scored(folder):
+    write_flights(folder / "in.parquet", make_flights())
+    score_files(folder, f"select * from '{folder}/in.parquet' order by flight limit 70", "out.parquet")
+    flights = pl.read_parquet(folder / "out.parquet")["flight"]
+    assert (len(flights), flights.is_sorted()) == (70, True)
+
+
+def test_a_query_of_another_database_is_scored_and_run_anew_each_time(folder):
+    rows = make_flights(30).with_columns(pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    with sqlite3.connect(folder / "flights.db") as database:
+        rows.to_pandas().astype({"carrier": str, "origin": str}).to_sql("flights", database, index=False)
+    for height in (30, 60):
+        order = {"database": f"sqlite:///{folder}/flights.db"}
+        ((receipt, is_new),) = score_files(folder, "select * from flights", "out.parquet", **order)
+        assert (is_new, receipt.facts.rows) == (True, height)
+        with sqlite3.connect(folder / "flights.db") as database:
+            database.execute("insert into flights select * from flights")
+
+
+def test_a_run_that_was_stopped_goes_on_and_logs_no_row_twice(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    (table,) = begin_tables(settings, asked)
+
+    def stop(done: int, _: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(score_tables(settings, make_problem(), asked, [table], report=stop))
+    assert (table.list_done(), len(read_logged(folder)), (folder / "scores.parquet").exists()) == ([0, 1], 80, False)
+    score_files(folder, source)
+    logged = [entry["id"] for entry in read_logged(folder)]
+    assert sorted(pl.read_parquet(folder / "scores.parquet")["prediction_id"]) == sorted(logged)
+    assert len(logged) == 100
+
+
+def test_a_part_is_published_once_by_a_copy_too(folder, monkeypatch):
+    """As to another file system, where a rename fails."""
+    (part := folder / "part" / "predictions").mkdir(parents=True)
+    (part / "1a22a002a325f1485.jsonl").write_text('{"id":"1a22a002a325f1485-0"}\n')
+
+    def refuse(source, target):
+        if "part" in str(source) and not str(source).endswith(".tmp"):
+            raise OSError(errno.EXDEV, "another file system")
+        return rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", refuse)
+    publish_part(folder / "part", folder / "log")
+    publish_part(folder / "part", folder / "log")
+    assert [path.name for path in (folder / "log").iterdir()] == ["1a22a002a325f1485.jsonl"]
+    assert list(part.iterdir()) == []
+
+
+def test_two_runs_do_not_score_one_table_at_once(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    (table,) = begin_tables(settings, asked)
+    lock = hold_work_lock(table.folder.with_suffix(".lock"), "score")
+    with lock, pytest.raises(WorkInProgress, match="score is at work"):
+        list(score_tables(settings, make_problem(), asked, [table]))
+
+
+def test_without_a_live_model_that_is_said(tmp_path):
+    with pytest.raises(NoLiveModel, match="no live model is loaded"):
+        score_files(tmp_path, write_flights(tmp_path / "in.parquet", make_flights()))
+
+
+def test_labels_join_what_was_scored_in_a_table(folder):
+    score_files(folder, write_flights(folder / "in.parquet", make_flights()))
+    settings = make_score_settings(folder)
+    index = LogIndex.from_settings(settings, schema)
+    index.catch_up()
+    outcomes = (
+        make_flights().head(40).with_columns(pl.lit("2024-01").alias(BATCH_COLUMN), arr_delay=pl.lit(42, pl.Int16))
+    )
+    assert index.attach_labels([outcomes]) == 40
+    with index.open() as db:
+        (joined,) = db.execute("select count(*) from predictions p join labels l on p.key = l.key").fetchone()
+    assert joined == 40
+
+
+@pytest.mark.slow
+def test_several_processes_score_the_parts_of_one_table(folder):
+    source = write_flights(folder / "in.parquet", make_flights(600))
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    tables = begin_tables(settings, asked)
+    ((receipt, _),) = score_tables(settings, make_problem(), asked, tables, processes=2)
+    assert receipt.facts.rows == 600
+    scores = pl.read_parquet(folder / "scores.parquet")
+    assert scores["penumbra.row"].to_list() == list(range(600))
+    assert sorted(scores["prediction_id"]) == sorted(entry["id"] for entry in read_logged(folder))
+    assert tables[0].begun < dt.datetime.now(dt.UTC)

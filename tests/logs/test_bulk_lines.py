@@ -1,0 +1,95 @@
+"""Lines made of columns are those that a writer of single entries writes, but for the width of positions."""
+
+import datetime as dt
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.logs.append_log import decode_entry, encode_json, find_entry_in_segments, read_entries
+from penumbra.logs.bulk_lines import can_write_columns, encode_segment, write_times_as_text
+
+SEGMENT = "1a22a002a325f1485"
+CELLS = st.fixed_dictionaries(
+    {
+        "text": st.none() | st.text(st.characters(codec="utf-8")),
+        "number": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "count": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "flag": st.none() | st.booleans(),
+        "day": st.none() | st.dates(dt.date(1, 1, 1)),
+        "moment": st.none() | st.datetimes(dt.datetime(1000, 1, 1), timezones=st.just(dt.UTC)),
+        "plain": st.none() | st.datetimes(dt.datetime(1000, 1, 1)),
+    }
+)
+DTYPES = {
+    "text": pl.String,
+    "number": pl.Float64,
+    "count": pl.Int64,
+    "flag": pl.Boolean,
+    "day": pl.Date,
+    "moment": pl.Datetime("us", "UTC"),
+    "plain": pl.Datetime("us"),
+}
+TYPED = msgspec.defstruct(
+    "Row",
+    [
+        ("text", str | None),
+        ("number", float | None),
+        ("count", int | None),
+        ("flag", bool | None),
+        ("day", dt.date | None),
+        ("moment", dt.datetime | None),
+        ("plain", dt.datetime | None),
+    ],
+)
+
+
+@given(st.lists(CELLS, min_size=1, max_size=5))
+def test_a_record_has_the_values_that_the_encoder_of_single_entries_writes(cells):
+    rows = pl.DataFrame(cells, DTYPES)
+    content, _ = encode_segment(SEGMENT, pl.DataFrame({"record": write_times_as_text(rows).to_struct()}))
+    records = [msgspec.json.encode(decode_entry(line)["record"]) for line in bytes(content).split(b"\n")[:-1]]
+    decoded = [msgspec.json.decode(record, type=TYPED) for record in records]
+    assert decoded == [msgspec.json.decode(encode_json(each), type=TYPED) for each in cells]
+
+
+def test_times_without_fractions_are_written_as_of_single_entries():
+    rows = pl.DataFrame({"at": [dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC), None]})
+    assert write_times_as_text(rows)["at"].to_list() == ["2024-03-01T12:00:00Z", None]
+
+
+def test_times_of_another_zone_are_written_in_utc():
+    rows = pl.DataFrame({"at": [dt.datetime(2024, 3, 1, 12)]}).select(pl.col("at").dt.replace_time_zone("Asia/Tokyo"))
+    assert write_times_as_text(rows)["at"].to_list() == ["2024-03-01T03:00:00Z"]
+
+
+def test_every_entry_is_found_by_its_id_and_read_as_whole(tmp_path):
+    entries = pl.DataFrame({"model": ["1", "2"], "inputs": [[1.0, float("nan")], [2.0, 3.0]]})
+    content, ids = encode_segment(SEGMENT, entries, [b'{"model":"3"}'])
+    (tmp_path / f"{SEGMENT}.jsonl").write_bytes(content)
+    assert [entry["model"] for entry in read_entries(tmp_path)] == ["1", "2", "3"]
+    assert [find_entry_in_segments(tmp_path, name)["model"] for name in ids] == ["1", "2", "3"]
+    assert find_entry_in_segments(tmp_path, ids[0])["inputs"] == [1.0, None]
+
+
+def test_a_changed_byte_is_told_by_the_checksum(tmp_path):
+    content, _ = encode_segment(SEGMENT, pl.DataFrame({"model": ["1", "2"]}))
+    (tmp_path / f"{SEGMENT}.jsonl").write_bytes(bytes(content).replace(b'"model":"1"', b'"model":"7"'))
+    assert [entry["model"] for entry in read_entries(tmp_path)] == ["2"]
+
+
+def test_a_segment_may_have_no_columns_at_all():
+    content, ids = encode_segment(SEGMENT, pl.DataFrame(), [b'{"rule":"far"}'])
+    assert decode_entry(bytes(content)) == {"id": ids[0], "rule": "far"}
+
+
+def test_a_name_that_no_log_reads_is_refused():
+    with pytest.raises(ValueError, match="'batch-7' is no segment's name: expected 17 hexadecimal digits"):
+        encode_segment("batch-7", pl.DataFrame(), [b'{"rule":"far"}'])
+
+
+@pytest.mark.parametrize("dtype", [pl.Decimal(10, 2), pl.Duration(), pl.Time(), pl.List(pl.Int64), pl.Binary()])
+def test_columns_of_other_kinds_are_left_to_the_encoder_of_single_entries(dtype):
+    assert not can_write_columns({"a": pl.Int64(), "b": dtype})
