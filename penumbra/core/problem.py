@@ -197,6 +197,13 @@ class Problem(Protocol):
     rules: ProblemRules
     """Business rules around the model."""
 
+    purpose: str
+    """The docstring of `problem/__init__.py`: what is predicted and what for, as the card of a version has it; "" for
+    none."""
+
+    source_notes: str
+    """The docstring of `problem/source.py`: where the data come from; "" for none, or where it isn't loaded."""
+
     files: Mapping[str, Path]
     """The Python file of each loaded part that has one, by the part's name."""
 

@@ -106,13 +106,14 @@ class ModelRegistry:
             return 0
         return run_records.end_aborted_runs(self.client, self._experiment())
 
-    def register(self, run_id: str, path: str, tags: Mapping[str, str]) -> str:
+    def register(self, run_id: str, path: str, tags: Mapping[str, str], description: str = "") -> str:
         """Register a bundle as the model's next version.
 
         Args:
             run_id: The run that logged the bundle.
             path: The bundle's artifact path in the run.
             tags: Tags of the version.
+            description: What people read of it, as Markdown; MLflow takes 5,000 characters.
 
         Returns:
             The version's number.
@@ -120,7 +121,10 @@ class ModelRegistry:
         with contextlib.suppress(MlflowException):
             self.client.create_registered_model(self.name)
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{path}"
-        return str(self.client.create_model_version(self.name, source, run_id, tags=dict(tags)).version)
+        made = self.client.create_model_version(
+            self.name, source, run_id, tags=dict(tags), description=description or None
+        )
+        return str(made.version)
 
     def set_alias(self, alias: str, version: str) -> None:
         """Let an alias name a version.

@@ -70,6 +70,7 @@ class Trial:
         scores: The task's metrics by name, the primary one first.
         curves: Points of the task's curves by name.
         report: Figures that the fitted estimator reports of itself (`report_`).
+        cpu_seconds: Processor time of search, fit and scores, with that of processes that have ended; 0 without a fit.
     """
 
     job: TrialJob
@@ -79,6 +80,7 @@ class Trial:
     scores: dict[str, float]
     curves: dict[str, list[dict[str, float]]]
     report: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
 
     @property
     def candidate(self) -> str:

@@ -36,12 +36,14 @@ class ServingMeasurements:
         parity: Largest difference between the predictions of the compiled and the fitted model; None where it couldn't
             be compiled.
         tolerance: The largest difference that is allowed.
+        fit_cpu_seconds: Processor time of its fit.
     """
 
     microseconds: float
     size: int
     parity: float | None
     tolerance: float
+    fit_cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

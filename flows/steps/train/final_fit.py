@@ -1,7 +1,7 @@
 """The winner's last jobs: learn from everything and be shipped; be scored on the test batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model, write_attributions
 from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
+from penumbra.core.system.process_tree import read_cpu_seconds
 from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.fit import fit_estimator
@@ -57,13 +58,14 @@ def release_winner(matrices: Matrices, winner: TrialJob, split: Split) -> Servin
     Returns:
         What the model costs to serve.
     """
-    estimator = matrices.make_estimator(winner)
+    estimator, before = matrices.make_estimator(winner), read_cpu_seconds()
     fit_estimator(estimator, matrices.build_training_set(winner.candidate, split.all))
+    cpu_seconds = read_cpu_seconds() - before
     rows = matrices.read_evaluation_set(split.validation)[0]
     folder = matrices.arrays.folder / "bundle"
     measured = ship_model(estimator, matrices, rows, folder)
     write_attributions(estimator, matrices, rows, folder)
-    return measured
+    return replace(measured, fit_cpu_seconds=cpu_seconds)
 
 
 def score_baseline_parts(matrices: Matrices, split: Split) -> list[Trial]:

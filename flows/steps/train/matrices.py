@@ -16,6 +16,7 @@ from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import build_judged_task, compute_row_losses
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.system.process_tree import read_cpu_seconds
 from penumbra.core.task import Task
 from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
@@ -150,6 +151,7 @@ class Matrices:
         Returns:
             The trial, with its loss on the withheld rows in its report; and the fitted estimator.
         """
+        before = read_cpu_seconds()
         training_set = self.build_training_set(job.candidate, learn, withhold=True)
         evaluation_set = self.read_evaluation_set(judge)
         if job.seed is not None and not job.parameters:
@@ -157,7 +159,8 @@ class Matrices:
         estimator = self.make_estimator(job)
         done, predictions = run_trial(job, self.task, estimator, training_set, evaluation_set)
         self.arrays.write(f"{part}-{job}", predictions)
-        return replace(done, report={**done.report, **self._score_failures(estimator, learn)}), estimator
+        report, cpu_seconds = {**done.report, **self._score_failures(estimator, learn)}, read_cpu_seconds() - before
+        return replace(done, report=report, cpu_seconds=cpu_seconds), estimator
 
     def _score_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
         """Score a model on the rows withheld from these batches, on which earlier live models failed."""

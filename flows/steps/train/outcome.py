@@ -89,6 +89,11 @@ def evaluate_winner(
     return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks)
 
 
+def sum_cpu_seconds(outcome: TrainingOutcome) -> float:
+    """Return the processor time of all fits of `outcome`, with searches and scores, in seconds."""
+    return sum(trial.cpu_seconds for trial in [*outcome.trials, *outcome.tested]) + outcome.cost.fit_cpu_seconds
+
+
 class OutcomeSummary(msgspec.Struct, frozen=True):
     """What there is to say of a training, whatever version and alias its model gets.
 

@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from flows.steps.train.conformal_calibration import calibrate_winner
+from flows.steps.train.card_records import read_card_beginning, write_card_files
 from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.contract.contract_changes import describe_contract
@@ -149,7 +150,7 @@ def prepare_registration(settings: Settings) -> None:
 
 
 def complete_bundle(outcome: TrainingOutcome) -> Path:
-    """Write the manifest of the bundle whose folder has the model already.
+    """Write the card, and the manifest of the bundle whose folder has the model already.
 
     Args:
         outcome: The result of the training.
@@ -176,6 +177,7 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
         **outcome.plan.facts,
     }
+    write_card_files(outcome, facts, folder)
     bundle.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
     sign_manifest(folder / MANIFEST_FILE)
     return folder
@@ -230,7 +232,8 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     models = ModelRegistry(settings.registry)
     run = record_training_runs(models, begun.runs, begun.key)
     tags = {"fingerprint": begun.fingerprint, "data_version": begun.runs.data_version}
-    version = _register_once(models, run, tags) if begun.is_servable else ""
+    description = read_card_beginning(Path(begun.runs.artifacts["bundle"]))
+    version = _register_once(models, run, tags, description) if begun.is_servable else ""
     ledger = open_ledger(settings)
     with aliases.hold_alias_lock(ledger) as check_lock:
         enter = partial(_enter_and_set_alias, models, ledger, begun, run, version)
@@ -258,8 +261,8 @@ def _describe_other_training(settings: Settings, begun: BegunRegistration) -> st
     return text
 
 
-def _register_once(models: ModelRegistry, run: str, tags: dict[str, str]) -> str:
-    return models.find_version_by_run(run) or models.register(run, "bundle", tags)
+def _register_once(models: ModelRegistry, run: str, tags: dict[str, str], description: str) -> str:
+    return models.find_version_by_run(run) or models.register(run, "bundle", tags, description)
 
 
 def _enter_and_set_alias(

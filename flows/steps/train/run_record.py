@@ -9,7 +9,7 @@ import msgspec
 
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
-from flows.steps.train.outcome import TrainingOutcome
+from flows.steps.train.outcome import TrainingOutcome, sum_cpu_seconds
 from flows.steps.train.plan import TrainingPlan
 from penumbra.data.versioning import versions
 from penumbra.registry.models import ModelRegistry
@@ -50,6 +50,7 @@ def build_training_runs(outcome: TrainingOutcome, bundle_folder: Path, reason: s
     winner, plan, arrays = outcome.tested[0], outcome.plan, outcome.matrices.arrays
     params = {"candidate": winner.candidate, **{part: plan.facts[part] for part in ("train", "validation", "test")}}
     metrics = {f"test_{key}": value for key, value in winner.scores.items()}
+    metrics |= {"cpu_seconds": sum_cpu_seconds(outcome)}
     metrics |= build_comparable_metrics(winner, outcome.gate, outcome.cost)
     began = min(trial.began for trial in outcome.trials)
     tags = build_run_tags(plan, outcome.winner, "train", outcome.gate) | ({"reason": reason} if reason else {})
@@ -137,7 +138,7 @@ def build_run_tags(plan: TrainingPlan, job: TrialJob, kind: str, gate: GateOutco
 
 
 def _build_trial_run(trial: Trial) -> FinishedRun:
-    metrics = {"fit_seconds": trial.fit_seconds, **trial.scores, **trial.report}
+    metrics = {"fit_seconds": trial.fit_seconds, "cpu_seconds": trial.cpu_seconds, **trial.scores, **trial.report}
     return _build_run(str(trial.job), trial.began, trial.ended, trial.job.parameters, metrics)
 
 

@@ -31,11 +31,13 @@ class OverviewCard:
         title: Its title.
         lines: Pairs of a name and what is known.
         address: The page that it links to; "" for none.
+        version: The model version that it is about; "" for none.
     """
 
     title: str
     lines: CardLines
     address: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def build_live_card(models: ModelRegistry, entries: Sequence[LedgerEntry], base:
     version = aliases[LIVE_ALIAS]
     lines = [("since", _format_live_since(models, version, entries)), *_recipe_lines(models, version)]
     lines += [(role, f"version {aliases[role]}") for role in (PREVIOUS_ALIAS, CANARY_ALIAS) if role in aliases]
-    return OverviewCard(f"version {version}", lines, _version_address(base, models, version))
+    return OverviewCard(f"version {version}", lines, _version_address(base, models, version), version)
 
 
 def build_candidate_card(
@@ -131,7 +133,8 @@ def build_candidate_card(
         *(_verdict_lines(judged) if judged else [("verdict", "none yet: make promote")]),
     ]
     facts = (judged.evidence.get("evidence") if judged else None) or {}
-    return OverviewCard(f"version {version}", lines, _version_address(base, models, version)), _evidence_progress(facts)
+    card = OverviewCard(f"version {version}", lines, _version_address(base, models, version), version)
+    return card, _evidence_progress(facts)
 
 
 def build_label_card(windows: Sequence[Window], has_answers: bool) -> OverviewCard:

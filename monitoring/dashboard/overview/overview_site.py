@@ -13,7 +13,7 @@ from penumbra.core.settings import Settings
 from service.http.asgi import AsgiApp, Headers, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
-LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z-]+\.html")
+LINKED_PAGE = re.compile(r"/(reports/\d{4}-\d\d-\d\d|cards)/[a-z0-9-]+\.html")
 
 
 def make_overview_site(

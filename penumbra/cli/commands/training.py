@@ -1,4 +1,4 @@
-"""Commands about training: train, experiment, compare, report-change, reproduce."""
+"""Commands about training: train, experiment, compare, card, report-change, reproduce."""
 
 import contextlib
 import os
@@ -148,6 +148,39 @@ def report_change(ctx: click.Context, rows: int, candidates: tuple[str, ...], ou
     ctx.exit(EXIT_FINDINGS if report.has_findings else 0)
 
 
+@click.command("card", cls=ProjectCommand, example="penumbra card 1 --out card.html")
+@click.argument("version", default="")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file: a page if it ends in .html, else Markdown."
+)
+def show_card(version: str, out: Path | None) -> None:
+    """Print the card of a model VERSION, the live one's by default, with the data sheet of what it learnt from.
+
+    It is made from the records of the version alone, so it is the same whenever it is printed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from monitoring.dashboard.model_cards.card_pages import format_card, render_card
+    from monitoring.dashboard.model_cards.card_reader import read_card
+    from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.models import ModelRegistry
+    from penumbra.registry.pointers import LIVE_ALIAS
+
+    errors = (SettingsError, BrokenBundle, MlflowException, OSError)
+    with refuse_on(*errors, prefix="there is no card: "), show_progress("Reading the version"):
+        models = ModelRegistry(load_settings().registry)
+        number = version if version.isdigit() else models.version(version or LIVE_ALIAS)
+        if number is None:
+            raise Refusal(
+                f"there is no version {version or LIVE_ALIAS!r} in the registry: `penumbra train` makes the first"
+            )
+        card = read_card(models, number)
+        if out:
+            out.write_text(render_card(card) if out.suffix == ".html" else format_card(card))
+    click.echo(f"{out} has the card of version {number}." if out else format_card(card), nl=bool(out))
+
+
 @click.command("reproduce", cls=ProjectCommand, example="penumbra reproduce 1")
 @click.argument("model")
 @as_json_option
@@ -223,4 +256,4 @@ def _print_latest_receipt(folder: Path) -> None:
     click.echo("\n" + (RunReceipts(folder).read_latest() or "").rstrip("\n"))
 
 
-COMMANDS = (train_model, start_experiment, compare_latest_runs, report_change, reproduce_model)
+COMMANDS = (train_model, start_experiment, compare_latest_runs, show_card, report_change, reproduce_model)

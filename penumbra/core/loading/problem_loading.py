@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,6 +67,8 @@ class LoadedProblem:
         """
         self.package = package
         self.files = {name: Path(str(module.__file__)) for name, module in modules.items() if module}
+        self.purpose = inspect.getdoc(importlib.import_module(package)) or ""
+        self.source_notes = inspect.getdoc(modules["source"]) or "" if modules.get("source") else ""
         self.loaded: dict[str, Any] = {}
         for name, module in modules.items():
             part = SimpleNamespace(**_collect_names(name, module))

@@ -5,6 +5,7 @@ Processes that lose their parent go to the nearest ancestor that adopts orphans,
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -99,6 +100,12 @@ def read_process_stat(folder: Path) -> list[bytes]:
         return (folder / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def read_cpu_seconds() -> float:
+    """Return the processor time, user and system, of this process and of its children that it has waited for."""
+    each = [resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in each)
 
 
 def list_lost_threads(pid: int | None = None) -> set[str]:

@@ -6,6 +6,7 @@ model.onnx         the compiled model (penumbra/training/onnx/compile.py); or, o
 model.skops        the fitted estimator, made only of types that penumbra/registry/bundles/skops_model.py lists
 attributions.npz   the model as a sum of trees and linear terms, by which its answers are explained, or why it is none
 probe.npz          some input rows with the fitted model's own answers: a bundle that answers otherwise is refused
+card.json, card.md, card.html  what people read of the version (monitoring/dashboard/model_cards/card_sections.py)
 reference.parquet  held-out rows with their labels and scores: what "normal" looks like to this model
 """
 
@@ -35,6 +36,7 @@ from penumbra.core.task import Task
 from penumbra.features import Feature
 from penumbra.registry.bundles import skops_model
 from penumbra.registry.bundles.manifest import (
+    CARD_FILES,
     BrokenBundle,
     UnfitBundle,
     hash_bundle_file,
@@ -46,6 +48,7 @@ from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bun
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
 ATTRIBUTIONS_FILE = "attributions.npz"
+OPTIONAL_FILES = (ATTRIBUTIONS_FILE, *CARD_FILES)
 REFERENCE_COLUMNS = (BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN)  # beside the contract's
 PROBE_TOLERANCE = 1e-6
 WAY_OUT = (
@@ -206,7 +209,7 @@ def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Featu
         UnportableFeature: A feature has code that no bundle may carry.
     """
     model = SKOPS_FILE if (folder / SKOPS_FILE).exists() else ONNX_FILE
-    optional = [name for name in (ATTRIBUTIONS_FILE,) if (folder / name).exists()]
+    optional = [name for name in OPTIONAL_FILES if (folder / name).exists()]
     sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES, *optional)}
     contents = {"inputs": describe_features(features), "tables": tables, "sha256": sums}
     write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))

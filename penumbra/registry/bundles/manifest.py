@@ -10,6 +10,7 @@ from penumbra.registry.bundles.signatures import find_signature_fault
 from penumbra.storage.sealed import hash_file
 
 MANIFEST_FILE = "bundle.json"
+RECORDS_FILE, CARD_FILE, PAGE_FILE = CARD_FILES = ("card.json", "card.md", "card.html")
 LIMITS_FACT = "uncertainty"  # the conformal limits, in bundles that have them
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
 

@@ -1,0 +1,167 @@
+"""The sections of a card on how good a version is: scores, the gate, slices, and groups of sensitive columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable
+from penumbra.core.text.quoting import escape_text
+from penumbra.core.text.tables import format_number, format_significant
+from penumbra.training.evaluate import get_metric_title
+
+NOT_RECORDED = "not recorded"
+MAX_ROWS = 40  # of a table
+Facts = Mapping[str, Any]
+
+
+def list_evidence_sections(facts: Facts, records: Facts) -> list[CardSection]:
+    """List the sections on how good a version is.
+
+    Args:
+        facts: The content of its bundle.json.
+        records: The content of its card.json.
+
+    Returns:
+        "Results", "Gate", "Slices" and "Fairness".
+    """
+    return [
+        _describe_results(facts, records),
+        _describe_gate(records),
+        _describe_slices(records),
+        _describe_fairness(records),
+    ]
+
+
+def cut_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> CardTable:
+    """Make a table of at most 40 rows, whose caption says how many there are.
+
+    Args:
+        caption: What it shows.
+        columns: The names of its columns.
+        rows: All of its rows.
+
+    Returns:
+        The table.
+    """
+    cut = f" ({MAX_ROWS} of {len(rows)})" if len(rows) > MAX_ROWS else ""
+    return CardTable(caption + cut, columns, rows[:MAX_ROWS])
+
+
+def format_optional(value: float | None) -> str:
+    """Return a number of a record with four significant digits; "" for `value` None."""
+    return "" if value is None else format_significant(value)
+
+
+def _describe_results(facts: Facts, records: Facts) -> CardSection:
+    intervals, metrics = records.get("intervals", {}), facts.get("metrics", {})
+    rows = [[get_metric_title(name), _format_interval(interval)] for name, interval in intervals.items()]
+    rows = rows or [[get_metric_title(name), format_number(value)] for name, value in metrics.items()]
+    names = list(metrics)
+    others = [
+        [each["model"], *(format_optional(each["scores"].get(name)) for name in names)]
+        for each in records.get("models", [])
+    ]
+    curve = [
+        [format_number(p["predicted"]), format_number(p["observed"]), f"{p['rows']:,}"]
+        for p in records.get("calibration", [])
+    ]
+    paragraph = (
+        "The recipe was fitted on the batches before the test ones and scored on rows that it had not learnt from."
+    )
+    test = ", ".join(facts.get("test", [])) or NOT_RECORDED
+    pairs = [("test batches", test)]
+    pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
+    return CardSection(
+        "Results",
+        [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
+        pairs,
+        [
+            CardTable("Metrics, with 95 % intervals over days", ["metric", "value"], rows),
+            CardTable("Beside other models on the same rows", ["model", *map(get_metric_title, names)], others),
+            CardTable("Calibration: what was predicted, what happened", ["predicted", "observed", "rows"], curve),
+        ],
+    )
+
+
+def _describe_gate(records: Facts) -> CardSection:
+    if "gate" not in records:
+        return CardSection("Gate", ["The gate's report was not recorded with this version."])
+    rows = [
+        [
+            each["name"],
+            each["verdict"],
+            format_optional(each["measured"]),
+            format_optional(each["limit"]),
+            each["sentence"],
+        ]
+        for each in records["gate"]["checks"]
+    ]
+    table = CardTable("Checks", ["check", "verdict", "measured", "limit", "in words"], rows)
+    return CardSection("Gate", [f"The verdict: {records['gate']['overall']}."], (), [table])
+
+
+def _describe_slices(records: Facts) -> CardSection:
+    if "slices" not in records:
+        return CardSection("Slices", ["Scores of slices were not recorded with this version."])
+    rows = [[each["slice"], f"{each['rows']:,}", str(each["days"]), _format_limits(each)] for each in records["slices"]]
+    metric = get_metric_title(records["slices"][0]["metric"]) if rows else ""
+    worst = [
+        [each["slice"], f"{each['rows']:,}", _format_limits(each, "excess")]
+        for each in records.get("worst", [])
+        if (each["low"] or 0) > 0
+    ]
+    none = [] if rows else ["problem/slices.py names no slices."]
+    none += [] if worst else ["No slice is surely worse than the average of its days."]
+    return CardSection(
+        "Slices",
+        none,
+        (),
+        [
+            cut_table(f"{metric} by slice, with 95 % intervals over days", ["slice", "rows", "days", metric], rows),
+            cut_table("Surely worse than others on the same day", ["slice", "rows", "more loss"], worst),
+        ],
+    )
+
+
+def _describe_fairness(records: Facts) -> CardSection:
+    if "groups" not in records:
+        return CardSection(
+            "Fairness",
+            ["No sensitive column is named (SENSITIVE of problem/schema.py), so nothing is known of groups."],
+        )
+    compared = [
+        [
+            *(each["column"], each["comparison"].replace("_", " "), _format_limits(each)),
+            *(escape_text(each["highest"]), escape_text(each["lowest"]), format_optional(each["ratio"])),
+        ]
+        for each in records["fairness"]
+    ]
+    groups = [
+        [
+            *(f"{each['column']}={escape_text(each['group'])}", each["metric"].replace("_", " ")),
+            *(f"{each['rows']:,}", _format_limits(each)),
+        ]
+        for each in records["groups"]
+    ]
+    few = [] if compared else ["No sensitive column has two groups with rows enough to be compared."]
+    return CardSection(
+        "Fairness",
+        few,
+        (),
+        [
+            CardTable(
+                "Largest differences between groups",
+                ["groups of", "difference in", "value", "highest", "lowest", "ratio"],
+                compared,
+            ),
+            cut_table("Metrics by group, with 95 % intervals over days", ["group", "metric", "rows", "value"], groups),
+        ],
+    )
+
+
+def _format_limits(row: Facts, value: str = "value") -> str:
+    return _format_interval([row[value], row["low"], row["high"]])
+
+
+def _format_interval(interval: Sequence[float | None]) -> str:
+    value, low, high = map(format_optional, interval)
+    return f"{value} [{low or '…'}, {high or '…'}]"

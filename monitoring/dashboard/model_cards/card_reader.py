@@ -1,0 +1,78 @@
+"""Cards of versions that are registered, from what the registry keeps of them."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from mlflow.exceptions import MlflowException
+
+from monitoring.dashboard.model_cards.card_pages import ModelCard, render_card
+from monitoring.dashboard.model_cards.card_sections import build_card
+from penumbra.registry.bundles.manifest import RECORDS_FILE, read_manifest
+from penumbra.registry.models import ModelRegistry
+from penumbra.storage.atomic import replace_file
+
+EVALUATION_FILES = {"slices": "slices.csv", "worst": "worst.csv"}  # of a run, which older versions have
+
+
+def read_card(models: ModelRegistry, version: str) -> ModelCard:
+    """Read the card of a registered version.
+
+    Args:
+        models: The registry.
+        version: The version's number.
+
+    Returns:
+        The card; one of a version from before there were cards says what isn't recorded.
+
+    Raises:
+        BrokenBundle: The version's bundle.json is damaged.
+        MlflowException: There is no such version, or the registry can't be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        facts = read_manifest(models.download_artifact(version, "bundle/bundle.json", Path(folder)).parent)
+        if RECORDS_FILE in facts["sha256"]:
+            records = json.loads(models.download_artifact(version, f"bundle/{RECORDS_FILE}", Path(folder)).read_text())
+        else:
+            records = _collect_older_records(models, version, Path(folder))
+    return build_card(facts, records, version)
+
+
+def write_card_page(models: ModelRegistry, version: str, folder: Path) -> Path:
+    """Write the page of a version's card, once for each run.
+
+    Args:
+        models: The registry.
+        version: The version's number.
+        folder: Where the pages of cards are.
+
+    Returns:
+        The page.
+
+    Raises:
+        BrokenBundle: The version's bundle.json is damaged.
+        MlflowException: There is no such version, or the registry can't be read.
+        OSError: The page can't be written.
+    """
+    page = folder / f"model-{version}-{models.find_run_id(version)}.html"
+    if not page.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(page, render_card(read_card(models, version)).encode())
+    return page
+
+
+def _collect_older_records(models: ModelRegistry, version: str, folder: Path) -> dict[str, Any]:
+    """What the run of a version without records has: the gate's report, and the scores of slices by the loss."""
+    tags = models.read_run(version).tags
+    records: dict[str, Any] = {"gate": json.loads(tags["gate"])} if "gate" in tags else {}
+    for name, file in EVALUATION_FILES.items():
+        try:
+            table = pl.read_csv(models.download_artifact(version, f"evaluation/{file}", folder))
+        except (MlflowException, OSError, pl.exceptions.PolarsError):
+            continue
+        records[name] = table.to_dicts()
+    if slices := records.get("slices"):
+        records["slices"] = [each for each in slices if each["metric"] == slices[0]["metric"]]
+    return records

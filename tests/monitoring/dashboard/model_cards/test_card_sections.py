@@ -1,0 +1,167 @@
+"""What a card says of a version, from literal facts and records; and what of one that lacks them."""
+
+import copy
+
+import pytest
+
+from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable, ModelCard, format_card, render_card
+from monitoring.dashboard.model_cards.card_sections import build_card
+
+FACTS = {
+    "candidate": "boosting",
+    "settings": {"registry": {"model": "churn"}, "labels": {"delay_hours": 24.0}, "training": {"threshold": 0.3}},
+    "train": ["2024-01"],
+    "validation": ["2024-02"],
+    "test": ["2024-03"],
+    "left_out": {"2024-01-05": [["amount", "30 % of the rows lack it"], ["", "no rows"]]},
+    "remarks": ["2024-04: no row has an outcome"],
+    "threshold": 0.3,
+    "metrics": {"log_loss": 0.5, "roc_auc": 0.75},
+    "counts": {"region": {"north": 120, "south": 7}},
+    "data_version": "abc.dir",
+    "revision": "1234",
+    "sha256": {"model.onnx": "ff"},
+    "environment": {"python": "3.12"},
+}
+RECORDS = {
+    "purpose": "Will a customer leave?\n\nIntended use: letters to customers.",
+    "source": "Exports of the shop.",
+    "row": "An order.",
+    "labelled": "With its outcome.",
+    "target": "Whether the customer left.",
+    "time": "at",
+    "key": ["order_id"],
+    "batches": [
+        {"batch": "2024-01", "part": "train", "rows": 1800, "rejected": 2},
+        {"batch": "2024-03", "part": "test", "rows": 1700, "rejected": 0},
+    ],
+    "intervals": {"log_loss": [0.5, 0.4375, 0.5625], "roc_auc": [0.75, None, None]},
+    "models": [
+        {"model": "boosting", "scores": {"log_loss": 0.5, "roc_auc": 0.75}},
+        {"model": "baseline", "scores": {"log_loss": 0.625}},
+    ],
+    "calibration": [{"predicted": 0.25, "observed": 0.125, "rows": 850}],
+    "gate": {
+        "overall": "not enough data",
+        "checks": [
+            {"name": "fairness", "measured": None, "limit": 0.2, "verdict": "not enough data", "sentence": "too few"}
+        ],
+    },
+    "slices": [
+        {
+            "slice": "region=north",
+            "rows": 900,
+            "days": 31,
+            "metric": "log_loss",
+            "value": 0.5,
+            "low": 0.25,
+            "high": 0.75,
+        }
+    ],
+    "worst": [{"slice": "region=south", "rows": 70, "days": 20, "excess": 0.25, "low": 0.125, "high": 0.375}],
+    "groups": [
+        {
+            "column": "sex",
+            "group": "f|<b>",
+            "rows": 90,
+            "days": 31,
+            "metric": "selection_rate",
+            "value": 0.5,
+            "low": 0.25,
+            "high": 0.75,
+        }
+    ],
+    "fairness": [
+        {
+            "column": "sex",
+            "comparison": "equalized_odds",
+            "value": 0.125,
+            "low": None,
+            "high": None,
+            "highest": "f|<b>",
+            "lowest": "m",
+            "ratio": 0.5,
+        }
+    ],
+    "numbers": [{"feature": "amount", "low": 0.5, "high": 900.0, "missing": 0.25}],
+    "cost": {"trials": 9, "cpu_seconds": 300.0, "latency_us": 20.0, "size_bytes": 250_000},
+}
+
+
+def sections(card: ModelCard) -> dict[str, CardSection]:
+    return {section.title: section for section in card.sections}
+
+
+def tables(section: CardSection) -> list[CardTable]:
+    return section.filled_tables
+
+
+def test_the_card_has_every_section_with_what_the_records_have():
+    card = build_card(FACTS, RECORDS, "7")
+    assert card.title == "churn, version 7"
+    assert card.summary == "boosting, learnt from 3 batches, 2024-01 to 2024-03; the gate: not enough data."
+    found = sections(card)
+    assert list(found) == [
+        *("Intended use", "Data sheet", "Results", "Gate", "Slices", "Fairness", "Limits", "Cost", "Lineage"),
+    ]
+    assert found["Intended use"].paragraphs == ["Will a customer leave?", "Intended use: letters to customers."]
+    assert tables(found["Data sheet"])[0].rows[0] == ["2024-01", "learnt from in trials", "1,800", "2"]
+    assert tables(found["Data sheet"])[1].rows == [["2024-01-05", "amount: 30 % of the rows lack it; no rows"]]
+    assert tables(found["Results"])[0].rows == [["log-loss", "0.5 [0.4375, 0.5625]"], ["ROC AUC", "0.75 […, …]"]]
+    assert tables(found["Results"])[1].rows[1] == ["baseline", "0.625", ""]
+    assert tables(found["Gate"])[0].rows == [["fairness", "not enough data", "", "0.2", "too few"]]
+    assert tables(found["Slices"])[1].rows == [["region=south", "70", "0.25 [0.125, 0.375]"]]
+    assert tables(found["Limits"])[0].rows == [["amount", "0.5", "900", "25.0%"]]
+    assert tables(found["Limits"])[1].rows == [["region", "2", "south (7)"]]
+    assert ("labels are due", "24 hours after") in found["Data sheet"].pairs
+
+
+def test_energy_is_an_estimate_with_its_formula():
+    pairs = dict(sections(build_card(FACTS, RECORDS))["Cost"].pairs)
+    assert pairs["processor time"].startswith("300.0 CPU seconds")
+    assert pairs["energy, estimated"] == "1 Wh = CPU seconds · 12 W a core / 3600"
+    assert "Energy is not measured" in sections(build_card(FACTS, RECORDS))["Cost"].paragraphs[0]
+
+
+def test_a_version_from_before_there_were_cards_says_what_is_missing():
+    card = build_card({"sha256": {}, "metrics": {"log_loss": 0.5}}, {})
+    text = format_card(card)
+    for words in (
+        "What the model is for was not recorded",
+        "Intervals were not recorded",
+        "The gate's report was not recorded",
+        "Scores of slices were not recorded",
+        "Ranges of numbers were not recorded",
+        "The cost of training was not recorded",
+    ):
+        assert words in text
+    assert "| log-loss | 0.5000 |" in text
+
+
+def test_a_problem_without_sensitive_columns_or_purpose_is_told_where_they_are_written():
+    found = sections(build_card(FACTS, {"purpose": ""}))
+    assert "problem/__init__.py" in found["Intended use"].paragraphs[0]
+    assert "SENSITIVE of problem/schema.py" in found["Fairness"].paragraphs[0]
+
+
+@pytest.mark.parametrize("write", [format_card, render_card])
+def test_the_same_records_give_the_same_text_and_secrets_are_masked(write):
+    facts = copy.deepcopy(FACTS)
+    facts["settings"]["data"] = {"remote": "s3://bucket/path?key=planted"}
+    records = RECORDS | {"source": "From https://user:planted@example.org/orders"}
+    assert write(build_card(facts, records)) == write(build_card(copy.deepcopy(facts), dict(records)))
+    assert "planted" not in write(build_card(facts, records))
+
+
+def test_values_of_the_data_are_no_markup():
+    card = build_card(FACTS, RECORDS)
+    assert "<b>" not in format_card(card)
+    assert "sex=f\\\\x7c\\\\x3cb\\\\x3e | selection rate | 90 |" in format_card(card)
+    assert "<b>" not in render_card(ModelCard("<b>", "", [CardSection("a", ["<b>"], [("<b>", "<b>")])]))
+
+
+def test_a_long_table_is_cut_and_says_so():
+    many = [{**RECORDS["slices"][0], "slice": f"town={n}"} for n in range(41)]
+    table = tables(sections(build_card(FACTS, RECORDS | {"slices": many}))["Slices"])[0]
+    assert len(table.rows) == 40
+    assert table.caption.endswith("(40 of 41)")
