@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from flows.steps.train.conformal_calibration import calibrate_winner
 from flows.steps.train.card_records import read_card_beginning, write_card_files
+from flows.steps.train.conformal_calibration import calibrate_winner
 from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
 from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.contract.contract_changes import describe_contract

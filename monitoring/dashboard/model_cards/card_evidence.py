@@ -6,6 +6,7 @@ from typing import Any
 from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
+from penumbra.registry.bundles.manifest import LIMITS_FACT
 from penumbra.training.evaluate import get_metric_title
 
 NOT_RECORDED = "not recorded"
@@ -70,6 +71,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
     test = ", ".join(facts.get("test", [])) or NOT_RECORDED
     pairs = [("test batches", test)]
     pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
+    pairs += [("how sure an answer is", _describe_sureness(facts[LIMITS_FACT]))] if LIMITS_FACT in facts else []
     return CardSection(
         "Results",
         [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
@@ -79,6 +81,13 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
             CardTable("Beside other models on the same rows", ["model", *map(get_metric_title, names)], others),
             CardTable("Calibration: what was predicted, what happened", ["predicted", "observed", "rows"], curve),
         ],
+    )
+
+
+def _describe_sureness(limits: Facts) -> str:
+    return (
+        f"sets and intervals are made to hold the truth in {limits['coverage']:.0%} of the cases, "
+        f"by {limits['method']} conformal prediction on {limits['rows']:,} held-out rows"
     )
 
 

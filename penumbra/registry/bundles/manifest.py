@@ -10,7 +10,8 @@ from penumbra.registry.bundles.signatures import find_signature_fault
 from penumbra.storage.sealed import hash_file
 
 MANIFEST_FILE = "bundle.json"
-RECORDS_FILE, CARD_FILE, PAGE_FILE = CARD_FILES = ("card.json", "card.md", "card.html")
+RECORDS_FILE, CARD_FILE = "card.json", "card.md"  # in bundles that have a card
+CARD_FILES = (RECORDS_FILE, CARD_FILE, "card.html")
 LIMITS_FACT = "uncertainty"  # the conformal limits, in bundles that have them
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
 
