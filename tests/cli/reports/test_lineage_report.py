@@ -265,6 +265,23 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("uncertainty", "line"),
+    [
+        ({"coverage": 0.9, "set": [False, True]}, "no or yes: the set that holds the truth in 90% of the cases"),
+        ({"coverage": 0.8, "set": ["rain"]}, "rain: the set that holds the truth in 80% of the cases"),
+        (
+            {"coverage": 0.9, "interval": [1.5, None]},
+            "1.5 to any: the interval that holds the truth in 90% of the cases",
+        ),
+    ],
+)
+def test_the_chain_says_how_sure_the_answer_was(deployed: Path, name: str, uncertainty: Any, line: str) -> None:
+    facts = explain_prediction(catch_up(deployed), name)
+    assert "holds the truth" not in format_lineage(facts)
+    assert line in format_lineage({**facts, "uncertainty": uncertainty})
+
+
 def test_the_command_loads_nothing_heavy() -> None:
     code = "import sys, penumbra.cli.app, penumbra.cli.reports.lineage_report, penumbra.registry.lineage; "
     code += "print(sorted({'mlflow', 'polars', 'numpy', 'onnxruntime'} & set(sys.modules)))"
