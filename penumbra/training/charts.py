@@ -4,8 +4,9 @@ Source:
     https://vega.github.io/vega-lite
 """
 
-import math
 from typing import Any
+
+from penumbra.core.text.json_values import replace_non_finite
 
 VegaLiteSpec = dict[str, Any]
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -81,7 +82,7 @@ def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
     value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
     bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": _model_encoding()}
     finite = [{"filter": "datum.low !== null && datum.high !== null"}]
-    return _base_spec(title, [_replace_infinities(row) for row in rows]) | {
+    return _base_spec(title, replace_non_finite(rows)) | {
         "width": 420,
         "layer": [
             {"transform": finite, "mark": "rule", "encoding": bar},
@@ -206,11 +207,6 @@ def stack_charts(*charts: VegaLiteSpec) -> VegaLiteSpec:
         The Vega-Lite specification of all.
     """
     return {"$schema": VEGA_LITE_SCHEMA, "vconcat": list(charts)}
-
-
-def _replace_infinities(row: dict[str, Any]) -> dict[str, Any]:
-    """Replace infinity and NaN, which JSON doesn't have, by None."""
-    return {key: None if isinstance(each, float) and not math.isfinite(each) else each for key, each in row.items()}
 
 
 def _base_spec(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:

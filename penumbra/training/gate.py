@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
+from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.tables import format_significant
 from penumbra.training.bootstrap import Interval
 from penumbra.training.fairness import GroupSums, check_fairness
@@ -58,7 +58,7 @@ class GateReport:
         Returns:
             `overall`, and `checks`: a dictionary of the fields of each check, with None for infinite and NaN values.
         """
-        return {"overall": self.overall, "checks": [_replace_non_finite(asdict(check)) for check in self.checks]}
+        return {"overall": self.overall, "checks": [replace_non_finite(asdict(check)) for check in self.checks]}
 
     def __str__(self) -> str:
         """A table with a line for each check, and the overall verdict in the last line."""
@@ -127,10 +127,3 @@ def run_gate_checks(
 def _format_check(check: GateCheck) -> str:
     numbers = (f"{format_significant(number):>12}" for number in (check.measured, check.limit))
     return f"{check.name:<14}{''.join(numbers)}  {check.verdict:<17}{check.sentence}"
-
-
-def _replace_non_finite(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace infinity and NaN, which JSON doesn't have, by None."""
-    return {
-        name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in fields.items()
-    }

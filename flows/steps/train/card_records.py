@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from flows.steps.train.outcome import TrainingOutcome, sum_cpu_seconds
 from monitoring.dashboard.model_cards.card_pages import ModelCard, format_card, render_card
 from monitoring.dashboard.model_cards.card_sections import build_card
 from penumbra.core.metrics.losses import get_primary_metric
+from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.masking import mask_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.manifest import CARD_FILE, CARD_FILES
@@ -87,7 +87,7 @@ def collect_card_records(outcome: TrainingOutcome) -> dict[str, Any]:
     if groups := gate.groups:
         records["groups"] = fairness.score_groups(groups.candidate).to_dicts()
         records["fairness"] = fairness.compare_groups(groups.candidate, groups.kind).to_dicts()
-    finite: dict[str, Any] = _replace_non_finite(mask_settings(records))
+    finite: dict[str, Any] = replace_non_finite(mask_settings(records))
     return finite
 
 
@@ -135,12 +135,3 @@ def _sum_cost(outcome: TrainingOutcome) -> dict[str, float]:
         "latency_us": outcome.cost.microseconds,
         "size_bytes": outcome.cost.size,
     }
-
-
-def _replace_non_finite(value: Any) -> Any:
-    """Replace infinity and NaN, which JSON doesn't have, by None."""
-    if isinstance(value, dict):
-        return {key: _replace_non_finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replace_non_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -69,6 +69,18 @@ def test_title_and_first_lines_say_what_is_watched_and_the_last_verdict(seen):
     assert "risen most where carrier is EV (0.4500 → 0.6100)" in seen.page.inner_text("#status")
 
 
+def test_the_cards_of_live_model_and_candidate_are_a_click_away_and_load_nothing(seen):
+    for alias, version in (("live", "1"), ("candidate", "2")):
+        with seen.page.context.expect_page() as opened:
+            seen.page.click(f"#{alias} a[aria-label='Card of version {version}']", modifiers=["Control"])
+        card = opened.value
+        assert card.inner_text("h1").endswith(f", version {version}")
+        assert "What the model is for was not recorded with this version." in card.inner_text("main")
+        loaded = card.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+        assert [address for address in loaded if not address.startswith("data:")] == []
+        card.close()
+
+
 def test_why_the_latest_alarm_was_raised_is_said_in_words_and_as_a_table(seen):
     why = seen.page.inner_text("#why")
     assert "The latest window with an alarm: 2013-04-22 to 2013-04-28, ▲ retrain" in why
