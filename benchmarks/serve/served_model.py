@@ -1,6 +1,7 @@
 """The model that all servers serve: fitted once, as a bundle and as an MLflow model."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ import problem.source
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
+from penumbra.training.attributions.attributions_file import build_attributions_file
+from penumbra.training.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
 from problem.candidates import gradient_boosting
@@ -29,6 +32,9 @@ def make_served_model(root: Path) -> list[list[float | None]]:
     lesson, task = TrainingSet(matrix, labels), Task.from_schema(problem.schema)
     made = fit_release(model, lesson, matrix[:1000], encoding.categorical, task)
     bundle.write_model_files(root / "bundle", made.model, made.probe, made.answers)
+    predict = partial(predict_for_task, task, model)
+    attributions = build_attributions_file(model, matrix[:1000], made.probe, predict, bundle.open_transform)
+    (root / "bundle" / bundle.ATTRIBUTIONS_FILE).write_bytes(attributions)
     bundle.write_reference_rows(root / "bundle", rows.head(1))
     bundle.seal_bundle(root / "bundle", {"threshold": 0.3}, encoding.kinds, encoding.tables)
     mlflow.sklearn.save_model(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS = {
     "alarms": "how often nothing raises an alarm, how soon drift does, which data faults are found",
+    "attributions": "records a second with their explanations, one by one, in lists and in frames",
     "backtest": "a backtest's processor time beside that of its fits",
     "cli": "how long help and light commands take, beside starting Python",
     "cluster": "what it costs that machines share their state, pods beside one machine, what faults lose",

@@ -14,39 +14,38 @@ Source:
     for the game; Owen, "Multilinear Extensions of Games", Management Science 18, 1972, for the integral.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penumbra.core.attributions.leaf_paths import LeafPaths
 
 CHUNK_VALUES = 2**17  # of a temporary array: 1 MB, which stays in the processor's cache
+MAX_TABLE_VALUES = 2**21  # of the table of a group of leaves: 16 MB
 
 
 @dataclass(frozen=True)
 class LeafGroup:
-    """Leaves with the same even number D of inputs on their paths; where one is lacking, one that changes nothing.
+    """L leaves with the same number D of inputs on their paths.
 
     Attributes:
-        conditions: int [D * L or more], positions in the arrays of `LeafPaths`.
-        starts: int [D * L], where the conditions of each slot begin, None where each has one.
-        player: int [D * L].
-        share: float64 [D, L].
-        absent: float64 [D, points, L], z (1 - t).
-        points: float64 [points, 1], t.
-        point_weights: float64 [points, 1].
+        slots: The place of its slots among those of all groups, an input of each leaf after the other.
+        share: float64 [D, L], see `LeafPaths`.
         weight: float64 [L].
+        table: float64 [L * 2^D, D], the values of each leaf's inputs by which of them meet their conditions, the first
+            one the lowest bit; None where it would be too large.
     """
 
-    conditions: np.ndarray
-    starts: np.ndarray | None
-    player: np.ndarray
+    slots: slice
     share: np.ndarray
-    absent: np.ndarray
-    points: np.ndarray
-    point_weights: np.ndarray
     weight: np.ndarray
+    table: np.ndarray | None
+
+    @property
+    def work_values(self) -> int:
+        """How many values a temporary array has for each row."""
+        size = self.share.size
+        return size if self.table is not None else size * ((len(self.share) + 1) // 2)
 
 
 class TreeShapley:
@@ -54,12 +53,18 @@ class TreeShapley:
 
     def __init__(self, paths: LeafPaths, n_inputs: int) -> None:
         """Prepare `paths`, whose conditions are on `n_inputs` inputs."""
-        self._paths = _append_neutral_slot(paths)
         self._n_inputs = n_inputs
-        self._groups = list(_group_leaves(paths))
-        leaf = np.repeat(np.arange(len(paths.weight)), paths.n_slots)
+        self._groups, slots = _group_leaves(paths)
+        self._conditions = Conditions.select(paths, slots)
+        orders = [np.arange(group.slots.start, group.slots.stop).reshape(group.share.shape) for group in self._groups]
+        order = [
+            each.ravel() if group.table is None else each.T.ravel()
+            for each, group in zip(orders, self._groups, strict=True)
+        ]
+        self._player = paths.player[slots[np.concatenate([slots[:0], *order])]]
+        self._rows = CHUNK_VALUES // max([1, len(slots), *(group.work_values for group in self._groups)]) or 1
         reached = np.ones(len(paths.weight))
-        np.multiply.at(reached, leaf, paths.share)
+        np.multiply.at(reached, np.repeat(np.arange(len(paths.weight)), paths.n_slots), paths.share)
         self.expected = float(reached @ paths.weight)
 
     def compute(self, columns: np.ndarray) -> np.ndarray:
@@ -71,81 +76,144 @@ class TreeShapley:
         Returns:
             float64 [n, inputs]; with `expected` they add up to the sum of the trees.
         """
-        values = np.zeros((len(columns), self._n_inputs))
-        has_missing = bool(np.isnan(columns).any())
+        parts = [
+            self._compute_part(columns[first : first + self._rows]) for first in range(0, len(columns), self._rows)
+        ]
+        return np.concatenate([np.zeros((0, self._n_inputs)), *parts])
+
+    def _compute_part(self, columns: np.ndarray) -> np.ndarray:
+        met, n = self._conditions.meet(columns), len(columns)
+        values = [np.zeros((n, 0))]
         for group in self._groups:
-            rows = max(1, CHUNK_VALUES // group.absent.size)
-            for first in range(0, len(columns), rows):
-                part = slice(first, first + rows)
-                values[part] += self._compute_group(group, columns[part], has_missing)
-        return values
-
-    def _compute_group(self, group: LeafGroup, columns: np.ndarray, has_missing: bool) -> np.ndarray:
-        met = self._meet_conditions(group, columns, has_missing).reshape(len(columns), *group.share.shape)
-        factors = np.where(met[:, :, None], group.absent + group.points, group.absent)
-        products = factors.prod(axis=1) * group.point_weights
-        integrals = (products[:, None] / factors).sum(axis=2)
-        shapley = (integrals * (met - group.share) * group.weight).reshape(len(columns), -1)
-        positions = group.player + self._n_inputs * np.arange(len(columns))[:, None]
-        size = self._n_inputs * len(columns)
-        return np.bincount(positions.ravel(), shapley.ravel(), size).reshape(-1, self._n_inputs)
-
-    def _meet_conditions(self, group: LeafGroup, columns: np.ndarray, has_missing: bool) -> np.ndarray:
-        """Tell which slots the rows meet: bool [n, D * L]."""
-        paths, which = self._paths, group.conditions
-        values = columns[:, paths.column[which]]
-        met = (values > paths.low[which]) & (values <= paths.high[which])
-        if has_missing:
-            met |= np.isnan(values) & paths.missing[which]
-        if len(categorical := np.flatnonzero(paths.code_set[which] >= 0)):
-            codes = values[:, categorical] + 2  # see `TreeNodes.members`
-            codes = np.where((codes > 0) & (codes < paths.codes.shape[1]), codes, 0).astype(int)
-            met[:, categorical] = paths.codes[paths.code_set[which][categorical], codes]
-        return met if group.starts is None else np.logical_and.reduceat(met, group.starts, axis=1)
+            of_group = met[:, group.slots].reshape(n, *group.share.shape)
+            found = _integrate(group, of_group) if group.table is None else _look_up(group.table, of_group)
+            values.append(found.reshape(n, -1))
+        positions = self._player + self._n_inputs * np.arange(n)[:, None]
+        sums = np.bincount(positions.ravel(), np.concatenate(values, axis=1).ravel(), n * self._n_inputs)
+        return sums.reshape(n, self._n_inputs)
 
 
-def _append_neutral_slot(paths: LeafPaths) -> LeafPaths:
-    """Append a condition that every value meets."""
-    return LeafPaths(
-        paths.weight,
-        paths.n_slots,
-        paths.player,
-        paths.share,
-        paths.n_conditions,
-        np.append(paths.column, 0),
-        np.append(paths.low, -np.inf),
-        np.append(paths.high, np.inf),
-        np.append(paths.missing, True),
-        paths.codes,
-        np.append(paths.code_set, -1),
-    )
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of slots, several of a slot one after another: see `LeafPaths`.
+
+    Attributes:
+        column: int [conditions].
+        low: float64 [conditions].
+        high: float64 [conditions].
+        missing: bool [conditions].
+        codes: bool [sets, codes + 2].
+        categorical: int [categorical ones], those that sets decide.
+        code_set: int [categorical ones].
+        starts: int [slots], where the conditions of each slot begin; None where each has one.
+    """
+
+    column: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    missing: np.ndarray
+    codes: np.ndarray
+    categorical: np.ndarray
+    code_set: np.ndarray
+    starts: np.ndarray | None
+
+    @classmethod
+    def select(cls, paths: LeafPaths, slots: np.ndarray) -> "Conditions":
+        """Select the conditions of slots.
+
+        Args:
+            paths: The paths.
+            slots: int [slots], their positions in `paths`.
+
+        Returns:
+            Their conditions, in this order.
+        """
+        counts = paths.n_conditions[slots]
+        firsts, starts = (np.cumsum(paths.n_conditions) - paths.n_conditions)[slots], np.cumsum(counts) - counts
+        which = np.repeat(firsts - starts, counts) + np.arange(counts.sum())
+        categorical = np.flatnonzero(paths.code_set[which] >= 0)
+        return cls(
+            paths.column[which],
+            paths.low[which],
+            paths.high[which],
+            paths.missing[which],
+            paths.codes,
+            categorical,
+            paths.code_set[which][categorical],
+            None if len(which) == len(slots) else starts,
+        )
+
+    def meet(self, columns: np.ndarray) -> np.ndarray:
+        """Tell which slots rows meet.
+
+        Args:
+            columns: float64 [n, columns], NaN for missing.
+
+        Returns:
+            bool [n, slots].
+        """
+        values = columns.take(self.column, axis=1)
+        met = (values > self.low) & (values <= self.high)
+        if (is_missing := np.isnan(columns)).any():
+            met |= is_missing.take(self.column, axis=1) & self.missing
+        if len(self.categorical):
+            width = self.codes.shape[1]
+            codes = np.where((columns > -2) & (columns < width - 2), columns + 2, 0).astype(
+                np.intp
+            )  # as in `TreeNodes`
+            positions = codes.take(self.column[self.categorical], axis=1) + self.code_set * width
+            met[:, self.categorical] = self.codes.take(positions)
+        return met if self.starts is None else np.logical_and.reduceat(met, self.starts, axis=1)
 
 
-def _group_leaves(paths: LeafPaths) -> Iterator[LeafGroup]:
-    sizes, first_slots = paths.n_slots + paths.n_slots % 2, np.cumsum(paths.n_slots) - paths.n_slots
-    for size in np.unique(sizes[sizes > 0]):
-        leaves = np.flatnonzero(sizes == size)
-        numbers = np.arange(size)[:, None]
-        slots = np.where(numbers < paths.n_slots[leaves], first_slots[leaves] + numbers, len(paths.share))
-        yield _build_group(paths, slots, paths.weight[leaves])
+def _group_leaves(paths: LeafPaths) -> tuple[list[LeafGroup], np.ndarray]:
+    """Group the leaves by the number of their slots; return them, and the positions of all slots in their order."""
+    first_slots = np.cumsum(paths.n_slots) - paths.n_slots
+    groups, slots, begin = [], [np.zeros(0, int)], 0
+    for size in np.unique(paths.n_slots[paths.n_slots > 0]).tolist():
+        leaves = np.flatnonzero(paths.n_slots == size)
+        of_group = first_slots[leaves] + np.arange(size)[:, None]
+        place = slice(begin, begin := begin + of_group.size)
+        group = LeafGroup(place, paths.share[of_group], paths.weight[leaves], None)
+        fits = of_group.size * 2**size <= MAX_TABLE_VALUES
+        groups.append(replace(group, table=_tabulate(group)) if fits else group)
+        slots.append(of_group.ravel())
+    return groups, np.concatenate(slots)
 
 
-def _build_group(paths: LeafPaths, slots: np.ndarray, weight: np.ndarray) -> LeafGroup:
-    """Build the group with these slots [D, L], among which the one behind the last is the neutral one."""
-    counts = np.append(paths.n_conditions, 1)
-    firsts, flat = np.cumsum(counts) - counts, slots.ravel()
-    starts = np.cumsum(counts[flat]) - counts[flat]
-    conditions = np.repeat(firsts[flat] - starts, counts[flat]) + np.arange(counts[flat].sum())
-    points, point_weights = np.polynomial.legendre.leggauss(len(slots) // 2)
-    share = np.append(paths.share, 1.0)[slots]
+def _tabulate(group: LeafGroup) -> np.ndarray:
+    """Compute the table of a group."""
+    size, leaves = group.share.shape
+    patterns = np.arange(2**size)[:, None] >> np.arange(size) & 1 == 1
+    rows = max(1, CHUNK_VALUES // group.work_values)
+    parts = [
+        _integrate(
+            group,
+            np.broadcast_to(
+                patterns[first : first + rows, :, None], (len(patterns[first : first + rows]), size, leaves)
+            ),
+        )
+        for first in range(0, len(patterns), rows)
+    ]
+    return np.ascontiguousarray(np.concatenate(parts).transpose(2, 0, 1)).reshape(-1, size)
+
+
+def _look_up(table: np.ndarray, met: np.ndarray) -> np.ndarray:
+    """Look up the values of rows that meet `met`, bool [n, D, L]: float64 [n, L, D]."""
+    _, size, leaves = met.shape
+    packed = np.packbits(met, axis=1, bitorder="little").astype(np.intp)
+    positions = (np.arange(leaves) << size) + packed[:, 0]
+    for byte in range(1, packed.shape[1]):
+        positions += packed[:, byte] << 8 * byte
+    return table.take(positions, axis=0)
+
+
+def _integrate(group: LeafGroup, met: np.ndarray) -> np.ndarray:
+    """Compute the values of rows that meet `met`, bool [n, D, L]: float64 [n, D, L]."""
+    points, weights = np.polynomial.legendre.leggauss((len(group.share) + 1) // 2)
     t = (points[:, None] + 1) / 2
-    return LeafGroup(
-        conditions,
-        None if len(conditions) == len(flat) else starts,
-        np.append(paths.player, 0)[flat],
-        share,
-        share[:, None] * (1 - t),
-        t,
-        point_weights[:, None] / 2,
-        weight,
-    )
+    absent = group.share[:, None] * (1 - t)  # [D, points, L]
+    factors = np.where(met[:, :, None], absent + t, absent)
+    products = factors.prod(axis=1) * weights[:, None] / 2
+    integrals = (products[:, None] / factors).sum(axis=2)
+    return np.asarray(integrals * (met - group.share) * group.weight)
