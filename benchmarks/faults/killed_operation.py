@@ -37,6 +37,7 @@ OPERATIONS = {  # by name: the module of benchmarks/faults/operations that has i
     "monitor_backlog": "monitor",
     "pick": "reviews",
     "answer": "reviews",
+    "score": "score",
 }
 SHOWN_DIFFERENCES = 3
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
