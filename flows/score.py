@@ -18,6 +18,8 @@ class ScoreFlow(FlowSpec):
     source = Parameter("input", default="", help="files or a query; score.input of settings by default")
     output = Parameter("out", default="", help="a file or a folder; score.output of settings by default")
     database = Parameter("database", default="", help="the database of a query; score.database by default")
+    explain = Parameter("explain", default=False, type=bool, help="also why: how far each feature moved the score")
+    uncertainty = Parameter("uncertainty", default=False, type=bool, help="also how sure the answers are")
     again = Parameter("again", default=False, type=bool, help="score tables anew that are done")
 
     @step
@@ -28,8 +30,8 @@ class ScoreFlow(FlowSpec):
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence(*scoring.SCORE_ERRORS):
-            score = load_settings().score
-            self.order = score_order.make_order(score, self.source, self.output, self.database, again=self.again)
+            asked = {"again": self.again, "explain": self.explain, "uncertainty": self.uncertainty}
+            self.order = score_order.make_order(load_settings().score, self.source, self.output, self.database, **asked)
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
             tables = score_order.begin_tables(load_settings(), self.order)
             self.shares = split_jobs(tables, min(count_parallel_tasks(), len(tables)))

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from flows.steps.score.answer_details import compute_details
 from flows.steps.score.input_tables import TablePart
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
@@ -76,13 +77,15 @@ def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
 class PartScorer:
     """Scores parts of tables with the live model that is deployed in the service's state folder."""
 
-    def __init__(self, settings: Settings, problem: Problem) -> None:
+    def __init__(self, settings: Settings, problem: Problem, options: Collection[str] = ()) -> None:
         """Load the models.
 
         Args:
             settings: Sections [service], [rules], [registry] and [promotion] are read.
             problem: The problem, with schema, features and rules.
+            options: What is added to answers, see `flows.steps.score.answer_details`.
         """
+        self._options = options
         schema, service = problem.schema, settings.service
         self._spec, self._task = LabelSpec.from_schema(schema), Task.from_schema(schema)
         self._contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
@@ -116,6 +119,7 @@ class PartScorer:
         Raises:
             RowsRefused: A column is missing, or a rule of the contract fails.
             NoLiveModel: No model is live.
+            DetailsMissing: The live version can't say what is to be added to answers.
             OSError: A file can't be written.
         """
         began, now = time.perf_counter(), dt.datetime.now(dt.UTC)
@@ -205,7 +209,7 @@ class PartScorer:
             *(mark.alias(name) for name, mark in zip(MARK_COLUMNS, marks, strict=True)),
         )
         if not others:
-            return plain
+            return self._add_details(plain, checked.good, scored, others)
         answers = list(others.values())
         outputs = np.array([each.output for each in answers], float)
         decisions = pl.Series([each.decision for each in answers], dtype=scored.decisions.dtype)
@@ -219,7 +223,21 @@ class PartScorer:
                 for (name, dtype), values in zip(MARK_COLUMNS.items(), found.values(), strict=True)
             ),
         )
-        return pl.concat([plain, special]).sort(ROW_NUMBER_COLUMN)
+        return self._add_details(pl.concat([plain, special]).sort(ROW_NUMBER_COLUMN), checked.good, scored, others)
+
+    def _add_details(
+        self, scores: pl.DataFrame, rows: pl.DataFrame, scored: ScoredFrame, others: dict[int, ScoredRecord]
+    ) -> pl.DataFrame:
+        if not self._options or (model := self.live.model) is None:
+            return scores
+        predictions = np.full((rows.height, *scored.outputs.shape[1:]), np.nan)
+        predictions[scored.plain] = scored.outputs
+        for number, answer in others.items():
+            if answer.inputs and answer.model == model.version:
+                predictions[number] = answer.output
+        answered = sorted([*scored.plain.tolist(), *others])
+        details = compute_details(model, rows[answered], predictions[answered], self._options)
+        return pl.concat([scores, details], how="horizontal")
 
     def _list_answers(self, outputs: np.ndarray, decisions: pl.Series) -> list[pl.Series]:
         """The columns of an answer, called as in an answer of the service; a probability for each class."""

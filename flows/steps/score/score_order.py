@@ -1,13 +1,15 @@
 """What is to be scored, and the tables that are found by it."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flows.steps.score.answer_details import EXPLAIN, UNCERTAINTY
 from flows.steps.score.input_tables import is_query
 from flows.steps.score.output_files import is_file_address, name_output
 from flows.steps.score.spooled_query import RESULT_FILE
-from flows.steps.score.table_job import TableJob, begin_table
+from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.settings import ScoreSettings, Settings
 from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.masking import mask_address
@@ -33,6 +35,7 @@ class ScoreOrder:
         layout: How CSV files are written.
         encoding: Their encoding.
         again: Whether to score tables anew that are done.
+        options: What is added to answers, see `flows.steps.score.answer_details`.
     """
 
     source: str
@@ -41,11 +44,16 @@ class ScoreOrder:
     layout: CsvLayout = field(default_factory=CsvLayout)
     encoding: str = "utf-8"
     again: bool = False
+    options: Sequence[str] = ()
 
     @property
     def job(self) -> str:
         """The name of the scoring job: the same for the same output."""
         return _hash_text(make_absolute(self.output))
+
+    def identify(self, content: str) -> str:
+        """Return what is another when the `content` of a table has changed, or how it is read and answered."""
+        return _hash_text(repr((content, self.layout, self.encoding, sorted(self.options))))
 
 
 def make_order(
@@ -57,6 +65,8 @@ def make_order(
     encoding: str = "utf-8",
     null_words: Sequence[str] = (),
     again: bool = False,
+    explain: bool = False,
+    uncertainty: bool = False,
 ) -> ScoreOrder:
     """Make the order of a command line, of the settings what it leaves out.
 
@@ -69,6 +79,8 @@ def make_order(
         encoding: Their encoding.
         null_words: Texts that stand for a missing value, beside none at all.
         again: Whether to score tables anew that are done.
+        explain: Whether to add why answers are so.
+        uncertainty: Whether to add how sure they are.
 
     Returns:
         The order.
@@ -83,7 +95,8 @@ def make_order(
     if len(separator) != 1:
         raise ScoreRefused(f"--separator is {separator!r}: expected one character")
     layout = CsvLayout(separator, null_words=("", *null_words))
-    return ScoreOrder(source, output, database or score.database or FILES_ONLY, layout, encoding, again)
+    options = [name for name, is_asked in ((EXPLAIN, explain), (UNCERTAINTY, uncertainty)) if is_asked]
+    return ScoreOrder(source, output, database or score.database or FILES_ONLY, layout, encoding, again, options)
 
 
 def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
@@ -103,12 +116,12 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
         ValueError: Two tables have the same name.
         OSError: The folder can't be written.
     """
-    output, job = make_absolute(order.output), order.job
+    output, folder = make_absolute(order.output), settings.score.folder / order.job
+    now, rows = dt.datetime.now(dt.UTC), settings.score.part_rows
     if is_query(order.source):
-        fingerprint = _hash_text(f"{order.database}\n{order.source}")
-        folder = settings.score.folder / job / fingerprint
+        table = BegunTable(RESULT_FILE, order.identify(f"{order.database}\n{order.source}"), rows, now)
         place = name_output(output, RESULT_FILE)
-        return [begin_table(job, RESULT_FILE, fingerprint, folder, place, None, again=True)]
+        return [begin_table(order.job, table, folder / table.fingerprint, place, again=True)]
     files = find_table_files([order.source])
     outputs: dict[str, str] = {}
     for file in files:
@@ -118,17 +131,10 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
             expected = "a folder" if is_file_address(output) else "names that differ before their endings"
             raise ScoreRefused(f"{said}: expected {expected}")
         outputs[place] = file.name
+    tables = [BegunTable(file.name, order.identify(file.fingerprint), rows, now) for file in files]
     return [
-        begin_table(
-            job,
-            file.name,
-            file.fingerprint,
-            settings.score.folder / job / _hash_text(file.name),
-            place,
-            file,
-            order.again,
-        )
-        for file, place in zip(files, outputs, strict=True)
+        begin_table(order.job, table, folder / _hash_text(table.name), place, file, order.again)
+        for table, file, place in zip(tables, files, outputs, strict=True)
     ]
 
 

@@ -152,7 +152,7 @@ class _ScoringRun(contextlib.ExitStack):
     def __init__(self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> None:
         super().__init__()
         self._settings, self._order, self._processes = settings, order, processes
-        self._scorer = PartScorer(settings, problem)
+        self._scorer = PartScorer(settings, problem, order.options)
         self.callback(self._scorer.close)
         self._pool: ProcessPoolExecutor | None = None
 
@@ -162,7 +162,7 @@ class _ScoringRun(contextlib.ExitStack):
             path = self._open_table(table, Path(copies))
             for number in table.list_done():
                 publish_part(table.locate_part(number), self._settings.service.predictions)
-            expected = estimate_parts(path, table.name, self._settings.score.part_rows)
+            expected = estimate_parts(path, table.name, table.begun.part_rows)
             lanes = max(1, min(self._processes, expected // PARTS_PER_PROCESS))
             work = self._score_here(table, path) if lanes == 1 else self._score_beside(table, path, lanes)
             for done in work:
@@ -174,10 +174,9 @@ class _ScoringRun(contextlib.ExitStack):
         return open_plain_file(table.file, self._order.encoding, copies)
 
     def _score_here(self, table: TableJob, path: Path) -> Iterator[int]:
-        score, logs = self._settings.score, self._settings.service.predictions
-        done = len(table.list_done())
+        logs, done = self._settings.service.predictions, len(table.list_done())
         yield done
-        for count, _ in enumerate(score_lane(self._scorer, table, path, self._order.layout, score.part_rows, logs), 1):
+        for count, _ in enumerate(score_lane(self._scorer, table, path, self._order.layout, logs), 1):
             yield done + count
 
     def _score_beside(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
@@ -194,19 +193,21 @@ class _ScoringRun(contextlib.ExitStack):
         os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes; here they are running already
         context = multiprocessing.get_context("spawn")
         return self.enter_context(
-            ProcessPoolExecutor(self._processes, context, _start_process, (self._settings, os.getpid()))
+            ProcessPoolExecutor(
+                self._processes, context, _start_process, (self._settings, self._order.options, os.getpid())
+            )
         )
 
 
 _of_process: dict[str, tuple[Settings, PartScorer]] = {}
 
 
-def _start_process(settings: Settings, parent: int) -> None:
+def _start_process(settings: Settings, options: Sequence[str], parent: int) -> None:
     end_with_parent(parent)
-    _of_process["score"] = settings, PartScorer(settings, load_problem(SERVED_PARTS))
+    _of_process["score"] = settings, PartScorer(settings, load_problem(SERVED_PARTS), options)
 
 
 def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, lane: tuple[int, int]) -> None:
     settings, scorer = _of_process["score"]
-    for _ in score_lane(scorer, table, path, layout, settings.score.part_rows, settings.service.predictions, lane):
+    for _ in score_lane(scorer, table, path, layout, settings.service.predictions, lane):
         pass

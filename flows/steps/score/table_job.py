@@ -36,10 +36,18 @@ Found = TypeVar("Found")
 
 
 class BegunTable(msgspec.Struct):
-    """What identifies the content of a table, and when (UTC) its scoring was begun."""
+    """A table as its scoring was begun.
+
+    Attributes:
+        name: The table's name, by which it is Parquet or CSV.
+        fingerprint: What is another when its content has changed, or how it is read and answered.
+        part_rows: The number of rows of a part.
+        time: When its scoring was begun (UTC).
+    """
 
     name: str
     fingerprint: str
+    part_rows: int
     time: dt.datetime
 
 
@@ -67,21 +75,22 @@ class TableJob:
 
     Attributes:
         job: The name of the scoring job, of which this is one table.
-        name: The table's name, by which it is Parquet or CSV.
-        fingerprint: What is another when its content has changed.
+        begun: What it is, and since when it is scored.
         folder: The folder of what is done of it.
         output: The address of the answers.
         file: Where the table is; None for the result of a query, which is in the folder.
-        begun: When the scoring of this content was begun (UTC).
     """
 
     job: str
-    name: str
-    fingerprint: str
+    begun: BegunTable
     folder: Path
     output: str
     file: TableFile | None
-    begun: dt.datetime
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.begun.name
 
     @property
     def parts(self) -> Path:
@@ -90,9 +99,8 @@ class TableJob:
 
     def name_segment(self, number: int) -> str:
         """Return the name of the segments of the part that has a `number`."""
-        begun = msgspec.json.encode(BegunTable(self.name, self.fingerprint, self.begun))
-        digest = hashlib.sha256(self.job.encode() + begun).hexdigest()
-        return f"{int(self.begun.timestamp() * 1000) + number:011x}{digest[:6]}"
+        digest = hashlib.sha256(self.job.encode() + msgspec.json.encode(self.begun)).hexdigest()
+        return f"{int(self.begun.time.timestamp() * 1000) + number:011x}{digest[:6]}"
 
     def list_done(self) -> list[int]:
         """Return the numbers of the parts that are done, ascending."""
@@ -110,36 +118,35 @@ class TableJob:
     def find_receipt(self) -> TableReceipt | None:
         """Return the receipt of this content of the table; None where it isn't scored."""
         receipt = _read_struct(self.folder / DONE_FILE, TableReceipt)
-        return receipt if receipt and receipt.table.fingerprint == self.fingerprint else None
+        return receipt if receipt and receipt.table.fingerprint == self.begun.fingerprint else None
 
 
 def begin_table(
-    job: str, name: str, fingerprint: str, folder: Path, output: str, file: TableFile | None, again: bool
+    job: str, table: BegunTable, folder: Path, output: str, file: TableFile | None = None, again: bool = False
 ) -> TableJob:
     """Begin to score a table, or go on with one that was begun and hasn't changed since.
 
     Args:
         job: As in `TableJob`, like the others.
-        name: The table's name.
-        fingerprint: What is another when its content has changed.
+        table: The table as it would be begun now.
         folder: The folder of what is done of it; created. Of other content nothing stays in it.
         output: The address of the answers.
         file: Where the table is.
         again: Whether to score a table anew that is done.
 
     Returns:
-        The table.
+        The table, as it was begun where that goes on.
 
     Raises:
         OSError: The folder can't be written.
     """
     begun, is_done = _read_struct(folder / BEGUN_FILE, BegunTable), (folder / DONE_FILE).exists()
-    if begun is None or begun.fingerprint != fingerprint or (is_done and again):
+    if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        begun = BegunTable(name, fingerprint, dt.datetime.now(dt.UTC))
+        begun = table
         replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
-    return TableJob(job, name, fingerprint, folder, output, file, begun.time)
+    return TableJob(job, begun, folder, output, file)
 
 
 def score_lane(
@@ -147,7 +154,6 @@ def score_lane(
     table: TableJob,
     path: Path,
     layout: CsvLayout,
-    part_rows: int,
     logs: Path,
     lane: tuple[int, int] = (0, 1),
 ) -> Iterator[int]:
@@ -158,7 +164,6 @@ def score_lane(
         table: The table.
         path: A plain file with its content.
         layout: How CSV files are written.
-        part_rows: The number of rows of a part.
         logs: The folder of the prediction log.
         lane: Which parts: those whose number leaves the first number when it is divided by the second one.
 
@@ -176,7 +181,7 @@ def score_lane(
     def is_due(number: int) -> bool:
         return number % lanes == rest and number not in done
 
-    for part in iterate_parts(path, table.name, layout, part_rows, is_due):
+    for part in iterate_parts(path, table.name, layout, table.begun.part_rows, is_due):
         with fill_folder_aside(folder := table.locate_part(part.number)) as aside:
             aside.mkdir()
             scorer.score_part(part, table.name, table.job, table.name_segment(part.number), aside)
@@ -215,8 +220,7 @@ def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
     Raises:
         OSError: It can't be written.
     """
-    begun = BegunTable(table.name, table.fingerprint, table.begun)
-    receipt = TableReceipt(begun, table.read_facts(), output, rejected, dt.datetime.now(dt.UTC))
+    receipt = TableReceipt(table.begun, table.read_facts(), output, rejected, dt.datetime.now(dt.UTC))
     replace_file(table.folder / DONE_FILE, msgspec.json.encode(receipt))
     remove_parts(table)
     return receipt

@@ -179,6 +179,8 @@ def show_shadow(as_json: bool) -> None:
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV files.")
 @click.option("--null", "null_words", multiple=True, help="A text that stands for a missing value; may be repeated.")
 @click.option("--processes", type=click.IntRange(1), help="Processes that score side by side; one a core by default.")
+@click.option("--explain", is_flag=True, help="Also why: how far each feature has moved the model's score.")
+@click.option("--uncertainty", is_flag=True, help="Also how sure: the classes or the interval that hold the truth.")
 @click.option("--again", is_flag=True, help="Score tables anew that are done and haven't changed.")
 @as_json_option
 def score_rows(source: str, output: str, database: str, processes: int | None, as_json: bool, **reading: Any) -> None:

@@ -1,6 +1,5 @@
 """Tables of all kinds are scored once, whatever is in them, however often the command is called."""
 
-import datetime as dt
 import errno
 import gzip
 import os
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from flows.steps.score.scoring import score_tables
@@ -237,6 +237,22 @@ def test_labels_join_what_was_scored_in_a_table(folder):
     assert joined == 40
 
 
+def test_a_table_goes_on_in_the_parts_that_it_was_begun_with(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    (table,) = begin_tables(settings, asked)
+    (part, *_) = iterate_parts(source, table.name, CsvLayout(), 40, lambda number: number == 1)
+    assert (part.number, part.first, part.rows.height) == (1, 40, 40)
+    other = make_score_settings(folder, part_rows=7)
+    assert begin_tables(other, asked) == [table]
+
+
+def test_another_way_to_read_a_table_is_another_table(folder):
+    source = write_flights(folder / "in.csv", make_flights())
+    score_files(folder, source)
+    assert [is_new for _, is_new in score_files(folder, source, layout=CsvLayout(null_words=("", "NA")))] == [True]
+
+
 @pytest.mark.slow
 def test_several_processes_score_the_parts_of_one_table(folder):
     source = write_flights(folder / "in.parquet", make_flights(600))
@@ -247,4 +263,3 @@ def test_several_processes_score_the_parts_of_one_table(folder):
     scores = pl.read_parquet(folder / "scores.parquet")
     assert scores["penumbra.row"].to_list() == list(range(600))
     assert sorted(scores["prediction_id"]) == sorted(entry["id"] for entry in read_logged(folder))
-    assert tables[0].begun < dt.datetime.now(dt.UTC)

@@ -1,0 +1,82 @@
+"""Tables of problems of each task: their answers, why they are so, and how sure they are."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from flows.steps.score.answer_details import DetailsMissing
+from flows.steps.score.score_order import ScoreOrder, begin_tables
+from flows.steps.score.scoring import score_tables
+from penumbra.core.metrics.conformal import ConformalLimits, compute_uncertainty
+from penumbra.registry.bundles.explanations import compute_attributions
+from penumbra.rules import Answer, OneOf, Rule
+from tests.flows.score.scored_flights import make_flights, make_score_settings, score_files, write_flights
+from tests.helpers import local_service
+from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
+
+LIMITS = {
+    "binary": ConformalLimits(0.9, "split", 100, [0.45, 0.6]),
+    "multiclass": ConformalLimits(0.8, "split", 100, [0.65, 0.67, None]),
+    "regression": ConformalLimits(0.9, "cross", 100, [5.0, None], [50.0]),
+}
+FIELD = Rule("field", "all the same there", OneOf("place", ["field"]), Answer())
+
+
+def score_birds(folder: Path, kind: str, rows: pl.DataFrame, *options: str, ruled: bool = False) -> pl.DataFrame:
+    rows.write_parquet(folder / "birds.parquet")
+    asked = ScoreOrder(str(folder / "birds.parquet"), str(folder / "scores.parquet"), options=options)
+    rules = SimpleNamespace(RULES=[FIELD] if ruled else [], OBSERVED_DECISIONS=())
+    problem: Any = SimpleNamespace(**{**vars(PROBLEMS[kind]), "rules": rules})
+    settings = make_score_settings(folder)
+    list(score_tables(settings, problem, asked, begin_tables(settings, asked)))
+    return pl.read_parquet(folder / "scores.parquet")
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_answers_of_classes_and_of_numbers_are_the_models(tmp_path: Path, kind: str) -> None:
+    live, rows = deploy(tmp_path, TASKS[kind]), Bird.sample(90)
+    scores, expected = score_birds(tmp_path, kind, rows), live.score(rows)
+    if kind == "multiclass":
+        names = [f"probability_{name}" for name in SPECIES]
+        assert scores.select(names).to_numpy().tolist() == expected.tolist()
+        assert scores["decision"].to_list() == [SPECIES[code] for code in expected.argmax(axis=1)]
+    else:
+        assert scores["value"].to_list() == expected.tolist()
+        assert "decision" not in scores.columns
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_details_are_those_of_frames_and_null_where_a_rule_answered_before_the_model(tmp_path: Path, kind: str) -> None:
+    baseline = [0.5, 0.25, 0.25] if kind == "multiclass" else 40.0
+    live = deploy(tmp_path, TASKS[kind], baseline=baseline, uncertainty=msgspec.to_builtins(LIMITS[kind]))
+    rows = Bird.sample(60).with_columns(place=pl.Series(["wood", "field", "wood"] * 20))
+    scores = score_birds(tmp_path, kind, rows, "uncertainty", ruled=True)
+    assert scores["rules"].to_list() == [None, "field", None] * 20
+    columns = [name for name in scores.columns if name.startswith(("penumbra.set.", "penumbra.low", "penumbra.high"))]
+    asked = rows["place"] == "wood"
+    expected = compute_uncertainty(LIMITS[kind], TASKS[kind], live.score(rows.filter(asked)))
+    assert_frame_equal(scores.filter(asked).select(columns), expected)
+    assert scores.filter(~asked).select(columns).null_count().row(0) == (20,) * len(columns)
+
+
+def test_why_an_answer_is_so_stands_beside_it(tmp_path: Path) -> None:
+    live = local_service.deploy_version(tmp_path, "1", uncertainty=msgspec.to_builtins(LIMITS["binary"]))
+    flights = make_flights()
+    score_files(tmp_path, write_flights(tmp_path / "in.parquet", flights), options=["explain"])
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    found = scores.select(pl.col("^penumbra[.]why[.].*$").name.map(lambda name: name.removeprefix("penumbra.why.")))
+    expected = compute_attributions(live, flights).rename(lambda name: name.removeprefix("penumbra."))
+    assert_frame_equal(found, expected)
+
+
+def test_a_version_that_says_nothing_of_it_is_refused_and_nothing_is_logged(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    with pytest.raises(DetailsMissing, match="version 1 doesn't say how sure it is, as it was trained before"):
+        score_files(tmp_path, source, options=["uncertainty"])
+    assert not (tmp_path / "predictions").exists()
