@@ -73,19 +73,24 @@ def print_image_folder(as_json: bool) -> None:
 @click.argument("prediction_id", metavar="ID")
 @as_json_option
 def explain_answer(prediction_id: str, as_json: bool) -> None:
-    """Show where an answer came from, back to the raw batches.
+    """Show why an answer is as it is, and where it came from, back to the raw batches.
 
-    ID is the answer's prediction_id. The chain: prediction, model version, MLflow run, settings, revision, data
-    version, raw batches; with the prediction's label.
+    ID is the answer's prediction_id. The chain: prediction, what each feature did to the score, model version, MLflow
+    run, settings, revision, data version, raw batches; with the prediction's label.
     """
     from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_lineage
+    from penumbra.core.loading.problem_loading import load_problem
+    from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.bundles.explanations import explain_logged_answer
     from penumbra.registry.lineage import UnknownPrediction
     from penumbra.reviews.case_lineage import explain_reviewed_prediction
 
-    with refuse_on(UnknownPrediction, SettingsError):
+    with refuse_on(UnknownPrediction, SettingsError, ProblemError):
         settings = load_settings()
         facts = explain_reviewed_prediction(settings, prediction_id)
+        problem = load_problem(["schema", "features"])
+    facts["explanation"] = explain_logged_answer(settings.service.state, problem, facts["prediction"])
     if as_json:
         return print_json(facts)
     flywheel = describe_flywheel_batches(settings.data.folder, facts["model"].get("batches", []))

@@ -17,6 +17,7 @@ from penumbra.data.flywheel_manifest import (
 )
 
 NOT_RECORDED = "not recorded"
+SHOWN_ATTRIBUTIONS = 10
 
 
 def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -24,7 +25,8 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
 
     Args:
         facts: What `penumbra.reviews.case_lineage.explain_reviewed_prediction` returns; and, where they are known, in
-            "settings" those of today by section, and in "flywheel" lines on flywheel batches.
+            "settings" those of today by section, in "flywheel" lines on flywheel batches, and in "explanation" what
+        `explain_logged_answer` says.
 
     Yields:
         Each link's name and its lines, at least one.
@@ -32,6 +34,8 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     prediction, model = facts["prediction"], facts["model"]
     yield "prediction", [f"{prediction['id']}, answered {prediction['time']}", *_format_fields(prediction["record"])]
     yield "answer", [_format_answer(prediction, model), *_format_uncertainty(facts.get("uncertainty"))]
+    if explanation := facts.get("explanation"):
+        yield "explanation", list(format_explanation(explanation))
     yield "shadow", [_format_shadow_result(result) for result in facts["shadow"]] or ["nothing yet"]
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
     yield "MLflow run", [model.get("run") or NOT_RECORDED]
@@ -53,6 +57,27 @@ def format_lineage(facts: Mapping[str, Any]) -> str:
     """
     links = [_format_link(name, lines) for name, lines in build_lineage_links(facts)]
     return "\n      ↓\n".join(links)
+
+
+def format_explanation(explanation: Mapping[str, Any]) -> Iterator[str]:
+    """Format how the features have moved a score.
+
+    Args:
+        explanation: What `explain_logged_answer` (penumbra/registry/bundles/explanations.py) returns.
+
+    Yields:
+        The score with its beginning, and the largest attributions, one a line; or why there are none.
+    """
+    if problem := explanation.get("problem"):
+        yield f"none: {problem}"
+        return
+    of_class = f" of {explanation['explained_class']}" if "explained_class" in explanation else ""
+    yield f"{explanation['scale']}{of_class} {explanation['score']:.4f}, expected {explanation['expected']:.4f}"
+    attributions = explanation["attributions"]
+    for each in attributions[:SHOWN_ATTRIBUTIONS]:
+        yield f"{each['attribution']:+.4f}  {each['feature']}={'?' if each['value'] is None else each['value']}"
+    if rest := attributions[SHOWN_ATTRIBUTIONS:]:
+        yield f"{sum(each['attribution'] for each in rest):+.4f}  {len(rest)} others"
 
 
 def _format_link(name: str, lines: list[str]) -> str:

@@ -1,14 +1,18 @@
 """Why a bundle's model answers as it does: exact attributions of its scores to its features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from penumbra.core.attributions.additive_model import Attributions
+from penumbra.core.attributions.additive_model import Attributions, NotExplainable
 from penumbra.core.encoding import FeatureEncoder, derive_features
-from penumbra.registry.bundles.bundle import Bundle
+from penumbra.core.problem import Problem
+from penumbra.registry.bundles.bundle import Bundle, read_bundle
+from penumbra.registry.bundles.manifest import BrokenBundle
+from penumbra.registry.pointers import BUNDLES_FOLDER
 
 EXPECTED_COLUMN, SCORE_COLUMN, CLASS_COLUMN = "penumbra.expected", "penumbra.score", "penumbra.class"
 ScoreExplanation = dict[str, Any]
@@ -88,6 +92,29 @@ def describe_explanations(bundle: Bundle, matrix: np.ndarray) -> list[ScoreExpla
         }
         for row, ((scale, code, expected, score), terms) in enumerate(zip(figures, found.values.tolist(), strict=True))
     ]
+
+
+def explain_logged_answer(state: Path, problem: Problem, prediction: Mapping[str, Any]) -> ScoreExplanation | None:
+    """Explain an answer of the log anew, by the version that gave it.
+
+    Args:
+        state: The service's state folder, which has the bundles.
+        problem: The problem as it is today, with schema and features.
+        prediction: The entry of the prediction log.
+
+    Returns:
+        What `describe_explanations` says of the inputs that were scored; None where no model was asked; or a "problem":
+        why it can't be explained.
+    """
+    if not prediction["inputs"]:
+        return None
+    version = prediction["model"]
+    try:
+        loaded = read_bundle(state / BUNDLES_FOLDER / version, problem, version)
+        inputs = [np.nan if value is None else value for value in prediction["inputs"]]
+        return describe_explanations(loaded, np.array([inputs], float))[0]
+    except (BrokenBundle, NotExplainable) as reason:
+        return {"problem": str(reason)}
 
 
 def _list_values(inputs: FeatureEncoder, matrix: np.ndarray) -> Sequence[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_lineage
+from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_explanation, format_lineage
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.flywheel_manifest import FlywheelManifest
 from penumbra.logs import append_log
@@ -321,3 +321,40 @@ def test_a_million_records_are_explained_as_one_is(tmp_path: Path) -> None:
         facts = explain_prediction(settings, name)
         assert facts["prediction"]["id"] == name
         assert facts["labels"]["current"]["label"] == {"arr_delay": 42}
+
+
+def test_explain_says_what_the_service_said_of_the_answer(client: Any, deployed: Path) -> None:
+    answer = client.post("/predict?explain=true", json=EXAMPLE).json()
+    told = msgspec.json.decode(command(deployed, answer["prediction_id"], "--json").stdout)
+    assert told["explanation"] == answer["explanation"]
+    shown = command(deployed, answer["prediction_id"]).stdout
+    first = answer["explanation"]["attributions"][0]
+    assert f"  explanation  probability {answer['probability']:.4f}, expected" in shown
+    assert f"{first['attribution']:+.4f}  {first['feature']}={first['value']}\n" in shown
+
+
+def test_explain_says_why_a_version_has_no_attributions(tmp_path: Path) -> None:
+    made = local_service.make_bundle(tmp_path / "registry/1")
+    (made / "attributions.npz").unlink()
+    facts = read_manifest(made)
+    del facts["sha256"]["attributions.npz"]
+    write_manifest(made, facts)
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.open_test_client(tmp_path) as http:
+        name = http.post("/predict", json=EXAMPLE).json()["prediction_id"]
+    shown = command(tmp_path, name).stdout
+    assert "  explanation  none: it was made before attributions were recorded: train it again\n" in shown
+
+
+def test_an_explanation_of_a_class_names_it_and_sums_up_what_is_small() -> None:
+    attributions = [{"feature": f"f{n}", "value": None if n else 2.5, "attribution": 1 / (n + 1)} for n in range(12)]
+    explained = {
+        "scale": "margin",
+        "explained_class": "dove",
+        "expected": -1.0,
+        "score": 2.1,
+        "attributions": attributions,
+    }
+    first, second, third, *_, last = format_explanation(explained)
+    assert first == "margin of dove 2.1000, expected -1.0000"
+    assert (second, third, last) == ("+1.0000  f0=2.5", "+0.5000  f1=?", "+0.1742  2 others")
