@@ -6,10 +6,11 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from penumbra.client import tables
 from penumbra.client.client import make_http_options
 from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
 from penumbra.client.exchange import Exchange, RetryPolicy
-from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, PartSender, shift_details
+from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, Part, PartSender, shift_details
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
 
 Result = TypeVar("Result")
@@ -107,8 +108,26 @@ class AsyncClient:
         Yields:
             The answers in the records' order.
         """
-        async for answer in self._send_parts(self._operations.predict_parts(idempotency_key, options), records):
+        async for answer in self._send_parts(
+            self._operations.predict_parts(idempotency_key, options), self._operations.split(records)
+        ):
             yield answer
+
+    async def predict_table(self, table: Any, idempotency_key: str | None = None, **options: bool) -> Any:
+        """Predict for the rows of a table, which is sent as Arrow: in a third of the bytes, and with little work here.
+
+        Args:
+            table: A polars DataFrame or a pyarrow Table, with the columns of the records.
+            idempotency_key: As of `predict_list`.
+            **options: Options of the query, such as `explain=True`.
+
+        Returns:
+            The answers, a row each in the same order, as a table of the same library; fields that no answer has are
+            no columns.
+        """
+        sender = self._operations.predict_table(table, idempotency_key, options)
+        parts = tables.split_table(table, self._operations.max_records)
+        return tables.concatenate_answers(table, [each async for each in self._send_parts(sender, parts)])
 
     async def send_label(self, label: Any) -> FeedbackResponse:
         """Send what happened.
@@ -130,7 +149,7 @@ class AsyncClient:
         Returns:
             Their ids in the same order.
         """
-        return [each async for each in self._send_parts(self._operations.label_parts(), labels)]
+        return [each async for each in self._send_parts(self._operations.label_parts(), self._operations.split(labels))]
 
     async def review(self, prediction_id: str) -> ReviewResponse:
         """Return what has become of an answer that is `pending`; `prediction_id` is its id."""
@@ -155,16 +174,16 @@ class AsyncClient:
         """Return the metrics in Prometheus' format; takes a key for them."""
         return await self._send(self._operations.metrics())
 
-    async def _send_parts(self, sender: PartSender[Result], records: Iterable[Any]) -> AsyncIterator[Result]:
-        """Send records in parts, and in halves those that are too large for the service; yield the answers."""
-        for part in self._operations.split(records):
-            waiting = [part]
+    async def _send_parts(self, sender: PartSender[Result], parts: Iterable[Part]) -> AsyncIterator[Result]:
+        """Send parts of a list, and in halves those that are too large for the service; yield the answers."""
+        for whole in parts:
+            waiting = [whole]
             while waiting:
                 part = waiting.pop()
                 try:
                     answers = await self._send(sender.make_exchange(part))
                 except TooLarge:
-                    if len(part.lines) == 1:
+                    if part.n_records == 1:
                         raise
                     waiting += reversed(part.split())
                 except RequestFailed as error:

@@ -6,9 +6,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from penumbra.client import tables
 from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
 from penumbra.client.exchange import Exchange, RetryPolicy
-from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, PartSender, shift_details
+from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, Part, PartSender, shift_details
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
 
 Result = TypeVar("Result")
@@ -105,7 +106,25 @@ class Client:
         Yields:
             The answers in the records' order.
         """
-        yield from self._send_parts(self._operations.predict_parts(idempotency_key, options), records)
+        yield from self._send_parts(
+            self._operations.predict_parts(idempotency_key, options), self._operations.split(records)
+        )
+
+    def predict_table(self, table: Any, idempotency_key: str | None = None, **options: bool) -> Any:
+        """Predict for the rows of a table, which is sent as Arrow: in a third of the bytes, and with little work here.
+
+        Args:
+            table: A polars DataFrame or a pyarrow Table, with the columns of the records.
+            idempotency_key: As of `predict_list`.
+            **options: Options of the query, such as `explain=True`.
+
+        Returns:
+            The answers, a row each in the same order, as a table of the same library; fields that no answer has are
+            no columns.
+        """
+        sender = self._operations.predict_table(table, idempotency_key, options)
+        parts = tables.split_table(table, self._operations.max_records)
+        return tables.concatenate_answers(table, list(self._send_parts(sender, parts)))
 
     def send_label(self, label: Any) -> FeedbackResponse:
         """Send what happened.
@@ -127,7 +146,7 @@ class Client:
         Returns:
             Their ids in the same order.
         """
-        return list(self._send_parts(self._operations.label_parts(), labels))
+        return list(self._send_parts(self._operations.label_parts(), self._operations.split(labels)))
 
     def review(self, prediction_id: str) -> ReviewResponse:
         """Return what has become of an answer that is `pending`; `prediction_id` is its id."""
@@ -152,16 +171,16 @@ class Client:
         """Return the metrics in Prometheus' format; takes a key for them."""
         return self._send(self._operations.metrics())
 
-    def _send_parts(self, sender: PartSender[Result], records: Iterable[Any]) -> Iterator[Result]:
-        """Send records in parts, and in halves those that are too large for the service; yield the answers."""
-        for part in self._operations.split(records):
-            waiting = [part]
+    def _send_parts(self, sender: PartSender[Result], parts: Iterable[Part]) -> Iterator[Result]:
+        """Send parts of a list, and in halves those that are too large for the service; yield the answers."""
+        for whole in parts:
+            waiting = [whole]
             while waiting:
                 part = waiting.pop()
                 try:
                     answers = self._send(sender.make_exchange(part))
                 except TooLarge:
-                    if len(part.lines) == 1:
+                    if part.n_records == 1:
                         raise
                     waiting += reversed(part.split())
                 except RequestFailed as error:

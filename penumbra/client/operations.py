@@ -3,11 +3,13 @@
 import dataclasses
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from penumbra.client import tables
 from penumbra.client.errors import RequestFailed
 from penumbra.client.exchange import Exchange, RetryPolicy
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
@@ -22,11 +24,38 @@ MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are
 Answer = TypeVar("Answer")
 
 
+class Part(Protocol):
+    """A part of a list that is sent in one request."""
+
+    @property
+    def start(self) -> int:
+        """The position of its first record in the list."""
+
+    @property
+    def n_records(self) -> int:
+        """The number of its records."""
+
+    def encode(self) -> bytes:
+        """Return the body of its request."""
+
+    def split(self) -> tuple["Part", "Part"]:
+        """Return its two halves."""
+
+
 class RecordPart(NamedTuple):
-    """Records of a list that are sent together, each as JSON; `start` is the position of the first."""
+    """Records that are sent together, each as JSON."""
 
     start: int
     lines: list[bytes]
+
+    @property
+    def n_records(self) -> int:
+        """The number of records."""
+        return len(self.lines)
+
+    def encode(self) -> bytes:
+        """Return the body of the request."""
+        return b"[" + b",".join(self.lines) + b"]"
 
     def split(self) -> tuple["RecordPart", "RecordPart"]:
         """Return its two halves."""
@@ -42,12 +71,12 @@ class PartSender(Generic[Answer]):
     decode: Callable[[bytes], list[Answer]]
     policy: RetryPolicy
     key: str
+    headers: Mapping[str, str] = dataclasses.field(default_factory=lambda: JSON_HEADERS)
 
-    def make_exchange(self, part: RecordPart) -> Exchange[list[Answer]]:
+    def make_exchange(self, part: Part) -> Exchange[list[Answer]]:
         """Return the exchange of a `part`."""
-        headers = {**JSON_HEADERS, KEY_HEADER: f"{self.key}/{part.start}-{part.start + len(part.lines)}"}
-        body = b"[" + b",".join(part.lines) + b"]"
-        return Exchange("POST", self.path, self.decode, self.policy, headers, body)
+        headers = {**self.headers, KEY_HEADER: f"{self.key}/{part.start}-{part.start + part.n_records}"}
+        return Exchange("POST", self.path, self.decode, self.policy, headers, part.encode())
 
 
 class Operations:
@@ -68,6 +97,11 @@ class Operations:
         """Return what sends the parts of a list of records, with the query's `options` and an idempotency `key`."""
         path = add_query(PREDICT[1], options)
         return PartSender(path, decode_predictions, self.policy, key or make_key())
+
+    def predict_table(self, table: Any, key: str | None, options: Mapping[str, bool]) -> PartSender[Any]:
+        """Return what sends the parts of a `table`, with the query's `options` and an idempotency `key`."""
+        path, decode = add_query(PREDICT[1], options), partial(tables.decode_answers, table)
+        return PartSender(path, decode, self.policy, key or make_key(), tables.ARROW_HEADERS)
 
     def send_label(self, label: Any) -> Exchange[FeedbackResponse]:
         """Return the exchange that sends one `label`."""

@@ -11,6 +11,7 @@ import msgspec
 
 from service.http.access.access_control import REVIEWS_PREFIX
 from service.http.refusals import RequestRefused
+from service.http.requests.arrow_body import ARROW_MEDIA_TYPE, encode_arrow
 from service.http.requests.idempotency_key import describe_keyed_request, read_idempotency_key
 from service.http.requests.look_ups import READ_METHODS, LookUps
 from service.http.requests.options import read_options
@@ -27,6 +28,7 @@ RawResponse = tuple[int, bytes, Headers]
 
 JSON_MEDIA_TYPE = b"application/json"
 JSON_HEADER = (b"content-type", JSON_MEDIA_TYPE)
+ARROW_HEADER = (b"content-type", ARROW_MEDIA_TYPE)
 EXPLAIN_PREFIX = "/explain/"
 JSON_WHITESPACE = b" \t\r\n"
 
@@ -163,8 +165,8 @@ async def answer_post(endpoint: Endpoint, limit: int, scope: Message, receive: R
     """
     began, n_records = time.perf_counter(), 0
     try:
-        answer, n_records = await _answer_request(endpoint, limit, scope, receive, began)
-        response: RawResponse = 200, answer, ()
+        answers, n_records = await _answer_request(endpoint, limit, scope, receive, began)
+        response: RawResponse = 200, *await _encode_answers(answers, scope["headers"])
     except ClientDisconnected:
         raise
     except Exception as error:
@@ -200,8 +202,8 @@ def build_error_response(endpoint: Endpoint, error: Exception) -> RawResponse:
 
 async def _answer_request(
     endpoint: Endpoint, limit: int, scope: Message, receive: Receive, began: float
-) -> tuple[bytes, int]:
-    """Return the encoded answer and the number of records that it answers for the first time.
+) -> tuple[Any, int]:
+    """Return the answer, or a list of them, and the number of records that are answered for the first time.
 
     Raises:
         RequestRefused: Method, options, content type, size or content of the request are not accepted.
@@ -212,28 +214,31 @@ async def _answer_request(
             405, f"{scope['method']} is not possible here: POST a record or a list", headers=[(b"allow", b"POST")]
         )
     options = read_options(scope["query_string"], endpoint.options)
-    body = await read_json_body(limit, scope, receive)
-    if (key := read_idempotency_key(scope["headers"])) is not None:
-        answer, n_records = await endpoint.answer_once(*await _parse_keyed(endpoint, key, scope, body), began, options)
-        return encode_response(answer), n_records
-    if _is_list(body):
-        records = await asyncio.to_thread(endpoint.contract.parse_batch, body)
-        answers = await endpoint.answer_batch(records, began, options)
-        return encode_response(answers), len(answers)
-    return encode_response(await endpoint.answer_one(endpoint.contract.parse_one(body), began, options)), 1
+    is_arrow = JSON_HEADER not in scope["headers"] and _read_media_type(scope["headers"], True) == ARROW_MEDIA_TYPE
+    body, key = await _read_body(limit, receive), read_idempotency_key(scope["headers"])
+    records = await _parse_body(endpoint.contract, body, is_arrow, limit)
+    if key is not None:
+        request = await asyncio.to_thread(describe_keyed_request, key, scope["headers"], scope["query_string"], body)
+        return await endpoint.answer_once(request, records, began, options)
+    if isinstance(records, dict):
+        return await endpoint.answer_one(records, began, options), 1
+    return await endpoint.answer_batch(records, began, options), len(records)
 
 
-async def _parse_keyed(endpoint: Endpoint, key: bytes, scope: Message, body: bytes) -> tuple[KeyedRequest, Any]:
-    def parse(reader: Callable[[bytes], Any]) -> tuple[KeyedRequest, Any]:
-        return describe_keyed_request(key, scope["headers"], scope["query_string"], body), reader(body)
+async def _parse_body(contract: RecordReader, body: bytes, is_arrow: bool, limit: int) -> Any:
+    """Return a record, or a list of them, which is parsed in a thread."""
+    if is_arrow:
+        return await asyncio.to_thread(contract.parse_arrow, body, limit)
+    if body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"[":
+        return await asyncio.to_thread(contract.parse_batch, body)
+    return contract.parse_one(body)
 
-    if _is_list(body):
-        return await asyncio.to_thread(parse, endpoint.contract.parse_batch)
-    return parse(endpoint.contract.parse_one)
 
-
-def _is_list(body: bytes) -> bool:
-    return body[:1] != b"{" and body.lstrip(JSON_WHITESPACE)[:1] == b"["
+async def _encode_answers(answers: Any, headers: Headers) -> tuple[bytes, Headers]:
+    """Return the body of a response, in the form that the request accepts, and its headers."""
+    if isinstance(answers, list) and any(name == b"accept" and ARROW_MEDIA_TYPE in value for name, value in headers):
+        return await asyncio.to_thread(encode_arrow, answers), (ARROW_HEADER,)
+    return encode_response(answers), ()
 
 
 async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:
@@ -252,7 +257,11 @@ async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:
         ClientDisconnected: The body never ends.
     """
     if JSON_HEADER not in scope["headers"]:
-        _require_json(scope["headers"])
+        _read_media_type(scope["headers"], False)
+    return await _read_body(limit, receive)
+
+
+async def _read_body(limit: int, receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     if len(body) > limit or message.get("more_body") or message["type"] != "http.request":
@@ -260,11 +269,19 @@ async def read_json_body(limit: int, scope: Message, receive: Receive) -> bytes:
     return body
 
 
-def _require_json(headers: Headers) -> None:
+def _read_media_type(headers: Headers, takes_arrow: bool) -> bytes:
+    """Return the media type of a body.
+
+    Raises:
+        RequestRefused: 415, it is another one than those that are taken.
+    """
     content_type = next((value for name, value in headers if name == b"content-type"), b"")
-    if content_type.split(b";")[0].strip().lower() != JSON_MEDIA_TYPE:
+    media_type = content_type.split(b";")[0].strip().lower()
+    if media_type != JSON_MEDIA_TYPE and not (takes_arrow and media_type == ARROW_MEDIA_TYPE):
         stated = repr(content_type.decode("latin-1")[:100]) if content_type else "missing"
-        raise RequestRefused(415, f"the content type is {stated}: send JSON as application/json")
+        arrow = f", or a list as {ARROW_MEDIA_TYPE.decode()}" if takes_arrow else ""
+        raise RequestRefused(415, f"the content type is {stated}: send JSON as application/json{arrow}")
+    return media_type
 
 
 async def _read_whole_body(message: Message, receive: Receive, limit: int) -> bytes:
@@ -296,5 +313,6 @@ async def _handle_ready(predictor: Predictor, send: Send) -> None:
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
     length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [JSON_HEADER, length, *headers]})
+    typed = headers if ARROW_HEADER in headers else (JSON_HEADER, *headers)
+    await send({"type": "http.response.start", "status": status, "headers": [length, *typed]})
     await send({"type": "http.response.body", "body": body})

@@ -156,8 +156,8 @@ async def answer_request(endpoint: asgi.Endpoint, body: RequestBody, max_body_by
     """
     request: Request = body.root
     status, content, headers = await asgi.answer_post(endpoint, max_body_bytes, request.scope, request.receive)
-    response = Response(content, status, media_type="application/json")
-    response.raw_headers.extend(headers)
+    response = Response(content, status)
+    response.raw_headers.extend(headers if asgi.ARROW_HEADER in headers else (asgi.JSON_HEADER, *headers))
     return response
 
 

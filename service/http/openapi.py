@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from service.http.refusals import ErrorBody
+from service.http.requests.arrow_body import ARROW_MEDIA_TYPE
 from service.http.requests.feedback import Accepted
 from service.http.requests.record_reader import Contract, RecordDict, RecordReader
 
@@ -19,7 +20,7 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "400": "The body is not JSON.",
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
-    "415": "The content type is not application/json.",
+    "415": "The content type is neither JSON nor Arrow's.",
     "422": "A record breaks the contract, a rule refuses it, an option is wrong, or the key is another request's.",
     "500": "The service failed.",
 }
@@ -46,6 +47,11 @@ KEY_PARAMETER = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
     "description": "A repeated request with the same key, such as a UUID, gets the first one's answer.",
+}
+ARROW_SCHEMA = {
+    "type": "string",
+    "format": "binary",
+    "description": "A list: an Arrow IPC stream without compression, with the columns of the records.",
 }
 API_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Where keys are set; the probes need none."}
 
@@ -102,7 +108,7 @@ def _predict(contract: Contract, options: Mapping[str, str]) -> dict[str, Any]:
         "parameters": [KEY_PARAMETER, *(_option(name, words) for name, words in options.items())],
         "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
-            "200": _response("The answer, or the answers in the records' order.", _one_or_many("Answer")),
+            "200": _answers("The answer, or the answers in the records' order.", "Answer"),
             **_refusals(REFUSAL_RESPONSES | CONFLICT_RESPONSE | NO_MODEL_RESPONSE),
         },
     }
@@ -116,7 +122,7 @@ def _feedback(labels: RecordReader, examples: Sequence[RecordDict]) -> dict[str,
             labels, {**{f"label {n}": example for n, example in enumerate(examples)}, "list": examples}
         ),
         "responses": {
-            "200": _response("In the label log, in the labels' order.", _one_or_many("Accepted")),
+            "200": _answers("In the label log, in the labels' order.", "Accepted"),
             **_refusals(REFUSAL_RESPONSES | NO_LOG_RESPONSE),
         },
     }
@@ -155,7 +161,8 @@ def _option(name: str, words: str) -> dict[str, Any]:
 def _request(reader: RecordReader, examples: dict[str, Any]) -> dict[str, Any]:
     schema = _one_or_many(reader.model.__name__, maxItems=reader.max_records)
     content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
-    return {"required": True, "content": {"application/json": content}}
+    arrow = {ARROW_MEDIA_TYPE.decode(): {"schema": ARROW_SCHEMA}}
+    return {"required": True, "content": {"application/json": content, **arrow}}
 
 
 def _refusals(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -186,6 +193,12 @@ def _plain(summary: str, **refusals: str) -> dict[str, Any]:
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _answers(description: str, name: str) -> dict[str, Any]:
+    arrow = {"type": "string", "format": "binary", "description": "Of a list, where that is accepted: a row an answer."}
+    content = {"application/json": {"schema": _one_or_many(name)}, ARROW_MEDIA_TYPE.decode(): {"schema": arrow}}
+    return {"description": description, "content": content}
 
 
 def _one_or_many(name: str, **limits: int) -> dict[str, Any]:

@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from penumbra.client import (
@@ -92,6 +93,31 @@ def test_a_faulty_record_is_named_by_its_position_in_the_whole_list(client: Clie
     assert "temp" in str(caught.value)
 
 
+@pytest.mark.parametrize("to_library", [lambda frame: frame, lambda frame: frame.to_arrow()])
+def test_a_table_is_answered_by_a_table_of_its_library(
+    client: Client, folder: Path, to_library: Callable[[pl.DataFrame], Any]
+) -> None:
+    before = len(list_logged(folder))
+    table = to_library(pl.from_dicts([{**EXAMPLE, "temp": 50 + n / 10} for n in range(170)]))
+    answers = client.predict_table(table, f"a table of {type(table)}")
+    assert type(answers) is type(table)
+    frame = pl.DataFrame(answers) if isinstance(answers, pl.DataFrame) else pl.from_arrow(answers)
+    assert isinstance(frame, pl.DataFrame)
+    assert frame["prediction_id"].to_list() == list_logged(folder)[before:]
+    assert frame["probability"].is_between(0, 1).all()
+    again = client.predict_table(table, f"a table of {type(table)}")
+    assert again.equals(answers)
+
+
+def test_a_faulty_row_of_a_table_is_named(client: Client) -> None:
+    table = pl.from_dicts([EXAMPLE] * 70).with_columns(temp=pl.Series([50.0] * 69 + [500.0]))
+    with pytest.raises(InvalidRequest) as caught:
+        client.predict_table(table)
+    assert [(detail.index, detail.field) for detail in caught.value.details] == [(69, "temp")]
+    with pytest.raises(TypeError, match=r"expected a polars.DataFrame or a pyarrow.Table"):
+        client.predict_table([EXAMPLE])
+
+
 def test_labels_are_sent_one_by_one_or_many(client: Client, folder: Path) -> None:
     label = {"prediction_id": client.predict(EXAMPLE).prediction_id, **OUTCOME}
     assert client.send_label(label).outcome == "accepted"
@@ -133,6 +159,8 @@ def test_the_asynchronous_client_does_the_same(url: str, folder: Path) -> None:
         async with AsyncClient(url, policy=PATIENT, trust_env=False) as client:
             answers = await asyncio.gather(*(client.predict(EXAMPLE) for _ in range(20)))
             answers += await client.predict_list([EXAMPLE] * 120)
+            table = await client.predict_table(pl.from_dicts([EXAMPLE] * 60))
+            assert len(table) == 60
             label = {"prediction_id": answers[0].prediction_id, **OUTCOME}
             accepted = [await client.send_label(label), *await client.send_labels([label] * 60)]
             assert {each.outcome for each in accepted} == {"accepted"}

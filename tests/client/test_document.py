@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from penumbra.client import AsyncClient, Client, operations, responses
+from penumbra.client import AsyncClient, Client, operations, responses, tables
 from penumbra.client.errors import ERROR_BY_OTHER_STATUS, ERROR_BY_STATUS
 from tests.helpers import local_service
 from tests.service.test_multiclass_and_regression import problem
@@ -68,6 +68,13 @@ def test_each_parameter_of_a_prediction_can_be_given(document: dict[str, Any]) -
     )
     assert headers <= exchange.headers.keys()
     assert set(exchange.path.partition("?")[2].split("&")) - {""} == {f"{name}=true" for name in options}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+def test_each_form_of_bodies_can_be_sent(document: dict[str, Any], path: str) -> None:
+    operation = document["paths"][path]["post"]
+    forms = {operations.JSON_HEADERS["content-type"], tables.ARROW_MEDIA_TYPE}
+    assert operation["requestBody"]["content"].keys() == operation["responses"]["200"]["content"].keys() == forms
 
 
 def test_each_refusal_has_its_exception_and_the_other_way_round(document: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
 from penumbra.features import ColumnCheck
 from service.http.refusals import RequestRefused, build_contract_refusal
+from service.http.requests import arrow_body
 from service.http.requests.fast_parser import FastParser, RecordBatch, RecordDict, build_fast_parser
 
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -94,6 +95,25 @@ class RecordReader:
         if broken:
             raise self._count_and_refuse(broken, len(items))
         return records
+
+    def parse_arrow(self, body: bytes, max_bytes: int) -> Sequence[RecordDict]:
+        """Parse an Arrow IPC stream of records, as the same values in JSON are parsed.
+
+        Args:
+            body: The request's body.
+            max_bytes: The most bytes of its values.
+
+        Returns:
+            The records by column, in the stream's order.
+
+        Raises:
+            RequestRefused: 400 for another body, 413 for too many records or bytes, 422 for none, or for records that
+                break the contract.
+        """
+        frame = arrow_body.read_arrow_body(body, self.max_records, max_bytes)
+        if not set(self.model.names).issuperset(frame.columns):
+            frame = frame.head(1)  # is refused for that, however large it would be as JSON
+        return self.parse_batch(arrow_body.encode_frame(frame, self.consequence))
 
     def _count_and_refuse(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:
         refused = build_contract_refusal(broken, total, self.consequence, self.model.nullable)

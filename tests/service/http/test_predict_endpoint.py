@@ -1,13 +1,16 @@
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from penumbra.logs import append_log
 from penumbra.logs.schema import get_broken_counts_folder
-from problem.schema import EXAMPLE
+from problem.schema import EXAMPLE, OUTCOME
+from service.http.requests.arrow_body import ARROW_MEDIA_TYPE
 from tests.helpers import local_service
 
 JSON = {"content-type": "application/json"}
@@ -161,3 +164,32 @@ def test_an_unknown_option_is_refused_for_a_record_and_for_a_list(client: Any, p
     answer = client.post(f"{path}?explian=true", json=body)
     assert answer.status_code == 422
     assert answer.json()["details"][0]["field"] == "explian"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+def test_a_list_may_come_as_arrow_and_be_answered_so(client: Any, folder: Path, path: str) -> None:
+    arrow = ARROW_MEDIA_TYPE.decode()
+    body: Any = (
+        [EXAMPLE] * 3 if path == "/predict" else [{"prediction_id": f"{'a' * 17}-{n}", **OUTCOME} for n in range(3)]
+    )
+    stream = io.BytesIO()
+    pl.from_dicts(body).write_ipc_stream(stream, compression="uncompressed")
+    by_json = client.post(path, content=stream.getvalue(), headers={"content-type": arrow})
+    by_arrow = client.post(path, content=stream.getvalue(), headers={"content-type": arrow, "accept": f"{arrow}, */*"})
+    assert (by_json.headers["content-type"], by_arrow.headers["content-type"]) == ("application/json", arrow)
+    rows = pl.read_ipc_stream(by_arrow.content).to_dicts()
+    changing = {"prediction_id": "", "label_id": ""}
+    assert [each | changing for each in rows] == [each | changing for each in by_json.json()]
+
+
+def test_one_record_is_answered_as_json_whatever_is_accepted(client: Any) -> None:
+    answer = client.post("/predict", json=EXAMPLE, headers={"accept": ARROW_MEDIA_TYPE.decode()})
+    assert answer.json()["prediction_id"]
+
+
+def test_a_repeated_table_gets_the_same_answer(client: Any) -> None:
+    stream = io.BytesIO()
+    pl.from_dicts([EXAMPLE] * 3).write_ipc_stream(stream, compression="uncompressed")
+    headers = {"content-type": ARROW_MEDIA_TYPE.decode(), "idempotency-key": "a table"}
+    answers = [client.post("/predict", content=stream.getvalue(), headers=headers).json() for _ in range(2)]
+    assert answers[0] == answers[1]
