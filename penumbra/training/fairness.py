@@ -212,8 +212,8 @@ def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
             with fewer than 50 rows that count, or on fewer days.
 
     Returns:
-        The check, measured on the two groups that most certainly differ by too much: "not enough data" where of some
-        sensitive column fewer than two groups have rows enough, unless others differ by too much.
+        The check, measured on the two groups that exceed what is allowed most, or come nearest to it: "not enough data"
+        where of some sensitive column fewer than two groups have rows enough, unless others differ by too much.
     """
     judged = list(_read_judged(sums.candidate, sums.kind, limits))
     kept = [each for each in judged if len(each.groups) > 1]
@@ -224,8 +224,9 @@ def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
         needed = f"two groups with {MIN_GROUP_ROWS} rows that count, on {limits.min_days} days"
         return GateCheck("fairness", float("nan"), limit, NOT_ENOUGH_DATA, f"no sensitive column has {needed}{few}")
     p_values, allowed = _compute_pair_values(kept, sums, limits)
-    is_unfair, worst = reject_hypotheses(p_values, limits.confidence)
     means = np.concatenate([each.differences.mean(axis=1) for each in kept])
+    is_unfair, _ = reject_hypotheses(p_values, limits.confidence)
+    worst = int(np.where(is_unfair | ~is_unfair.any(), means - allowed, -np.inf).argmax())
     if is_unfair.any():
         pairs = [(each, first, second) for each in kept for first, second in each.pairs]
         named = [_describe_pair(*pairs[at]) for at in np.flatnonzero(is_unfair)[:MAX_NAMED_PAIRS]]

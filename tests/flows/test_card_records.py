@@ -54,7 +54,7 @@ def train_orders(tmp_path, monkeypatch):
     return train
 
 
-def test_a_registered_version_has_its_card_everywhere(train_orders, monkeypatch):
+def test_a_registered_version_has_its_card_everywhere(train_orders, tmp_path, monkeypatch):
     made = train_orders(
         schema=SENSITIVE, __init__=[('"""Orders and whether their customers left afterwards."""\n', PURPOSE)]
     )
@@ -72,8 +72,9 @@ def test_a_registered_version_has_its_card_everywhere(train_orders, monkeypatch)
     described = models.client.get_model_version(models.name, "1").description
     assert "Intended use: letters to customers." in described
     assert "bundle/card.md" in described
-    page = card_reader.write_card_page(models, "1", made.settings.monitor.folder / "cards")
-    assert page.read_text().startswith("<!doctype html>")
+    address = card_reader.link_card_page(models, "1", tmp_path)
+    assert (tmp_path / address).read_text().startswith("<!doctype html>")
+    assert card_reader.link_card_page(models, "9", tmp_path) == ""
     for name, value in (("TRACKING", made.settings.registry.tracking), ("ARTIFACTS", made.settings.registry.artifacts)):
         monkeypatch.setenv(f"PENUMBRA_REGISTRY__{name}", str(value))
     assert run_command_line("card", "1").stdout == format_card(card)

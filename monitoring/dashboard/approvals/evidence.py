@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from mlflow.exceptions import MlflowException
 
+from monitoring.dashboard.model_cards.card_reader import link_card_page
 from monitoring.windows.window_records import DayFault
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
@@ -45,7 +46,7 @@ def describe_evidence(
     Returns:
         "number", "kind", "title", "waits", "reason", "about" (pairs of a name and what is known), "answers" (pairs of a
         name and what was answered), "figures" (pairs), "checks" (rows of the gate's table), "changes" and "faults"
-        (sentences).
+        (sentences), and "cards" (pairs of a version and the address of its card).
     """
     entry, is_promotion = request.entry, request.kind == "promotion"
     return {
@@ -66,6 +67,7 @@ def describe_evidence(
         ],
         "checks": _list_gate_checks(entries, request.versions[0]) if is_promotion else [],
         "changes": _list_changes(settings, request) if is_promotion else [],
+        "cards": _link_cards(settings, request) if is_promotion else [],
         "faults": list(_list_faults(entry)),
     }
 
@@ -141,6 +143,13 @@ def _find_learnt_day(settings: Settings, problem: Problem, version: str) -> dt.d
     except (MlflowException, KeyError, json.JSONDecodeError):
         return None
     return find_completion_day(problem, {name for part in SPLIT_PARTS for name in facts.get(part, [])})
+
+
+def _link_cards(settings: Settings, request: ApprovalRequest) -> list[tuple[str, str]]:
+    """The versions that have a card, with its address."""
+    models, folder = ModelRegistry(settings.registry), settings.monitor.folder
+    linked = [(version, link_card_page(models, version, folder)) for version in filter(None, request.versions)]
+    return [(version, f"/{address}") for version, address in linked if address]
 
 
 def _list_changes(settings: Settings, request: ApprovalRequest) -> list[str]:

@@ -72,6 +72,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
     pairs = [("test batches", test)]
     pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
     pairs += [("how sure an answer is", _describe_sureness(facts[LIMITS_FACT]))] if LIMITS_FACT in facts else []
+    importance = [[name, _format_limits(each, "mean")] for name, each in facts.get("importance", {}).items()]
     return CardSection(
         "Results",
         [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
@@ -80,6 +81,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
             CardTable("Metrics, with 95 % intervals over days", ["metric", "value"], rows),
             CardTable("Beside other models on the same rows", ["model", *map(get_metric_title, names)], others),
             CardTable("Calibration: what was predicted, what happened", ["predicted", "observed", "rows"], curve),
+            cut_table("Importance: what the loss rises by if a feature is shuffled", ["feature", "value"], importance),
         ],
     )
 

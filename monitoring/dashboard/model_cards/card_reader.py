@@ -10,10 +10,11 @@ from mlflow.exceptions import MlflowException
 
 from monitoring.dashboard.model_cards.card_pages import ModelCard, render_card
 from monitoring.dashboard.model_cards.card_sections import build_card
-from penumbra.registry.bundles.manifest import RECORDS_FILE, read_manifest
+from penumbra.registry.bundles.manifest import RECORDS_FILE, BrokenBundle, read_manifest
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.atomic import replace_file
 
+CARDS_FOLDER = "cards"  # of the overview
 EVALUATION_FILES = {"slices": "slices.csv", "worst": "worst.csv"}  # of a run, which older versions have
 
 
@@ -40,27 +41,25 @@ def read_card(models: ModelRegistry, version: str) -> ModelCard:
     return build_card(facts, records, version)
 
 
-def write_card_page(models: ModelRegistry, version: str, folder: Path) -> Path:
-    """Write the page of a version's card, once for each run.
+def link_card_page(models: ModelRegistry, version: str, folder: Path) -> str:
+    """Write the page of a version's card beside the overview, once for each run, and return its address from there.
 
     Args:
         models: The registry.
         version: The version's number.
-        folder: Where the pages of cards are.
+        folder: The settings' `monitor.folder`, in which the overview is.
 
     Returns:
-        The page.
-
-    Raises:
-        BrokenBundle: The version's bundle.json is damaged.
-        MlflowException: There is no such version, or the registry can't be read.
-        OSError: The page can't be written.
+        Such as "cards/model-1-….html"; "" where there is none, of which `penumbra card` says why.
     """
-    page = folder / f"model-{version}-{models.find_run_id(version)}.html"
-    if not page.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(page, render_card(read_card(models, version)).encode())
-    return page
+    try:
+        page = folder / CARDS_FOLDER / f"model-{version}-{models.find_run_id(version)}.html"
+        if not page.exists():
+            page.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(page, render_card(read_card(models, version)))
+    except (BrokenBundle, MlflowException, OSError):
+        return ""
+    return str(page.relative_to(folder))
 
 
 def _collect_older_records(models: ModelRegistry, version: str, folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from mlflow.exceptions import MlflowException
 
-from monitoring.dashboard.model_cards.card_reader import write_card_page
+from monitoring.dashboard.model_cards.card_reader import CARDS_FOLDER, link_card_page
 from monitoring.dashboard.overview import cards, flow_runs, window_charts
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.review_card import build_review_card
@@ -27,7 +27,6 @@ from penumbra.core.task import Task
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
-from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.ledger import BrokenLedger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_shadow_versions
@@ -36,11 +35,11 @@ from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 
 SHOWN_PARTS = ("source",)  # of the problem
-PAGE_FILE, PAGE_TEMPLATE, CARDS_FOLDER = "overview.html", "overview.html", "cards"
+PAGE_FILE, PAGE_TEMPLATE = "overview.html", "overview.html"
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
 MAX_ENTRY_REASON = 240
-UNREADABLE_ERRORS = (BrokenBundle, BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, SettingsError, OSError)
+UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, SettingsError, OSError)
 
 ResultT = TypeVar("ResultT")
 
@@ -133,7 +132,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "live": live,
         "candidate": candidate,
         "model_cards": {
-            each.version: _write_model_card(models, each.version, settings.monitor.folder)
+            each.version: link_card_page(models, each.version, settings.monitor.folder)
             for each in (live, candidate)
             if each.version
         },
@@ -150,15 +149,6 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "entries": [_format_entry(entry) for entry in reversed(entries[-MAX_ENTRIES:])],
         "problems": reader.problems,
     }
-
-
-def _write_model_card(models: ModelRegistry, version: str, folder: Path) -> str:
-    """Write the page of a version's card beside the overview; returns where it is from there, "" where there is none:
-    `penumbra card` says why."""
-    try:
-        return str(write_card_page(models, version, folder / CARDS_FOLDER).relative_to(folder))
-    except UNREADABLE_ERRORS:
-        return ""
 
 
 def _describe_requests(entries: Sequence[LedgerEntry], approvers: int) -> dict[str, Any]:
