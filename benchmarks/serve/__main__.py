@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serve import live_path, served_model, servers, two_workers
+from benchmarks.serve import live_path, served_model, servers
 from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_closed_loop
 from benchmarks.serve.servers import BenchmarkServer, suspend_others
 from problem.schema import EXAMPLE
@@ -33,7 +33,6 @@ def main() -> None:
         figures |= live_path.compare_faulty_candidates(root)
         figures |= live_path.measure_swaps(root)
         figures |= live_path.measure_footprint(root)
-        figures |= two_workers.compare_worker_counts(root)
     print(json.dumps(figures))
 
 

@@ -8,21 +8,16 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
-import polars as pl
-
 from benchmarks.serve import served_model, servers
 from benchmarks.serve.load_generator import LoadMeasurement, encode_post, run_closed_loop, run_open_loop
 from benchmarks.serve.servers import BenchmarkServer, suspend_others
-from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
-from penumbra.registry.bundles import bundle
 from penumbra.storage.sealed import replace_sealed_file
-from problem.schema import EXAMPLE, Row
+from problem.schema import EXAMPLE
 
 REQUEST_RATES = (800, 4000)  # requests a second
 ROUNDS, FAULTY_ROUNDS, SECONDS, SETTLE_SECONDS = 15, 7, 2.0, 0.5
 SWAPS, SWAP_SECONDS = 100, 0.25
-RECORDS_PER_LIST = 1000  # records
 MEGABYTE = 1 << 20
 
 
@@ -91,30 +86,17 @@ def measure_swaps(root: Path) -> dict[str, float]:
 
 
 def measure_footprint(root: Path) -> dict[str, float]:
-    """Memory and start of a worker, and lists beside scoring the same frame directly."""
-    rows = Row.sample(RECORDS_PER_LIST)
-    listed = encode_post(
-        "/predict", rows.with_columns(pl.lit(None).alias("temp"), pl.lit(None).alias("dewp")).write_json().encode()
-    )
+    """Memory and start of a worker."""
     with _start_service(root, "footprint", True, root / "bundle") as server:
         run_closed_loop(server.port, encode_post("/predict", json.dumps(EXAMPLE).encode()), 8, SECONDS)
         (worker,) = server.workers()
         memory = worker.memory_full_info()
-        lists = run_closed_loop(server.port, listed, 2, SECONDS).per_second * RECORDS_PER_LIST
-    live, began, scored = bundle.read_bundle(root / "bundle", load_problem(SERVED_PARTS)), time.perf_counter(), 0
-    while time.perf_counter() - began < SECONDS:
-        scored += len(live.score(rows))
-    direct = scored / (time.perf_counter() - began)
     print(f"a worker takes {memory.pss / MEGABYTE:.0f} MB (PSS; RSS {memory.rss / MEGABYTE:.0f} MB), ", end="")
-    print(f"the service is ready after {server.seconds:.1f} s")
-    print(f"{lists:,.0f} records/s in lists of {RECORDS_PER_LIST:,}, scored directly {direct:,.0f}", flush=True)
+    print(f"the service is ready after {server.seconds:.1f} s", flush=True)
     return {
         "worker_pss_mb": round(memory.pss / MEGABYTE),
         "worker_rss_mb": round(memory.rss / MEGABYTE),
         "ready_seconds": round(server.seconds, 2),
-        "list_records_per_second": round(lists),
-        "direct_records_per_second": round(direct),
-        "list_over_direct": round(lists / direct, 3),
     }
 
 

@@ -1,6 +1,7 @@
 """Load generators that cost little CPU: one thread, raw sockets, one request in flight on each connection."""
 
 import contextlib
+import os
 import selectors
 import socket
 import statistics
@@ -35,7 +36,8 @@ def encode_post(path: str, body: bytes) -> bytes:
 
 
 def run_closed_loop(port: int, request: bytes, connections: int, seconds: float) -> LoadMeasurement:
-    """Closed loop: each connection sends `request` again as soon as it is answered.
+    """Closed loop: each connection sends `request` again as soon as it is answered. One that the server ends with an
+    answer (`Connection: close`) is replaced.
 
     Raises RuntimeError at the first answer that isn't a 200.
     """
@@ -84,7 +86,7 @@ def run_open_loop(
 
 @contextlib.contextmanager
 def _open_connections(port: int, connections: int) -> Iterator[tuple[selectors.BaseSelector, deque[LoadConnection]]]:
-    selector = selectors.DefaultSelector()
+    selector = selectors.PollSelector()  # which goes by file descriptors, that of a replaced connection stays
     opened = [LoadConnection(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
     for connection in opened:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,8 +112,19 @@ def _receive_answer(connection: LoadConnection) -> bool:
     head, _, body = connection.received.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(f"not a 200: {connection.received[:500]!r}")
-    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    lines = head.lower()
+    length = int(lines.split(b"content-length:")[1].split(b"\r\n")[0])
+    if len(body) >= length and b"connection: close" in lines:
+        _connect_again(connection)
     return len(body) >= length
+
+
+def _connect_again(connection: LoadConnection) -> None:
+    """Connect to the same server in place of a connection that it has ended, under the same file descriptor."""
+    fresh = socket.create_connection(connection.sock.getpeername())
+    fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    os.dup2(fresh.fileno(), connection.sock.fileno())
+    fresh.close()
 
 
 def _summarize(latencies: list[float], seconds: float) -> LoadMeasurement:

@@ -55,11 +55,11 @@ def test_a_run_without_figures_enters_nothing(file):
 
 def test_an_aim_is_kept_missed_or_not_measured():
     aims = compare_with_aims(
-        measure(**{"ingest/over_plain": 1.15, "serve/worker_pss_mb": 131, "serve/list_over_direct": 0.9})
+        measure(**{"ingest/over_plain": 1.15, "serve/worker_pss_mb": 131, "workers/list_over_direct": 0.9})
     )
     verdicts = {aim["figure"]: aim.get("kept") for aim in aims.values()}
     assert verdicts["ingest/over_plain"]
-    assert verdicts["serve/list_over_direct"]
+    assert verdicts["workers/list_over_direct"]
     assert verdicts["serve/worker_pss_mb"] is False
     assert verdicts["replay/year_s"] is None
 

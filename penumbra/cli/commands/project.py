@@ -40,8 +40,20 @@ BENCHMARKS = {
     "tests": "`make test` and `make test-all`",
     "train": "the training flow beside a plain script doing the same fits",
     "uncertainty": "how often prediction sets and intervals hold the truth on later months, by method, and their size",
+    "workers": "what a second worker adds, and lists beside scoring their frame directly, by processor time",
 }
-AIMED = "train", "serve", "ingest", "monitor", "start", "replay", "backtest", "growth", "tests"  # all that have aims
+AIMED = (
+    "train",
+    "serve",
+    "workers",
+    "ingest",
+    "monitor",
+    "start",
+    "replay",
+    "backtest",
+    "growth",
+    "tests",
+)  # all that have aims
 MEASURED_FILE = "docs/measured.json"
 ONE_THREAD = (  # they do their work on one core
     *(
