@@ -16,6 +16,7 @@ IMPORTED_AHEAD = (
     *(
         "penumbra.core.loading.project_loading",
         "flows.steps.train.experiment_run",
+        "flows.steps.train.settlement",
         "flows.steps.train.trials.screening",
     ),
     "sklearn.ensemble",
@@ -34,7 +35,7 @@ class ExperimentFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
         from flows.steps import admission
-        from flows.steps.train import experiment_run, matrices, plan
+        from flows.steps.train import experiment_run, matrices, plan, settlement
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
@@ -52,7 +53,8 @@ class ExperimentFlow(FlowSpec):
             print(*remarks, *rejections, sep="\n")
             rows = self.settings.training.quick_rows
             print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
-            admission.require_registry(self.settings)
+            experiment_run.ship_sample(self.matrices, self.only, self.plan.split)
+            settlement.require_registry(self.settings)
         self.jobs = matrices.list_trial_jobs(problem, [self.only])
         self.next(self.fit, foreach="jobs")
 

@@ -82,20 +82,6 @@ def prepare_data(settings: Settings, problem: Problem) -> None:
         print(sentence)
 
 
-def require_registry(settings: Settings) -> None:
-    """Check, before minutes are spent, that the registry can keep the result. Importing MLflow takes a second.
-
-    Args:
-        settings: Section [registry] is read.
-
-    Raises:
-        MlflowException: The registry is damaged, locked or out of reach.
-    """
-    from penumbra.registry.models import ModelRegistry
-
-    ModelRegistry(settings.registry).require_writable()
-
-
 def _is_of_another_problem(store: DataStore) -> bool:
     origin = DataOrigin.from_meta(versions.read_recorded_meta(store.settings))
     return origin is not None and not origin.is_of(store.problem)

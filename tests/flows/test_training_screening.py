@@ -95,7 +95,7 @@ def test_one_that_refuses_gaps_is_left_out_where_the_contract_has_some(run_order
 def test_an_experiment_refuses_what_a_training_leaves_out(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.linear_model.LogisticRegression()"))
     with pytest.raises(TrainingRefused, match=r"boosting is left out: .*; put a SimpleImputer before it"):
-        experiment_run.try_sample(run.matrices, "boosting", run.plan.split, 200)
+        experiment_run.ship_sample(run.matrices, "boosting", run.plan.split)
 
 
 @pytest.mark.parametrize(

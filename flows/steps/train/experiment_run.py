@@ -1,7 +1,7 @@
 """The steps of an experiment until its trials are done: on a sample, in full. None of them imports MLflow."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from flows.steps.train.matrices import Matrices
@@ -30,7 +30,7 @@ def restrict_to_candidate(settings: Settings, name: str) -> Settings:
 
 
 def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> str:
-    """Try a candidate on a sample of the training rows, scored on all validation rows, and ship it.
+    """Try a candidate on a sample of the training rows, scored on all validation rows.
 
     Args:
         matrices: The matrices of the run.
@@ -42,9 +42,32 @@ def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> 
         A sentence with the primary metric, the number of rows and the seconds it took.
 
     Raises:
-        TrainingRefused: The candidate can't be fitted or served; a training would leave it out.
+        TrainingRefused: The candidate can't be fitted; a training would leave it out.
     """
-    text = attempt_once(matrices, name, partial(_look_quickly, matrices, TrialJob(name), split, quick_rows), "sample")
+    return _attempt(matrices, name, partial(_look_quickly, matrices, TrialJob(name), split, quick_rows), "sample")
+
+
+def ship_sample(matrices: Matrices, name: str, split: Split) -> None:
+    """Fit a candidate on few rows, and ship it: what can't be served isn't worth fitting on all of them.
+
+    Args:
+        matrices: The matrices of the run.
+        name: The candidate's name.
+        split: The batches of the run.
+
+    Raises:
+        TrainingRefused: The candidate can't be served; a training would leave it out.
+    """
+
+    def ship() -> str:
+        require_shippable(matrices, TrialJob(name), split)
+        return "shipped"
+
+    _attempt(matrices, name, ship, "shipping")
+
+
+def _attempt(matrices: Matrices, name: str, action: Callable[[], str], key: str) -> str:
+    text = attempt_once(matrices, name, action, key)
     if isinstance(text, Rejection):
         refuse_training([text])
     return text
@@ -52,7 +75,6 @@ def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> 
 
 def _look_quickly(matrices: Matrices, job: TrialJob, split: Split, quick_rows: int) -> str:
     began = time.time()
-    require_shippable(matrices, job, split)
     all_rows = matrices.build_training_set(job.candidate, split.train, withhold=True)
     sample = thin_training_set(all_rows, min(1.0, quick_rows / len(all_rows.y)))
     evaluation_set = matrices.read_evaluation_set(split.validation)

@@ -64,11 +64,26 @@ def prepare_registry(settings: Settings) -> None:
         aliases = read_aliases(database, settings.registry.model) if database and database.exists() else None
         require_history(settings, aliases, open_ledger(settings).entries())
         return
-    from flows.steps import admission
     from flows.steps.train import registration
+    from penumbra.registry.models import ModelRegistry
 
     registration.prepare_registration(settings)
-    admission.require_registry(settings)
+    ModelRegistry(settings.registry).require_writable()
+
+
+def require_registry(settings: Settings) -> None:
+    """Find out whether the registry can keep a result, before minutes are spent; by MLflow only where it takes that.
+
+    Args:
+        settings: Sections [training], [registry] and [cluster] are read.
+
+    Raises:
+        MlflowException: The registry is damaged, locked or out of reach.
+    """
+    if not _is_registry_in_order(settings):
+        from penumbra.registry.models import ModelRegistry
+
+        ModelRegistry(settings.registry).require_writable()
 
 
 def _is_registry_in_order(settings: Settings) -> bool:
