@@ -13,6 +13,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.settings import SettingsError
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.manifest import CARD_FILE
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.rejection import TrainingRefused
@@ -336,6 +337,10 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
     assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
+    registration.complete_bundle(made)
+    card = (run.matrices.arrays.folder / "bundle" / CARD_FILE).read_text()
+    assert f"The verdict: {made.gate.report.overall}." in card
+    assert "not recorded" not in card
 
 
 def test_what_a_task_has_evaluated_is_not_evaluated_again(run_orders, monkeypatch):

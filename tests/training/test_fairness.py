@@ -7,7 +7,11 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
@@ -80,6 +84,20 @@ def test_numbers_are_cut_into_groups_and_a_column_that_is_left_out_gives_none():
     found = select_groups(schema, pl.DataFrame({"age": [20.0, 40.0, None]}))
     assert found["age group"].to_list() == ["below 30", "from 30", None]
     assert found["sex"].to_list() == [None, None, None]
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([None, "a", "b"]), st.booleans(), st.floats(0, 1), st.integers(0, 4)), min_size=1
+    ),
+    cut=st.integers(0, 50),
+)
+def test_sums_of_parts_add_up_to_those_of_the_whole(rows, cut):
+    whole = sums(BINARY, *zip(*rows, strict=True))
+    parts = pl.concat([sums(BINARY, *zip(*part, strict=True)) for part in (rows[:cut], rows[cut:]) if part])
+    names = ["column", "group", "metric", DAY_COLUMN]
+    together = parts.group_by(names).agg(pl.col("sum", "rows").sum()).sort(names)
+    assert_frame_equal(together, whole, check_exact=False)
 
 
 # Differences

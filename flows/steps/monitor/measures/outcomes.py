@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan, get_day_start
@@ -170,7 +171,9 @@ def _sum_by_bin(
     rows, sums, groups = np.zeros(binning.size, np.int64), np.zeros(binning.size), list[GroupSum]()
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
         names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)
-        values = part.drop("due").join(names.to_frame(), on="id", maintain_order="right")
+        values = part.select("id", "loss", cs.starts_with(GROUP_PREFIX)).join(
+            names.to_frame(), on="id", maintain_order="right"
+        )
         found = sum_losses_by_day(requests, binning, DAY_COLUMN, values["loss"].to_numpy())
         rows, sums = rows + found[0].sum(axis=0), sums + found[1].sum(axis=0)
         groups += _sum_by_group(problem, requests, values)
