@@ -14,7 +14,7 @@ Source:
 """
 
 from fractions import Fraction
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 import msgspec
@@ -201,19 +201,17 @@ def describe_uncertainty(limits: ConformalLimits, task: Task, predictions: Float
         False and True), or "interval", its two ends, None for an end that isn't bounded.
     """
     if task.kind == "regression":
-        ends = [[end if np.isfinite(end) else None for end in row] for row in _to_intervals(limits, predictions)]
-        return [{"coverage": limits.coverage, "interval": interval} for interval in ends]
+        intervals = limits.compute_intervals(predictions)
+        return [
+            {"coverage": limits.coverage, "interval": [end if isfinite(end) else None for end in ends]}
+            for ends in intervals.tolist()
+        ]
     classes = task.classes or (False, True)
     sets = limits.find_sets(task, predictions).tolist()
     return [
         {"coverage": limits.coverage, "set": [label for label, is_in in zip(classes, row, strict=True) if is_in]}
         for row in sets
     ]
-
-
-def _to_intervals(limits: ConformalLimits, predictions: FloatArray) -> list[list[float]]:
-    intervals: list[list[float]] = limits.compute_intervals(predictions).tolist()
-    return intervals
 
 
 def _compute_doubts(task: Task, predictions: FloatArray) -> FloatArray:
