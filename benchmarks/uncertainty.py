@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -234,9 +235,9 @@ class FollowedLimits:
         elif self._method == "adaptive":
             self._adapt(day)
         labels, predictions = (each[self._days == day] for each in self._answered)
-        covered = self._limits.find_covered(self._task, labels, predictions)
+        covered = self._limits.find_covered(labels, predictions)
         self._errors[day] = float(1 - covered.mean())
-        return covered, measure_sizes(self._task, self._limits, predictions)
+        return covered, measure_sizes(self._limits, predictions)
 
     def _follow_labels(self, day: int) -> None:
         """Measure the limits on the latest days with labels; until these are there, on the first ones beside them."""
@@ -255,15 +256,15 @@ class FollowedLimits:
         self._alpha += STEP * (1 - COVERAGE - missed)
         limits = ConformalLimits.calibrate(self._task, *self._known, min(max(1 - self._alpha, 0.001), 0.999))
         nothing = [None] * len(limits.limits)
-        self._limits = limits if self._alpha > 0 else ConformalLimits(1.0, "split", 0, nothing, limits.edges)
+        self._limits = limits if self._alpha > 0 else msgspec.structs.replace(limits, limits=nothing)
 
 
-def measure_sizes(task: Task, limits: ConformalLimits, predictions: np.ndarray) -> np.ndarray:
+def measure_sizes(limits: ConformalLimits, predictions: np.ndarray) -> np.ndarray:
     """Measure how many classes each set has, or how wide each interval is: float64 [n]."""
-    if task.kind == "regression":
+    if not limits.classes:
         low, high = limits.compute_intervals(predictions).T
         return np.asarray(high - low)
-    return limits.find_sets(task, predictions).sum(axis=1).astype(float)
+    return limits.find_sets(predictions).sum(axis=1).astype(float)
 
 
 def summarise_versions(task: Task, answered: list[AnsweredRows]) -> dict[str, float]:

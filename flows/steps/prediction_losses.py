@@ -46,7 +46,7 @@ def find_known_covered(task: Task, limits: ConformalLimits, labels: pl.Series, p
     """
     covered, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
     of_known = extract_labels(labels.filter(known), task)
-    covered[known] = limits.find_covered(task, of_known, predictions[known])
+    covered[known] = limits.find_covered(of_known, predictions[known])
     return covered
 
 

@@ -11,6 +11,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_settings
 from penumbra.logs import append_log
@@ -120,11 +122,10 @@ def _describe_uncertainty(state: Path, prediction: dict[str, Any]) -> dict[str, 
         return None
     import numpy as np
 
-    from penumbra.core.metrics.conformal import describe_uncertainty
-    from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bundle_task
+    from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertainty
 
-    limits, output = read_bundle_limits(facts), np.array([prediction["output"]], float)
-    return describe_uncertainty(limits, read_bundle_task(facts), output)[0] if limits else None
+    limits = msgspec.convert(facts[LIMITS_FACT], ConformalLimits)
+    return describe_uncertainty(limits, np.array([prediction["output"]], float))[0]
 
 
 def _read_run_id(state: Path, version: str) -> str | None:

@@ -33,5 +33,5 @@ def describe_prediction_sets(model: LoadedModel, scored: Sequence[ScoredRecord])
             "out ?uncertainty=true, or train a version that does (`penumbra train`)",
         )
     asked = [each.output for each in scored if each.inputs]
-    described = iter(describe_uncertainty(limits, model.bundle.task, np.array(asked, float)) if asked else ())
+    described = iter(describe_uncertainty(limits, np.array(asked, float)) if asked else ())
     return [{UNCERTAINTY_FIELD: next(described) if each.inputs else None} for each in scored]

@@ -111,7 +111,7 @@ def test_a_version_has_the_limits_of_its_training_whatever_its_model_is(prepare,
         reference = bundle.read_reference_rows(loaded.path)
         known = reference["penumbra.label"].to_numpy(), reference["penumbra.prediction"].to_numpy()
         assert expected == ConformalLimits.calibrate(loaded.task, *known, 0.8)
-        assert expected.find_covered(loaded.task, *known).mean() >= 0.8
-    described = describe_uncertainty(expected, loaded.task, loaded.predictions(inputs))
+        assert expected.find_covered(*known).mean() >= 0.8
+    described = describe_uncertainty(expected, loaded.predictions(inputs))
     assert len(described) == len(labels)
     assert msgspec.json.decode(msgspec.json.encode(described)) == described

@@ -93,7 +93,7 @@ def test_sums_are_those_of_the_rows(folder: Path) -> None:
     assert (whole.rows, whole.due, whole.arrived, whole.labels) == (rows.height,) * 4
     assert whole.loss == pytest.approx(losses.sum())
     assert whole.squares == pytest.approx((losses**2).sum())
-    assert whole.covered == made.model.limits.find_covered(made.model.task, rows["target"].to_numpy(), said).sum() > 0
+    assert whole.covered == made.model.limits.find_covered(rows["target"].to_numpy(), said).sum() > 0
     assert whole.scores.sum(axis=1) == pytest.approx([rows.height, said.sum(), rows["target"].sum()])
     for place in made.binning.columns.values():
         assert whole.counts[place].sum() == rows.height

@@ -14,16 +14,21 @@ Source:
 """
 
 from fractions import Fraction
-from math import ceil, isfinite
-from typing import Any
+from itertools import compress
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from penumbra.core.columns import HIGH_COLUMN, LOW_COLUMN, name_member_column
-from penumbra.core.task import Task
+from penumbra.core.text.json_values import replace_non_finite
+
+if TYPE_CHECKING:  # importing them takes half a second, which `penumbra explain` doesn't need
+    import polars as pl
+
+    from penumbra.core.task import Task
 
 NUMBER_BINS, MIN_BIN_ROWS = 10, 50  # of predicted numbers
 FloatArray = NDArray[np.float64]
@@ -37,21 +42,23 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         coverage: The share of the cases, in each stratum.
         method: How the rows that it was measured on were predicted: "split" or "cross".
         rows: Their number.
-        limits: The largest score of each class of the task (of two classes: False, then True), or of each bin of
-            predicted numbers; None where there are too few rows to rule anything out.
+        classes: The classes in the order of the task; of a binary one False and True, of numbers none.
+        limits: The largest score of each class, or of each bin of predicted numbers; None where there are too few rows
+            to rule anything out.
         edges: Between the bins, ascending, each the highest prediction of its bin; empty for classes.
     """
 
     coverage: float
     method: str
     rows: int
+    classes: list[bool | str]
     limits: list[float | None]
     edges: list[float] = []
 
     @classmethod
     def calibrate(
         cls,
-        task: Task,
+        task: "Task",
         labels: NDArray[Any],
         predictions: FloatArray,
         coverage: float,
@@ -71,44 +78,41 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         Returns:
             The limits.
         """
-        if task.kind == "regression":
+        classes: list[bool | str] = [] if task.kind == "regression" else [*(task.classes or (False, True))]
+        if classes:
+            doubts, strata, edges = _compute_doubts(predictions), np.asarray(labels, int), np.empty(0)
+            scores, count = doubts[np.arange(len(strata)), strata], len(classes)
+        else:
             edges = _find_bin_edges(predictions) if has_strata else np.empty(0)
             strata, count = np.searchsorted(edges, predictions), len(edges) + 1
             scores = np.abs(labels - predictions)
-        else:
-            edges, doubts, strata = np.empty(0), _compute_doubts(task, predictions), np.asarray(labels, int)
-            scores, count = doubts[np.arange(len(strata)), strata], doubts.shape[1]
-        if has_strata:
-            limits = [compute_conformal_limit(scores[strata == stratum], coverage) for stratum in range(count)]
-        else:
-            limits = [compute_conformal_limit(scores, coverage)] * count
-        return cls(coverage, method, len(labels), limits, edges.tolist())
+        groups = [scores[strata == stratum] if has_strata else scores for stratum in range(count)]
+        limits = [compute_conformal_limit(group, coverage) for group in groups]
+        return cls(coverage, method, len(labels), classes, limits, edges.tolist())
 
-    def find_members(self, task: Task, predictions: FloatArray) -> BoolArray:
+    def find_members(self, predictions: FloatArray) -> BoolArray:
         """Find the classes that can't be ruled out.
 
         Args:
-            task: The task, of two or more classes.
-            predictions: float64 [n] or [n, classes].
+            predictions: Of classes, float64 [n] or [n, classes].
 
         Returns:
             Whether each class can't be, bool [n, classes], of two classes False and True; none in a row that is unlike
             those of every class.
         """
-        return _compute_doubts(task, predictions) <= self._list_limits()
+        return _compute_doubts(predictions) <= self._list_limits()
 
-    def find_sets(self, task: Task, predictions: FloatArray) -> BoolArray:
+    def find_sets(self, predictions: FloatArray) -> BoolArray:
         """Find the prediction sets: the classes that can't be ruled out, and always the most probable one.
 
         Args:
-            task: The task, of two or more classes.
-            predictions: float64 [n] or [n, classes].
+            predictions: Of classes, float64 [n] or [n, classes].
 
         Returns:
             Whether each class is in the set, bool [n, classes].
         """
-        members = self.find_members(task, predictions)
-        likeliest = _compute_doubts(task, predictions).argmin(axis=1)
+        members = self.find_members(predictions)
+        likeliest = _compute_doubts(predictions).argmin(axis=1)
         members[np.arange(len(members)), likeliest] = True
         return members
 
@@ -129,20 +133,19 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         limits = self._list_limits()
         return (len(limits) > 1) & (self._find_reach(predictions) == limits.max())
 
-    def find_covered(self, task: Task, labels: NDArray[Any], predictions: FloatArray) -> BoolArray:
+    def find_covered(self, labels: NDArray[Any], predictions: FloatArray) -> BoolArray:
         """Find the rows whose set, or interval, holds the truth.
 
         Args:
-            task: The task.
             labels: The labels [n], in the task's shape.
             predictions: float64 [n] or [n, classes].
 
         Returns:
             Whether each does, bool [n].
         """
-        if task.kind == "regression":
+        if not self.classes:
             return np.abs(labels - predictions) <= self._find_reach(predictions)
-        return self.find_sets(task, predictions)[np.arange(len(labels)), np.asarray(labels, int)]
+        return self.find_sets(predictions)[np.arange(len(labels)), np.asarray(labels, int)]
 
     def _find_reach(self, predictions: FloatArray) -> FloatArray:
         return self._list_limits()[np.searchsorted(self.edges, predictions)]
@@ -165,12 +168,11 @@ def compute_conformal_limit(scores: FloatArray, coverage: float) -> float | None
     return None if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def compute_uncertainty(limits: ConformalLimits, task: Task, predictions: FloatArray) -> pl.DataFrame:
+def compute_uncertainty(limits: ConformalLimits, predictions: FloatArray) -> "pl.DataFrame":
     """Compute prediction sets or intervals as columns beside the predictions.
 
     Args:
         limits: The limits of the model version that has predicted.
-        task: Its task.
         predictions: float64 [n] or [n, classes]; NaN where the model wasn't asked.
 
     Returns:
@@ -179,44 +181,38 @@ def compute_uncertainty(limits: ConformalLimits, task: Task, predictions: FloatA
         ends of the interval, which belong to it; infinite where nothing can be ruled out). Null where there is no
         prediction.
     """
+    import polars as pl
+
     known = np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
-    if task.kind == "regression":
-        columns = pl.DataFrame(limits.compute_intervals(predictions), schema=[LOW_COLUMN, HIGH_COLUMN])
+    if limits.classes:
+        names = [name_member_column(str(each).lower() if isinstance(each, bool) else each) for each in limits.classes]
+        columns = pl.DataFrame(limits.find_sets(predictions), schema=names)
     else:
-        names = [name_member_column(label) for label in task.classes or ("false", "true")]
-        columns = pl.DataFrame(limits.find_sets(task, predictions), schema=names)
+        columns = pl.DataFrame(limits.compute_intervals(predictions), schema=[LOW_COLUMN, HIGH_COLUMN])
     return columns.with_columns(pl.when(pl.Series(known)).then(pl.all()))
 
 
-def describe_uncertainty(limits: ConformalLimits, task: Task, predictions: FloatArray) -> list[dict[str, Any]]:
+def describe_uncertainty(limits: ConformalLimits, predictions: FloatArray) -> list[dict[str, Any]]:
     """Describe prediction sets or intervals for answers: what `compute_uncertainty` computes, in types of JSON.
 
     Args:
         limits: The limits of the model version that has predicted.
-        task: Its task.
         predictions: float64 [n] or [n, classes], without NaN.
 
     Returns:
         For each prediction the "coverage" that is promised, and "set", the classes in the task's order (of two classes
         False and True), or "interval", its two ends, None for an end that isn't bounded.
     """
-    if task.kind == "regression":
-        intervals = limits.compute_intervals(predictions)
-        return [
-            {"coverage": limits.coverage, "interval": [end if isfinite(end) else None for end in ends]}
-            for ends in intervals.tolist()
-        ]
-    classes = task.classes or (False, True)
-    sets = limits.find_sets(task, predictions).tolist()
-    return [
-        {"coverage": limits.coverage, "set": [label for label, is_in in zip(classes, row, strict=True) if is_in]}
-        for row in sets
-    ]
+    if not limits.classes:
+        intervals = replace_non_finite(limits.compute_intervals(predictions).tolist())
+        return [{"coverage": limits.coverage, "interval": ends} for ends in intervals]
+    sets = limits.find_sets(predictions).tolist()
+    return [{"coverage": limits.coverage, "set": [*compress(limits.classes, members)]} for members in sets]
 
 
-def _compute_doubts(task: Task, predictions: FloatArray) -> FloatArray:
-    """Compute the score of each class, 1 less its probability: float64 [n, classes]."""
-    return np.column_stack([predictions, 1 - predictions]) if task.kind == "binary" else 1 - predictions
+def _compute_doubts(predictions: FloatArray) -> FloatArray:
+    """Compute the score of each class, 1 less its probability: float64 [n, classes]; of two classes for False first."""
+    return np.column_stack([predictions, 1 - predictions]) if predictions.ndim == 1 else 1 - predictions
 
 
 def _find_bin_edges(predictions: FloatArray) -> FloatArray:

@@ -60,7 +60,7 @@ class ModelUncertainty:
             return np.zeros(len(outputs), bool)
         if self._task.kind == "regression":
             return self._limits.find_widest(outputs)
-        return self._limits.find_members(self._task, outputs).sum(axis=1) != 1
+        return self._limits.find_members(outputs).sum(axis=1) != 1
 
     def _measure_margins(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._task.kind == "binary":

@@ -19,6 +19,7 @@ from penumbra.core.task import Task
 
 BINARY, NUMBER, WEATHER = Task("binary"), Task("regression"), Task("multiclass", ("clear", "clouds", "rain"))
 SCORES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5]), min_size=1, max_size=60)
+BOTH, SKY = [False, True], [*WEATHER.classes]
 COVERAGES = st.sampled_from([0.5, 0.7, 0.8, 0.9, 0.95, 0.99])
 
 
@@ -65,7 +66,7 @@ def test_each_class_is_covered_as_often_as_promised_a_rare_one_too():
     random = np.random.default_rng(1)
     limits = ConformalLimits.calibrate(WEATHER, *draw_classes(random, 20_000), 0.9)
     labels, predictions = draw_classes(random, 20_000)
-    covered = limits.find_covered(WEATHER, labels, predictions)
+    covered = limits.find_covered(labels, predictions)
     assert [covered[labels == code].mean() for code in range(3)] == pytest.approx([0.9] * 3, abs=0.04)
 
 
@@ -78,7 +79,7 @@ def test_each_bin_of_numbers_is_covered_as_often_as_promised():
 
     limits = ConformalLimits.calibrate(NUMBER, *draw(20_000), 0.8)
     labels, predictions = draw(20_000)
-    covered, width = limits.find_covered(NUMBER, labels, predictions), np.diff(limits.compute_intervals(predictions))
+    covered, width = limits.find_covered(labels, predictions), np.diff(limits.compute_intervals(predictions))
     for low in np.arange(0, 1, 0.1):
         assert covered[(predictions >= low) & (predictions < low + 0.1)].mean() == pytest.approx(0.8, abs=0.04)
     assert width[predictions < 0.1].mean() < 0.2 * width[predictions > 0.9].mean()
@@ -88,10 +89,10 @@ def test_one_limit_for_all_rows_keeps_the_promise_on_average_only_and_gives_smal
     random = np.random.default_rng(3)
     known, (labels, predictions) = draw_classes(random, 20_000), draw_classes(random, 20_000)
     by_class, at_once = (ConformalLimits.calibrate(WEATHER, *known, 0.9, has_strata=each) for each in (True, False))
-    covered = at_once.find_covered(WEATHER, labels, predictions)
+    covered = at_once.find_covered(labels, predictions)
     assert covered.mean() == pytest.approx(0.9, abs=0.01)
     assert covered[labels == 2].mean() < 0.8
-    assert at_once.find_sets(WEATHER, predictions).sum() < by_class.find_sets(WEATHER, predictions).sum()
+    assert at_once.find_sets(predictions).sum() < by_class.find_sets(predictions).sum()
 
 
 @given(arrays.arrays(float, st.integers(1, 300), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0])))
@@ -103,13 +104,13 @@ def test_every_bin_of_numbers_has_rows_however_often_they_repeat(predictions):
 
 def test_a_class_that_calibration_has_not_met_is_never_ruled_out():
     limits = ConformalLimits.calibrate(WEATHER, np.zeros(50, int), np.tile([0.9, 0.05, 0.05], (50, 1)), 0.9)
-    assert limits.find_sets(WEATHER, np.array([[1.0, 0.0, 0.0]])).tolist() == [[True, True, True]]
+    assert limits.find_sets(np.array([[1.0, 0.0, 0.0]])).tolist() == [[True, True, True]]
 
 
 def test_a_set_is_never_empty_though_a_row_may_be_unlike_all_classes():
-    limits = ConformalLimits(0.9, "split", 100, [0.1, 0.1])
-    assert limits.find_members(BINARY, np.array([0.4])).tolist() == [[False, False]]
-    assert limits.find_sets(BINARY, np.array([0.4])).tolist() == [[True, False]]
+    limits = ConformalLimits(0.9, "split", 100, BOTH, [0.1, 0.1])
+    assert limits.find_members(np.array([0.4])).tolist() == [[False, False]]
+    assert limits.find_sets(np.array([0.4])).tolist() == [[True, False]]
 
 
 def test_no_rows_give_the_trivial_set():
@@ -119,34 +120,38 @@ def test_no_rows_give_the_trivial_set():
 
 
 @pytest.mark.parametrize(
-    ("task", "limits", "prediction", "described"),
+    ("limits", "prediction", "described"),
     [
-        (BINARY, ConformalLimits(0.9, "split", 100, [0.3, 0.9]), 0.2, {"set": [False, True]}),
-        (BINARY, ConformalLimits(0.9, "split", 100, [0.3, 0.5]), 0.2, {"set": [False]}),
-        (BINARY, ConformalLimits(0.9, "split", 100, [0.3, 0.5]), 0.9, {"set": [True]}),
-        (WEATHER, ConformalLimits(0.9, "split", 100, [0.5, 0.5, None]), [0.8, 0.1, 0.1], {"set": ["clear", "rain"]}),
-        (NUMBER, ConformalLimits(0.9, "split", 100, [1.0, 3.0], [10.0]), 10.0, {"interval": [9.0, 11.0]}),
-        (NUMBER, ConformalLimits(0.9, "split", 100, [1.0, 3.0], [10.0]), 10.5, {"interval": [7.5, 13.5]}),
-        (NUMBER, ConformalLimits(0.9, "split", 5, [None]), 10.5, {"interval": [None, None]}),
+        (ConformalLimits(0.9, "split", 100, BOTH, [0.3, 0.9]), 0.2, {"set": [False, True]}),
+        (ConformalLimits(0.9, "split", 100, BOTH, [0.3, 0.5]), 0.2, {"set": [False]}),
+        (ConformalLimits(0.9, "split", 100, BOTH, [0.3, 0.5]), 0.9, {"set": [True]}),
+        (
+            ConformalLimits(0.9, "split", 100, SKY, [0.5, 0.5, None]),
+            [0.8, 0.1, 0.1],
+            {"set": ["clear", "rain"]},
+        ),
+        (ConformalLimits(0.9, "split", 100, [], [1.0, 3.0], [10.0]), 10.0, {"interval": [9.0, 11.0]}),
+        (ConformalLimits(0.9, "split", 100, [], [1.0, 3.0], [10.0]), 10.5, {"interval": [7.5, 13.5]}),
+        (ConformalLimits(0.9, "split", 5, [], [None]), 10.5, {"interval": [None, None]}),
     ],
 )
-def test_an_answer_says_what_is_promised_and_the_set_or_interval(task, limits, prediction, described):
-    assert describe_uncertainty(limits, task, np.array([prediction])) == [{"coverage": 0.9, **described}]
+def test_an_answer_says_what_is_promised_and_the_set_or_interval(limits, prediction, described):
+    assert describe_uncertainty(limits, np.array([prediction])) == [{"coverage": 0.9, **described}]
 
 
 @given(arrays.arrays(float, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(0, 1)))
 def test_columns_and_answers_say_the_same(predictions):
-    limits = ConformalLimits(0.9, "split", 100, [0.4, 0.9, None])
-    columns = compute_uncertainty(limits, WEATHER, predictions)
+    limits = ConformalLimits(0.9, "split", 100, SKY, [0.4, 0.9, None])
+    columns = compute_uncertainty(limits, predictions)
     sets = [[name for name, is_in in zip(WEATHER.classes, row, strict=True) if is_in] for row in columns.iter_rows()]
     assert columns.columns == ["penumbra.set.clear", "penumbra.set.clouds", "penumbra.set.rain"]
-    assert sets == [each["set"] for each in describe_uncertainty(limits, WEATHER, predictions)]
+    assert sets == [each["set"] for each in describe_uncertainty(limits, predictions)]
 
 
 def test_columns_are_null_where_no_model_was_asked():
-    number = ConformalLimits(0.9, "split", 100, [1.0])
-    assert compute_uncertainty(number, NUMBER, np.array([5.0, math.nan])).rows() == [(4.0, 6.0), (None, None)]
-    both = compute_uncertainty(ConformalLimits(0.9, "split", 100, [0.3, 0.5]), BINARY, np.array([0.1, math.nan]))
+    number = ConformalLimits(0.9, "split", 100, [], [1.0])
+    assert compute_uncertainty(number, np.array([5.0, math.nan])).rows() == [(4.0, 6.0), (None, None)]
+    both = compute_uncertainty(ConformalLimits(0.9, "split", 100, BOTH, [0.3, 0.5]), np.array([0.1, math.nan]))
     assert both.to_dict(as_series=False) == {"penumbra.set.false": [True, None], "penumbra.set.true": [False, None]}
     assert both.dtypes == [pl.Boolean, pl.Boolean]
 

@@ -10,7 +10,7 @@ from penumbra.core.task import Task
 from penumbra.registry.bundles.version_facts import find_bundle_limits, read_bundle_limits
 
 SETTINGS = load_settings().uncertainty.model_copy(update={"coverage": 0.8, "strata": True})
-LIMITS = ConformalLimits(0.95, "cross", 5000, [0.2, None])
+LIMITS = ConformalLimits(0.95, "cross", 5000, [False, True], [0.2, None])
 NUMBERS = pl.DataFrame({"penumbra.label": [1.0, 2.0, None, *([3.0] * 8)], "penumbra.prediction": [0.0] * 11})
 SPECIES = pl.DataFrame(
     {

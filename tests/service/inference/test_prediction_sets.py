@@ -16,14 +16,14 @@ from penumbra.registry.lineage import explain_prediction
 from penumbra.rules import Answer, Between, Rule
 from problem import schema
 from tests.helpers import local_service
-from tests.service.test_multiclass_and_regression import PROBLEMS, TASKS, Bird, deploy
+from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 LIMITS = {
-    "binary": ConformalLimits(0.9, "split", 100, [0.45, 0.6]),
-    "multiclass": ConformalLimits(0.8, "split", 100, [0.65, 0.67, None]),
-    "regression": ConformalLimits(0.9, "cross", 100, [5.0, None], [50.0]),
+    "binary": ConformalLimits(0.9, "split", 100, [False, True], [0.45, 0.6]),
+    "multiclass": ConformalLimits(0.8, "split", 100, [*SPECIES], [0.65, 0.67, None]),
+    "regression": ConformalLimits(0.9, "cross", 100, [], [5.0, None], [50.0]),
 }
 
 
@@ -54,7 +54,7 @@ def test_a_record_alone_in_a_list_and_in_a_frame_has_the_same_set(served: Any) -
     listed = ask(served.http, records).json()
     single = [ask(served.http, record).json() for record in records]
     assert [each["uncertainty"] for each in single] == [each["uncertainty"] for each in listed]
-    columns = compute_uncertainty(LIMITS[served.kind], served.live.task, served.live.score(rows))
+    columns = compute_uncertainty(LIMITS[served.kind], served.live.score(rows))
     if served.kind == "regression":
         expected = [[end if np.isfinite(end) else None for end in row] for row in columns.iter_rows()]
         assert [each["uncertainty"]["interval"] for each in listed] == expected
