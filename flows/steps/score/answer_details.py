@@ -44,7 +44,7 @@ def compute_details(
                 f"version {model.version} doesn't say how sure it is, as it was trained before that was measured: "
                 "train one that does, or leave out --uncertainty"
             )
-        found.append(compute_uncertainty(limits, model.bundle.task, predictions))
+        found.append(compute_uncertainty(limits, predictions))
     if EXPLAIN in options:
         found.append(_explain(model, rows, np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)))
     return pl.concat(found, how="horizontal")

@@ -12,18 +12,14 @@ from polars.testing import assert_frame_equal
 from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
-from penumbra.core.metrics.conformal import ConformalLimits, compute_uncertainty
+from penumbra.core.metrics.conformal import compute_uncertainty
 from penumbra.registry.bundles.explanations import compute_attributions
 from penumbra.rules import Answer, OneOf, Rule
 from tests.flows.score.scored_flights import make_flights, make_score_settings, score_files, write_flights
 from tests.helpers import local_service
+from tests.service.inference.test_prediction_sets import LIMITS
 from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
 
-LIMITS = {
-    "binary": ConformalLimits(0.9, "split", 100, [0.45, 0.6]),
-    "multiclass": ConformalLimits(0.8, "split", 100, [0.65, 0.67, None]),
-    "regression": ConformalLimits(0.9, "cross", 100, [5.0, None], [50.0]),
-}
 FIELD = Rule("field", "all the same there", OneOf("place", ["field"]), Answer())
 
 
@@ -59,7 +55,7 @@ def test_details_are_those_of_frames_and_null_where_a_rule_answered_before_the_m
     assert scores["rules"].to_list() == [None, "field", None] * 20
     columns = [name for name in scores.columns if name.startswith(("penumbra.set.", "penumbra.low", "penumbra.high"))]
     asked = rows["place"] == "wood"
-    expected = compute_uncertainty(LIMITS[kind], TASKS[kind], live.score(rows.filter(asked)))
+    expected = compute_uncertainty(LIMITS[kind], live.score(rows.filter(asked)))
     assert_frame_equal(scores.filter(asked).select(columns), expected)
     assert scores.filter(~asked).select(columns).null_count().row(0) == (20,) * len(columns)
 
