@@ -78,7 +78,7 @@ class Trial:
     ended: float
     fit_seconds: float
     scores: dict[str, float]
-    curves: dict[str, list[dict[str, float]]]
+    curves: dict[str, list[dict[str, Any]]]
     report: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: float = 0.0
 

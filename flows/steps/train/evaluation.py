@@ -10,7 +10,7 @@ from flows.steps.train.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
 from penumbra.training import charts, fairness
-from penumbra.training.evaluate import format_score_table
+from penumbra.training.evaluate import Trial, format_score_table
 
 CURVE_CHARTS = (
     ("ROC", "roc", "false_positive_rate", "true_positive_rate"),
@@ -29,7 +29,8 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
 
     Returns:
         Vega-Lite specifications by name: the curves of winner, baseline and live model ("roc", "pr", "calibration", as
-        far as the task has them), "batches" and, where the problem has slices, "slices" with the loss, and "gate".
+        far as the task has them), "batches" and, where the problem has slices, "slices" with the loss, those of
+        `build_feature_charts`, and "gate".
     """
     specs = {
         kind: charts.build_curve_chart(title, points, x, y)
@@ -43,9 +44,39 @@ def build_evaluation_charts(outcome: TrainingOutcome, by_slice: pl.DataFrame) ->
     if of_metric.height:
         title = "Loss by slice, with 95 % intervals over days"
         specs["slices"] = charts.build_slice_chart(title, of_metric.to_dicts())
+    specs |= build_feature_charts(outcome.tested[0])
     report = outcome.gate.report
     specs["gate"] = charts.build_gate_chart(f"Gate: {report.overall}", report.facts()["checks"])
     return specs
+
+
+def build_feature_charts(tested: Trial) -> ChartSpecs:
+    """Build the pictures of what a model makes of its features.
+
+    Args:
+        tested: Its trial, with the curves of `penumbra.training.inspection.inspect_model`.
+
+    Returns:
+        Vega-Lite specifications by name: "importance", and "dependence" where the model could be asked for it.
+    """
+    model, points = tested.candidate, tested.curves["dependence"]
+    importance = [{**row, "model": model, "slice": row["feature"]} for row in tested.curves["importance"]]
+    specs = {"importance": charts.build_slice_chart("Loss that a shuffled feature costs, least to most", importance)}
+    if points:
+        by_feature: dict[str, list[dict[str, Any]]] = {point["feature"]: [] for point in points}
+        for point in points:
+            by_feature[point["feature"]].append({**point, "model": point["class"] or model})
+        specs["dependence"] = charts.stack_charts(*map(_build_dependence_chart, by_feature.values()))
+    return specs
+
+
+def _build_dependence_chart(points: list[dict[str, Any]]) -> charts.VegaLiteSpec:
+    title = f"Mean prediction by {points[0]['feature']}, all else as it is"
+    if isinstance(points[0]["value"], str):
+        unbounded = {"low": None, "high": None}
+        by_value = [{**each, "slice": each["value"], "value": each["predicted"], **unbounded} for each in points]
+        return charts.build_slice_chart(title, by_value)
+    return charts.build_curve_chart(title, points, "value", "predicted")
 
 
 def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:

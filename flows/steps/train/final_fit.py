@@ -22,6 +22,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.fit import fit_estimator
 from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.inspection import inspect_model
 from penumbra.training.rejection import Rejection, TrainingRefused, refuse_training
 from penumbra.training.split import Split
 
@@ -121,7 +122,10 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     Returns:
         Its trial on the test batches.
     """
-    tested = _try_one(matrices, winner, split.before_test, split.test, "test")
+    tested, estimator = matrices.try_candidate(winner, split.before_test, split.test, "test")
+    names, padded = [kind.name for kind in matrices.problem.features.FEATURES], matrices.pad_classes(estimator)
+    inspected = inspect_model(matrices.task, padded, matrices.read_evaluation_set(split.test), names, matrices.tables)
+    tested = replace(tested, curves={**tested.curves, **inspected})
     if settings.uncertainty.method == CROSS_PART:
         write_cross_predictions(settings, matrices, winner, split)
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])

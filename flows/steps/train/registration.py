@@ -160,7 +160,6 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
     """
     matrices, arrays = outcome.matrices, outcome.matrices.arrays
     folder = arrays.folder / "bundle"
-    categorical = matrices.columns["categorical"]
     limits = calibrate_winner(outcome.settings.uncertainty, matrices, outcome.winner, outcome.plan.split)
     facts = {
         "candidate": outcome.winner.candidate,
@@ -170,11 +169,12 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         "contract": describe_contract(matrices.problem.schema.Row),
         **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),
         "metrics": outcome.tested[0].scores,
+        "importance": outcome.tested[0].curves["importance"],
         "baseline": compute_baseline(
             matrices.task, arrays.read("labels"), matrices.read_weights(outcome.plan.split.all)
         ),
         LIMITS_FACT: msgspec.to_builtins(limits),
-        "counts": count_category_values(arrays.read("inputs"), categorical, matrices.tables),
+        "counts": count_category_values(arrays.read("inputs"), matrices.columns["categorical"], matrices.tables),
         **outcome.plan.facts,
     }
     write_card_files(outcome, facts, folder)

@@ -43,7 +43,7 @@ class LeafGroup:
 
     @property
     def work_values(self) -> int:
-        """How many values a temporary array has for each row."""
+        """The number of values that a temporary array has for each row."""
         size = self.share.size
         return size if self.table is not None else size * ((len(self.share) + 1) // 2)
 
