@@ -191,7 +191,7 @@ def read_monthly_rows(package: str, candidate: str, learnt: str, folder: Path) -
 def _make_factory(matrices: Matrices, candidate: str, learnt: str) -> Callable[[], Any]:
     def make() -> Any:
         estimator = matrices.make_estimator(TrialJob(candidate))
-        return estimator.estimator if learnt else estimator
+        return estimator.regressor if learnt else estimator
 
     return make
 
