@@ -30,6 +30,7 @@ JSON_MEDIA_TYPE = b"application/json"
 JSON_HEADER = (b"content-type", JSON_MEDIA_TYPE)
 ARROW_HEADER = (b"content-type", ARROW_MEDIA_TYPE)
 EXPLAIN_PREFIX = "/explain/"
+MAX_BYTES_AT_ONCE = 65_536  # that are hashed on the event loop
 JSON_WHITESPACE = b" \t\r\n"
 
 encode_response = msgspec.json.Encoder().encode
@@ -218,7 +219,8 @@ async def _answer_request(
     body, key = await _read_body(limit, receive), read_idempotency_key(scope["headers"])
     records = await _parse_body(endpoint.contract, body, is_arrow, limit)
     if key is not None:
-        request = await asyncio.to_thread(describe_keyed_request, key, scope["headers"], scope["query_string"], body)
+        describe = describe_keyed_request, key, scope["headers"], scope["query_string"], body
+        request = await asyncio.to_thread(*describe) if len(body) > MAX_BYTES_AT_ONCE else describe[0](*describe[1:])
         return await endpoint.answer_once(request, records, began, options)
     if isinstance(records, dict):
         return await endpoint.answer_one(records, began, options), 1

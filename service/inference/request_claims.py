@@ -82,6 +82,8 @@ class ClaimJournal:
             for old in known.values():
                 old.close()
             self._delete_old(number - 1)
+            if not self._periods[number - 1].read_on():
+                del self._periods[number - 1]  # whoever begins it now is overtaken by its end
         for period in self._periods.values():
             period.read_on()
 
@@ -161,11 +163,14 @@ class _ClaimFile:
             self._open(os.O_CREAT)
         os.write(self._file, line)  # of a line that is cut short, whoever reads on finds no claim
 
-    def read_on(self) -> None:
+    def read_on(self) -> bool:
+        """Take in what was appended; returns whether the file is there."""
         if self._file == append_log.CLOSED_FILE:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self._open()
-        while self._file != append_log.CLOSED_FILE:
+            except FileNotFoundError:
+                return False
+        while True:
             content = os.pread(self._file, READ_BYTES, self._position)
             whole = content[: content.rfind(b"\n") + 1]
             for line in whole.splitlines(keepends=True):
@@ -174,7 +179,7 @@ class _ClaimFile:
                     self.lines[key] = self.lines.get(key, b"") + line
             self._position += len(whole)
             if len(content) < READ_BYTES:
-                return
+                return True
 
     def close(self) -> None:
         if self._file != append_log.CLOSED_FILE:

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "attributions": "records a second with their explanations, one by one, in lists and in frames",
     "backtest": "a backtest's processor time beside that of its fits",
     "cli": "how long help and light commands take, beside starting Python",
+    "client": "what lists cost as JSON and as Arrow, on both sides, and what an idempotency key costs",
     "cluster": "what it costs that machines share their state, pods beside one machine, what faults lose",
     "estimate": "the error of the loss estimated without labels, on the example and on made shifts of inputs",
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
