@@ -43,7 +43,7 @@ BENCHMARKS = {
     "uncertainty": "how often prediction sets and intervals hold the truth on later months, by method, and their size",
     "workers": "what a second worker adds, and lists beside scoring their frame directly, by processor time",
 }
-AIMED = (
+AIMED = (  # all that have aims
     "train",
     "serve",
     "workers",
@@ -54,7 +54,7 @@ AIMED = (
     "backtest",
     "growth",
     "tests",
-)  # all that have aims
+)
 MEASURED_FILE = "docs/measured.json"
 ONE_THREAD = (  # they do their work on one core
     *(

@@ -5,14 +5,18 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.connections.connection_share import ConnectionShare, share_connections
 from service.connections.shared_listener import make_loop_factory
+from service.processes import inheritance
+from tests.helpers import local_service, raw_http
 from tests.helpers.local_service import wait_until
 
 
@@ -143,3 +147,34 @@ def test_what_workers_let_go_leaves_none_with_far_more_than_another(counts: list
         for _ in range(sum(surplus)):  # who connects again comes to whoever has fewest
             counts[counts.index(min(counts))] += 1
     assert max(counts) - min(counts) <= max(1, max(counts) // 4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
+@pytest.mark.parametrize("body", [raw_http.BODY, b"[%b]" % raw_http.BODY], ids=["a record", "a list"])
+def test_a_worker_with_far_more_connections_ends_one_with_its_answer(tmp_path: Path, body: bytes) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    own, other = share_connections(2)
+    request = raw_http.encode_request(body, Authorization=f"Bearer {raw_http.KEY}")
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as clients:
+        patch.setattr(inheritance, "inherited", inheritance.WorkerInheritance((), own))
+        patch.setitem(uvicorn.config.LOOP_FACTORIES, "auto", uvicorn.config.LOOP_FACTORIES["auto"])  # restores it
+        port = clients.enter_context(raw_http.run_impatient_server(tmp_path, keep_alive_seconds=60))
+        held = [connect(clients, port) for _ in range(3)]
+
+        def ask_all() -> list[bytes]:
+            for client in held:
+                client.sendall(request)
+            return [client.recv(65536) for client in held]
+
+        assert all(answer.startswith(b"HTTP/1.1 200") and b"connection: close" not in answer for answer in ask_all())
+        other.join(lambda: None)
+        answers: list[bytes] = []
+
+        def is_one_leaving() -> bool:
+            answers[:] = ask_all()
+            return any(b"connection: close" in answer for answer in answers)
+
+        wait_until(is_one_leaving)
+        assert [answer.startswith(b"HTTP/1.1 200") for answer in answers] == [True] * 3
+        (leaving,) = [client for client, answer in zip(held, answers, strict=True) if b"connection: close" in answer]
+        assert leaving.recv(1) == b""
