@@ -10,7 +10,7 @@ ARROW_HEADERS = {"content-type": ARROW_MEDIA_TYPE, "accept": ARROW_MEDIA_TYPE}
 LIBRARIES = ("polars", "pyarrow")
 
 
-class TablePart(NamedTuple):
+class ArrowPart(NamedTuple):
     """Rows of a table that are sent together; `start` is the position of the first."""
 
     start: int
@@ -31,16 +31,16 @@ class TablePart(NamedTuple):
                 writer.write_table(self.table)
         return stream.getvalue()
 
-    def split(self) -> tuple["TablePart", "TablePart"]:
+    def split(self) -> tuple["ArrowPart", "ArrowPart"]:
         """Return its two halves."""
         middle = len(self.table) // 2
         return (
-            TablePart(self.start, self.table.slice(0, middle)),
-            TablePart(self.start + middle, self.table.slice(middle)),
+            ArrowPart(self.start, self.table.slice(0, middle)),
+            ArrowPart(self.start + middle, self.table.slice(middle)),
         )
 
 
-def split_table(table: Any, max_records: int) -> Iterator[TablePart]:
+def split_table(table: Any, max_records: int) -> Iterator[ArrowPart]:
     """Split a table into parts.
 
     Args:
@@ -55,7 +55,7 @@ def split_table(table: Any, max_records: int) -> Iterator[TablePart]:
     """
     _import_library(table)
     for start in range(0, len(table), max_records):
-        yield TablePart(start, table.slice(start, max_records))
+        yield ArrowPart(start, table.slice(start, max_records))
 
 
 def decode_answers(table: Any, body: bytes) -> list[Any]:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -219,8 +220,8 @@ async def _answer_request(
     body, key = await _read_body(limit, receive), read_idempotency_key(scope["headers"])
     records = await _parse_body(endpoint.contract, body, is_arrow, limit)
     if key is not None:
-        describe = describe_keyed_request, key, scope["headers"], scope["query_string"], body
-        request = await asyncio.to_thread(*describe) if len(body) > MAX_BYTES_AT_ONCE else describe[0](*describe[1:])
+        describe = partial(describe_keyed_request, key, scope["headers"], scope["query_string"], body)
+        request = await asyncio.to_thread(describe) if len(body) > MAX_BYTES_AT_ONCE else describe()
         return await endpoint.answer_once(request, records, began, options)
     if isinstance(records, dict):
         return await endpoint.answer_one(records, began, options), 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.logs.append_log import read_entries
 from penumbra.rules import Between, Defer, Override, Review, Rule
@@ -169,3 +170,47 @@ def test_an_entry_says_which_request_and_record_it_answers(client: Any, tmp_path
     requests = [entry.get("request") for entry in read_entries(tmp_path / "predictions")]
     assert [request and request.partition("/")[2] for request in requests] == ["0", "1", "2", None]
     assert "a key" not in json.dumps(requests)
+
+
+@pytest.fixture
+def explaining_client(tmp_path: Path) -> Iterator[Any]:
+    local_service.deploy_version(tmp_path, "1", estimator=DecisionTreeClassifier(max_depth=3, random_state=1))
+    with local_service.open_test_client(tmp_path) as http:
+        yield http
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_what_an_option_asks_for_comes_with_the_answer_again(explaining_client: Any, tmp_path: Path, body: Any) -> None:
+    def ask() -> Any:
+        headers = {"idempotency-key": "a key"}
+        return explaining_client.post("/predict?explain=true", json=body, headers=headers).json()
+
+    first = ask()
+    assert (first if isinstance(first, dict) else first[0])["explanation"]["attributions"]
+    assert ask() == first
+    assert len(list_logged(tmp_path)) == (1 if isinstance(body, dict) else len(body))
+    assert post(explaining_client, body).status_code == 422  # without the option it is another request
+
+
+def test_an_answer_of_a_version_that_is_gone_isnt_explained_again(explaining_client: Any, tmp_path: Path) -> None:
+    def ask() -> Any:
+        return explaining_client.post("/predict?explain=true", json=EXAMPLE, headers={"idempotency-key": "a key"})
+
+    assert ask().status_code == 200
+    for version in ("2", "3", "4"):
+        local_service.deploy_version(tmp_path, version, seed=int(version))
+        local_service.wait_until(
+            lambda version=version: explaining_client.get("/readyz").json()["model_version"] == version
+        )
+    (tmp_path / "state" / "previous").unlink(missing_ok=True)
+    local_service.wait_until(lambda: ask().status_code == 409)
+    assert "version 1 gave this answer" in ask().json()["error"]
+    assert len(list_logged(tmp_path)) == 1
+
+
+def test_an_option_that_the_version_lacks_leaves_the_key_free(client: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        answer = client.post("/predict?uncertainty=true", json=EXAMPLE, headers={"idempotency-key": "a key"})
+        assert answer.status_code == 409
+    assert list_logged(tmp_path) == []
+    assert post(client, EXAMPLE).status_code == 200
