@@ -24,7 +24,7 @@ from penumbra.registry.database import check_database, create_database, refuse_l
 from penumbra.registry.long_texts import find_long_text
 from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
 from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
-from penumbra.registry.sqlite_registry import get_database_path, has_database, read_aliases
+from penumbra.registry.sqlite_registry import StoredVersion, get_database_path, has_database, read_aliases, read_version
 
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -192,7 +192,8 @@ class ModelRegistry:
         Raises:
             MlflowException: There is no such version.
         """
-        return dict(self.client.get_model_version(self.name, version).tags)
+        stored = self._read_stored(version)
+        return stored.tags if stored else dict(self.client.get_model_version(self.name, version).tags)
 
     def params(self, version: str) -> dict[str, str]:
         """Read the parameters of a version's run.
@@ -206,8 +207,19 @@ class ModelRegistry:
         Raises:
             MlflowException: There is no such version.
         """
+        if stored := self._read_stored(version):
+            return self._read_whole(stored.run_id, stored.params)
         run_id = self.find_run_id(version)
         return self._read_whole(run_id, self.client.get_run(run_id).data.params)
+
+    def _read_stored(self, version: str) -> StoredVersion | None:
+        """Read a version by SQL; None of another registry than SQLite's, and where MLflow has to tell."""
+        if database := get_database_path(self.uri):
+            try:
+                return read_version(database, self.name, version)
+            except sqlite3.Error as error:
+                refuse_locked(database, error)
+        return None
 
     def read_run(self, version: str) -> RecordedRun:
         """Read the run that a version was made by.

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 SQLITE_PREFIX = "sqlite:///"
 LOCK_WAIT_SECONDS = 10.0
@@ -21,11 +22,25 @@ WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Delet
 """
 MODEL_QUERY = "SELECT count(*) FROM registered_models WHERE workspace = 'default' AND name = ?"
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
+VERSION_QUERY = """
+SELECT run_id FROM model_versions
+WHERE workspace = 'default' AND name = ? AND version = ? AND current_stage <> 'Deleted_Internal'
+"""
+TAGS_QUERY = "SELECT key, value FROM model_version_tags WHERE workspace = 'default' AND name = ? AND version = ?"
+PARAMS_QUERY = "SELECT key, value FROM params WHERE run_uuid = ?"
 RUNNING_QUERY = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
 
 
 class OtherTables(sqlite3.Error):
     """The tables are of another release of MLflow, or of several workspaces: what they say is MLflow's to tell."""
+
+
+class StoredVersion(NamedTuple):
+    """A model version: the id of its run, its tags, and the parameters of the run, long ones shortened."""
+
+    run_id: str
+    tags: dict[str, str]
+    params: dict[str, str]
 
 
 def get_database_path(uri: str) -> Path | None:
@@ -76,6 +91,27 @@ def read_aliases(database: Path, model: str) -> dict[str, str] | None:
         (models,) = db.execute(MODEL_QUERY, (model,)).fetchone()
         found = db.execute(ALIAS_QUERY, (model,)).fetchall()
     return {alias: str(version) for alias, version in found} if models else None
+
+
+def read_version(database: Path, model: str, version: str) -> StoredVersion | None:
+    """Read what is stored of a version.
+
+    Args:
+        database: The registry's file, which exists.
+        model: The name of the registered model.
+        version: The version's number.
+
+    Returns:
+        Its run, its tags and the run's parameters; None if there is no such version, or it has no run.
+
+    Raises:
+        sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
+    """
+    with _open_tables(database) as db:
+        (run_id,) = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None,)
+        tags = dict(db.execute(TAGS_QUERY, (model, version)).fetchall())
+        params = dict(db.execute(PARAMS_QUERY, (run_id,)).fetchall())
+    return StoredVersion(run_id, tags, params) if run_id else None
 
 
 def needs_mlflow(database: Path) -> bool:
