@@ -229,6 +229,31 @@ class GroupDifference(msgspec.Struct, frozen=True):
     limit: float | None = None
 
 
+class AttributionDrift(msgspec.Struct, frozen=True):
+    """How much the model's reasons differ from those in its reference; no alarm.
+
+    Attributes:
+        rows: The number of rows whose attributions were computed.
+        distance: The share of all attributions that belongs to other features than in the reference, 0 to 1: the total
+            variation distance of the features' shares.
+        feature: The feature whose share has changed most.
+        before: Its share in the reference.
+        now: Its share in the window.
+        sizes: The mean absolute attribution of each feature in the reference and in the window.
+    """
+
+    rows: int
+    distance: float
+    feature: str
+    before: float
+    now: float
+    sizes: dict[str, tuple[float, float]]
+
+    def __str__(self) -> str:
+        """Such as "12.3% (dest: 8.1% before, 20.4% now)"."""
+        return f"{self.distance:.1%} ({self.feature}: {self.before:.1%} before, {self.now:.1%} now)"
+
+
 class DayFault(msgspec.Struct, frozen=True):
     """A data fault of one day, or of the few days that were judged together.
 
@@ -284,6 +309,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         faults: The data faults.
         slices: The slices whose loss has risen, the most risen first.
         groups: How much groups of the sensitive columns differ.
+        attributions: How much the model's reasons differ from those in its reference.
         explanation: Why, since when, and what the loss's rise is made of; None in records of earlier versions.
         limits: What isn't judged, or not as usual, and why: a clause each; the reason ends with them.
     """
@@ -308,6 +334,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[DayFault] = []
     slices: list[DegradedSlice] = []
     groups: list[GroupDifference] = []
+    attributions: AttributionDrift | None = None
     explanation: Explanation | None = None
     limits: list[str] = []
 

@@ -58,6 +58,7 @@ def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChar
         _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
         _draw_chart("coverage", "Prediction sets with the truth", _coverage_row, windows, charts.SHARE_DOMAIN),
         _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
+        _draw_chart("attributions", "Change of the model's reasons", _attribution_row, windows),
         *_draw_group_charts(windows),
     ]
     return [picture for picture in drawn if picture]
@@ -72,6 +73,8 @@ CHART_DESCRIPTIONS = {
     "gate allows.",
     "coverage": "Rows whose prediction set, or interval, held the truth, on mature labels, with the confidence band. "
     "Dashed: what is promised; to fall short of it is no alarm.",
+    "attributions": "The share of all attributions that other features have than in the reference; in brackets the "
+    "feature that has changed most. Never an alarm.",
     "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
 }
 LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
@@ -162,6 +165,12 @@ def _coverage_row(window: Window) -> ChartRow | None:
         return None
     band: ChartRow = {"low": found.low, "high": found.high, "limit": found.promised}
     return _chart_row(window, found.mean, str(found), **band)
+
+
+def _attribution_row(window: Window) -> ChartRow | None:
+    if (found := window.attributions) is None:
+        return None
+    return _chart_row(window, found.distance, str(found))
 
 
 def _shadow_row(window: Window) -> ChartRow | None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.model_version import ModelVersion, open_model_version
+from flows.steps.monitor.measures.attribution_drift import UsualAttributions, learn_attributions
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
 from monitoring.faults.expectations import Expectations, learn_expectations
 from monitoring.faults.usual_arrivals import UsualArrivals, learn_arrivals
@@ -40,6 +41,7 @@ class WatchedModel:
         losses: The reference's losses by day, raised by the excess.
         floor: The mean difference between the model's predictions of the reference and those of its recipe fitted on
             the batches before; None where that is unknown.
+        attributions: How large the features' attributions are in the reference; None where there are none.
         limits: Its conformal limits; of a version whose bundle has none, by its reference.
         learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
         problem: The user's problem.
@@ -55,6 +57,7 @@ class WatchedModel:
     excess: float
     losses: DailyLosses
     floor: float | None
+    attributions: UsualAttributions | None = field(repr=False)
     limits: ConformalLimits
     learnt: dt.date | None
     problem: Problem = field(repr=False)
@@ -103,7 +106,8 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
         reference = opened.reference
         days = reference[problem.schema.TIME].dt.date()
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
-        ceiling, live = measure_loss_ceiling(opened.task, settings.promotion, reference), _score_reference(opened)
+        ceiling, loaded = measure_loss_ceiling(opened.task, settings.promotion, reference), _load_bundle(opened)
+        live = loaded.score(reference) if loaded else None
         usual, of_live = (
             compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], each, ceiling)
             for each in (predictions, predictions if live is None else live)
@@ -120,6 +124,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             excess=excess,
             losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
             floor=None if live is None else float(np.abs(live - predictions).mean()),
+            attributions=learn_attributions(loaded, reference) if loaded else None,
             limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
             learnt=opened.learnt,
             problem=problem,
@@ -134,10 +139,9 @@ def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expec
         return None
 
 
-def _score_reference(version: ModelVersion) -> np.ndarray | None:
-    """The model's own predictions of the reference; None where its code is gone: it can still be judged by what it
-    answered."""
+def _load_bundle(version: ModelVersion) -> bundle.Bundle | None:
+    """The model itself; None where its code is gone: it can still be judged by what it answered."""
     try:
-        return bundle.read_bundle(version.folder, version.problem).score(version.reference)
+        return bundle.read_bundle(version.folder, version.problem)
     except UnfitBundle:
         return None

@@ -3,7 +3,14 @@
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_records import EstimatedLoss, GroupDifference, LargestDrift, RealisedCoverage, WindowLoss
+from monitoring.windows.window_records import (
+    AttributionDrift,
+    EstimatedLoss,
+    GroupDifference,
+    LargestDrift,
+    RealisedCoverage,
+    WindowLoss,
+)
 from tests.helpers.recorded_windows import make_window
 
 
@@ -61,3 +68,11 @@ def test_each_sensitive_column_has_a_chart_of_the_difference_that_the_gate_judge
     assert charts["groups-1"].title == "Difference in equalized odds by sex"
     assert charts["groups-1"].about.endswith("Last: 0.1250 (f above m).")
     assert "groups-2" not in charts
+
+
+def test_the_change_of_the_models_reasons_names_the_feature_that_has_changed_most() -> None:
+    found = AttributionDrift(300, 0.125, "dest", 0.081, 0.206, {"dest": (0.1, 0.3)})
+    charts = {each.id: each for each in build_window_charts([make_window(0, attributions=found)], "log-loss")}
+    chart = charts["attributions"]
+    assert chart.title == "Change of the model's reasons"
+    assert chart.about.endswith("Never an alarm. Last: 12.5% (dest: 8.1% before, 20.6% now).")
