@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import polars as pl
@@ -17,7 +17,8 @@ from penumbra.sources.tables.locations import PARQUET_SUFFIXES, is_parquet, list
 from penumbra.storage.atomic import write_aside
 
 OUTPUT_SUFFIXES = (*PARQUET_SUFFIXES, ".csv")
-ROWS_AT_ONCE = 1 << 17  # of a file that is put together
+PARTS_AT_ONCE = 4  # of a file that is put together: the rows of a row group
+MOST_VALUES = 1000  # different ones in a part, of a column that gets a dictionary
 
 
 def is_file_address(address: str) -> bool:
@@ -90,30 +91,31 @@ def _write_file(parts: Sequence[Path], address: str, scratch: Path) -> None:
 
 
 def _join_parts(parts: Sequence[Path], path: Path, as_parquet: bool) -> None:
-    """Write the rows of several Parquet files, in their order, a part at a time."""
-    if as_parquet:
-        _join_parquet(parts, path)
-        return
+    """Write the rows of several parts, in their order, some at a time."""
     with path.open("wb") as file:
+        if as_parquet:
+            _write_parquet(parts, file)
+            return
         for number, part in enumerate(parts):
-            rows = pl.read_parquet(part, glob=False)
-            rows.select(_make_text(name, dtype) for name, dtype in rows.schema.items()).write_csv(
-                file, include_header=number == 0
-            )
+            rows = pl.read_ipc(part)
+            texts = rows.select(_make_text(name, dtype) for name, dtype in rows.schema.items())
+            texts.write_csv(file, include_header=number == 0)
 
 
-def _join_parquet(parts: Sequence[Path], path: Path) -> None:
-    from pyarrow import unify_schemas
-    from pyarrow.parquet import ParquetWriter, read_schema
+def _write_parquet(parts: Sequence[Path], file: IO[bytes]) -> None:
+    """Write Parquet: columns in which each value is another one, such as ids, without a dictionary."""
+    from pyarrow.parquet import ParquetWriter
 
-    schema = unify_schemas([read_schema(part) for part in parts], promote_options="permissive")
-    with ParquetWriter(path, schema, compression="zstd") as writer:
-        waiting = list[pl.DataFrame]()
-        for part in parts:
-            waiting.append(pl.read_parquet(part, glob=False))
-            if sum(rows.height for rows in waiting) >= ROWS_AT_ONCE or part == parts[-1]:
-                writer.write_table(pl.concat(waiting, how="vertical_relaxed").to_arrow().cast(schema))
-                waiting = []
+    schema = (
+        pl.concat([pl.scan_ipc(part).head(0) for part in parts], how="vertical_relaxed").collect().to_arrow().schema
+    )
+    first = pl.read_ipc(parts[0])
+    few = [each.name for each in first if not each.dtype.is_nested() and each.n_unique() < MOST_VALUES]
+    with ParquetWriter(file, schema, compression="zstd", use_dictionary=few) as writer:
+        for start in range(0, len(parts), PARTS_AT_ONCE):
+            some = [pl.read_ipc(part) for part in parts[start : start + PARTS_AT_ONCE]]
+            rows = pl.concat(some, how="vertical_relaxed")
+            writer.write_table(rows.to_arrow().cast(schema))
 
 
 def _make_text(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -14,6 +14,7 @@ import polars as pl
 from flows.steps.score.answer_details import compute_details
 from flows.steps.score.input_tables import TablePart
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
+from flows.steps.score.score_columns import list_other_scores, list_plain_scores
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -32,16 +33,8 @@ from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_problem_rule_engines
 from service.inference.scoring_marks import WorkerMarks
 
-SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.parquet", "rejected.parquet", "facts.json"
+SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"
 PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, as SharedLogs names them
-MARK_COLUMNS = {
-    "rules": pl.String,
-    "failed_rules": pl.String,
-    "review": pl.Boolean,
-    "pending": pl.Boolean,
-    "explored": pl.Boolean,
-    "fallback": pl.String,
-}
 
 
 class PartFacts(msgspec.Struct):
@@ -129,10 +122,10 @@ class PartScorer:
         micros = round((time.perf_counter() - began) * 1e6 / max(part.rows.height, 1))
         ids = self._write_predictions(checked.good, scored, others, now, micros, job, segment, folder)
         self._write_side_logs(checked, scored, now, segment, folder)
-        self._list_scores(checked, scored, others, ids).write_parquet(folder / SCORES_FILE, compression="lz4")
+        self._list_scores(checked, scored, others, ids).write_ipc(folder / SCORES_FILE)
         rejected = self._list_rejected(part, checked, scored)
         if rejected.height:
-            rejected.write_parquet(folder / REJECTED_FILE, compression="lz4")
+            rejected.write_ipc(folder / REJECTED_FILE)
         facts = self._make_facts(part, rejected, scored)
         (folder / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
         return facts
@@ -201,34 +194,16 @@ class PartScorer:
     ) -> pl.DataFrame:
         """The answers, a row each, in the order of the table."""
         keys = checked.good.select(checked.numbers, *self._spec.key)
-        marks = [pl.lit(None, dtype) if dtype == pl.String else pl.lit(False) for dtype in MARK_COLUMNS.values()]
-        plain = keys[scored.plain].with_columns(
-            ids.head(len(scored.plain)).alias("prediction_id"),
-            *self._list_answers(scored.outputs, scored.decisions),
-            pl.lit(scored.version).alias("model_version"),
-            *(mark.alias(name) for name, mark in zip(MARK_COLUMNS, marks, strict=True)),
-        )
-        if not others:
-            return self._add_details(plain, checked.good, scored, others)
-        answers = list(others.values())
-        outputs = np.array([each.output for each in answers], float)
-        decisions = pl.Series([each.decision for each in answers], dtype=scored.decisions.dtype)
-        found = {name: [_flatten_mark(each.marks.get(name)) for each in answers] for name in MARK_COLUMNS}
-        special = keys[list(others)].with_columns(
-            ids.tail(len(others)).alias("prediction_id"),
-            *self._list_answers(outputs, decisions),
-            pl.Series("model_version", [each.model for each in answers]),
-            *(
-                pl.Series(name, [bool(value) for value in values] if dtype == pl.Boolean else values, dtype)
-                for (name, dtype), values in zip(MARK_COLUMNS.items(), found.values(), strict=True)
-            ),
-        )
-        return self._add_details(pl.concat([plain, special]).sort(ROW_NUMBER_COLUMN), checked.good, scored, others)
+        scores = list_plain_scores(self._task, keys[scored.plain], ids.head(len(scored.plain)), scored)
+        if others:
+            special = list_other_scores(self._task, keys[list(others)], ids.tail(len(others)), list(others.values()))
+            scores = pl.concat([scores, special]).sort(ROW_NUMBER_COLUMN)
+        return self._add_details(scores, checked.good, scored, others) if self._options else scores
 
     def _add_details(
         self, scores: pl.DataFrame, rows: pl.DataFrame, scored: ScoredFrame, others: dict[int, ScoredRecord]
     ) -> pl.DataFrame:
-        if not self._options or (model := self.live.model) is None:
+        if (model := self.live.model) is None:
             return scores
         predictions = np.full((rows.height, *scored.outputs.shape[1:]), np.nan)
         predictions[scored.plain] = scored.outputs
@@ -238,16 +213,6 @@ class PartScorer:
         answered = sorted([*scored.plain.tolist(), *others])
         details = compute_details(model, rows[answered], predictions[answered], self._options)
         return pl.concat([scores, details], how="horizontal")
-
-    def _list_answers(self, outputs: np.ndarray, decisions: pl.Series) -> list[pl.Series]:
-        """The columns of an answer, called as in an answer of the service; a probability for each class."""
-        if self._task.kind == "regression":
-            return [pl.Series("value", outputs, dtype=pl.Float64)]
-        if self._task.kind == "binary":
-            return [pl.Series("probability", outputs, dtype=pl.Float64), decisions.alias("decision")]
-        by_class = outputs.reshape(-1, len(self._task.classes)).T
-        named = zip(self._task.classes, by_class, strict=True)
-        return [*(pl.Series(f"probability_{label}", each) for label, each in named), decisions.alias("decision")]
 
     def _list_rejected(self, part: TablePart, checked: CheckedRecords, scored: ScoredFrame) -> pl.DataFrame:
         """The rows without an answer, with the reasons, and their values as they arrived."""
@@ -276,10 +241,6 @@ class PartScorer:
 def _make_column(outputs: np.ndarray) -> pl.Series:
     """A model's outputs: numbers, or a list of numbers for each row."""
     return pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64)
-
-
-def _flatten_mark(mark: object) -> object:
-    return " ".join(mark) if isinstance(mark, list | tuple) else mark
 
 
 def _write_segment(folder: Path, log: str, segment: str, content: memoryview) -> None:

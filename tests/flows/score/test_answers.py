@@ -112,7 +112,7 @@ def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch:
         else []
     )
     entries = {entry["id"]: entry for entry in map(decode_entry, lines)}
-    for row in pl.read_parquet(scratch / SCORES_FILE).iter_rows(named=True):
+    for row in pl.read_ipc(scratch / SCORES_FILE).iter_rows(named=True):
         entry = entries.pop(row["prediction_id"])
         assert (row["probability"], row["decision"]) == (entry["output"], entry["decision"])
         assert (row["rules"] or "").split() == entry.get("rules", [])
@@ -120,7 +120,7 @@ def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch:
         found[row["penumbra.row"]] = {key: value for key, value in entry.items() if key not in TIMELESS}
     assert entries == {}
     if (scratch / REJECTED_FILE).exists():
-        for row in pl.read_parquet(scratch / REJECTED_FILE).iter_rows(named=True):
+        for row in pl.read_ipc(scratch / REJECTED_FILE).iter_rows(named=True):
             (reason, *_) = row["penumbra.broken"]
             found[row["penumbra.row"]] = reason if reason in {rule.name for rule in rules} else "contract"
     return [found[number] for number in range(len(bodies))]

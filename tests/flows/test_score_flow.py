@@ -1,0 +1,66 @@
+"""The flow and the command of batch scoring: tables in shares, nothing twice, and one sentence where it can't be."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.steps.score.scoring import deploy_live_model
+from penumbra.logs.append_log import read_entries
+from penumbra.registry.pointers import read_pointer
+from service.inference.frame_scoring import NoLiveModel
+from tests.flows.score.scored_flights import make_flights, write_flights
+from tests.helpers import local_service, registered_versions
+from tests.helpers.flow_workspace import Workspace
+
+
+def make_places(folder: Path) -> dict[str, str]:
+    """Settings of a project without a registry, whose live model is deployed."""
+    local_service.deploy_version(folder, "1", baseline=0.25)
+    places = {"service__state": "state", "service__predictions": "predictions", "score__folder": "score"}
+    return {name: str(folder / place) for name, place in places.items()} | {"registry__tracking": ""}
+
+
+@pytest.mark.slow
+def test_the_flow_scores_tables_in_shares_and_a_second_run_finds_nothing_new(tmp_path: Path) -> None:
+    places, workspace = make_places(tmp_path), Workspace(tmp_path / "workspace")
+    for name, rows in (("a", 30), ("b", 20), ("c", 10)):
+        write_flights(tmp_path / f"in/{name}.csv", make_flights(rows))
+    flow = (*workspace.flow("score"), f"--input={tmp_path}/in", f"--out={tmp_path}/out")
+    said = workspace.run(*flow, **places)
+    assert "a.csv: 30 of 30 rows answered by version 1" in said
+    assert [pl.read_parquet(tmp_path / f"out/{name}.parquet").height for name in "abc"] == [30, 20, 10]
+    assert "c.csv: nothing new, scored on" in workspace.run(*flow, **places)
+    assert len(list(read_entries(tmp_path / "predictions"))) == 60
+
+
+@pytest.mark.slow
+def test_the_command_takes_what_it_is_not_told_from_the_settings(tmp_path: Path) -> None:
+    places, workspace = make_places(tmp_path), Workspace(tmp_path / "workspace")
+    source = write_flights(tmp_path / "in.csv", make_flights(30))
+    said, code = workspace.run_unchecked(*workspace.command("score"), **places)
+    assert (code, said.strip().splitlines()[-1]) == (
+        1,
+        "there is nothing to score: name a file, a folder, a URL or a query, or set score.input",
+    )
+    places |= {"score__input": str(source), "score__output": str(tmp_path / "out.csv")}
+    said = workspace.run(*workspace.command("score", "--json", "--processes=1"), **places)
+    (table,) = json.loads(said.strip().splitlines()[-1])
+    assert (table["table"], table["is_new"], table["rows"], table["versions"]) == ("in.csv", True, 30, {"1": 30})
+    assert pl.read_csv(tmp_path / "out.csv").height == 30
+
+
+@pytest.mark.slow
+def test_the_live_version_comes_from_the_registry_and_without_one_that_is_said(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    database = registered_versions.register_versions(tmp_path / "made", "ab")
+    registered_versions.make_aliased_registry(tmp_path, database, live="2", previous="1")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    deploy_live_model(settings, local_service.PROBLEM)
+    assert [read_pointer(settings.service.state, name) for name in ("live", "previous")] == ["2", "1"]
+    (tmp_path / "other").mkdir()
+    registered_versions.make_aliased_registry(tmp_path / "other", database)
+    with pytest.raises(NoLiveModel, match="no version is live: train one, or promote one"):
+        deploy_live_model(registered_versions.make_registry_settings(tmp_path / "other"), local_service.PROBLEM)
