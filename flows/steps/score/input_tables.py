@@ -21,7 +21,7 @@ QUERY_PATTERN = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 PartFilter = Callable[[int], bool]
 
 
-class TablePart(NamedTuple):
+class RowPart(NamedTuple):
     """Rows of a table that follow each other, as they arrived; the numbers of the part and of its first row."""
 
     number: int
@@ -34,9 +34,7 @@ def is_query(text: str) -> bool:
     return QUERY_PATTERN.match(text) is not None
 
 
-def iterate_parts(
-    path: Path, name: str, layout: CsvLayout, part_rows: int, is_wanted: PartFilter
-) -> Iterator[TablePart]:
+def iterate_parts(path: Path, name: str, layout: CsvLayout, part_rows: int, is_wanted: PartFilter) -> Iterator[RowPart]:
     """Read a table part by part, in memory that doesn't grow with it.
 
     Args:
@@ -77,9 +75,7 @@ def estimate_parts(path: Path, name: str, part_rows: int) -> int:
         return max(1, sum(-(-rows // part_rows) for _, rows in _join_groups(file, part_rows)))
 
 
-def _iterate_csv(
-    path: Path, name: str, layout: CsvLayout, part_rows: int, is_wanted: PartFilter
-) -> Iterator[TablePart]:
+def _iterate_csv(path: Path, name: str, layout: CsvLayout, part_rows: int, is_wanted: PartFilter) -> Iterator[RowPart]:
     header, first, number = read_header(path, layout, name), 0, -1
     blocks = iterate_records(path, layout, name, len(header), piece_bytes=part_rows * BYTES_PER_ROW)
     for number, block in enumerate(blocks):
@@ -90,15 +86,15 @@ def _iterate_csv(
                     f"{name}, from line {block.line} on: {len(block.ends)} records, of which {rows.height} can be "
                     "read: expected quotation marks around whole values only"
                 )
-            yield TablePart(number, first, rows)
+            yield RowPart(number, first, rows)
         first += len(block.ends)
     if number < 0 and is_wanted(0):
-        yield TablePart(0, 0, read_csv_table(header, layout, name))
+        yield RowPart(0, 0, read_csv_table(header, layout, name))
 
 
 def _iterate_parquet(
     path: Path, name: str, layout: CsvLayout, part_rows: int, is_wanted: PartFilter
-) -> Iterator[TablePart]:
+) -> Iterator[RowPart]:
     words = [word for word in layout.null_words if word]
     with _open_parquet(path, name) as file:
         number, first = 0, 0
@@ -108,7 +104,7 @@ def _iterate_parquet(
                 for part, frame in zip(numbers, _read_groups(file, groups, part_rows, name), strict=True):
                     if is_wanted(part):
                         clean = clean_text(drop_stand_ins(frame.lazy()), words, layout.trim_blanks).collect()
-                        yield TablePart(part, first + (part - number) * part_rows, clean)
+                        yield RowPart(part, first + (part - number) * part_rows, clean)
             number, first = numbers.stop, first + rows
 
 

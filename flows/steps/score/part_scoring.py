@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.score.answer_details import compute_details
-from flows.steps.score.input_tables import TablePart
+from flows.steps.score.input_tables import RowPart
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
 from flows.steps.score.score_columns import list_other_scores, list_plain_scores
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
@@ -95,7 +95,7 @@ class PartScorer:
         """Remove this process' marks of what it scores, as it ends in order."""
         self._marks.close()
 
-    def score_part(self, part: TablePart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
+    def score_part(self, part: RowPart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
         """Score a part, and write what becomes of it.
 
         Args:
@@ -214,7 +214,7 @@ class PartScorer:
         details = compute_details(model, rows[answered], predictions[answered], self._options)
         return pl.concat([scores, details], how="horizontal")
 
-    def _list_rejected(self, part: TablePart, checked: CheckedRecords, scored: ScoredFrame) -> pl.DataFrame:
+    def _list_rejected(self, part: RowPart, checked: CheckedRecords, scored: ScoredFrame) -> pl.DataFrame:
         """The rows without an answer, with the reasons, and their values as they arrived."""
         if not scored.refused:
             return checked.rejected
@@ -224,7 +224,7 @@ class PartScorer:
         refused = pl.concat([named, part.rows[numbers - part.first]], how="horizontal")
         return pl.concat([checked.rejected, refused]).sort(ROW_NUMBER_COLUMN)
 
-    def _make_facts(self, part: TablePart, rejected: pl.DataFrame, scored: ScoredFrame) -> PartFacts:
+    def _make_facts(self, part: RowPart, rejected: pl.DataFrame, scored: ScoredFrame) -> PartFacts:
         fired = Counter(name for each in scored.others.values() for name in each.marks.get("rules", ()))
         versions = Counter(each.model for each in scored.others.values())
         versions[scored.version] += len(scored.plain)

@@ -48,7 +48,7 @@ def list_other_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, answers: S
         answers: The answers.
 
     Returns:
-        What `list_plain_scores` returns.
+        The columns of an answer beside the keys, in the same order, as `list_plain_scores` has them.
     """
     outputs = np.array([each.output for each in answers], float)
     decisions = pl.Series([each.decision for each in answers])

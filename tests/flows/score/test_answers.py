@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.steps.score.input_tables import TablePart
+from flows.steps.score.input_tables import RowPart
 from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE, PartScorer
 from penumbra.logs.append_log import decode_entry
 from penumbra.rules import (
@@ -103,7 +103,7 @@ def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch:
     """The same of a table with these records."""
     scorer = PartScorer(make_score_settings(folder), make_problem(rules))
     rows = pl.DataFrame([json.loads(body) for body in bodies], infer_schema_length=None)
-    scorer.score_part(TablePart(0, 0, rows), "records", "job", SEGMENT, scratch)
+    scorer.score_part(RowPart(0, 0, rows), "records", "job", SEGMENT, scratch)
     scorer.close()
     found: dict[int, dict[str, Any] | str] = {}
     lines = (
