@@ -72,7 +72,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
     pairs = [("test batches", test)]
     pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
     pairs += [("how sure an answer is", _describe_sureness(facts[LIMITS_FACT]))] if LIMITS_FACT in facts else []
-    importance = [[name, _format_limits(each, "mean")] for name, each in facts.get("importance", {}).items()]
+    importance = [[each["feature"], _format_limits(each)] for each in facts.get("importance", [])]
     return CardSection(
         "Results",
         [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
