@@ -22,7 +22,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penumbra.core.columns import HIGH_COLUMN, LOW_COLUMN, name_member_column
 from penumbra.core.text.json_values import replace_non_finite
 
 if TYPE_CHECKING:  # importing them takes half a second, which `penumbra explain` doesn't need
@@ -182,6 +181,8 @@ def compute_uncertainty(limits: ConformalLimits, predictions: FloatArray) -> "pl
         prediction.
     """
     import polars as pl
+
+    from penumbra.core.columns import HIGH_COLUMN, LOW_COLUMN, name_member_column
 
     known = np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
     if limits.classes:

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from fractions import Fraction
 
 import msgspec
@@ -15,6 +17,7 @@ from penumbra.core.metrics.conformal import (
     compute_uncertainty,
     describe_uncertainty,
 )
+from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.task import Task
 
 BINARY, NUMBER, WEATHER = Task("binary"), Task("regression"), Task("multiclass", ("clear", "clouds", "rain"))
@@ -160,3 +163,9 @@ def test_columns_are_null_where_no_model_was_asked():
 def test_limits_survive_the_json_of_a_bundle(scores):
     limits = ConformalLimits.calibrate(NUMBER, np.array(scores), np.zeros(len(scores)), 0.9)
     assert msgspec.json.decode(msgspec.json.encode(limits), type=ConformalLimits) == limits
+
+
+def test_describing_an_answer_loads_no_frames():
+    code = "import sys, penumbra.core.metrics.conformal; print({'polars', 'dataframely'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
