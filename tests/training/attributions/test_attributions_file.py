@@ -41,7 +41,11 @@ def predict(model: Any, inputs: np.ndarray) -> np.ndarray:
 
 
 def explain(model: Any, inputs: np.ndarray) -> Any:
-    content = build_attributions_file(model, rows(300), rows(100, 5), lambda some: predict(model, some), open_transform)
+    return explain_rows(model, rows(300), rows(100, 5), inputs)
+
+
+def explain_rows(model: Any, background: np.ndarray, probe: np.ndarray, inputs: np.ndarray) -> Any:
+    content = build_attributions_file(model, background, probe, lambda some: predict(model, some), open_transform)
     return Explainer(read_models(content), open_transform).explain(inputs, predict(model, inputs))
 
 
@@ -95,8 +99,7 @@ def test_a_value_that_single_precision_rounds_over_a_threshold_goes_with_it() ->
     inputs = np.array([[0.0], [1.0], [2.0]])
     model = DecisionTreeRegressor().fit(inputs, [0.0, 0.0, 9.0])
     just_above = np.array([[1.5 + 1e-12]])  # rounded to 1.5, which is not above
-    content = build_attributions_file(model, inputs, just_above, model.predict, open_transform)
-    found = Explainer(read_models(content), open_transform).explain(just_above, np.zeros(1))
+    found = explain_rows(model, inputs, just_above, just_above)
     assert found.scores.tolist() == pytest.approx([0.0])
 
 
@@ -161,3 +164,19 @@ def test_the_file_of_the_same_model_has_the_same_bytes() -> None:
         for _ in range(2)
     )
     assert first == second
+
+
+def test_a_tree_and_boosting_have_the_values_that_shap_gives() -> None:
+    """Those of the package shap, version 0.51.0: TreeExplainer with feature_perturbation="tree_path_dependent"."""
+    corners = np.array([[0, 0, 0], [0, 1, 5], [1, 0, 2], [1, 1, 7], [2, 0, 1], [2, 1, 9], [3, 0, 4], [3, 1, 3]], float)
+    tree = DecisionTreeRegressor(max_depth=3, random_state=0).fit(corners, [0, 3, 1, 8, 2, 13, 5, 6])
+    found = explain_rows(tree, corners, corners, corners[[0, 5]])
+    assert found.expected == pytest.approx(4.75)
+    assert found.values == pytest.approx(np.array([[-71 / 48, -7 / 16, -11 / 6], [53 / 48, 23 / 48, 20 / 3]]))
+    gaps = np.stack([np.tile([0.0, 1, 2, np.nan], 6), np.repeat([3.0, 1, 2], 8), np.arange(24) % 5.0], axis=1)
+    labels = np.nan_to_num(gaps, nan=3.0).sum(axis=1) > 4
+    boosted = HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=3, learning_rate=0.5).fit(gaps, labels)
+    found = explain_rows(boosted, gaps, gaps, gaps[[0, 11]])
+    assert found.expected == pytest.approx(0.90320188)
+    by_shap = [[-1.06544842, 0.72325738, -3.10601335], [1.1703741, -0.45243048, -0.06262831]]
+    assert found.values == pytest.approx(np.array(by_shap))
