@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from flows.steps.score.input_tables import estimate_parts
@@ -128,22 +129,26 @@ def score_tables(
         Exception: Another one of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
         OSError: A file can't be written.
     """
-    with contextlib.ExitStack() as stack:
-        run = None
+    with _ScoringRun(settings, problem, order, processes) as run:
         for table in tables:
-            stack.enter_context(hold_work_lock(table.folder.with_suffix(".lock"), "score", wait=False))
-            if receipt := table.find_receipt():
-                remove_parts(table)
-                if not has_file(receipt.output):
-                    raise ScoreRefused(
-                        f"{table.name} was scored on {receipt.time:%Y-%m-%d %H:%M} UTC, and its output "
-                        f"{mask_address(receipt.output)} is gone: --again scores it anew"
-                    )
-                yield receipt, False
-                continue
-            run = run or stack.enter_context(_ScoringRun(settings, problem, order, processes))
-            run.score(table, report)
-            yield complete_table(table, table.output, write_outputs(table)), True
+            with hold_work_lock(table.folder.with_suffix(".lock"), "score", wait=False):
+                receipt = _find_kept_receipt(table)
+                if is_new := receipt is None:
+                    run.score(table, report)
+                    receipt = complete_table(table, table.output, write_outputs(table))
+            yield receipt, is_new
+
+
+def _find_kept_receipt(table: TableJob) -> TableReceipt | None:
+    """The receipt of a table that is done. Raises ScoreRefused where its output is gone."""
+    if receipt := table.find_receipt():
+        remove_parts(table)
+        if not has_file(receipt.output):
+            raise ScoreRefused(
+                f"{table.name} was scored on {receipt.time:%Y-%m-%d %H:%M} UTC, and its output "
+                f"{mask_address(receipt.output)} is gone: --again scores it anew"
+            )
+    return receipt
 
 
 class _ScoringRun(contextlib.ExitStack):
@@ -151,9 +156,8 @@ class _ScoringRun(contextlib.ExitStack):
 
     def __init__(self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> None:
         super().__init__()
-        self._settings, self._order, self._processes = settings, order, processes
-        self._scorer = PartScorer(settings, problem, order.options)
-        self.callback(self._scorer.close)
+        self._settings, self._problem, self._order, self._processes = settings, problem, order, processes
+        self._opened: PartScorer | None = None
         self._pool: ProcessPoolExecutor | None = None
 
     def score(self, table: TableJob, report: ProgressHandler) -> None:
@@ -176,7 +180,7 @@ class _ScoringRun(contextlib.ExitStack):
     def _score_here(self, table: TableJob, path: Path) -> Iterator[int]:
         logs, done = self._settings.service.predictions, len(table.list_done())
         yield done
-        for count, _ in enumerate(score_lane(self._scorer, table, path, self._order.layout, logs), 1):
+        for count, _ in enumerate(score_lane(self._open_scorer(), table, path, self._order.layout, logs), 1):
             yield done + count
 
     def _score_beside(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
@@ -186,8 +190,14 @@ class _ScoringRun(contextlib.ExitStack):
         while pending:
             finished, pending = wait(pending, POLL_SECONDS)
             for job in finished:
-                job.result()
+                _require_result(job, table)
             yield len(table.list_done())
+
+    def _open_scorer(self) -> PartScorer:
+        if self._opened is None:
+            self._opened = PartScorer(self._settings, self._problem, self._order.options)
+            self.callback(self._opened.close)
+        return self._opened
 
     def _start_pool(self) -> ProcessPoolExecutor:
         os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes; here they are running already
@@ -197,6 +207,16 @@ class _ScoringRun(contextlib.ExitStack):
                 self._processes, context, _start_process, (self._settings, self._order.options, os.getpid())
             )
         )
+
+
+def _require_result(job: Future[None], table: TableJob) -> None:
+    try:
+        job.result()
+    except BrokenProcessPool:
+        raise ScoreRefused(
+            f"a process that scored {table.name} was ended, as the kernel does where memory is short: what is done "
+            "stays; go on with fewer --processes, or a smaller score.part_rows for tables to come"
+        ) from None
 
 
 _of_process: dict[str, tuple[Settings, PartScorer]] = {}

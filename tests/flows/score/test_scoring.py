@@ -1,10 +1,12 @@
 """Tables of all kinds are scored once, whatever is in them, however often the command is called."""
 
+import datetime as dt
 import errno
 import gzip
 import os
 import sqlite3
 
+import fsspec
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -15,12 +17,17 @@ from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from flows.steps.score.scoring import score_tables
 from flows.steps.score.table_job import publish_part
 from penumbra.core.columns import BATCH_COLUMN
+from penumbra.logs.archiving.archive import compact_segments, seal_closed_segments
+from penumbra.logs.archiving.archive_parts import find_entry
+from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
+from penumbra.logs.shadow_state import ShadowState
 from penumbra.rules import OneOf, Refuse, Rule
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 from problem import schema
 from service.inference.frame_scoring import NoLiveModel
+from service.shadow.backlog import make_shadow_start, read_next_job
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,
@@ -134,6 +141,25 @@ def test_a_folder_becomes_a_folder_compressed_tables_too(folder):
     scored = score_files(folder, folder / "in", "out")
     assert sorted(receipt.facts.rows for receipt, _ in scored) == [50, 60]
     assert [pl.read_parquet(folder / "out" / name).height for name in ("a.parquet", "2024/b.parquet")] == [50, 60]
+
+
+def test_tables_may_be_elsewhere_and_answers_go_there(folder):
+    store = fsspec.filesystem("memory")
+    store.pipe(f"{folder}/in/a.parquet", write_flights(folder / "a.parquet", make_flights(50)).read_bytes())
+    odd = make_flights(40).with_columns(distance=0)
+    store.pipe(f"{folder}/in/b.csv", write_flights(folder / "b.csv", odd).read_bytes())
+    settings = make_score_settings(folder)
+    asked = ScoreOrder(f"memory://{folder}/in", f"memory://{folder}/out")
+    scored = list(score_tables(settings, make_problem(), asked, begin_tables(settings, asked)))
+    assert [(receipt.facts.answered, receipt.facts.rejected) for receipt, _ in scored] == [(50, 0), (0, 40)]
+    assert sorted(path.removeprefix(f"{folder}/out/") for path in store.find(f"{folder}/out")) == [
+        "a.parquet",
+        "b.parquet",
+        "b.rejected.parquet",
+    ]
+    assert [new for _, new in score_tables(settings, make_problem(), asked, begin_tables(settings, asked))] == [
+        False
+    ] * 2
 
 
 def test_two_tables_with_one_output_are_refused(folder):
@@ -251,6 +277,21 @@ def test_another_way_to_read_a_table_is_another_table(folder):
     source = write_flights(folder / "in.csv", make_flights())
     score_files(folder, source)
     assert [is_new for _, is_new in score_files(folder, source, layout=CsvLayout(null_words=("", "NA")))] == [True]
+
+
+def test_the_archive_and_the_shadow_read_what_was_scored_in_a_table(folder):
+    score_files(folder, write_flights(folder / "in.parquet", make_flights()))
+    log, later = folder / "predictions", dt.date(2100, 1, 1)
+    names = pl.read_parquet(folder / "scores.parquet")["prediction_id"].to_list()
+    state = ShadowState({})
+    state.apply_line(make_shadow_start(log, "2", 24))
+    job = read_next_job(log, state.models["2"], 500)
+    assert {line.id for line in job.lines} < set(names)
+    before = {name: find_entry(log, name) for name in names}
+    compact_segments(log, seal_closed_segments(log), later, LogFrameReader(schema).read_aligned)
+    for path in log.glob("*.jsonl"):
+        path.unlink()
+    assert {name: find_entry(log, name) for name in names} == before
 
 
 @pytest.mark.slow
