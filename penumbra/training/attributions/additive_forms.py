@@ -85,6 +85,30 @@ def _form_boosting(model: Any, columns: TracedColumns) -> list[AdditiveForm]:
     return [_form_trees(scale, columns, trees, start, model._raw_predict)]
 
 
+def _form_plain_boosting(model: Any, columns: TracedColumns) -> list[AdditiveForm]:
+    """The form of boosting with exact splits; with the exponential loss twice the score is the log-odds."""
+    start = model._raw_predict_init(columns.rows.astype(np.float32))
+    if np.ptp(start, axis=0).any():
+        raise NotExplainable(f"{type(model).__name__} begins with the scores of another model (init)")
+    is_number = isinstance(model, ensemble.GradientBoostingRegressor)
+    factor = 2 if model.loss == "exponential" else 1
+    numbered = [(tree, 0, target) for row in model.estimators_ for target, tree in enumerate(row)]
+    trees, compute = list_decision_trees(numbered, factor * model.learning_rate), model.predict
+    scale: Scale = "value"
+    if not is_number:
+        scale, compute = "log-odds" if start.shape[1] == 1 else "margin", model.decision_function
+    return [
+        _form_trees(
+            scale,
+            columns,
+            trees,
+            factor * start[0],
+            lambda rows: factor * compute(rows).reshape(len(rows), -1),
+            single_precision=True,
+        )
+    ]
+
+
 def _form_forest_classifier(model: Any, columns: TracedColumns) -> list[AdditiveForm]:
     outputs = [1] if model.n_classes_ == 2 else range(model.n_classes_)
     return [_form_forest(model, columns, "probability", outputs, lambda rows: model.predict_proba(rows)[:, outputs])]
@@ -212,6 +236,8 @@ FORMS: dict[type, FormBuilder] = {
     pipeline.Pipeline: _form_pipeline,
     ensemble.HistGradientBoostingClassifier: _form_boosting,
     ensemble.HistGradientBoostingRegressor: _form_boosting,
+    ensemble.GradientBoostingClassifier: _form_plain_boosting,
+    ensemble.GradientBoostingRegressor: _form_plain_boosting,
     **dict.fromkeys(FOREST_CLASSIFIERS, _form_forest_classifier),
     **dict.fromkeys(FOREST_REGRESSORS, _form_forest_regressor),
     linear_model.LogisticRegression: _form_logistic,

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -111,6 +117,17 @@ def test_the_attributions_of_a_cascade_are_those_of_the_model_that_answers() -> 
     assert [scale == "log-odds" for scale in found.scales] == model.mask_cheap_rows(inputs).tolist()
 
 
+@pytest.mark.parametrize("options", [{}, {"loss": "exponential"}, {"init": "zero", "subsample": 0.5}], ids=str)
+def test_boosting_that_is_not_compiled_is_explained_too(options: dict[str, Any]) -> None:
+    inputs = np.nan_to_num(rows())
+    model = GradientBoostingClassifier(n_estimators=10, **options).fit(inputs, binary(rows()))
+    found = explain_rows(model, inputs, inputs, inputs[:50])
+    assert 1 / (1 + np.exp(-found.scores)) == pytest.approx(predict(model, inputs[:50]), abs=EXACT)
+    regressor = GradientBoostingRegressor(n_estimators=10).fit(inputs, signal(rows()))
+    found = explain_rows(regressor, inputs, inputs, inputs[:50])
+    assert found.scores == pytest.approx(regressor.predict(inputs[:50]), abs=EXACT)
+
+
 def test_one_hot_columns_are_one_feature() -> None:
     model = clone(CASES["logistic regression"][0]).fit(rows(), binary(rows()))
     assert explain(model, rows(5)).values.shape == (5, 6)
@@ -127,6 +144,7 @@ def test_a_class_that_training_lacked_has_no_part() -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
+        (GradientBoostingClassifier(init=GaussianNB(), n_estimators=2), "begins with the scores of another model"),
         (GaussianNB(), "GaussianNB has no exact attributions here"),
         (make_pipeline(PCA(2), LogisticRegression()), "PCA isn't known to make each column of one input"),
         (HardNegatives(RandomForestClassifier(2)), "HardNegatives has exact attributions where the model within"),
