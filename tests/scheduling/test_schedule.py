@@ -113,3 +113,21 @@ def test_where_flows_have_an_image_it_is_said_that_a_cluster_schedules_them_too(
     assert "CronWorkflows" not in run_command_line("schedule").stdout
     monkeypatch.setenv("PENUMBRA_CLUSTER__IMAGE", "registry.example/flows:1")
     assert "there the CronWorkflows of" in run_command_line("schedule").stdout
+
+
+def test_batch_scoring_runs_at_its_time_once_it_is_said_what_is_scored(
+    cron: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_command_line("schedule")
+    assert "penumbra score" not in cron.read_text()
+    monkeypatch.setenv("PENUMBRA_SCHEDULE__SCORE", "04:10")
+    refused = run_command_line("schedule")
+    assert (refused.exit_code, refused.stderr.strip()) == (
+        1,
+        "schedule.score has a time, so score.input and score.output have to say what is scored",
+    )
+    monkeypatch.setenv("PENUMBRA_SCORE__INPUT", "orders")
+    monkeypatch.setenv("PENUMBRA_SCORE__OUTPUT", "answers")
+    run_command_line("schedule")
+    assert "10 4 * * *" in cron.read_text()
+    assert "penumbra score >>" in cron.read_text()

@@ -61,13 +61,18 @@ def open_dashboard() -> None:
 @click.command("schedule", cls=ProjectCommand, example="penumbra schedule --off")
 @click.option("--off", is_flag=True, help="Take exactly those entries away again.")
 def set_schedule(off: bool) -> None:
-    """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings."""
+    """Have ingest, monitor and promote run every day by cron or systemd, at the times of [schedule] in settings.
+
+    Batch scoring, too, where schedule.score has a time.
+    """
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.scheduling.commands import SchedulingRefused
     from penumbra.scheduling.schedule import schedule_flows, unschedule_flows
 
     with refuse_on(SchedulingRefused, SettingsError):
         settings = load_settings()
+        if settings.schedule.score and not (off or (settings.score.input and settings.score.output)):
+            raise SettingsError("schedule.score has a time, so score.input and score.output have to say what is scored")
         click.echo(unschedule_flows() if off else schedule_flows(settings.schedule))
     if settings.cluster.image and not off:
         click.echo(
