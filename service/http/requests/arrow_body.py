@@ -80,7 +80,7 @@ def encode_frame(frame: pl.DataFrame, consequence: str) -> bytes:
     with _refuse_failures("a column's dtype has no form in JSON"):
         exact = frame.cast({name: _find_exact_dtype(dtype) for name, dtype in frame.schema.items()})
         texts = exact.with_columns(pl.col(pl.Binary).bin.encode("base64"), _format_durations(pl.col(pl.Duration)))
-        return texts.write_json().encode()
+        return texts.rechunk().write_json().encode()  # polars' JSON ends at a chunk without rows
 
 
 def encode_arrow(answers: Sequence[Mapping[str, Any]]) -> bytes:

@@ -165,6 +165,12 @@ def test_whatever_the_contract_a_frame_of_it_is_read_as_the_same_values(draw: ra
         assert contract.to_frame(contract.parse_arrow(write_stream(frame), 10**7)).equals(frame)
 
 
+def test_rows_after_a_chunk_without_rows_are_encoded_as_well() -> None:
+    days = pl.concat([pl.DataFrame({"day": [day, day]}) for day in range(3)])
+    kept = days.lazy().filter(pl.col("day") != 1).collect()
+    assert json.loads(encode_frame(kept, "nothing was predicted")) == [{"day": day} for day in (0, 0, 2, 2)]
+
+
 def test_answers_become_a_table_that_others_read() -> None:
     answers = [
         {"prediction_id": "a-0", "probability": 0.5, "decision": True, "model_version": "1"},
