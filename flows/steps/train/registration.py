@@ -232,8 +232,7 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     models = ModelRegistry(settings.registry)
     run = record_training_runs(models, begun.runs, begun.key)
     tags = {"fingerprint": begun.fingerprint, "data_version": begun.runs.data_version}
-    description = read_card_beginning(Path(begun.runs.artifacts["bundle"]))
-    version = _register_once(models, run, tags, description) if begun.is_servable else ""
+    version = _register_once(models, run, tags, begun.runs) if begun.is_servable else ""
     ledger = open_ledger(settings)
     with aliases.hold_alias_lock(ledger) as check_lock:
         enter = partial(_enter_and_set_alias, models, ledger, begun, run, version)
@@ -261,8 +260,10 @@ def _describe_other_training(settings: Settings, begun: BegunRegistration) -> st
     return text
 
 
-def _register_once(models: ModelRegistry, run: str, tags: dict[str, str], description: str) -> str:
-    return models.find_version_by_run(run) or models.register(run, "bundle", tags, description)
+def _register_once(models: ModelRegistry, run: str, tags: dict[str, str], runs: TrainingRuns) -> str:
+    if version := models.find_version_by_run(run):
+        return version
+    return models.register(run, "bundle", tags, read_card_beginning(Path(runs.artifacts["bundle"])))
 
 
 def _enter_and_set_alias(
