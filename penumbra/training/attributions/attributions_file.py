@@ -22,7 +22,8 @@ from penumbra.training.attributions.traced_columns import TracedColumns
 from penumbra.training.onnx.graph import CannotCompile
 
 TOLERANCE = 1e-6  # between the sum of attributions and the model's own score, and of each with the enumerated one
-MAX_CHECKED_ROWS, ENUMERATED_ROWS = 200, 3
+MIN_CHECKED_ROWS, MAX_CHECKED_ROWS, CHECKED_LEAVES = 20, 200, 1_000_000  # rows, and rows times leaves of all trees
+ENUMERATED_ROWS = 3
 ENUMERATED_TREES, MAX_ENUMERATED_PLAYERS = 5, 10
 
 
@@ -47,14 +48,24 @@ def build_attributions_file(
     """
     rows = np.concatenate([background, probe])
     columns = TracedColumns(rows.shape[1], (), np.arange(rows.shape[1]), rows, len(background))
-    checked = rows[:: max(1, len(rows) // MAX_CHECKED_ROWS)]
     try:
         forms = build_forms(estimator, columns)
         check_forms(forms)
+        checked = _select_checked_rows(rows, sum(_count_leaves(form.model) for form in forms))
         check_explained_outputs([form.model for form in forms], checked, predict(checked), open_transform)
     except (NotExplainable, CannotCompile) as error:
         return write_refusal(str(error))
     return write_models([form.model for form in forms])
+
+
+def _count_leaves(model: AdditiveModel) -> int:
+    return int(model.nodes.leaf.sum())
+
+
+def _select_checked_rows(rows: np.ndarray, leaves: int) -> np.ndarray:
+    """Select rows to check on, evenly spaced: fewer of a model with many leaves."""
+    count = min(max(CHECKED_LEAVES // max(leaves, 1), MIN_CHECKED_ROWS), MAX_CHECKED_ROWS)
+    return rows[:: max(1, len(rows) // count)]
 
 
 def check_forms(forms: Sequence[AdditiveForm]) -> None:
@@ -67,7 +78,7 @@ def check_forms(forms: Sequence[AdditiveForm]) -> None:
         NotExplainable: They differ by more than TOLERANCE.
     """
     for form in forms:
-        rows = form.rows[:: max(1, len(form.rows) // MAX_CHECKED_ROWS)]
+        rows = _select_checked_rows(form.rows, _count_leaves(form.model))
         scores = form.compute_scores(rows)
         compared = rows.astype(np.float32).astype(float) if form.single_precision else rows
         for target in range(scores.shape[1]):
