@@ -80,6 +80,15 @@ def test_a_changed_byte_is_told_by_the_checksum(tmp_path):
     assert [entry["model"] for entry in read_entries(tmp_path)] == ["2"]
 
 
+def test_rows_after_a_chunk_without_rows_are_written_too():
+    rows = pl.concat(pl.DataFrame({"model": [name, name]}) for name in "abc")
+    kept = rows.lazy().filter(pl.col("model") != "b").collect()
+    content, ids = encode_segment(SEGMENT, pl.DataFrame({"record": kept.to_struct("record")}))
+    lines = bytes(content).split(b"\n")[:-1]
+    assert [decode_entry(line)["record"]["model"] for line in lines] == ["a", "a", "c", "c"]
+    assert len(ids) == 4
+
+
 def test_a_segment_may_have_no_columns_at_all():
     content, ids = encode_segment(SEGMENT, pl.DataFrame(), [b'{"rule":"far"}'])
     assert decode_entry(bytes(content)) == {"id": ids[0], "rule": "far"}
