@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.process_costs import ProcessCost, measure_command
 
 ROWS, FEW_ROWS, EXPLAINED_ROWS = 400_000, 1_000, 20_000
+FEWEST_ROWS = 300_000
 ROUNDS = 3
 PIECE_ROWS = 32_768
 WAYS = ("direct", "score")
@@ -24,7 +25,8 @@ ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 
 def main() -> None:
     """Print the figures, and a JSON document in the last line."""
-    rows = int(os.environ.get("ROWS", ROWS))
+    if (rows := int(os.environ.get("ROWS", ROWS))) < FEWEST_ROWS:
+        sys.exit(f"ROWS is {rows:,}: expected at least {FEWEST_ROWS:,}, which two processes share")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_world(folder, {"few": FEW_ROWS, "explained": EXPLAINED_ROWS, "many": rows})
