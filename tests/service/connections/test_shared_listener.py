@@ -40,7 +40,7 @@ class Worker:
                 share.publish(len(held))
 
         self.server: Any = self.loop.run_until_complete(self.loop.create_server(Holding, sock=listening))
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
     def call(self, function: Any) -> None:
@@ -50,7 +50,8 @@ class Worker:
         self.call(self.server.close)
         self.call(lambda: [transport.abort() for transport in self.held])  # type: ignore[attr-defined]
         self.call(lambda: self.loop.call_later(0.05, self.loop.stop))
-        self.thread.join(10)
+        self.thread.join(30)
+        assert not self.thread.is_alive()  # a loop that runs can't be closed: that would wait forever
         self.loop.close()
         self.listening.close()
 
@@ -109,7 +110,9 @@ def test_what_a_worker_that_hangs_does_not_take_others_do() -> None:
 
 def test_a_worker_that_stops_takes_none_and_others_do_not_wait_for_it() -> None:
     with run_workers(2) as (workers, clients, port):
-        workers[0].call(workers[0].server.close)
+        closed = threading.Event()
+        workers[0].call(lambda: (workers[0].server.close(), closed.set()))
+        assert closed.wait(30)
         for _ in range(5):
             connect(clients, port)
         wait_until(lambda: len(workers[1].held) == 5)
