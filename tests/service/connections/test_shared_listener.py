@@ -171,6 +171,7 @@ def test_a_worker_with_far_more_connections_ends_one_with_its_answer(tmp_path: P
 
         assert all(answer.startswith(b"HTTP/1.1 200") and b"connection: close" not in answer for answer in ask_all())
         other.join(lambda: None)
+        other.publish(1)
         answers: list[bytes] = []
 
         def is_one_leaving() -> bool:
