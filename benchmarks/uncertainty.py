@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from flows.steps.train.conformal_calibration import DAY_FOLDS
 from flows.steps.train.matrices import Matrices, write_matrices
 from flows.steps.train.plan import read_training_rows
+from flows.steps.train.release.conformal_calibration import DAY_FOLDS
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.loading.problem_loading import load_problem

@@ -19,7 +19,7 @@ IMPORTED_AHEAD = (
     "sklearn.ensemble",
 )
 IMPORTED_LATER = (
-    *("flows.steps.train.registration", "flows.steps.train.evaluation", "flows.steps.train.final_jobs"),
+    *("flows.steps.train.release.registration", "flows.steps.train.evaluation", "flows.steps.train.final_jobs"),
     *("flows.steps.train.trials.selection", "mlflow.store.tracking.sqlalchemy_store", "vl_convert", "metaflow.cards"),
 )
 DOCTOR = "doctor"  # in place of a lane of candidates: who examines the data beside them
@@ -133,7 +133,8 @@ class TrainFlow(FlowSpec):
 
         If the best candidate can't be released, the next best goes.
         """
-        from flows.steps.train import evaluation, final_fit, outcome, registration
+        from flows.steps.train import evaluation, final_fit
+        from flows.steps.train.release import outcome, registration
         from penumbra.training.rejection import TrainingRefused
 
         _, judged = inputs
@@ -161,7 +162,8 @@ def is_trained_meanwhile():
     Raises:
         SystemExit: With one sentence, as Metaflow, which prints such errors, hasn't begun.
     """
-    from flows.steps.train import plan, registration, settlement
+    from flows.steps.train import plan, settlement
+    from flows.steps.train.release import registration
     from penumbra.core.loading.project_loading import load_project
 
     try:

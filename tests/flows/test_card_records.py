@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from flows.steps.train import card_records, evaluation, final_fit, outcome, registration
+from flows.steps.train import evaluation, final_fit
+from flows.steps.train.release import bundle_completion, card_records, outcome, registration
 from flows.steps.train.trials import attempts
 from monitoring.dashboard.model_cards import card_reader
 from monitoring.dashboard.model_cards.card_pages import format_card
@@ -98,7 +99,7 @@ def test_the_records_have_the_cost_the_ranges_and_the_groups(train_orders):
 
 
 def test_a_version_from_before_there_were_cards_has_one_of_what_its_run_has(train_orders, monkeypatch):
-    monkeypatch.setattr(registration, "write_card_files", lambda *_: None)
+    monkeypatch.setattr(bundle_completion, "write_card_files", lambda *_: None)
     made = train_orders()
     registration.register_outcome(made)
     card = card_reader.read_card(ModelRegistry(made.settings.registry), "1")
@@ -109,7 +110,7 @@ def test_a_version_from_before_there_were_cards_has_one_of_what_its_run_has(trai
 
 
 def test_a_changed_card_is_found_as_any_changed_file_of_a_bundle(train_orders):
-    folder = registration.complete_bundle(train_orders())
+    folder = bundle_completion.complete_bundle(train_orders())
     (folder / "card.md").write_text("# Another card\n")
     with pytest.raises(BrokenBundle, match=r"card\.md: content is not what bundle.json says"):
         verify_bundle(folder)

@@ -10,8 +10,9 @@ import pytest
 from flows.steps.change.change_trial import ChangeTrial, try_change
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import find_reachable_model
-from flows.steps.train import evaluation, final_fit, outcome, registration
+from flows.steps.train import evaluation, final_fit
 from flows.steps.train.plan import require_known_candidates
+from flows.steps.train.release import outcome, registration
 from flows.steps.train.trials import attempts, selection
 from penumbra.cli.reports.change_report import format_change_report
 from penumbra.core.settings import Settings, SettingsError

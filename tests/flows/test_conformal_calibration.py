@@ -6,8 +6,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
-from flows.steps.train import conformal_calibration, final_fit, outcome, registration
+from flows.steps.train import final_fit
 from flows.steps.train.plan import read_training_rows
+from flows.steps.train.release import bundle_completion, conformal_calibration, outcome
 from flows.steps.train.trials import attempts
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertainty
@@ -101,7 +102,7 @@ def test_a_version_has_the_limits_of_its_training_whatever_its_model_is(prepare,
     baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
     final = final_fit.settle_winner(run.settings, run.plan, run.matrices, [JOB], baseline)
     made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, [trial], [])
-    loaded = bundle.read_bundle(registration.complete_bundle(made), run.matrices.problem)
+    loaded = bundle.read_bundle(bundle_completion.complete_bundle(made), run.matrices.problem)
     expected = conformal_calibration.calibrate_winner(run.settings.uncertainty, run.matrices, JOB, run.plan.split)
     assert loaded.limits == expected
     assert (expected.coverage, expected.method) == (0.8, method)

@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.steps.promote import verdicts
-from flows.steps.train import registration
-from flows.steps.train.outcome import OutcomeSummary
-from flows.steps.train.registration import BegunRegistration, prepare_registration
-from flows.steps.train.run_record import TrainingRuns
+from flows.steps.train.release import registration
+from flows.steps.train.release.outcome import OutcomeSummary
+from flows.steps.train.release.registration import BegunRegistration, prepare_registration
+from flows.steps.train.release.run_record import TrainingRuns
 from flows.steps.train.settlement import prepare_registry
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry import ledger_sync

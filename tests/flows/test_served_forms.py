@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from flows.steps.train import registration
-from flows.steps.train.run_record import TrainingRuns
-from flows.steps.train.served_forms import compare_served_forms
+from flows.steps.train.release import registration
+from flows.steps.train.release.run_record import TrainingRuns
+from flows.steps.train.release.served_forms import compare_served_forms
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.problem import Problem

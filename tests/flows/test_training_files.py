@@ -100,4 +100,4 @@ def test_a_recipe_is_the_problem_its_building_blocks_and_the_encoding() -> None:
 def test_the_models_of_a_backtest_depend_on_how_it_fits_and_not_on_how_a_training_is_registered() -> None:
     files = prepared_data.list_fit_files()
     assert {"penumbra/simulation/backtest/fitted_models.py", "flows/steps/train/matrices.py"} <= set(files)
-    assert "flows/steps/train/registration.py" not in files
+    assert "flows/steps/train/release/registration.py" not in files

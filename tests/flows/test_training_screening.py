@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from flows.steps.doctor import examination
-from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, final_jobs, outcome, registration
+from flows.steps.train import evaluation, excluded_days, experiment_run, final_fit, final_jobs
+from flows.steps.train.release import bundle_completion, outcome
 from flows.steps.train.trials import attempts, screening, selection
 from penumbra.core.problem import ProblemError
 from penumbra.core.settings import SettingsError
@@ -174,6 +175,7 @@ def test_where_the_best_candidate_cannot_be_released_the_next_best_goes(run_orde
     final = final_fit.settle_winner(run.settings, run.plan, run.matrices, jobs, baseline)
     assert (final.winner.candidate, [each.candidate for each in final.rejections]) == ("same", ["boosting"])
     assert {path.name for path in (run.matrices.arrays.folder / "bundle").iterdir()} == {
+        "attributions.npz",
         "model.onnx",
         "probe.npz",
         "reference.parquet",
@@ -337,7 +339,7 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
     assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
-    registration.complete_bundle(made)
+    bundle_completion.complete_bundle(made)
     card = (run.matrices.arrays.folder / "bundle" / CARD_FILE).read_text()
     assert f"The verdict: {made.gate.report.overall}." in card
     assert "not recorded" not in card
@@ -351,7 +353,7 @@ def test_what_a_task_has_evaluated_is_not_evaluated_again(run_orders, monkeypatc
     baseline = final_jobs.evaluate_winner_once(*parts, trial.job)
     for name in ("find_worst_slices", "score_slices"):
         monkeypatch.delattr(f"penumbra.training.slices.{name}")
-    monkeypatch.delattr("flows.steps.train.served_forms.compare_served_forms")
+    monkeypatch.delattr("flows.steps.train.release.served_forms.compare_served_forms")
     final = final_fit.settle_winner(*parts, [trial.job], baseline)
     made = outcome.evaluate_winner(*parts, final, [trial], [])
     assert set(evaluation.write_evaluation(made)) >= {"roc", "gate"}
@@ -378,7 +380,7 @@ def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
     checks = {check.name: check for check in made.gate.report.checks}
     assert checks["baseline"].sentence.startswith("quantile loss (0.9) less the baseline model's: -")
     assert checks["compiled"].measured < 1e-9
-    facts = json.loads((registration.complete_bundle(made) / "bundle.json").read_text())
+    facts = json.loads((bundle_completion.complete_bundle(made) / "bundle.json").read_text())
     assert facts["task"]["loss"] == "quantile_0.9"
     assert facts["baseline"] == np.quantile(run.matrices.arrays.read("labels"), 0.9)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flows.steps.promote.verdicts import find_gate_days
-from flows.steps.train.registration import RUN_KEY
-from flows.steps.train.version_release import RELEASED_KEY, ReleaseRefused, release_version
+from flows.steps.train.release.registration import RUN_KEY
+from flows.steps.train.release.version_release import RELEASED_KEY, ReleaseRefused, release_version
 from penumbra.core.settings import Settings, load_settings
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_manifest

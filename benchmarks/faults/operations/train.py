@@ -16,12 +16,13 @@ from benchmarks.faults.operations.operation import (
 )
 
 OUTCOME_FILE = "outcome.pickle"
-PRELOADED = (*MLFLOW_MODULES, "flows.steps.train.plan", "flows.steps.train.registration")
+PRELOADED = (*MLFLOW_MODULES, "flows.steps.train.plan", "flows.steps.train.release.registration")
 
 
 def prepare_outcome(folder: Path, has_live: bool) -> None:
     """Train on made-up orders up to the registration, and keep the result; with a live model: register it once."""
-    from flows.steps.train import evaluation, final_fit, matrices, outcome, plan
+    from flows.steps.train import evaluation, final_fit, matrices, plan
+    from flows.steps.train.release import outcome
     from flows.steps.train.trials import attempts, selection
     from penumbra.data.versioning import versions
     from tests.helpers.orders import write_orders
@@ -72,7 +73,8 @@ def describe_registration(folder: Path) -> Iterator[str]:
 
 
 def _register(folder: Path) -> None:
-    from flows.steps.train import plan, registration
+    from flows.steps.train import plan
+    from flows.steps.train.release import registration
 
     outcome = _read_outcome(folder)
     registration.prepare_registration(outcome.settings)

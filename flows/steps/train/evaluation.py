@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train.held_out import score_named_slices
-from flows.steps.train.outcome import TrainingOutcome
+from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
 from penumbra.training import charts, fairness

@@ -1,9 +1,10 @@
 """The end of an experiment: the gate on the validation batches, the MLflow run, and the words about both."""
 
-from flows.steps.train import gate_evaluation, run_record
+from flows.steps.train import gate_evaluation
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.release import run_record
 from penumbra.core.settings import Settings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FinishedRun

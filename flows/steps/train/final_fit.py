@@ -9,9 +9,9 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from flows.steps.doctor import examination
-from flows.steps.train.conformal_calibration import CROSS_PART, write_cross_predictions
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
+from flows.steps.train.release.conformal_calibration import CROSS_PART, write_cross_predictions
 from flows.steps.train.trials.attempts import attempt_once
 from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model, write_attributions

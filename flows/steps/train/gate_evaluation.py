@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.steps.doctor import examination
-from flows.steps.train import served_forms
 from flows.steps.train.held_out import HeldOutEvaluation, HeldOutPart, evaluate_held_out
 from flows.steps.train.live_model import LivePredictions
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
+from flows.steps.train.release import served_forms
 from flows.steps.train.trials.attempts import compute_once
 from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.metrics.losses import describe_loss

@@ -30,7 +30,7 @@ def settle_training(settings: Settings, problem: Problem) -> bool:
     fetch_folders(list_training_folders(settings))
     receipts = RunReceipts(settings.training.folder)
     if receipts.begun_file.exists():
-        from flows.steps.train import registration
+        from flows.steps.train.release import registration
 
         registration.prepare_registration(settings)
     current = plan.make_plan(include_accepted_faults(settings), problem)
@@ -64,7 +64,7 @@ def prepare_registry(settings: Settings) -> None:
         aliases = read_aliases(database, settings.registry.model) if database and database.exists() else None
         require_history(settings, aliases, open_ledger(settings).entries())
         return
-    from flows.steps.train import registration
+    from flows.steps.train.release import registration
     from penumbra.registry.models import ModelRegistry
 
     registration.prepare_registration(settings)

@@ -98,7 +98,7 @@ def copy_version(version: str, tracking: str, state: str) -> None:
     """
     from mlflow.exceptions import MlflowException
 
-    from flows.steps.train.version_release import ReleaseRefused, release_version
+    from flows.steps.train.release.version_release import ReleaseRefused, release_version
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings

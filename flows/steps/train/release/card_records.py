@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from flows.steps.train.held_out import score_named_slices
-from flows.steps.train.outcome import TrainingOutcome, sum_cpu_seconds
+from flows.steps.train.release.outcome import TrainingOutcome, sum_cpu_seconds
 from monitoring.dashboard.model_cards.card_pages import ModelCard, format_card, render_card
 from monitoring.dashboard.model_cards.card_sections import build_card
 from penumbra.core.metrics.losses import get_primary_metric

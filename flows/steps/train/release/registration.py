@@ -6,7 +6,6 @@ that the ledger doesn't have.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,18 +14,14 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from flows.steps.train.card_records import read_card_beginning, write_card_files
-from flows.steps.train.conformal_calibration import calibrate_winner
-from flows.steps.train.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
-from flows.steps.train.run_record import TrainingRuns, build_training_runs, record_training_runs
-from penumbra.core.contract.contract_changes import describe_contract
+from flows.steps.train.release.bundle_completion import complete_bundle
+from flows.steps.train.release.card_records import read_card_beginning
+from flows.steps.train.release.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
+from flows.steps.train.release.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases, ledger_sync
-from penumbra.registry.bundles import bundle
-from penumbra.registry.bundles.manifest import LIMITS_FACT, MANIFEST_FILE
-from penumbra.registry.bundles.signatures import sign_manifest
 from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
@@ -37,7 +32,6 @@ from penumbra.storage.cache import RunReceipts
 from penumbra.storage.fingerprints import compute_fingerprint
 from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.shared.state import exclude_machines
-from penumbra.training.fit import compute_baseline, count_category_values
 from penumbra.training.split import format_batch_range
 
 REGISTRATION_LOCK_FILE = "registration.lock"
@@ -147,40 +141,6 @@ def prepare_registration(settings: Settings) -> None:
         _finish_from_file(settings, file)
         ledger_sync.require_history(settings, models.aliases(), ledger.entries())
         models.end_aborted_runs()
-
-
-def complete_bundle(outcome: TrainingOutcome) -> Path:
-    """Write the card, and the manifest of the bundle whose folder has the model already.
-
-    Args:
-        outcome: The result of the training.
-
-    Returns:
-        The bundle's folder.
-    """
-    matrices, arrays = outcome.matrices, outcome.matrices.arrays
-    folder = arrays.folder / "bundle"
-    limits = calibrate_winner(outcome.settings.uncertainty, matrices, outcome.winner, outcome.plan.split)
-    facts = {
-        "candidate": outcome.winner.candidate,
-        "parameters": outcome.winner.parameters,
-        "recipe": outcome.plan.fingerprint_recipe(outcome.winner),
-        "task": dataclasses.asdict(matrices.task),
-        "contract": describe_contract(matrices.problem.schema.Row),
-        **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),
-        "metrics": outcome.tested[0].scores,
-        "importance": outcome.tested[0].curves["importance"],
-        "baseline": compute_baseline(
-            matrices.task, arrays.read("labels"), matrices.read_weights(outcome.plan.split.all)
-        ),
-        LIMITS_FACT: msgspec.to_builtins(limits),
-        "counts": count_category_values(arrays.read("inputs"), matrices.columns["categorical"], matrices.tables),
-        **outcome.plan.facts,
-    }
-    write_card_files(outcome, facts, folder)
-    bundle.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
-    sign_manifest(folder / MANIFEST_FILE)
-    return folder
 
 
 def _build_verdict(outcome: TrainingOutcome) -> LedgerEvent:

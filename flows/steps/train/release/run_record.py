@@ -9,8 +9,8 @@ import msgspec
 
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.matrices import TRAINING_SET_ARTIFACT
-from flows.steps.train.outcome import TrainingOutcome, sum_cpu_seconds
 from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.release.outcome import TrainingOutcome, sum_cpu_seconds
 from penumbra.data.versioning import versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun

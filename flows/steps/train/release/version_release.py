@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from flows.steps.promote.verdicts import GATE_VERDICTS
-from flows.steps.train.outcome import OutcomeSummary
-from flows.steps.train.registration import BegunRegistration, register_begun
-from flows.steps.train.run_record import TrainingRuns
+from flows.steps.train.release.outcome import OutcomeSummary
+from flows.steps.train.release.registration import BegunRegistration, register_begun
+from flows.steps.train.release.run_record import TrainingRuns
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
