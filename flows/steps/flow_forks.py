@@ -6,13 +6,13 @@ Linux.
 """
 
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
     if sys.platform != "linux" or list_lost_threads():
         yield FlowRunner(None)
         return
-    context = get_context("fork")
+    context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve_runs, args=(ours, theirs, os.getpid(), flows))
     process.start()
@@ -98,7 +98,9 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Se
         import_modules([*module.IMPORTED_AHEAD, *getattr(module, "IMPORTED_LATER", ())])
     while not list_lost_threads():
         arguments, environment, output = requests.recv()
-        run = get_context("fork").Process(target=_run_flow, args=(arguments, environment, output, os.getpid()))
+        run = multiprocessing.get_context("fork").Process(
+            target=_run_flow, args=(arguments, environment, output, os.getpid())
+        )
         run.start()
         run.join()
         requests.send(run.exitcode)

@@ -13,6 +13,7 @@ import functools
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import signal
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,7 +193,7 @@ def _run_forked(command: Sequence[str], env: Mapping[str, str], timeout: float |
     """
     with tempfile.TemporaryFile() as output:
         arguments = (command[1:], env, output.fileno(), os.getpid())
-        fork = get_context("fork").Process(target=run_script, args=arguments)
+        fork = multiprocessing.get_context("fork").Process(target=run_script, args=arguments)
         fork.start()
         try:
             fork.join(timeout)

@@ -95,7 +95,7 @@ class SharedListener:
 
 
 def make_loop_factory(share: ConnectionShare) -> Callable[..., Callable[[], asyncio.AbstractEventLoop]]:
-    """Return what uvicorn makes an event loop with, whose servers are `SharedListener`s.
+    """Return what uvicorn makes an event loop with that accepts by `SharedListener`.
 
     Args:
         share: The share of this worker.

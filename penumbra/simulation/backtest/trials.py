@@ -2,11 +2,11 @@
 
 import contextlib
 import functools
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,10 @@ def run_backtest(
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     past = BacktestHistory(history, settings)
     shared = sorted({past.name_fit(end, 0).end for end in range(history.first_unlearnt_day, past.end, WEEK)})
-    workers, spawn = parallel.count_parallel_tasks(), get_context("spawn")  # polars doesn't survive a fork
+    workers, spawn = (
+        parallel.count_parallel_tasks(),
+        multiprocessing.get_context("spawn"),
+    )  # polars doesn't survive a fork
     with ProcessPoolExecutor(workers, spawn, _open_history, (history, settings)) as pool:
         list(pool.map(_fit_shared_model, reversed(shared)))
         yield from pool.map(_try_trial, trials)
