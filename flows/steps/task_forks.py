@@ -221,7 +221,8 @@ def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, pa
     end_with_parent(parent)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    environment = dict(env)  # which may be os.environ itself
     os.environ.clear()
-    os.environ.update(env)
+    os.environ.update(environment)
     sys.argv[:] = arguments
     runpy.run_path(arguments[0], vars(sys.modules["__main__"]), "__main__")  # where Metaflow has put a class of its own

@@ -66,7 +66,7 @@ if __name__ == "__main__":
 """
 
 CARD_FLOW = """
-import sys, time
+import os, sys, time
 from metaflow import FlowSpec, card, step
 from flows.steps.task_forks import fork_tasks
 
@@ -145,6 +145,14 @@ def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
     (space.folder / "threaded.py").write_text("import threading; threading.Thread(target=input, daemon=True).start()")
     facts = read_facts(run_toy(space, monkeypatch, AHEAD="threaded"))
     assert (facts["ahead"], facts["is_child"], facts["environ"][0]) == (False, True, "yes")  # type: ignore[index]
+
+
+def test_a_card_is_rendered_in_the_environment_of_its_task(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY", "yes")
+    (space.folder / "toy.py").write_text(CARD_FLOW.replace("CARD\n", "open('environ', 'w').write(os.environ['TOY'])\n"))
+    assert "Card render failed" not in space.run("toy.py", "--no-pylint", "run")
+    assert (space.folder / "environ").read_text() == "yes"
+    assert list(space.folder.rglob("cards/*.html"))
 
 
 @pytest.mark.parametrize(
