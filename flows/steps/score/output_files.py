@@ -9,40 +9,16 @@ from typing import IO, Any
 import fsspec
 import polars as pl
 
+from flows.steps.score.output_places import name_rejected
 from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE
 from flows.steps.score.table_job import TableJob
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_address
-from penumbra.sources.tables.locations import PARQUET_SUFFIXES, is_parquet, list_store_errors, raise_unreachable
+from penumbra.sources.tables.locations import is_parquet, list_store_errors, raise_unreachable
 from penumbra.storage.atomic import write_aside
 
-OUTPUT_SUFFIXES = (*PARQUET_SUFFIXES, ".csv")
 PARTS_AT_ONCE = 4  # of a file that is put together: the rows of a row group
 MOST_VALUES = 1000  # different ones in a part, of a column that gets a dictionary
-
-
-def is_file_address(address: str) -> bool:
-    """Return whether an `address` is that of one file, by its ending; else it is that of a folder."""
-    return address.lower().endswith(OUTPUT_SUFFIXES)
-
-
-def name_output(output: str, table: str) -> str:
-    """Name the file of a table's answers.
-
-    Args:
-        output: Where answers go: a file, or a folder.
-        table: The table's name.
-
-    Returns:
-        The address of a file; in a folder it is Parquet, whatever the table is.
-    """
-    return output if is_file_address(output) else f"{output.rstrip('/')}/{table.rpartition('.')[0] or table}.parquet"
-
-
-def name_rejected(output: str) -> str:
-    """Return the address of the rows without an answer, beside that of the answers, which is `output`."""
-    stem, _, suffix = output.rpartition(".")
-    return f"{stem}.rejected.{suffix}"
 
 
 def write_outputs(table: TableJob) -> str:

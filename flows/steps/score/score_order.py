@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from flows.steps.score.answer_details import EXPLAIN, UNCERTAINTY
 from flows.steps.score.input_tables import is_query
-from flows.steps.score.output_files import is_file_address, name_output
+from flows.steps.score.output_places import keep_from_inputs, keep_from_query, name_output, name_outputs
 from flows.steps.score.spooled_query import RESULT_FILE
 from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.settings import ScoreSettings, Settings
 from penumbra.core.text.addresses import make_absolute
-from penumbra.core.text.masking import mask_address
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import find_table_files
 
@@ -110,7 +109,7 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
         The tables, those that are done, too.
 
     Raises:
-        ScoreRefused: Several tables would have one output.
+        OutputRefused: Several tables would have one output, or an output would be an input.
         FileNotFoundError: There is no table.
         ConnectionError: The files can't be reached.
         ValueError: Two tables have the same name.
@@ -121,16 +120,11 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
     if is_query(order.source):
         table = BegunTable(RESULT_FILE, order.identify(f"{order.database}\n{order.source}"), rows, now)
         place = name_output(output, RESULT_FILE)
+        keep_from_query(place, order.source)
         return [begin_table(order.job, table, folder / table.fingerprint, place, again=True)]
     files = find_table_files([order.source])
-    outputs: dict[str, str] = {}
-    for file in files:
-        place = name_output(output, file.name)
-        if place in outputs:
-            said = f"{file.name} and {outputs[place]} would both become {mask_address(place)}"
-            expected = "a folder" if is_file_address(output) else "names that differ before their endings"
-            raise ScoreRefused(f"{said}: expected {expected}")
-        outputs[place] = file.name
+    outputs = name_outputs(output, [file.name for file in files])
+    keep_from_inputs(outputs, order.source, files)
     tables = [BegunTable(file.name, order.identify(file.fingerprint), rows, now) for file in files]
     return [
         begin_table(order.job, table, folder / _hash_text(table.name), place, file, order.again)

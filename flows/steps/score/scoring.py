@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.output_files import has_file, write_outputs
+from flows.steps.score.output_places import require_writable
 from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused
@@ -126,6 +127,7 @@ def score_tables(
 
     Raises:
         ScoreRefused: A table is done, and its output is gone.
+        OutputRefused: The output can't be written.
         Exception: Another one of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
         OSError: A file can't be written.
     """
@@ -134,6 +136,7 @@ def score_tables(
             with hold_work_lock(table.folder.with_suffix(".lock"), "score", wait=False):
                 receipt = _find_kept_receipt(table)
                 if is_new := receipt is None:
+                    require_writable(table.output)
                     run.score(table, report)
                     receipt = complete_table(table, table.output, write_outputs(table))
             yield receipt, is_new

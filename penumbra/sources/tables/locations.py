@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import fsspec
-from fsspec.utils import infer_compression, tokenize
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import glob_translate, infer_compression, tokenize
 
 from penumbra.core.project_root import find_project_root
 from penumbra.core.raw_files import FILE_ERRORS
@@ -89,6 +91,42 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
     return files
 
 
+def list_found(path: str | Path, addresses: Sequence[str]) -> list[str]:
+    """List the addresses at which `find_table_files` would find a file, were there one.
+
+    Args:
+        path: What would find it, as `find_table_files` takes it.
+        addresses: Absolute paths, or URLs.
+
+    Returns:
+        Those of the addresses that the path leads to.
+
+    Raises:
+        ConnectionError: The store can't be reached.
+    """
+    store, root = _resolve(_make_address(str(path)))
+    try:
+        is_file, is_folder = store.isfile(root), store.isdir(root)
+    except list_store_errors() as error:
+        raise_unreachable(f"{mask_address(str(path))} can't be reached", error)
+
+    def is_found(address: str) -> bool:
+        other, place = _resolve(address)
+        if other != store:
+            return False
+        if is_folder and not is_file:
+            below = place.removeprefix(f"{root.rstrip('/')}/")
+            return below != place and _is_table(below)
+        return place == root if is_file else re.fullmatch(glob_translate(root), place) is not None
+
+    return list(filter(is_found, addresses))
+
+
+def follow_links(store: Any, place: str) -> str:
+    """Return where a `place` in a `store` is, whichever links of this machine's file system lead there."""
+    return os.path.realpath(place) if isinstance(store, LocalFileSystem) else place
+
+
 def raise_unreachable(what: str, error: Exception) -> NoReturn:
     """Raise what a store has raised, as an error of the connection unless it is about the file itself.
 
@@ -155,6 +193,11 @@ def _make_address(path: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(f"the package {package}, which carries {inner}, is not installed")
     return str(Path(next(iter(spec.submodule_search_locations))) / inner)
+
+
+def _resolve(address: str) -> tuple[Any, str]:
+    store, place = fsspec.core.url_to_fs(address)
+    return store, follow_links(store, place)
 
 
 def _list_paths(store: Any, place: str) -> tuple[list[str], str]:

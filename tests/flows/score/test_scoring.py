@@ -12,6 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
+from flows.steps.score.output_places import OutputRefused
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from flows.steps.score.scoring import score_tables
@@ -165,9 +166,9 @@ def test_tables_may_be_elsewhere_and_answers_go_there(folder):
 def test_two_tables_with_one_output_are_refused(folder):
     for name in ("a.csv", "a.parquet"):
         write_flights(folder / "in" / name, make_flights(5))
-    with pytest.raises(ScoreRefused, match=r"a\.parquet and a\.csv would both become .*: expected names that differ"):
+    with pytest.raises(OutputRefused, match=r"a\.parquet and a\.csv would both become .*: expected names that differ"):
         score_files(folder, folder / "in", "out")
-    with pytest.raises(ScoreRefused, match=r"would both become .*scores\.csv: expected a folder"):
+    with pytest.raises(OutputRefused, match=r"would both become .*scores\.csv: expected a folder"):
         score_files(folder, folder / "in", "scores.csv")
 
 

@@ -1,0 +1,94 @@
+"""Answers never replace what is scored, nor each other, and a place that can't be written is known before the first."""
+
+import pytest
+
+from flows.steps.score.output_places import OutputRefused, name_outputs
+from tests.flows.score.scored_flights import make_flights, read_logged, score_files, write_flights
+from tests.helpers import local_service
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Version 1 is live."""
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("in/a.parquet", "in/a.parquet"),
+        ("in/a.parquet", "in/../in/a.parquet"),
+        ("in", "in"),
+        ("link.parquet", "in/a.parquet"),
+        ("in/a.parquet", "link.parquet"),
+        ("in/b.rejected.csv", "in/b.csv"),
+    ],
+)
+def test_an_output_that_is_an_input_is_refused_and_the_input_stays(folder, source, output):
+    flights = make_flights(5)
+    for name in ("a.parquet", "b.rejected.csv"):
+        write_flights(folder / "in" / name, flights)
+    (folder / "link.parquet").symlink_to(folder / "in/a.parquet")
+    before = {path: path.read_bytes() for path in (folder / "in").iterdir()}
+    with pytest.raises(
+        OutputRefused, match=r"is [ab]\..*, which is to be scored|is link\.parquet, which is to be scored"
+    ):
+        score_files(folder, folder / source, output)
+    assert {path: path.read_bytes() for path in (folder / "in").iterdir()} == before
+    assert read_logged(folder) == []
+
+
+def test_a_query_can_not_replace_the_file_that_it_reads(folder):
+    source = write_flights(folder / "in/a.parquet", make_flights(5))
+    for query in (f"select * from '{source}'", f"""from read_parquet("{folder}/in/*.parquet")"""):
+        with pytest.raises(OutputRefused, match=r"would be scored themselves the next time"):
+            score_files(folder, query, "in/a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [("in", "in/answers"), ("in/**/*.parquet", "in/answers"), ("in/*.csv", "in/answers.csv"), ("linked", "in/answers")],
+)
+def test_answers_that_would_be_scored_the_next_time_are_refused(folder, source, output):
+    for name in ("a.parquet", "a.csv"):
+        write_flights(folder / "in" / name, make_flights(5))
+    if output == "in/answers":
+        (folder / "in/a.csv").unlink()
+    (folder / "linked").symlink_to(folder / "in")
+    with pytest.raises(OutputRefused, match=r"would be scored themselves the next time.*: expected an --out outside"):
+        score_files(folder, folder / source, output)
+    assert read_logged(folder) == []
+
+
+@pytest.mark.parametrize(("source", "output"), [("in", "in/_answers"), ("in/*.parquet", "in/answers"), ("in", "inner")])
+def test_answers_beside_the_input_that_it_does_not_find_are_written(folder, source, output):
+    write_flights(folder / "in/a.parquet", make_flights(5))
+    for is_new in (True, False):
+        assert [new for _, new in score_files(folder, folder / source, output)] == [is_new]
+
+
+def test_rejected_rows_and_the_answers_of_another_table_do_not_share_a_file():
+    with pytest.raises(OutputRefused, match=r"a\.rejected\.csv and the rejected rows of a\.csv would both become"):
+        name_outputs("/answers", ["a.csv", "a.rejected.csv"])
+    with pytest.raises(OutputRefused, match=r"the rejected rows of a\.csv and a\.rejected\.csv would both become"):
+        name_outputs("/answers", ["a.rejected.csv", "a.csv"])
+    assert name_outputs("/answers", ["a.csv", "b.csv"]) == ["/answers/a.parquet", "/answers/b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("file/out.csv", r"out\.csv can't be written, as .*file can't: "),
+        ("folder.csv", r"folder\.csv is a folder: expected the name of a file"),
+        ("other.csv", r"other\.rejected\.csv is a folder"),
+    ],
+)
+def test_a_place_that_can_not_be_written_is_known_before_anything_is_logged(folder, output, reason):
+    source = write_flights(folder / "in.parquet", make_flights(5))
+    (folder / "file").write_text("in the way")
+    for name in ("folder.csv", "other.rejected.csv"):
+        (folder / name).mkdir()
+    with pytest.raises(OutputRefused, match=reason):
+        score_files(folder, source, output)
+    assert read_logged(folder) == []
