@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from penumbra.sources.tables.locations import find_table_files
 
 FILES_ONLY = "duckdb://"  # a database for queries over files alone
 DIGEST_DIGITS = 16
+TOKENS = 1 << 24
 
 
 class ScoreRefused(ValueError):
@@ -113,19 +115,24 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
         FileNotFoundError: There is no table.
         ConnectionError: The files can't be reached.
         ValueError: Two tables have the same name.
+        WorkInProgress: Another process scores one of them.
         OSError: The folder can't be written.
     """
     output, folder = make_absolute(order.output), settings.score.folder / order.job
-    now, rows = dt.datetime.now(dt.UTC), settings.score.part_rows
+    now, rows, token = dt.datetime.now(dt.UTC), settings.score.part_rows, secrets.randbelow(TOKENS)
+
+    def make_table(name: str, content: str, number: int = 0) -> BegunTable:
+        return BegunTable(name, order.identify(content), rows, now, f"{(token + number) % TOKENS:06x}")
+
     if is_query(order.source):
-        table = BegunTable(RESULT_FILE, order.identify(f"{order.database}\n{order.source}"), rows, now)
+        table = make_table(RESULT_FILE, f"{order.database}\n{order.source}")
         place = name_output(output, RESULT_FILE)
         keep_from_query(place, order.source)
         return [begin_table(order.job, table, folder / table.fingerprint, place, again=True)]
     files = find_table_files([order.source])
     outputs = name_outputs(output, [file.name for file in files])
     keep_from_inputs(outputs, order.source, files)
-    tables = [BegunTable(file.name, order.identify(file.fingerprint), rows, now) for file in files]
+    tables = [make_table(file.name, file.fingerprint, number) for number, file in enumerate(files)]
     return [
         begin_table(order.job, table, folder / _hash_text(table.name), place, file, order.again)
         for table, file, place in zip(tables, files, outputs, strict=True)

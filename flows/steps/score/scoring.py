@@ -34,7 +34,7 @@ from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.plain_files import open_plain_file
-from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
+from penumbra.storage.work_lock import WorkInProgress
 from service.inference.frame_scoring import NoLiveModel
 
 PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin
@@ -133,7 +133,7 @@ def score_tables(
     """
     with _ScoringRun(settings, problem, order, processes) as run:
         for table in tables:
-            with hold_work_lock(table.folder.with_suffix(".lock"), "score", wait=False):
+            with table.hold():
                 receipt = _find_kept_receipt(table)
                 if is_new := receipt is None:
                     require_writable(table.output)

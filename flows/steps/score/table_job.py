@@ -1,18 +1,21 @@
 """The scoring of one table: which parts are done, what makes one count, and what is left once all are.
 
-<score.folder>/<job>/<table>/begun.json       when the scoring of this content of the table was begun
-<score.folder>/<job>/<table>/parts/000007/    what a part became, renamed into place as a whole: from then on it is done
-<score.folder>/<job>/<table>/done.json        the receipt: all parts are done, and the output is in place
+<score.folder>/<job>/<table>/begun.json            when the scoring of this content of the table was begun
+<score.folder>/<job>/<table>/<key>/parts/000007/   what a part became, renamed into place as a whole: then it is done
+<score.folder>/<job>/<table>/<key>/done.json       the receipt: all parts are done, and the output is in place
+
+What is done belongs to one beginning, by its key: where the content has changed since, or is scored anew, nothing of an
+earlier one counts, even if it comes back from where machines share it.
 
 A part's folder has the segments of the logs. They are moved into the logs once the folder is in place, one rename each:
 whoever is killed before that has logged nothing of the part, and whoever is killed after it has what remains to be
-moved. So every row is logged once, and is in the output with the id of that entry. A segment is called after the time
-at which the table was begun, and the number of the part: what is done twice, as a machine was lost, has the same name.
+moved. So every row is logged once, and is in the output with the id of that entry. A segment is called after the key
+and the number of the part.
 """
 
+import contextlib
 import datetime as dt
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -29,6 +32,7 @@ from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import TableFile
 from penumbra.storage.atomic import fill_folder_aside, replace_by_copy, replace_file
+from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 
 BEGUN_FILE, DONE_FILE, PARTS_FOLDER = "begun.json", "done.json", "parts"
 PART_DIGITS = 6
@@ -43,12 +47,23 @@ class BegunTable(msgspec.Struct):
         fingerprint: What is another when its content has changed, or how it is read and answered.
         part_rows: The number of rows of a part.
         time: When its scoring was begun (UTC).
+        token: Six hexadecimal digits that no other table has which is begun at the time.
     """
 
     name: str
     fingerprint: str
     part_rows: int
     time: dt.datetime
+    token: str
+
+    @property
+    def key(self) -> str:
+        """What is another whenever a table is begun."""
+        return self.name_segment(0)
+
+    def name_segment(self, number: int) -> str:
+        """Return the name of the segments of the part that has a `number`; no other part of any table has it."""
+        return f"{int(self.time.timestamp() * 1000) + number:011x}{self.token}"
 
 
 class TableReceipt(msgspec.Struct):
@@ -76,7 +91,7 @@ class TableJob:
     Attributes:
         job: The name of the scoring job, of which this is one table.
         begun: What it is, and since when it is scored.
-        folder: The folder of what is done of it.
+        folder: The folder of what is done of it since it was begun.
         output: The address of the answers.
         file: Where the table is; None for the result of a query, which is in the folder.
     """
@@ -97,11 +112,6 @@ class TableJob:
         """The folder of the parts that are done."""
         return self.folder / PARTS_FOLDER
 
-    def name_segment(self, number: int) -> str:
-        """Return the name of the segments of the part that has a `number`."""
-        digest = hashlib.sha256(self.job.encode() + msgspec.json.encode(self.begun)).hexdigest()
-        return f"{int(self.begun.time.timestamp() * 1000) + number:011x}{digest[:6]}"
-
     def list_done(self) -> list[int]:
         """Return the numbers of the parts that are done, ascending."""
         return sorted(int(path.name) for path in self.parts.glob("[0-9]*"))
@@ -117,8 +127,20 @@ class TableJob:
 
     def find_receipt(self) -> TableReceipt | None:
         """Return the receipt of this content of the table; None where it isn't scored."""
-        receipt = _read_struct(self.folder / DONE_FILE, TableReceipt)
-        return receipt if receipt and receipt.table.fingerprint == self.begun.fingerprint else None
+        return _read_struct(self.folder / DONE_FILE, TableReceipt)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let nobody else on this machine score the table, or begin it anew, for the block, as a context manager.
+
+        Raises:
+            WorkInProgress: Another process scores it, or has begun it anew since this one did.
+            OSError: The lock can't be written.
+        """
+        with _hold_table(self.folder.parent):
+            if _read_struct(self.folder.parent / BEGUN_FILE, BegunTable) != self.begun:
+                raise WorkInProgress(f"another score has begun {self.name} anew")
+            yield
 
 
 def begin_table(
@@ -129,7 +151,7 @@ def begin_table(
     Args:
         job: As in `TableJob`, like the others.
         table: The table as it would be begun now.
-        folder: The folder of what is done of it; created. Of other content nothing stays in it.
+        folder: The folder of the table; created. What is done of another beginning doesn't stay in it.
         output: The address of the answers.
         file: Where the table is.
         again: Whether to score a table anew that is done.
@@ -138,15 +160,19 @@ def begin_table(
         The table, as it was begun where that goes on.
 
     Raises:
+        WorkInProgress: Another process scores it.
         OSError: The folder can't be written.
     """
-    begun, is_done = _read_struct(folder / BEGUN_FILE, BegunTable), (folder / DONE_FILE).exists()
-    if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        begun = table
-        replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
-    return TableJob(job, begun, folder, output, file)
+    with _hold_table(folder):
+        begun = _read_struct(folder / BEGUN_FILE, BegunTable)
+        is_done = begun is not None and (folder / begun.key / DONE_FILE).exists()
+        if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
+            begun = table
+            (folder / begun.key).mkdir(parents=True)
+            replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
+        (folder / begun.key).mkdir(exist_ok=True)
+        _remove_folders(folder, begun.key)
+    return TableJob(job, begun, folder / begun.key, output, file)
 
 
 def score_lane(
@@ -184,7 +210,7 @@ def score_lane(
     for part in iterate_parts(path, table.name, layout, table.begun.part_rows, is_due):
         with fill_folder_aside(folder := table.locate_part(part.number)) as aside:
             aside.mkdir()
-            scorer.score_part(part, table.name, table.job, table.name_segment(part.number), aside)
+            scorer.score_part(part, table.name, table.job, table.begun.name_segment(part.number), aside)
         publish_part(folder, logs)
         yield part.rows.height
 
@@ -228,11 +254,21 @@ def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
 
 def remove_parts(table: TableJob) -> None:
     """Remove all of a table's folder but what says that it is done."""
+    _remove_folders(table.folder)
     for path in table.folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in (BEGUN_FILE, DONE_FILE):
+        if path.is_file() and path.name != DONE_FILE:
             path.unlink(missing_ok=True)
+
+
+def _hold_table(folder: Path) -> contextlib.AbstractContextManager[bool]:
+    return hold_work_lock(folder.with_suffix(".lock"), "score", wait=False)
+
+
+def _remove_folders(folder: Path, kept: str = "") -> None:
+    """Remove the folders in a folder but for one."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _move_file(path: Path, place: Path) -> None:

@@ -1,0 +1,141 @@
+"""What is done of a table belongs to one beginning of it: nothing of an earlier one, or of another table, counts."""
+
+import itertools
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
+from flows.steps.score.scoring import score_tables
+from flows.steps.shared_work import share_work
+from penumbra.core.settings import Settings, load_settings
+from penumbra.storage.work_lock import WorkInProgress
+from tests.flows.score.scored_flights import (
+    make_flights,
+    make_problem,
+    make_score_settings,
+    read_logged,
+    score_files,
+    write_flights,
+)
+from tests.helpers import local_service
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Version 1 is live."""
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    return tmp_path
+
+
+@pytest.fixture
+def enter_pod(tmp_path, monkeypatch):
+    """Enter the empty work folder of a pod in which version 1 is live; all of them share a folder. Gives settings."""
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", str(tmp_path / "shared"))
+
+    def enter(name: str) -> Settings:
+        (pod := tmp_path / name).mkdir()
+        local_service.deploy_version(pod, "1", baseline=0.25)
+        monkeypatch.chdir(pod)
+        folders = {"SERVICE__STATE": "state", "SERVICE__PREDICTIONS": "predictions", "SCORE__FOLDER": "score"}
+        for key, place in {**folders, "LABELS__FOLDER": "labels", "REVIEW__FOLDER": "reviews"}.items():
+            monkeypatch.setenv(f"PENUMBRA_{key}", place)
+        monkeypatch.setenv("PENUMBRA_SCORE__PART_ROWS", "40")
+        return load_settings()
+
+    return enter
+
+
+def score_in_pod(settings: Settings, order: ScoreOrder) -> list[bool]:
+    """Score as the steps of the flow do. Returns of each table whether it was scored now."""
+    with share_work("score", order.job):
+        return [new for _, new in score_tables(settings, make_problem(), order, begin_tables(settings, order))]
+
+
+def stop(done: int, _: int) -> None:
+    """Stop after the second part."""
+    if done == 2:
+        raise KeyboardInterrupt
+
+
+def test_segments_of_the_tables_of_one_call_have_names_that_follow_each_other(folder):
+    for name in "abc":
+        write_flights(folder / f"in/{name}.csv", make_flights(1))
+    tables = begin_tables(make_score_settings(folder), ScoreOrder(f"{folder}/in", f"{folder}/out"))
+    tokens = [int(table.begun.token, 16) for table in tables]
+    assert [(later - token) % TOKENS for token, later in itertools.pairwise(tokens)] == [1, 1]
+    assert {len(table.begun.name_segment(7)) for table in tables} == {17}
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_whoever_comes_while_a_table_is_scored_leaves_what_is_done_of_it(folder, changed):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    refused = []
+
+    def come(done: int, _: int) -> None:
+        if done == 2:
+            with pytest.raises(WorkInProgress) as error:
+                begin_tables(settings, ScoreOrder(asked.source, asked.output, encoding="latin-1") if changed else asked)
+            refused.append(error.value)
+
+    list(score_tables(settings, make_problem(), asked, begin_tables(settings, asked), report=come))
+    assert len(refused) == 1
+    assert (pl.read_parquet(asked.output).height, len(read_logged(folder))) == (100, 100)
+
+
+def test_a_table_that_was_begun_anew_is_not_scored_as_it_was_begun_before(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+    tables = begin_tables(settings, asked)
+    write_flights(source, make_flights(50, seed=2))
+    begin_tables(settings, asked)
+    with pytest.raises(WorkInProgress, match=r"another score has begun in\.parquet anew"):
+        list(score_tables(settings, make_problem(), asked, tables))
+
+
+def test_parts_of_a_table_that_has_changed_do_not_count_when_they_come_back(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with pytest.raises(KeyboardInterrupt), share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=stop))
+    write_flights(source, make_flights(seed=2))
+    settings = enter_pod("two")
+    with share_work("score", order.job):
+        tables = begin_tables(settings, order)
+    with share_work("score", order.job):  # brings back what is missing here
+        list(score_tables(settings, make_problem(), order, tables))
+    logged = {entry["id"] for entry in read_logged(Path())}
+    assert set(pl.read_parquet(order.output)["prediction_id"]) == logged
+    assert len(logged) == 100
+
+
+def test_a_receipt_that_comes_back_does_not_count_for_a_query_or_again(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights(30))
+    again = ScoreOrder(str(source), str(tmp_path / "scores.parquet"), again=True)
+    query = ScoreOrder(f"select * from '{source}'", str(tmp_path / "answers.parquet"))
+    for name in ("one", "two"):
+        settings = enter_pod(name)
+        for order in (again, query):
+            with share_work("score", order.job):
+                tables = begin_tables(settings, order)
+            with share_work("score", order.job):
+                assert [new for _, new in score_tables(settings, make_problem(), order, tables)] == [True]
+        assert len(read_logged(Path())) == 60
+
+
+def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    assert score_in_pod(enter_pod("one"), order) == [True]
+    assert score_in_pod(enter_pod("two"), order) == [False]
+
+
+def test_a_table_whose_content_was_there_before_is_begun_anew(folder):
+    source = write_flights(folder / "in.csv", make_flights())
+    score_files(folder, source)
+    score_files(folder, source, encoding="latin-1")
+    assert [is_new for _, is_new in score_files(folder, source)] == [True]
+    assert len(read_logged(folder)) == 300
