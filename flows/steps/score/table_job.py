@@ -58,7 +58,7 @@ class BegunTable(msgspec.Struct):
 
     @property
     def key(self) -> str:
-        """What is another whenever a table is begun."""
+        """The key of this beginning: no other one has it."""
         return self.name_segment(0)
 
     def name_segment(self, number: int) -> str:
@@ -132,6 +132,9 @@ class TableJob:
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Let nobody else on this machine score the table, or begin it anew, for the block, as a context manager.
+
+        Yields:
+            Nothing.
 
         Raises:
             WorkInProgress: Another process scores it, or has begun it anew since this one did.
