@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import polars.selectors as cs
 
 from flows.steps.score.record_check import RowsRefused
+from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
 from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
@@ -45,14 +47,16 @@ def iterate_parts(path: Path, name: str, layout: CsvLayout, part_rows: int, is_w
         is_wanted: Tells by a part's number whether it is read; which number has which rows doesn't depend on it.
 
     Yields:
-        The parts that are wanted, in their order. The first one has no rows where the table has none.
+        The parts that are wanted, in their order, without columns that have names of the engine's own, as a file of
+        rows without an answer has them. The first part has no rows where the table has none.
 
     Raises:
         RowsRefused: The file can't be read.
         ValueError: A line of a CSV file can't be read.
     """
     read = _iterate_parquet if is_parquet(name) else _iterate_csv
-    yield from read(path, name, layout, part_rows, is_wanted)
+    for part in read(path, name, layout, part_rows, is_wanted):
+        yield part._replace(rows=part.rows.select(~cs.starts_with(RESERVED_PREFIX)))
 
 
 def estimate_parts(path: Path, name: str, part_rows: int) -> int:

@@ -9,6 +9,7 @@ from typing import IO, Any
 import fsspec
 import polars as pl
 
+from flows.steps.score.csv_texts import make_texts
 from flows.steps.score.output_places import name_rejected
 from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE
 from flows.steps.score.table_job import TableJob
@@ -73,9 +74,7 @@ def _join_parts(parts: Sequence[Path], path: Path, as_parquet: bool) -> None:
             _write_parquet(parts, file)
             return
         for number, part in enumerate(parts):
-            rows = pl.read_ipc(part)
-            texts = rows.select(_make_text(name, dtype) for name, dtype in rows.schema.items())
-            texts.write_csv(file, include_header=number == 0)
+            make_texts(pl.read_ipc(part)).write_csv(file, include_header=number == 0)
 
 
 def _write_parquet(parts: Sequence[Path], file: IO[bytes]) -> None:
@@ -92,14 +91,6 @@ def _write_parquet(parts: Sequence[Path], file: IO[bytes]) -> None:
             some = [pl.read_ipc(part) for part in parts[start : start + PARTS_AT_ONCE]]
             rows = pl.concat(some, how="vertical_relaxed")
             writer.write_table(rows.to_arrow().cast(schema))
-
-
-def _make_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    """What CSV can't hold as text: lists with blanks between their values, anything else that is nested as JSON."""
-    column = pl.col(name)
-    if isinstance(dtype, pl.List) and dtype.inner == pl.String:
-        return column.list.join(" ")
-    return pl.struct(column).struct.json_encode().alias(name) if dtype.is_nested() else column
 
 
 def _remove_file(address: str) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from flows.steps.score.answer_details import compute_details
 from flows.steps.score.input_tables import RowPart
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
-from flows.steps.score.score_columns import list_other_scores, list_plain_scores
+from flows.steps.score.score_columns import list_keys, list_other_scores, list_plain_scores
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -193,7 +193,7 @@ class PartScorer:
         self, checked: CheckedRecords, scored: ScoredFrame, others: dict[int, ScoredRecord], ids: pl.Series
     ) -> pl.DataFrame:
         """The answers, a row each, in the order of the table."""
-        keys = checked.good.select(checked.numbers, *self._spec.key)
+        keys = list_keys(self._task, checked.good, checked.numbers, self._spec.key)
         scores = list_plain_scores(self._task, keys[scored.plain], ids.head(len(scored.plain)), scored)
         if others:
             special = list_other_scores(self._task, keys[list(others)], ids.tail(len(others)), list(others.values()))

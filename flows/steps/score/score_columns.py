@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.task import Task
 from service.inference.batch_run import ScoredRecord
 from service.inference.frame_scoring import ScoredFrame
 
+KEY_PREFIX = f"{RESERVED_PREFIX}key."
 MARK_COLUMNS = {
     "rules": pl.String,
     "failed_rules": pl.String,
@@ -17,6 +19,22 @@ MARK_COLUMNS = {
     "explored": pl.Boolean,
     "fallback": pl.String,
 }
+
+
+def list_keys(task: Task, rows: pl.DataFrame, numbers: pl.Series, key: Sequence[str]) -> pl.DataFrame:
+    """List what tells a row from the others.
+
+    Args:
+        task: The problem's task.
+        rows: The rows, with the contract's columns.
+        numbers: The number of each in its table.
+        key: The columns of the contract's primary key.
+
+    Returns:
+        The numbers and the columns of the key, `penumbra.key.<name>` those that have the name of a part of an answer.
+    """
+    taken = {"prediction_id", *_name_outputs(task), "decision", "model_version", *MARK_COLUMNS}
+    return rows.select(numbers, *(pl.col(name).alias(KEY_PREFIX * (name in taken) + name) for name in key))
 
 
 def list_plain_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, scored: ScoredFrame) -> pl.DataFrame:
@@ -62,12 +80,15 @@ def list_other_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, answers: S
 
 def _list_answers(task: Task, outputs: np.ndarray, decisions: pl.Series) -> list[pl.Series]:
     """The answers themselves; of several classes a probability for each."""
-    if task.kind == "regression":
-        return [pl.Series("value", outputs, dtype=pl.Float64)]
-    if task.kind == "binary":
-        return [pl.Series("probability", outputs, dtype=pl.Float64), decisions.alias("decision")]
-    named = zip(task.classes, outputs.reshape(-1, len(task.classes)).T, strict=True)
-    return [*(pl.Series(f"probability_{label}", each) for label, each in named), decisions.alias("decision")]
+    names, columns = _name_outputs(task), outputs.reshape(-1, max(1, len(task.classes))).T
+    listed = [pl.Series(name, each, dtype=pl.Float64) for name, each in zip(names, columns, strict=True)]
+    return listed if task.kind == "regression" else [*listed, decisions.alias("decision")]
+
+
+def _name_outputs(task: Task) -> list[str]:
+    if task.kind == "multiclass":
+        return [f"probability_{label}" for label in task.classes]
+    return ["value" if task.kind == "regression" else "probability"]
 
 
 def _read_mark(answer: ScoredRecord, name: str, is_flag: bool) -> object:

@@ -116,6 +116,28 @@ def test_rows_without_an_answer_are_beside_the_output_with_their_reasons(folder)
     assert [(entry["records"], entry["fields"]) for entry in broken] == [(1, {"distance": 1}), (1, {"carrier": 1})]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_without_an_answer_can_be_mended_and_scored(folder, ending):
+    odd = make_flights(50).with_columns(distance=pl.when(pl.int_range(50) == 7).then(0).otherwise("distance"))
+    odd = odd.with_columns(blob=pl.lit(b"\x00\xff"), taken=pl.duration(hours=1), parts=pl.concat_list(pl.lit(b"a")))
+    score_files(folder, write_flights(folder / "in.parquet", odd), f"out.{ending}")
+    rejected = folder / f"out.rejected.{ending}"
+    rows = pl.read_csv(rejected) if ending == "csv" else pl.read_parquet(rejected)
+    mended = rows.with_columns(distance=pl.lit(700))
+    mended.write_csv(rejected) if ending == "csv" else mended.write_parquet(rejected)
+    ((receipt, _),) = score_files(folder, rejected, "mended.csv")
+    assert (receipt.facts.answered, receipt.facts.rejected) == (1, 0)
+    assert pl.read_csv(folder / "mended.csv")["flight"].to_list() == odd["flight"][7:8].to_list()
+
+
+def test_keys_in_csv_are_written_as_the_service_writes_them(folder):
+    flights = make_flights(30).with_columns(pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    flights.write_csv(folder / "in.csv")
+    score_files(folder, folder / "in.csv", "out.csv")
+    texts = pl.read_csv(folder / "out.csv", infer_schema=False)
+    assert texts["time_hour"].to_list() == flights["time_hour"].to_list()
+
+
 def test_columns_that_may_be_null_may_be_missing(folder):
     score_files(folder, write_flights(folder / "in.csv", make_flights().drop("temp", "visib")))
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}

@@ -1,0 +1,30 @@
+"""The columns of the output: no column of the key gives way to one of the answer."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from flows.steps.score.score_columns import list_keys, list_plain_scores
+from penumbra.core.task import Task
+from service.inference.frame_scoring import ScoredFrame
+
+TASKS = {
+    "binary": (Task("binary"), ["probability", "decision"]),
+    "multiclass": (Task("multiclass", ("crow", "owl")), ["probability_crow", "probability_owl", "decision"]),
+    "regression": (Task("regression"), ["value"]),
+}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_key_columns_with_the_names_of_an_answer_are_kept_under_another_one(kind):
+    task, names = TASKS[kind]
+    taken = [*names, "prediction_id", "model_version", "review"]
+    rows = pl.DataFrame({name: [name] for name in [*taken, "ring"]})
+    keys = list_keys(task, rows, pl.Series("penumbra.row", [0]), rows.columns)
+    assert keys.columns == ["penumbra.row", *(f"penumbra.key.{name}" for name in taken), "ring"]
+    outputs = np.full((1, 2) if task.classes else 1, 0.5)
+    scored = ScoredFrame("1", np.arange(1), np.empty((1, 0)), outputs, pl.Series([True]), {}, {})
+    scores = list_plain_scores(task, keys, pl.Series(["id"]), scored)
+    assert scores.columns[: len(keys.columns)] == keys.columns
+    assert scores.select(keys.columns[1:]).row(0) == (*taken, "ring")
+    assert scores[names[0]].to_list() == [0.5]
