@@ -294,10 +294,17 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: P
 
 
 def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
-    """Download a bundle aside, check it, then move it into place: no reader ever sees an incomplete bundle."""
-    with fill_folder_aside(folder) as aside:
-        models.download(version, aside)
-        check(aside)
+    """Download a bundle aside, check it, then move it into place: no reader ever sees an incomplete bundle.
+
+    Of processes that do so at once, as batch scoring deploys beside the service, the first one's bundle stays.
+    """
+    try:
+        with fill_folder_aside(folder) as aside:
+            models.download(version, aside)
+            check(aside)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
 def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str) -> None:

@@ -52,6 +52,19 @@ def test_the_command_takes_what_it_is_not_told_from_the_settings(tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_the_canary_comes_from_the_registry_and_ends_as_soon_as_that_names_none(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    database = registered_versions.register_versions(tmp_path / "made", "ab")
+    models = registered_versions.make_aliased_registry(tmp_path, database, live="2", canary="1")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    for expected in ("1", None):
+        deploy_live_model(settings, local_service.PROBLEM)
+        assert read_pointer(settings.service.state, "canary") == expected
+        models.delete_alias("canary")
+
+
+@pytest.mark.slow
 def test_the_live_version_comes_from_the_registry_and_without_one_that_is_said(
     tmp_path: Path, migrated_database: Path
 ) -> None:

@@ -49,9 +49,9 @@ ProgressHandler = Callable[[int, int], object]  # takes how many parts are done,
 
 
 def deploy_live_model(settings: Settings, problem: Problem) -> None:
-    """Bring the live model to the service's state folder, as the service's deployer does, and the one before.
+    """Bring the versions that answer to the service's state folder as its deployer does: live, previous and canary.
 
-    Without a registry, as in a bento, what is there is used.
+    A canary that the registry names no more ends there, too. Without a registry, as in a bento, what is there is used.
 
     Args:
         settings: Sections [registry] and [service] are read.
@@ -62,7 +62,7 @@ def deploy_live_model(settings: Settings, problem: Problem) -> None:
         BrokenBundle: The version is damaged. What the registry raises is raised too.
         UnfitBundle: The problem has changed so that the version can't answer.
     """
-    from service.processes.deployer import deploy_live, deploy_previous
+    from service.processes.deployer import deploy_canary, deploy_live, deploy_previous
 
     if not settings.registry.tracking:
         return
@@ -73,6 +73,7 @@ def deploy_live_model(settings: Settings, problem: Problem) -> None:
     if deploy_live(models, settings.service.state, problem) is None:
         raise NoLiveModel("no version is live: train one, or promote one")
     deploy_previous(models, settings.service.state)
+    deploy_canary(models, settings.service.state)
 
 
 def score_share(
@@ -199,7 +200,6 @@ class _ScoringRun(contextlib.ExitStack):
     def _open_scorer(self) -> PartScorer:
         if self._opened is None:
             self._opened = PartScorer(self._settings, self._problem, self._order.options)
-            self.callback(self._opened.close)
         return self._opened
 
     def _start_pool(self) -> ProcessPoolExecutor:

@@ -13,6 +13,7 @@ from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE
 from service.inference import live_model
 from service.processes.deployer import (
+    deploy_canary,
     deploy_candidate,
     deploy_live,
     deploy_previous,
@@ -83,6 +84,30 @@ def test_a_broken_version_is_never_pointed_to(versions: Path, tmp_path: Path) ->
         deploy_live(FolderRegistry(versions, "broken"), tmp_path, PROBLEM)
     assert read_pointer(tmp_path) == "1"
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("role", ["live", "previous", "canary"])
+def test_of_two_that_fetch_a_version_at_once_the_first_ones_bundle_stays(
+    versions: Path, tmp_path: Path, role: str
+) -> None:
+    def deploy(registry: FolderRegistry) -> str | None:
+        deploy_live(registry, tmp_path, PROBLEM)
+        return {"live": lambda *_: registry.version("live"), "previous": deploy_previous, "canary": deploy_canary}[
+            role
+        ](registry, tmp_path)
+
+    class Overtaken(FolderRegistry):
+        """Another process deploys the same while this one's download is under way."""
+
+        def download(self, version: str, folder: Path) -> None:
+            super().download(version, folder)
+            if version == aliases[role]:
+                deploy(FolderRegistry(versions, **aliases))
+
+    aliases = {"live": "1"} if role == "live" else {"live": "1", role: "2"}
+    assert deploy(Overtaken(versions, **aliases)) == aliases[role]
+    assert {name: read_pointer(tmp_path, name) for name in aliases} == aliases
+    assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == sorted(aliases.values())
 
 
 def test_a_damaged_live_bundle_is_fetched_anew(versions: Path, tmp_path: Path) -> None:
