@@ -131,6 +131,11 @@ class LiveModels:
         """
         return (stamps := self._read_stamps())[0] is not None and stamps != self._stamps
 
+    def get_loaded(self) -> dict[str, LoadedModel]:
+        """Return the loaded models by version, the live one first."""
+        loaded = (self.model, self.previous, self.canary)
+        return {model.version: model for model in loaded if model}
+
     def explain_absence(self) -> str:
         """Say why no model is loaded.
 

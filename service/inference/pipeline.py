@@ -31,7 +31,7 @@ from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.canary_share import CanaryShare
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
-from service.inference.scoring_marks import WorkerMarks
+from service.inference.scoring_marks import CallMarks, WorkerMarks
 
 BASELINE = "baseline"
 PART_SHARE = 0.1  # of the time after which a worker counts as hanging, for a part of a list
@@ -52,11 +52,11 @@ class InferencePipeline:
         live: LiveModels,
         contract: Contract,
         share: CanaryShare | None = None,
-        marks: WorkerMarks | None = None,
+        marks: CallMarks | None = None,
     ) -> None:
         """Predict by `live`; `marks` are those of this process, created where they are not given."""
         self.live = live
-        self.marks = marks or WorkerMarks(live.state)
+        self.marks: CallMarks = marks or WorkerMarks(live.state)
         self.blocked = BlockedRecords(live.state)
         self._contract = contract
         self._share = share

@@ -22,7 +22,7 @@ from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.canary_share import CanaryShare
 from service.inference.details import OPTIONS, DetailValues, describe_details
 from service.inference.keyed_answers import KeyedAnswers
-from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline, try_call
 from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record
 from service.inference.scoring_marks import WorkerMarks
@@ -79,7 +79,10 @@ class Predictor:
             RequestRefused: A rule refuses the record, there is no live model, nothing has an answer, or the version has
                 not what an option asks for.
         """
-        models, draft = self._list_models(), self._draft((record, began), *self._pipeline.predict_coalesced([record]))
+        models, draft = (
+            self.live.get_loaded(),
+            self._draft((record, began), *self._pipeline.predict_coalesced([record])),
+        )
         details = await asyncio.to_thread(describe_details, models, draft[:1], options) if options else ()
         (answer,) = self._log_and_answer(draft[:1], draft[1:], details)
         return answer
@@ -203,14 +206,10 @@ class Predictor:
     def _score(
         self, records: Sequence[RecordDict], began: float, options: Collection[str]
     ) -> tuple[list[ScoredRecord], list[bytes], DetailValues]:
-        models = self._list_models() if options else {}
+        models = self.live.get_loaded() if options else {}
         scored = self._pipeline.predict_batch(records)
         entries = encode_lines(self._make_entries(scored, began))
-        return scored, entries, describe_details(models | self._list_models(), scored, options) if options else ()
-
-    def _list_models(self) -> dict[str, LoadedModel]:
-        loaded = (self.live.model, self.live.previous, self.live.canary)
-        return {model.version: model for model in loaded if model}
+        return scored, entries, describe_details(models | self.live.get_loaded(), scored, options) if options else ()
 
     def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
@@ -245,7 +244,7 @@ class Predictor:
                 scored = await asyncio.to_thread(self._pipeline.predict_batch, records)
         except RefusedByRules as by_rules:
             raise self._log_and_refuse(by_rules, total) from None
-        details = await asyncio.to_thread(describe_details, self._list_models(), scored, options) if options else ()
+        details = await asyncio.to_thread(describe_details, self.live.get_loaded(), scored, options) if options else ()
         entries = self._make_entries(scored, began)
         for position, entry in enumerate(entries, start):
             entry.request = name_record(request, position)
@@ -253,7 +252,7 @@ class Predictor:
 
     def _describe_again(self, scored: Sequence[ScoredRecord], options: Collection[str]) -> DetailValues:
         """Make the details of answers that were given before."""
-        models = self._list_models()
+        models = self.live.get_loaded()
         if gone := {each.model for each in scored} - models.keys():
             reason = f"version {min(gone)} gave this answer, and is not loaded any more: ask without options or anew"
             raise RequestRefused(409, reason)

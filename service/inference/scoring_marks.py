@@ -44,8 +44,38 @@ class ScoringCall(NamedTuple):
     lines: tuple[bytes, ...]
 
 
-class WorkerMarks:
-    """The marks of this process.
+class CallMarks:
+    """Marks that are written nowhere: whoever ends a process that has these learns nothing of its records from it.
+
+    Attributes:
+        patience: Seconds that a call may take.
+    """
+
+    patience = math.inf
+
+    def mark_call(self, version: str, lines: Sequence[bytes]) -> None:
+        """Take note of the call on the event loop, in place of the one before.
+
+        Args:
+            version: The model version.
+            lines: Each record as JSON.
+        """
+
+    def clear_call(self) -> None:
+        """Take note that there is no call on the event loop."""
+
+    @contextlib.contextmanager
+    def open_thread_call(self) -> Iterator[CallMarker]:
+        """Take note of calls in a thread for the block, one after the other.
+
+        Yields:
+            A function like `mark_call`, for these calls.
+        """
+        yield self.mark_call
+
+
+class WorkerMarks(CallMarks):
+    """The marks of a worker of the service, in files.
 
     Attributes:
         patience: Seconds that may pass until the next heartbeat.

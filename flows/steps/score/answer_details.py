@@ -1,12 +1,12 @@
 """What is added to answers where it is asked for: why they are so, and how sure they are, as over HTTP."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import polars as pl
 
 from penumbra.core.attributions.additive_model import NotExplainable
-from penumbra.core.columns import RESERVED_PREFIX
+from penumbra.core.columns import RESERVED_PREFIX, ROW_NUMBER_COLUMN
 from penumbra.core.metrics.conformal import compute_uncertainty
 from penumbra.registry.bundles.explanations import compute_attributions
 from service.inference.live_model import LoadedModel
@@ -16,27 +16,45 @@ EXPLAINED_PREFIX = f"{RESERVED_PREFIX}why."
 
 
 class DetailsMissing(ValueError):
-    """The live version can't say what is asked for beside its answers; says why."""
+    """A version can't say what is asked for beside its answers; says why."""
 
 
 def compute_details(
-    model: LoadedModel, rows: pl.DataFrame, predictions: np.ndarray, options: Collection[str]
+    models: Mapping[str, LoadedModel],
+    rows: pl.DataFrame,
+    predictions: np.ndarray,
+    versions: pl.Series,
+    options: Collection[str],
 ) -> pl.DataFrame:
-    """Compute what is asked for beside answers.
+    """Compute what is asked for beside answers, each by the version that has answered.
 
     Args:
-        model: The version that has answered.
+        models: The models by version, the live one first.
         rows: n rows that have an answer, with the contract's columns.
-        predictions: float64 [n] or [n, classes]: the version's; NaN where it wasn't asked.
+        predictions: float64 [n] or [n, classes]: those of the models; NaN where none was asked.
+        versions: The version that has answered each row, String [n].
         options: `EXPLAIN`, `UNCERTAINTY`, both or none.
 
     Returns:
-        n rows. To explain: what `compute_attributions` gives, called `penumbra.why.<feature>` and so on. Of
-        uncertainty: what `compute_uncertainty` gives. Null where the version wasn't asked.
+        n rows. To explain: what `compute_attributions` gives, called `penumbra.why.<feature>` and so on; null where the
+        version doesn't have the feature. Of uncertainty: what `compute_uncertainty` gives. Null where no model was
+        asked. The live version's columns are there in any case.
 
     Raises:
-        DetailsMissing: The version's model can't be explained, or it has no limits.
+        DetailsMissing: A model that has answered, or the live one, can't be explained or has no limits.
     """
+    found = []
+    for position, (version, model) in enumerate(models.items()):
+        numbers = (versions == version).arg_true()
+        if position == 0 or len(numbers):
+            details = _compute_for_version(model, rows[numbers], predictions[numbers.to_numpy()], options)
+            found.append(details.with_columns(numbers.alias(ROW_NUMBER_COLUMN)))
+    return pl.concat(found, how="diagonal").sort(ROW_NUMBER_COLUMN).drop(ROW_NUMBER_COLUMN)
+
+
+def _compute_for_version(
+    model: LoadedModel, rows: pl.DataFrame, predictions: np.ndarray, options: Collection[str]
+) -> pl.DataFrame:
     found = [pl.DataFrame()]
     if UNCERTAINTY in options:
         if (limits := model.bundle.limits) is None:

@@ -31,7 +31,7 @@ from service.inference.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_problem_rule_engines
-from service.inference.scoring_marks import WorkerMarks
+from service.inference.scoring_marks import CallMarks
 
 SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"
 PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, as SharedLogs names them
@@ -68,7 +68,10 @@ def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
 
 
 class PartScorer:
-    """Scores parts of tables with the live model that is deployed in the service's state folder."""
+    """Scores parts of tables with the live model that is deployed in the service's state folder.
+
+    What is scored isn't marked: a run that is killed blocks no record of the service's.
+    """
 
     def __init__(self, settings: Settings, problem: Problem, options: Collection[str] = ()) -> None:
         """Load the models.
@@ -86,17 +89,12 @@ class PartScorer:
         make_rules = make_problem_rule_engines(settings.rules, problem, self._spec)
         live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
         live.refresh()
-        self.live, self._marks = live, WorkerMarks(service.state, service.hang_seconds)
-        pipeline = InferencePipeline(live, self._contract, share, self._marks)
-        self._scorer, self._check = FrameScorer(live, pipeline, self._task), RecordCheck(schema)
+        self.live, self._pipeline = live, InferencePipeline(live, self._contract, share, CallMarks())
+        self._scorer, self._check = FrameScorer(live, self._pipeline, self._task), RecordCheck(schema)
         self._is_plain = can_write_columns(self._contract.dtypes)
 
-    def close(self) -> None:
-        """Remove this process' marks of what it scores, as it ends in order."""
-        self._marks.close()
-
     def score_part(self, part: RowPart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
-        """Score a part, and write what becomes of it.
+        """Score a part with the versions that answer now, and write what becomes of it.
 
         Args:
             part: The part.
@@ -116,6 +114,7 @@ class PartScorer:
             OSError: A file can't be written.
         """
         began, now = time.perf_counter(), dt.datetime.now(dt.UTC)
+        self._follow_state()
         checked = self._check.check(part.rows, part.first, name)
         scored = self._scorer.score(checked.good)
         others = dict(sorted(scored.others.items()))
@@ -129,6 +128,12 @@ class PartScorer:
         facts = self._make_facts(part, rejected, scored)
         (folder / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
         return facts
+
+    def _follow_state(self) -> None:
+        """Load what has become live or the canary since the last part, and learn which records were blocked."""
+        self._pipeline.blocked.refresh()
+        if self.live.has_changed():
+            self.live.refresh()
 
     def _write_predictions(
         self,
@@ -203,15 +208,16 @@ class PartScorer:
     def _add_details(
         self, scores: pl.DataFrame, rows: pl.DataFrame, scored: ScoredFrame, others: dict[int, ScoredRecord]
     ) -> pl.DataFrame:
-        if (model := self.live.model) is None:
-            return scores
-        predictions = np.full((rows.height, *scored.outputs.shape[1:]), np.nan)
-        predictions[scored.plain] = scored.outputs
+        classes = (len(self._task.classes),) if self._task.kind == "multiclass" else ()
+        predictions = np.full((rows.height, *classes), np.nan)
+        if len(scored.plain):
+            predictions[scored.plain] = scored.outputs
         for number, answer in others.items():
-            if answer.inputs and answer.model == model.version:
+            if answer.inputs:
                 predictions[number] = answer.output
-        answered = sorted([*scored.plain.tolist(), *others])
-        details = compute_details(model, rows[answered], predictions[answered], self._options)
+        answered, versions = sorted([*scored.plain.tolist(), *others]), scores["model_version"]
+        models = self.live.get_loaded()
+        details = compute_details(models, rows[answered], predictions[answered], versions, self._options)
         return pl.concat([scores, details], how="horizontal")
 
     def _list_rejected(self, part: RowPart, checked: CheckedRecords, scored: ScoredFrame) -> pl.DataFrame:

@@ -13,9 +13,18 @@ from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.core.metrics.conformal import compute_uncertainty
+from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.bundles.explanations import compute_attributions
 from penumbra.rules import Answer, OneOf, Rule
-from tests.flows.score.scored_flights import make_flights, make_score_settings, score_files, write_flights
+from service.inference.blocked_records import SuspectRecord, append_event
+from service.processes.deployer import deploy_canary
+from tests.flows.score.scored_flights import (
+    make_flights,
+    make_problem,
+    make_score_settings,
+    score_files,
+    write_flights,
+)
 from tests.helpers import local_service
 from tests.service.inference.test_prediction_sets import LIMITS
 from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
@@ -68,6 +77,39 @@ def test_why_an_answer_is_so_stands_beside_it(tmp_path: Path) -> None:
     found = scores.select(pl.col("^penumbra[.]why[.].*$").name.map(lambda name: name.removeprefix("penumbra.why.")))
     expected = compute_attributions(live, flights).rename(lambda name: name.removeprefix("penumbra."))
     assert_frame_equal(found, expected)
+
+
+def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) -> None:
+    limits = msgspec.to_builtins(LIMITS["binary"])
+    bundles = {"1": local_service.deploy_version(tmp_path, "1", uncertainty=limits)}
+    local_service.make_bundle(tmp_path / "registry/2", 2, uncertainty=limits)
+    deploy_canary(local_service.FolderRegistry(tmp_path / "registry", "1", canary="2"), tmp_path / "state")
+    bundles["2"] = read_bundle(tmp_path / "state/bundles/2", local_service.PROBLEM, "2")
+    flights = make_flights()
+    source = write_flights(tmp_path / "in.parquet", flights)
+    asked = ScoreOrder(str(source), str(tmp_path / "scores.parquet"), options=["explain", "uncertainty"])
+    settings = make_score_settings(tmp_path)
+    settings = settings.model_copy(update={"promotion": settings.promotion.model_copy(update={"canary_share": 0.4})})
+    list(score_tables(settings, make_problem(), asked, begin_tables(settings, asked)))
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    assert set(scores["model_version"]) == {"1", "2"}
+    for version, loaded in bundles.items():
+        numbers = (scores["model_version"] == version).arg_true()
+        reasons = scores[numbers].select(pl.col("^penumbra[.]why[.].*$").name.replace("penumbra.why.", ""))
+        expected = compute_attributions(loaded, flights[numbers]).select(pl.all().name.replace("penumbra.", ""))
+        assert_frame_equal(reasons, expected)
+        sets = compute_uncertainty(LIMITS["binary"], scores["probability"][numbers].to_numpy())
+        assert_frame_equal(scores[numbers].select(sets.columns), sets)
+
+
+def test_details_of_several_classes_are_there_where_all_rows_are_scored_one_by_one(tmp_path: Path) -> None:
+    """As they are while a record is blocked."""
+    limits = LIMITS["multiclass"]
+    live, rows = deploy(tmp_path, TASKS["multiclass"], uncertainty=msgspec.to_builtins(limits)), Bird.sample(30)
+    append_event(tmp_path / "state", "block", "ann", [SuspectRecord("1", "0" * 16, msgspec.Raw(b"{}"))])
+    scores = score_birds(tmp_path, "multiclass", rows, "uncertainty")
+    expected = compute_uncertainty(limits, live.score(rows))
+    assert_frame_equal(scores.select(expected.columns), expected)
 
 
 def test_a_version_that_says_nothing_of_it_is_refused_and_nothing_is_logged(tmp_path: Path) -> None:

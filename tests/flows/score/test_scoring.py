@@ -23,7 +23,7 @@ from penumbra.logs.archiving.archive_parts import find_entry
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.shadow_state import ShadowState
-from penumbra.rules import OneOf, Refuse, Rule
+from penumbra.rules import ModelPriors, OneOf, Refuse, Review, Rule
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 from problem import schema
@@ -238,6 +238,35 @@ def test_a_run_that_was_stopped_goes_on_and_logs_no_row_twice(folder):
     logged = [entry["id"] for entry in read_logged(folder)]
     assert sorted(pl.read_parquet(folder / "scores.parquet")["prediction_id"]) == sorted(logged)
     assert len(logged) == 100
+
+
+def test_what_becomes_live_within_a_run_answers_from_the_next_part_on_and_so_does_what_is_rolled_back_to(folder):
+    source = write_flights(folder / "in.parquet", make_flights(160))
+    settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
+
+    def move(done: int, _: int) -> None:
+        if version := {1: "2", 3: "1"}.get(done):
+            local_service.deploy_version(folder, version, seed=int(version))
+
+    list(score_tables(settings, make_problem(), asked, begin_tables(settings, asked), report=move))
+    versions = pl.read_parquet(folder / "scores.parquet")["model_version"]
+    assert versions.to_list() == ["1"] * 40 + ["2"] * 80 + ["1"] * 40
+    assert [entry["model"] for entry in read_logged(folder)] == versions.to_list()
+
+
+def test_while_rows_are_scored_nothing_in_the_state_marks_them_for_whoever_looks_after_workers_that_ended(folder):
+    left = []
+
+    class Looking:
+        words = "the state is looked at"
+
+        def test(self, known: ModelPriors):
+            return lambda record, prediction: left.extend((folder / "state/workers").glob("*")) or True
+
+    source = write_flights(folder / "in.parquet", make_flights(20))
+    ((receipt, _),) = score_files(folder, source, rules=[Rule("look", "always", Looking(), Review())])
+    assert (receipt.facts.fired, left) == ({"look": 20}, [])
+    assert not (folder / "state/workers").exists()
 
 
 def test_a_part_is_published_once_by_a_copy_too(folder, monkeypatch):
