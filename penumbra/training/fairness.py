@@ -2,7 +2,8 @@
 
 Differences are between the group with the highest and the one with the lowest value, as in fairlearn. Of several groups
 that don't differ at all one is highest by chance, so the interval of a difference holds for all pairs of groups
-together, and the check asks each pair (Holm).
+together, and the check asks each pair (Holm), with the same share of the error for each column: one of many groups
+takes nothing from the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.group_metrics import GROUP_COMPARISONS, JUDGED_COMPARISONS
 from penumbra.core.task import TaskKind
-from penumbra.core.text.quoting import escape_text
+from penumbra.core.text.quoting import escape_text, list_beginning, list_names
 from penumbra.core.text.tables import format_number
 from penumbra.training import bootstrap
 from penumbra.training.gate_checks import NOT_ENOUGH_DATA, GateCheck, GateLimits, GateVerdict, describe_limit_setting
@@ -43,12 +44,19 @@ class GroupSums:
         live: The live model's on the same rows; None where it has none.
         kind: The kind of task.
         unit: What the limits are shares of: 1 for classes, of numbers the baseline's mean absolute error.
+        columns: The sensitive columns, with those of which no row has a group.
     """
 
     candidate: pl.DataFrame
     live: pl.DataFrame | None
     kind: TaskKind
     unit: float = 1.0
+    columns: Sequence[str] = ()
+
+    @property
+    def judged_metrics(self) -> Sequence[str]:
+        """The metrics whose differences the gate judges."""
+        return GROUP_COMPARISONS[self.kind][JUDGED_COMPARISONS[self.kind]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class GroupMetric:
         days: On how many days, int64 [groups].
         contributions: Each day's contribution to the groups' values, float64 [groups, days].
         left_out: The groups with too few rows or days.
+        beyond: How many groups of the column are not among its largest, of which alone all this is.
     """
 
     column: str
@@ -72,6 +81,7 @@ class GroupMetric:
     days: np.ndarray
     contributions: np.ndarray
     left_out: list[str]
+    beyond: int
 
     @property
     def pairs(self) -> np.ndarray:
@@ -97,23 +107,36 @@ def read_group_metrics(sums: pl.DataFrame, min_rows: int = MIN_GROUP_ROWS, min_d
         Each metric of each column, in their order. All have the same days.
     """
     days = sums.select(pl.col(DAY_COLUMN).unique().sort())
-    for (column, metric), of_metric in sums.group_by("column", "metric", maintain_order=True):
-        sizes = of_metric.group_by("group").agg(pl.col("rows").sum(), days=pl.len())
-        enough = (pl.col("rows") >= min_rows) & (pl.col("days") >= min_days)
-        kept = sizes.filter(enough).sort("rows", "group", descending=[True, False]).head(MAX_GROUPS).sort("group")
-        by_day = [
-            days.join(of_metric.filter(pl.col("group") == group), on=DAY_COLUMN, how="left").sort(DAY_COLUMN)
-            for group in kept["group"]
-        ]
-        totals, rows = (
-            np.array([each[name].fill_null(0).to_numpy() for each in by_day], float).reshape(-1, days.height)
-            for name in ("sum", "rows")
+    for _, of_column in sums.group_by("column", maintain_order=True):
+        of_groups = (
+            of_column.group_by("group", "metric").agg(pl.col("rows").sum()).group_by("group").agg(pl.max("rows"))
         )
-        left_out = sorted(set(sizes["group"]) - set(kept["group"]))
-        yield GroupMetric(
-            *(str(column), str(metric), kept["group"].to_list(), kept["rows"].to_numpy(), kept["days"].to_numpy()),
-            *(bootstrap.convert_sums_to_contributions(totals, rows), left_out),
-        )
+        largest = of_groups.sort("rows", "group", descending=[True, False]).head(MAX_GROUPS)["group"]
+        for _, of_metric in of_column.group_by("metric", maintain_order=True):
+            yield _read_metric(of_metric, days, largest, (min_rows, min_days), of_groups.height - len(largest))
+
+
+def _read_metric(
+    of_metric: pl.DataFrame, days: pl.DataFrame, largest: pl.Series, least: tuple[int, int], beyond: int
+) -> GroupMetric:
+    """Read one metric of the largest groups of a column; `least` are the fewest rows and days of a group."""
+    sizes = of_metric.group_by("group").agg(pl.col("rows").sum(), days=pl.len())
+    enough = pl.col("group").is_in(largest.implode()) & (pl.col("rows") >= least[0]) & (pl.col("days") >= least[1])
+    kept = sizes.filter(enough).sort("group")
+    by_day = [
+        days.join(of_metric.filter(pl.col("group") == group), on=DAY_COLUMN, how="left").sort(DAY_COLUMN)
+        for group in kept["group"]
+    ]
+    totals, rows = (
+        np.array([each[name].fill_null(0).to_numpy() for each in by_day], float).reshape(-1, days.height)
+        for name in ("sum", "rows")
+    )
+    left_out = sorted(set(largest) - set(kept["group"]))
+    group_rows, group_days = (kept[name].to_numpy() for name in ("rows", "days"))
+    contributions = bootstrap.convert_sums_to_contributions(totals, rows)
+    column, metric = (of_metric[name][0] for name in ("column", "metric"))
+    groups = kept["group"].to_list()
+    return GroupMetric(column, metric, groups, group_rows, group_days, contributions, left_out, beyond)
 
 
 def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
@@ -153,14 +176,15 @@ def compare_groups(
     Returns:
         The columns of `COMPARISON_SCHEMA`: for each column and comparison (`demographic_parity`, `equalized_odds`, …)
         the largest difference with its interval, the groups that differ so, and the least ratio of two groups' values;
-        NaN for numbers, whose ratios say nothing. Nothing where fewer than two groups have rows enough.
+        NaN for numbers, whose ratios say nothing. Nothing where fewer than two groups have rows enough, for equalized
+        odds of each of the two rates.
     """
     metrics = {(each.column, each.metric): each for each in read_group_metrics(sums, min_days=min_days)}
     found = []
     for column in dict.fromkeys(column for column, _ in metrics):
         for name, parts in GROUP_COMPARISONS[kind].items():
             compared = [metrics[column, part] for part in parts if (column, part) in metrics]
-            if any(len(each.groups) > 1 for each in compared):
+            if sum(len(each.groups) > 1 for each in compared) == len(parts):
                 ratio = float("nan") if kind == "regression" else min(map(_compute_ratio, compared))
                 found.append((column, name, *_find_largest_difference(compared, confidence, in_blocks), ratio))
     return pl.DataFrame(found, COMPARISON_SCHEMA, orient="row")
@@ -213,37 +237,49 @@ def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
 
     Returns:
         The check, measured on the two groups that exceed what is allowed most, or come nearest to it: "not enough data"
-        where of some sensitive column fewer than two groups have rows enough, unless others differ by too much.
+        where of some sensitive column fewer than two groups have rows enough for one of the metrics that are judged,
+        unless others differ by too much.
     """
-    judged = list(_read_judged(sums.candidate, sums.kind, limits))
+    judged = [each for each in _read_metrics(sums.candidate, limits) if each.metric in sums.judged_metrics]
     kept = [each for each in judged if len(each.groups) > 1]
-    left_out = dict.fromkeys(_name_group(each.column, group) for each in judged for group in each.left_out)
-    few = f"; too few rows of {', '.join(left_out)}" if left_out else ""
-    limit = limits.fairness_limit * sums.unit
+    limit, left_out = limits.fairness_limit * sums.unit, _describe_left_out(judged)
     if not kept:
         needed = f"two groups with {MIN_GROUP_ROWS} rows that count, on {limits.min_days} days"
-        return GateCheck("fairness", float("nan"), limit, NOT_ENOUGH_DATA, f"no sensitive column has {needed}{few}")
+        return GateCheck(
+            "fairness", float("nan"), limit, NOT_ENOUGH_DATA, f"no sensitive column has {needed}{left_out}"
+        )
     p_values, allowed = _compute_pair_values(kept, sums, limits)
     means = np.concatenate([each.differences.mean(axis=1) for each in kept])
-    is_unfair, _ = reject_hypotheses(p_values, limits.confidence)
+    is_unfair = _find_unfair_pairs(kept, p_values, limits.confidence)
     worst = int(np.where(is_unfair | ~is_unfair.any(), means - allowed, -np.inf).argmax())
     if is_unfair.any():
-        pairs = [(each, first, second) for each in kept for first, second in each.pairs]
-        named = [_describe_pair(*pairs[at]) for at in np.flatnonzero(is_unfair)[:MAX_NAMED_PAIRS]]
-        setting = describe_limit_setting("gate.fairness_limit")
-        sentence = f"{_describe_limit(sums, limits)} is exceeded: {', '.join(named)}{few}{setting}"
+        named = _name_pairs(kept, np.flatnonzero(is_unfair)) + left_out + describe_limit_setting("gate.fairness_limit")
+        sentence = f"{_describe_limit(sums, limits)} is exceeded: {named}"
         return GateCheck("fairness", float(means[worst]), float(allowed[worst]), "fail", sentence)
-    known = {each.column for each in kept}
-    unknown = sorted({each.column for each in judged} - known)
-    sentence = f"of {', '.join(sorted(known))} no groups are shown to exceed {_describe_limit(sums, limits)}"
-    sentence += f"; {', '.join(unknown)} can't be judged" if unknown else ""
-    verdict: GateVerdict = NOT_ENOUGH_DATA if unknown else "pass"
-    return GateCheck("fairness", float(means[worst]), float(allowed[worst]), verdict, sentence + few)
+    known = {(each.column, each.metric) for each in kept}
+    columns = dict.fromkeys([*sums.candidate["column"].unique().sort(), *sums.columns])
+    unknown = [
+        (column, metric) for column in columns for metric in sums.judged_metrics if (column, metric) not in known
+    ]
+    sentence = f"of {list_names(sorted({column for column, _ in known}))} no groups are shown to exceed "
+    sentence += _describe_limit(sums, limits)
+    names = [f"{metric.replace('_', ' ')} of {column}" for column, metric in unknown]
+    sentence += f"; {list_names(names)} can't be judged" if names else ""
+    verdict: GateVerdict = NOT_ENOUGH_DATA if names else "pass"
+    return GateCheck("fairness", float(means[worst]), float(allowed[worst]), verdict, sentence + left_out)
 
 
-def _read_judged(sums: pl.DataFrame, kind: TaskKind, limits: GateLimits) -> Iterator[GroupMetric]:
-    parts = GROUP_COMPARISONS[kind][JUDGED_COMPARISONS[kind]]
-    yield from (each for each in read_group_metrics(sums, min_days=limits.min_days) if each.metric in parts)
+def _read_metrics(sums: pl.DataFrame, limits: GateLimits) -> Iterator[GroupMetric]:
+    return read_group_metrics(sums, min_days=limits.min_days)
+
+
+def _find_unfair_pairs(kept: Sequence[GroupMetric], p_values: np.ndarray, confidence: float) -> np.ndarray:
+    """Find the pairs that surely differ by too much: Holm within each column, whose confidences hold together."""
+    columns = np.repeat([each.column for each in kept], [len(each.pairs) for each in kept])
+    of_column, is_unfair = 1 - (1 - confidence) / len(set(columns)), np.zeros(len(columns), bool)
+    for column in set(columns):
+        is_unfair[columns == column], _ = reject_hypotheses(p_values[columns == column], of_column)
+    return is_unfair
 
 
 def _compute_pair_values(
@@ -258,7 +294,7 @@ def _compute_pair_values(
     p_values = [bootstrap.compute_p_values(each.differences, limit) for each in kept]
     allowed = [np.full(len(each.pairs), limit) for each in kept]
     if sums.live is not None:
-        of_live = {(each.column, each.metric): each for each in _read_judged(sums.live, sums.kind, limits)}
+        of_live = {(each.column, each.metric): each for each in _read_metrics(sums.live, limits)}
         for at, each in enumerate(kept):
             live = of_live[each.column, each.metric].differences
             more = [bootstrap.compute_p_values(each.differences + sign * live, margin) for sign in (-1, 1)]
@@ -274,11 +310,19 @@ def _describe_limit(sums: GroupSums, limits: GateLimits) -> str:
     return f"a difference in {name} of {limit}{beside}"
 
 
+def _describe_left_out(judged: Sequence[GroupMetric]) -> str:
+    few = list(dict.fromkeys(f"{each.column}={group}" for each in judged for group in each.left_out))
+    beyond = {each.column: each.beyond for each in judged if each.beyond}
+    parts = [f"{count:,} groups of {column} are not among its {MAX_GROUPS} largest" for column, count in beyond.items()]
+    return "".join(f"; {part}" for part in [*([f"too few rows of {list_names(few)}"] if few else []), *parts])
+
+
+def _name_pairs(kept: Sequence[GroupMetric], unfair: np.ndarray) -> str:
+    pairs = [(each, first, second) for each in kept for first, second in each.pairs]
+    return list_beginning([_describe_pair(*pairs[at]) for at in unfair], MAX_NAMED_PAIRS)
+
+
 def _describe_pair(metric: GroupMetric, first: int, second: int) -> str:
     higher, lower = (format_number(metric.contributions[at].mean()) for at in (first, second))
-    names = _name_group(metric.column, metric.groups[first]), escape_text(metric.groups[second])
-    return f"{metric.metric.replace('_', ' ')} of {names[0]} {higher}, of {names[1]} {lower}"
-
-
-def _name_group(column: str, group: str) -> str:
-    return f"{column}={escape_text(group)}"
+    names = escape_text(metric.groups[first]), escape_text(metric.groups[second])
+    return f"{metric.metric.replace('_', ' ')} of {metric.column}={names[0]} {higher}, of {names[1]} {lower}"

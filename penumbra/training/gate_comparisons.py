@@ -17,6 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
+from penumbra.core.text.quoting import list_beginning
 from penumbra.core.text.tables import format_number
 from penumbra.training import bootstrap, slices
 from penumbra.training.bootstrap import Interval
@@ -118,7 +119,7 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     if not is_harmed.any():
         return GateCheck("slices", measured, margin, "pass", f"{kind} none is shown to be {wanted}")
     harmed = [f"{kept[k]} {format_number(contributions[k].mean(), '+')}" for k in np.flatnonzero(is_harmed)]
-    sentence = f"{kind} are {wanted}: {', '.join(harmed)}{describe_limit_setting('gate.slice_margin_share')}"
+    sentence = f"{kind} are {wanted}: {list_beginning(harmed)}{describe_limit_setting('gate.slice_margin_share')}"
     return GateCheck("slices", measured, margin, "fail", sentence)
 
 

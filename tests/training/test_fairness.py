@@ -45,6 +45,14 @@ def simulate(rates, days=40, per_day=30, seed=0, truth=0.5):
     return sums(BINARY, group.tolist(), labels, np.where(chosen, 0.9, 0.1), day)
 
 
+def simulate_columns(seed, *columns):
+    """Columns of equal groups, each named by the letters of its groups."""
+    return pl.concat(
+        simulate(dict.fromkeys(groups, 0.5), seed=seed + 1000 * number).with_columns(column=pl.lit(f"{groups}{number}"))
+        for number, groups in enumerate(columns)
+    )
+
+
 # Metrics of groups
 
 
@@ -165,6 +173,61 @@ def test_a_column_that_cannot_be_judged_is_named_beside_one_that_can():
     assert (check.verdict, "age can't be judged" in check.sentence) == ("not enough data", True)
 
 
+def test_a_rate_of_too_few_rows_is_not_judged_by_the_other_alone():
+    labels, groups = np.arange(3000) % 100 == 0, np.where(np.arange(3000) % 200 < 100, "a", "b")
+    found = sums(BINARY, groups.tolist(), labels, np.where(labels & (groups == "a"), 0.9, 0.1), np.arange(3000) % 30)
+    check = check_fairness(GroupSums(found, None, "binary"), LIMITS)
+    assert (check.verdict, "true positive rate of sex can't be judged" in check.sentence) == ("not enough data", True)
+    compared = compare_groups(found, "binary")["comparison"].to_list()
+    assert compared == ["demographic_parity", "accuracy"]
+
+
+def test_a_column_of_which_no_row_has_a_group_cannot_be_judged():
+    found = GroupSums(simulate({"a": 0.5, "b": 0.5}), None, "binary", columns=["sex", "age"])
+    check = check_fairness(found, LIMITS)
+    assert (check.verdict, "of age can't be judged" in check.sentence) == ("not enough data", True)
+
+
+def test_a_column_of_many_groups_hides_no_difference_in_another():
+    towns = {f"town {number}": 0.5 for number in range(15)}
+    many = simulate(towns, per_day=300).with_columns(column=pl.lit("town"))
+    two = simulate({"a": 0.7, "b": 0.38}, per_day=60)
+    check = check_fairness(GroupSums(pl.concat([many, two]), None, "binary"), LIMITS)
+    assert (check.verdict, "of sex=a" in check.sentence, "town" in check.sentence) == ("fail", True, False)
+
+
+def test_of_a_column_the_20_groups_with_the_most_rows_are_judged():
+    groups = [f"g{number:02}" for number in range(22) for _ in range(300 if number < 20 else 200)]
+    size = len(groups)
+    found = sums(BINARY, groups, np.arange(size) % 2 == 0, np.full(size, 0.9), np.arange(size) % 25)
+    check = check_fairness(GroupSums(found, None, "binary"), LIMITS)
+    assert check.verdict == "pass"
+    assert check.sentence.endswith("; 2 groups of sex are not among its 20 largest")
+    assert score_groups(found)["group"].unique().sort().to_list() == [f"g{number:02}" for number in range(20)]
+
+
+def test_every_metric_is_of_the_same_groups():
+    size = np.array([60] * 20 + [50])  # rows of each; of the last all are positive
+    groups = np.repeat([f"g{number:02}" for number in range(21)], size)
+    labels = (groups == "g20") | (np.arange(len(groups)) % 2 == 0)
+    found = score_groups(sums(BINARY, groups.tolist(), labels, np.full(len(groups), 0.9)))
+    assert "g20" not in found["group"]
+
+
+def test_the_sentence_names_a_few_of_many_groups():
+    groups = [f"town {number}" for number in range(3000)]
+    few = sums(BINARY, groups, [True, False] * 1500, [0.9] * 3000, np.arange(3000) % 30)
+    both = pl.concat([few, simulate({"a": 0.5, "b": 0.5}).with_columns(column=pl.lit("the other"))])
+    check = check_fairness(GroupSums(both, None, "binary"), LIMITS)
+    assert len(check.sentence) < 1000
+    assert check.sentence.endswith("; 2,980 groups of sex are not among its 20 largest")
+
+
+def test_a_sensitive_column_may_have_the_name_of_a_metric():
+    found = sums(BINARY, ["a", "b"], [True, True], [0.9, 0.1], column="accuracy")
+    assert values_by_group(score_groups(found), "accuracy") == {"a": 1.0, "b": 0.0}
+
+
 def test_the_limit_of_numbers_is_a_share_of_the_baselines_mean_absolute_error():
     rng = np.random.default_rng(0)
     groups, day = ["a", "b"] * 600, np.repeat(np.arange(40), 30)
@@ -176,10 +239,8 @@ def test_the_limit_of_numbers_is_a_share_of_the_baselines_mean_absolute_error():
 
 
 @pytest.mark.slow
-def test_equal_groups_fail_at_a_limit_of_almost_nothing_in_at_most_5_percent():
+@pytest.mark.parametrize("columns", [["abc"], ["ab", "ab", "abcde"]])
+def test_equal_groups_fail_at_a_limit_of_almost_nothing_in_at_most_5_percent(columns):
     strict = LIMITS.model_copy(update={"fairness_limit": 1e-9})
-    found = [
-        check_fairness(GroupSums(simulate({"a": 0.5, "b": 0.5, "c": 0.5}, seed=seed), None, "binary"), strict)
-        for seed in range(200)
-    ]
+    found = [check_fairness(GroupSums(simulate_columns(seed, *columns), None, "binary"), strict) for seed in range(200)]
     assert sum(check.verdict == "fail" for check in found) <= 16  # 10 are promised at most; 17 or more come in 2 %

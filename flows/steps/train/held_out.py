@@ -220,7 +220,7 @@ def sum_groups(
     of_live = None
     if live is not None and is_compared:
         of_live = sum_model(live.predictions, float(live.facts.get("threshold", threshold)))
-    return GroupSums(sum_model(of_candidate, threshold), of_live, task.kind, unit)
+    return GroupSums(sum_model(of_candidate, threshold), of_live, task.kind, unit, list(schema.SENSITIVE))
 
 
 def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataFrame, str]:

@@ -113,9 +113,8 @@ def sum_by_group(groups: pl.DataFrame, values: Mapping[str, np.ndarray], days: p
         The columns of `GROUP_SUM_SCHEMA`: the sum and the number of rows that count of each column, group, metric and
         day that has any, in that order.
     """
-    table = groups.with_columns(days.alias(DAY_COLUMN), *(pl.Series(name, each) for name, each in values.items()))
     sums = [
-        table.select(DAY_COLUMN, group=column, value=pl.col(name))
+        pl.DataFrame({DAY_COLUMN: days, "group": groups[column], "value": values[name]})
         .filter(pl.col("group").is_not_null(), pl.col("value").is_not_nan())
         .group_by("group", DAY_COLUMN)
         .agg(sum=pl.col("value").sum(), rows=pl.len().cast(pl.Int64))

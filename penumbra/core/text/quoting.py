@@ -8,7 +8,7 @@ blanks and a little punctuation stays as it is, whatever the reader; all else is
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_QUOTED_LENGTH = 80  # characters of a value
 MAX_QUOTED_NAMES = 20
@@ -59,9 +59,21 @@ def list_names(names: Iterable[str]) -> str:
         The first twenty, escaped, with how many more there are; "none" without any.
     """
     found = list(names)
-    more = len(found) - MAX_QUOTED_NAMES
-    shown = ", ".join(map(escape_text, found[:MAX_QUOTED_NAMES])) or "none"
-    return f"{shown} and {more} more" if more > 0 else shown
+    return list_beginning([*map(escape_text, found[:MAX_QUOTED_NAMES]), *found[MAX_QUOTED_NAMES:]]) or "none"
+
+
+def list_beginning(texts: Sequence[str], most: int = MAX_QUOTED_NAMES) -> str:
+    """List the first of many texts, and count the others.
+
+    Args:
+        texts: The texts, as they shall be shown.
+        most: How many are shown.
+
+    Returns:
+        The texts, with commas between them, and how many more there are.
+    """
+    shown = ", ".join(texts[:most])
+    return f"{shown} and {more:,} more" if (more := len(texts) - most) > 0 else shown
 
 
 def fence_text(text: str) -> str:
