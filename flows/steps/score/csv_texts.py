@@ -1,6 +1,7 @@
 """Values of any dtype as a CSV file can have them: as plain numbers and texts, what is nested as JSON."""
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from penumbra.logs.bulk_lines import write_times_as_text
 
@@ -28,7 +29,7 @@ def _make_text(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.struct(plain.alias(name)).struct.json_encode().alias(name) if dtype.is_nested() else plain
 
 
-def _make_plain(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _make_plain(value: pl.Expr, dtype: pl.DataType | DataTypeClass) -> pl.Expr:
     """A value without bytes and durations, however deep they are in it."""
     match dtype:
         case pl.Binary():

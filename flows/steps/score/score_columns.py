@@ -1,6 +1,6 @@
 """The columns of the answers: the row, its key, and what an answer of the service has, under the same names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ MARK_COLUMNS = {
 }
 
 
-def list_keys(task: Task, rows: pl.DataFrame, numbers: pl.Series, key: Sequence[str]) -> pl.DataFrame:
+def list_keys(task: Task, rows: pl.DataFrame, numbers: pl.Series, key: Iterable[str]) -> pl.DataFrame:
     """List what tells a row from the others.
 
     Args:
