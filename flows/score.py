@@ -53,7 +53,11 @@ class ScoreFlow(FlowSpec):
     def report(self, inputs):
         """Say what became of the rows (`inputs`: the tasks of `score`)."""
         from flows.steps.score.receipts import format_receipts
+        from flows.steps.score.shared_parts import remove_shared_parts
+        from penumbra.core.settings import load_settings
 
+        with stop_with_one_sentence():
+            remove_shared_parts(load_settings(), self.order.job)
         say_result("\n".join(format_receipts([receipt for task in inputs for receipt in task.receipts])))
         self.next(self.end)
 

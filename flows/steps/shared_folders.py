@@ -8,8 +8,9 @@
 <state>/monitor/<folder>/…                   windows, reports, and sums of days
 <state>/score/<job>/…                        receipts of tables that are scored, and parts of those that aren't yet
 
-Files appear whole. None is removed: objects below `train` and `data/staged` may be once their runs are over. Where this
-machine has everything (`cluster.state = ""`), none of this is read or written.
+Files appear whole. Of them only parts of tables are removed, once these are scored: objects below `train` and
+`data/staged` may be once their runs are over. Where this machine has everything (`cluster.state = ""`), none of this is
+read or written.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from penumbra.storage.window_files import WINDOWS_FOLDER
 
 SharingFlow = Literal["ingest", "train", "monitor", "promote", "score"]
 FolderUrls = Mapping[Path, str]
-LAST_FILES = ("attempts/*", "*/published.json*")  # those that make others count: they are pushed last
+LAST_FILES = ("attempts/*", "*/published.json*", "*/facts.json")  # those that make others count: they are pushed last
 MONITOR_FOLDERS = (WINDOWS_FOLDER, "reports", "evidently", "settled", "scored")
 
 

@@ -1,6 +1,7 @@
 """Scoring of everything that is asked for: the tables are found, dealt to processes, and each gets its receipt."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import tempfile
@@ -15,12 +16,13 @@ from flows.steps.score.output_places import require_writable
 from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused
+from flows.steps.score.shared_parts import push_parts
 from flows.steps.score.spooled_query import spool_query
 from flows.steps.score.table_job import (
     TableJob,
     TableReceipt,
     complete_table,
-    publish_part,
+    publish_parts,
     remove_parts,
     score_lane,
 )
@@ -46,6 +48,7 @@ SCORE_ERRORS = (
     *(BrokenBundle, UnfitBundle, ConnectionError, FileNotFoundError, ValueError),
 )
 ProgressHandler = Callable[[int, int], object]  # takes how many parts are done, of about how many
+PartKeeper = Callable[[], object]
 
 
 def deploy_live_model(settings: Settings, problem: Problem) -> None:
@@ -98,8 +101,9 @@ def score_share(
     """
     deploy_live_model(settings, problem)
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
+    keep_parts = functools.partial(push_parts, settings, order.job) if settings.cluster.state else None
     try:
-        return list(score_tables(settings, problem, order, tables, processes))
+        return list(score_tables(settings, problem, order, tables, processes, keep_parts=keep_parts))
     finally:
         if logs := SharedLogs.from_settings(settings):
             ship_logs(logs, (PREDICTIONS, REFUSED, BROKEN))
@@ -112,6 +116,7 @@ def score_tables(
     tables: Sequence[TableJob],
     processes: int = 1,
     report: ProgressHandler = lambda done, total: None,
+    keep_parts: PartKeeper | None = None,
 ) -> Iterator[tuple[TableReceipt, bool]]:
     """Score tables one after the other, and write the output and the receipt of each.
 
@@ -122,6 +127,8 @@ def score_tables(
         tables: The tables.
         processes: How many processes score the parts of a table.
         report: Is told how many parts are done, of about how many.
+        keep_parts: Brings the parts of a table to where they outlast this machine, before any of them is in the logs;
+            None where they do, so that each is in the logs at once.
 
     Yields:
         The receipt of each table, and whether it was scored now; else it was before.
@@ -132,13 +139,17 @@ def score_tables(
         Exception: Another one of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
         OSError: A file can't be written.
     """
-    with _ScoringRun(settings, problem, order, processes) as run:
+    logs = settings.service.predictions
+    with _ScoringRun(settings, problem, order, processes, None if keep_parts else logs) as run:
         for table in tables:
             with table.hold():
                 receipt = _find_kept_receipt(table)
                 if is_new := receipt is None:
                     require_writable(table.output)
                     run.score(table, report)
+                    if keep_parts:
+                        keep_parts()
+                        publish_parts(table, logs)
                     receipt = complete_table(table, table.output, write_outputs(table))
             yield receipt, is_new
 
@@ -158,8 +169,11 @@ def _find_kept_receipt(table: TableJob) -> TableReceipt | None:
 class _ScoringRun(contextlib.ExitStack):
     """The processes that score, begun by the first table that is large enough for several."""
 
-    def __init__(self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> None:
+    def __init__(
+        self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int, logs: Path | None
+    ) -> None:
         super().__init__()
+        self._logs = logs
         self._settings, self._problem, self._order, self._processes = settings, problem, order, processes
         self._opened: PartScorer | None = None
         self._pool: ProcessPoolExecutor | None = None
@@ -168,8 +182,8 @@ class _ScoringRun(contextlib.ExitStack):
         """Score all parts of a table that aren't done."""
         with tempfile.TemporaryDirectory(dir=table.folder, prefix="copy-") as copies:
             path = self._open_table(table, Path(copies))
-            for number in table.list_done():
-                publish_part(table.locate_part(number), self._settings.service.predictions)
+            if self._logs:
+                publish_parts(table, self._logs)
             expected = estimate_parts(path, table.name, table.begun.part_rows)
             lanes = max(1, min(self._processes, expected // PARTS_PER_PROCESS))
             work = self._score_here(table, path) if lanes == 1 else self._score_beside(table, path, lanes)
@@ -182,14 +196,15 @@ class _ScoringRun(contextlib.ExitStack):
         return open_plain_file(table.file, self._order.encoding, copies)
 
     def _score_here(self, table: TableJob, path: Path) -> Iterator[int]:
-        logs, done = self._settings.service.predictions, len(table.list_done())
+        done = len(table.list_done())
         yield done
-        for count, _ in enumerate(score_lane(self._open_scorer(), table, path, self._order.layout, logs), 1):
+        for count, _ in enumerate(score_lane(self._open_scorer(), table, path, self._order.layout, self._logs), 1):
             yield done + count
 
     def _score_beside(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
         pool = self._pool = self._pool or self._start_pool()
-        jobs = [pool.submit(_score_in_process, table, path, self._order.layout, (n, lanes)) for n in range(lanes)]
+        given = table, path, self._order.layout, self._logs
+        jobs = [pool.submit(_score_in_process, *given, (lane, lanes)) for lane in range(lanes)]
         pending: set[Future[None]] = set(jobs)
         while pending:
             finished, pending = wait(pending, POLL_SECONDS)
@@ -222,15 +237,14 @@ def _require_result(job: Future[None], table: TableJob) -> None:
         ) from None
 
 
-_of_process: dict[str, tuple[Settings, PartScorer]] = {}
+_of_process: dict[str, PartScorer] = {}
 
 
 def _start_process(settings: Settings, options: Sequence[str], parent: int) -> None:
     end_with_parent(parent)
-    _of_process["score"] = settings, PartScorer(settings, load_problem(SERVED_PARTS), options)
+    _of_process["score"] = PartScorer(settings, load_problem(SERVED_PARTS), options)
 
 
-def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, lane: tuple[int, int]) -> None:
-    settings, scorer = _of_process["score"]
-    for _ in score_lane(scorer, table, path, layout, settings.service.predictions, lane):
+def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, logs: Path | None, lane: tuple[int, int]) -> None:
+    for _ in score_lane(_of_process["score"], table, path, layout, logs, lane):
         pass

@@ -10,7 +10,8 @@ earlier one counts, even if it comes back from where machines share it.
 A part's folder has the segments of the logs. They are moved into the logs once the folder is in place, one rename each:
 whoever is killed before that has logged nothing of the part, and whoever is killed after it has what remains to be
 moved. So every row is logged once, and is in the output with the id of that entry. A segment is called after the key
-and the number of the part.
+and the number of the part. Where machines share their state, segments wait until others have the parts, too: a machine
+that is lost after it has shipped its logs has left what it shipped, and the same is shipped again.
 """
 
 import contextlib
@@ -114,7 +115,7 @@ class TableJob:
 
     def list_done(self) -> list[int]:
         """Return the numbers of the parts that are done, ascending."""
-        return sorted(int(path.name) for path in self.parts.glob("[0-9]*"))
+        return sorted(int(path.parent.name) for path in self.parts.glob(f"[0-9]*/{FACTS_FILE}"))
 
     def read_facts(self) -> PartFacts:
         """Return what became of the rows of all parts that are done."""
@@ -183,7 +184,7 @@ def score_lane(
     table: TableJob,
     path: Path,
     layout: CsvLayout,
-    logs: Path,
+    logs: Path | None,
     lane: tuple[int, int] = (0, 1),
 ) -> Iterator[int]:
     """Score the parts of a table that aren't done yet, or every so many of them.
@@ -193,7 +194,7 @@ def score_lane(
         table: The table.
         path: A plain file with its content.
         layout: How CSV files are written.
-        logs: The folder of the prediction log.
+        logs: The folder of the prediction log; None where segments aren't moved there yet.
         lane: Which parts: those whose number leaves the first number when it is divided by the second one.
 
     Yields:
@@ -211,11 +212,27 @@ def score_lane(
         return number % lanes == rest and number not in done
 
     for part in iterate_parts(path, table.name, layout, table.begun.part_rows, is_due):
-        with fill_folder_aside(folder := table.locate_part(part.number)) as aside:
+        shutil.rmtree(folder := table.locate_part(part.number), ignore_errors=True)  # half of it, from a lost machine
+        with fill_folder_aside(folder) as aside:
             aside.mkdir()
             scorer.score_part(part, table.name, table.job, table.begun.name_segment(part.number), aside)
-        publish_part(folder, logs)
+        if logs:
+            publish_part(folder, logs)
         yield part.rows.height
+
+
+def publish_parts(table: TableJob, logs: Path) -> None:
+    """Move the segments of all parts of a table that are done into the logs, as `publish_part` does it.
+
+    Args:
+        table: The table.
+        logs: The folder of the prediction log.
+
+    Raises:
+        OSError: A log can't be written.
+    """
+    for number in table.list_done():
+        publish_part(table.locate_part(number), logs)
 
 
 def publish_part(folder: Path, logs: Path) -> None:

@@ -1,15 +1,19 @@
 """What is done of a table belongs to one beginning of it: nothing of an earlier one, or of another table, counts."""
 
+import contextlib
 import itertools
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
-from flows.steps.score.scoring import score_tables
+from flows.steps.score.scoring import score_share, score_tables
+from flows.steps.score.shared_parts import remove_shared_parts
 from flows.steps.shared_work import share_work
 from penumbra.core.settings import Settings, load_settings
+from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.work_lock import WorkInProgress
 from tests.flows.score.scored_flights import (
     make_flights,
@@ -33,9 +37,10 @@ def folder(tmp_path):
 def enter_pod(tmp_path, monkeypatch):
     """Enter the empty work folder of a pod in which version 1 is live; all of them share a folder. Gives settings."""
     monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", str(tmp_path / "shared"))
+    monkeypatch.setenv("PENUMBRA_REGISTRY__TRACKING", "")
 
     def enter(name: str) -> Settings:
-        (pod := tmp_path / name).mkdir()
+        (pod := tmp_path / name).mkdir(exist_ok=True)
         local_service.deploy_version(pod, "1", baseline=0.25)
         monkeypatch.chdir(pod)
         folders = {"SERVICE__STATE": "state", "SERVICE__PREDICTIONS": "predictions", "SCORE__FOLDER": "score"}
@@ -124,6 +129,55 @@ def test_a_receipt_that_comes_back_does_not_count_for_a_query_or_again(enter_pod
             with share_work("score", order.job):
                 assert [new for _, new in score_tables(settings, make_problem(), order, tables)] == [True]
         assert len(read_logged(Path())) == 60
+
+
+def test_a_machine_that_is_lost_after_it_has_shipped_its_logs_has_left_the_parts(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with share_work("score", order.job):
+        tables = begin_tables(settings, order)
+    shutil.copytree(Path(), tmp_path / "lost")
+    for name in ("lost", "two"):  # the first one pushes nothing at its end
+        settings = enter_pod(name)
+        with contextlib.ExitStack() as shared:
+            shared.enter_context(share_work("score", order.job)) if name == "two" else None
+            assert [new for _, new in score_share(settings, make_problem(), order, tables, 1)] == [True]
+    enter_pod("three")
+    fetch_logs(load_settings())
+    logged = [entry["id"] for entry in read_logged(Path())]
+    assert sorted(logged) == sorted(pl.read_parquet(order.output)["prediction_id"])
+    assert len(logged) == 100
+
+
+def test_a_part_of_which_a_lost_machine_left_half_is_scored_again(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    (table,) = begin_tables(settings, order)
+    (half := table.locate_part(1)).mkdir(parents=True)
+    (half / "scores.arrow").write_text("half")
+    assert table.list_done() == []
+    assert score_in_pod(settings, order) == [True]
+    assert len(read_logged(Path())) == 100
+
+
+def test_once_tables_are_done_machines_share_their_receipts_alone(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in/a.parquet", make_flights())
+    order = ScoreOrder(str(tmp_path / "in"), str(tmp_path / "out"))
+    settings = enter_pod("one")
+    with pytest.raises(KeyboardInterrupt), share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=stop))
+    remove_shared_parts(settings, order.job)
+    shared = tmp_path / "shared/score" / order.job
+    assert {path.parent.name for path in shared.rglob("facts.json")} == {"000000", "000001"}
+    write_flights(source, make_flights(seed=2))
+    settings = enter_pod("two")
+    with share_work("score", order.job):
+        score_share(settings, make_problem(), order, begin_tables(settings, order), 1)
+    remove_shared_parts(settings, order.job)
+    assert sorted(path.name for path in shared.rglob("*") if path.is_file()) == ["begun.json", "done.json"]
+    assert score_in_pod(enter_pod("three"), order) == [False]
 
 
 def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
