@@ -1,11 +1,11 @@
 """What a fitted model makes of its features on rows that it hasn't learnt from: permutation importance, dependence."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
-from sklearn.inspection import partial_dependence, permutation_importance
+from sklearn.inspection import permutation_importance
 
 from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import compute_row_losses
@@ -18,6 +18,8 @@ MIN_ROWS, MAX_ROWS = 200, 2000  # that are shuffled
 DEPENDENCE_ROWS, SHOWN_FEATURES, GRID_POINTS = 300, 4, 12
 MISSING = "missing or unseen"
 SEED = 0
+
+logger = logging.getLogger(__name__)
 
 
 def inspect_model(
@@ -34,11 +36,16 @@ def inspect_model(
 
     Returns:
         `importance`, as `measure_importance` gives it, and `dependence`, as `measure_dependence` does, of the most
-        important features.
+        important features. Both are empty where the model fails on shuffled or changed rows, which is logged: no
+        training ends for want of them.
     """
-    importance = measure_importance(task, estimator, evaluation, names)
-    shown = [row["feature"] for row in importance[:SHOWN_FEATURES]]
-    dependence = measure_dependence(task, estimator, evaluation[0], names, tables, shown)
+    try:
+        importance = measure_importance(task, estimator, evaluation, names)
+        shown = [row["feature"] for row in importance[:SHOWN_FEATURES]]
+        dependence = measure_dependence(task, estimator, evaluation[0], names, tables, shown)
+    except Exception:
+        logger.exception("what the model makes of its features can't be measured, and isn't on the card")
+        return {"importance": [], "dependence": []}
     return {"importance": importance, "dependence": dependence}
 
 
@@ -96,14 +103,12 @@ def measure_dependence(
 
     Returns:
         Points with `feature`, `value` (a number, or the text of a category), `predicted`, and `class`, which is empty
-        where there is one prediction a row. None of an estimator that scikit-learn takes for neither classifier nor
-        regressor.
+        where there is one prediction a row.
 
     Source:
-        Friedman, "Greedy Function Approximation", Annals of Statistics 29, 2001; scikit-learn's `partial_dependence`.
+        Friedman, "Greedy Function Approximation", Annals of Statistics 29, 2001. scikit-learn's `partial_dependence`
+        has one line of two classes, and none of two rows.
     """
-    if not (is_classifier(estimator) or is_regressor(estimator)):
-        return []
     few, classes = inputs[pick_evenly_spaced(len(inputs), DEPENDENCE_ROWS)], task.classes or ("",)
     points = []
     for name in shown:
@@ -111,13 +116,15 @@ def measure_dependence(
         grid = _list_grid_values(inputs[:, column], name in tables)
         if len(grid) < 2:
             continue
-        found = partial_dependence(estimator, few, [column], custom_values={column: grid}, method="brute")
+        changed = np.tile(few, (len(grid), 1))
+        changed[:, column] = np.repeat(grid, len(few))
+        predicted = predict_for_task(task, estimator, changed).reshape(len(grid), len(few), len(classes))
         texts = {float(code): str(value) for value, code in tables.get(name, {}).items()}
         values = [texts.get(value, MISSING) if name in tables else value for value in grid.tolist()]
         points += [
-            {"feature": name, "value": value, "predicted": predicted, "class": of_class}
-            for of_class, line in zip(classes, found["average"].tolist(), strict=True)
-            for value, predicted in zip(values, line, strict=True)
+            {"feature": name, "value": value, "predicted": mean, "class": of_class}
+            for of_class, line in zip(classes, predicted.mean(axis=1).T.tolist(), strict=True)
+            for value, mean in zip(values, line, strict=True)
         ]
     return points
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.neighbors import KNeighborsClassifier
 
 from penumbra.core.task import Task
 from penumbra.training.inspection import MISSING, inspect_model, measure_dependence, measure_importance
@@ -61,3 +62,22 @@ def test_a_regression_is_asked_for_its_value() -> None:
 def test_a_feature_without_two_values_has_no_dependence() -> None:
     constant, model = np.zeros((50, 1)), DummyClassifier().fit(np.zeros((50, 1)), np.arange(50) > 20)
     assert measure_dependence(Task("binary"), model, constant, ["hour"], {}, ["hour"]) == []
+
+
+def test_the_curves_of_two_rows_and_of_an_enum_of_two_classes_are_measured() -> None:
+    inputs = draw()
+    model = HistGradientBoostingClassifier(max_iter=20).fit(inputs, is_late(inputs).astype(int))
+    two = np.array([[3.0, 0.0, 0.0], [20.0, 1.0, 1.0]])
+    assert measure_dependence(Task("binary"), model, two, NAMES, TABLES, ["hour"])
+    points = measure_dependence(Task("multiclass", ("early", "late")), model, inputs, NAMES, TABLES, ["hour"])
+    by_class = {name: [p["predicted"] for p in points if p["class"] == name] for name in ("early", "late")}
+    assert np.array(by_class["early"]) + by_class["late"] == pytest.approx(1)
+    assert by_class["late"][-1] > 0.9
+
+
+def test_a_model_that_fails_on_changed_rows_has_no_curves_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    inputs = draw(50)
+    model = KNeighborsClassifier().fit(np.nan_to_num(inputs), is_late(inputs))  # which takes no gaps
+    found = inspect_model(Task("binary"), model, (inputs, is_late(inputs)), NAMES, TABLES)
+    assert found == {"importance": [], "dependence": []}
+    assert "Input X contains NaN" in caplog.text

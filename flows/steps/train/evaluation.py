@@ -57,11 +57,13 @@ def build_feature_charts(tested: Trial) -> ChartSpecs:
         tested: Its trial, with the curves of `penumbra.training.inspection.inspect_model`.
 
     Returns:
-        Vega-Lite specifications by name: "importance", and "dependence" where the model could be asked for it.
+        Vega-Lite specifications by name: "importance" and "dependence", where the model could be asked for them.
     """
     model, points = tested.candidate, tested.curves["dependence"]
     importance = [{**row, "model": model, "slice": row["feature"]} for row in tested.curves["importance"]]
-    specs = {"importance": charts.build_slice_chart("Loss that a shuffled feature costs, least to most", importance)}
+    title, specs = "Loss that a shuffled feature costs, least to most", {}
+    if importance:
+        specs["importance"] = charts.build_slice_chart(title, importance)
     if points:
         by_feature: dict[str, list[dict[str, Any]]] = {point["feature"]: [] for point in points}
         for point in points:

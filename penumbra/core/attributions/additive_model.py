@@ -29,7 +29,7 @@ class Attributions(NamedTuple):
         values: float64 [n, inputs], how far each input moves the score from what is expected without knowing any.
         expected: float64 [n]; it and `values` add up to the score.
         scales: What the score of each row is.
-        classes: int [n], the class that the score is of; 0 where there is one score alone.
+        classes: int [n], the class that the score is of; 0 where the task has no classes.
     """
 
     values: np.ndarray
@@ -168,19 +168,23 @@ class Explainer:
 
         Args:
             matrix: The model's inputs, float64 [n, inputs].
-            outputs: Its predictions, float64 [n] or [n, classes]; the most probable class is explained.
+            outputs: Its predictions, float64 [n] or [n, classes]; the most probable class is explained, or the second
+                of two that have one score between them.
 
         Returns:
             The attributions.
         """
         classes = outputs.argmax(axis=1) if outputs.ndim == 2 else np.zeros(len(outputs), int)
+        if outputs.ndim == 2 and any(len(model.constants) == 1 for model in self.models):
+            classes = np.ones(len(outputs), int)
         values, expected = np.zeros((len(matrix), self.models[0].n_inputs)), np.zeros(len(matrix))
         scales, rows = np.empty(len(matrix), object), np.arange(len(matrix))
         for model, transform in zip(self.models, self._transforms, strict=True):
             if not len(rows):
                 break
-            values[rows] = model.compute(transform(matrix[rows]), classes[rows])
-            expected[rows], scales[rows] = model.expected[classes[rows]], model.scale
+            targets = np.minimum(classes[rows], len(model.constants) - 1)
+            values[rows] = model.compute(transform(matrix[rows]), targets)
+            expected[rows], scales[rows] = model.expected[targets], model.scale
             rows = rows[model.is_unsure(expected[rows] + values[rows].sum(axis=1))]
         return Attributions(values, expected, scales.tolist(), classes)
 

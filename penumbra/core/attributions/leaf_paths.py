@@ -67,7 +67,7 @@ class LeafPaths:
         share: float64 [slots], the product of the shares of training rows that the splits on this input let pass.
         n_conditions: int [slots], the columns of the input on the path.
         column: int [conditions].
-        low: float64 [conditions]; values above it, and at most `high`, meet the condition.
+        low: float64 [conditions]; values above it, and at most `high`, meet the condition; NaN where any is above it.
         high: float64 [conditions].
         missing: bool [conditions], whether NaN meets it.
         codes: bool [sets, codes + 2], the codes that meet a condition (see `TreeNodes.members`).
@@ -115,7 +115,7 @@ def list_leaf_paths(nodes: TreeNodes, sources: np.ndarray, target: int) -> LeafP
         share=_reduce(np.multiply, ratio, slots),
         n_conditions=np.diff(np.append(np.searchsorted(conditions, slots), len(conditions))),
         column=column[conditions],
-        low=_reduce(np.maximum, np.where(side, -np.inf, threshold), conditions),
+        low=_reduce(np.fmax, np.where(side, np.nan, threshold), conditions),
         high=_reduce(np.minimum, np.where(side, threshold, np.inf), conditions),
         missing=_reduce(np.logical_and, nodes.missing_true[split] == side, conditions),
         codes=codes,

@@ -153,7 +153,7 @@ class Conditions:
             bool [n, slots].
         """
         values = columns.take(self.column, axis=1)
-        met = (values > self.low) & (values <= self.high)
+        met = (values <= self.high) & ~(values <= self.low)
         if (is_missing := np.isnan(columns)).any():
             met |= is_missing.take(self.column, axis=1) & self.missing
         if len(self.categorical):

@@ -1,5 +1,6 @@
 """The file of a bundle by which answers are explained, and the check that what it explains is exact."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,9 +23,12 @@ from penumbra.training.attributions.traced_columns import TracedColumns
 from penumbra.training.onnx.graph import CannotCompile
 
 TOLERANCE = 1e-6  # between the sum of attributions and the model's own score, and of each with the enumerated one
+ROUNDING = 1e-10  # of the size of all terms, that their sum may be off where it is much smaller than they are
 MIN_CHECKED_ROWS, MAX_CHECKED_ROWS, CHECKED_LEAVES = 20, 200, 1_000_000  # rows, and rows times leaves of all trees
 ENUMERATED_ROWS = 3
 ENUMERATED_TREES, MAX_ENUMERATED_PLAYERS = 5, 10
+
+logger = logging.getLogger(__name__)
 
 
 def build_attributions_file(
@@ -55,6 +59,9 @@ def build_attributions_file(
         check_explained_outputs([form.model for form in forms], checked, predict(checked), open_transform)
     except (NotExplainable, CannotCompile) as error:
         return write_refusal(str(error))
+    except Exception as error:  # a model is served whatever befalls its explanations
+        logger.exception("the model of this training can't be explained")
+        return write_refusal(f"its attributions can't be computed ({type(error).__name__}: {error})")
     return write_models([form.model for form in forms])
 
 
@@ -75,7 +82,7 @@ def check_forms(forms: Sequence[AdditiveForm]) -> None:
         forms: The additive models of an estimator.
 
     Raises:
-        NotExplainable: They differ by more than TOLERANCE.
+        NotExplainable: They differ by more than TOLERANCE, and more than rounding makes of such terms.
     """
     for form in forms:
         rows = _select_checked_rows(form.rows, _count_leaves(form.model))
@@ -83,7 +90,9 @@ def check_forms(forms: Sequence[AdditiveForm]) -> None:
         compared = rows.astype(np.float32).astype(float) if form.single_precision else rows
         for target in range(scores.shape[1]):
             values = form.model.compute(compared, np.full(len(rows), target))
-            _require_equal("their sum differs", form.model.expected[target] + values.sum(axis=1), scores[:, target])
+            expected = form.model.expected[target]
+            sizes = abs(expected) + np.abs(values).sum(axis=1)
+            _require_equal("their sum differs", expected + values.sum(axis=1), scores[:, target], sizes)
         _check_some_trees(form.model, compared[:ENUMERATED_ROWS])
 
 
@@ -96,7 +105,8 @@ def _check_some_trees(model: AdditiveModel, rows: np.ndarray) -> None:
         target = int(tree.target[tree.leaf][0])
         shapley = TreeShapley(list_leaf_paths(tree, model.sources, target), model.n_inputs)
         enumerated = np.array([enumerate_shapley_values(tree, model.sources, model.n_inputs, row) for row in rows])
-        _require_equal("those of a tree differ", shapley.compute(rows), enumerated)
+        sizes = np.abs(enumerated).sum(axis=1, keepdims=True)
+        _require_equal("those of a tree differ", shapley.compute(rows), enumerated, sizes)
 
 
 def check_explained_outputs(
@@ -117,8 +127,9 @@ def check_explained_outputs(
     several = outputs.ndim == 2
     top = outputs[np.arange(len(rows)), explained.classes] if several else outputs
     for scale in set(explained.scales) - {"margin"}:  # a margin alone makes no probability: its score was compared
-        rows_of_scale = np.array([each == scale for each in explained.scales])
-        _require_equal("their sum differs", _link(scale, explained.scores[rows_of_scale]), top[rows_of_scale])
+        of_scale = np.array([each == scale for each in explained.scales])
+        sizes = np.abs(explained.expected[of_scale]) + np.abs(explained.values[of_scale]).sum(axis=1)
+        _require_equal("their sum differs", _link(scale, explained.scores[of_scale]), top[of_scale], sizes)
 
 
 def _link(scale: Scale, scores: np.ndarray) -> np.ndarray:
@@ -128,7 +139,8 @@ def _link(scale: Scale, scores: np.ndarray) -> np.ndarray:
     return np.exp(scores) if scale == "log of the value" else scores
 
 
-def _require_equal(what_differs: str, computed: np.ndarray, expected: np.ndarray) -> None:
-    if not np.allclose(computed, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+def _require_equal(what_differs: str, computed: np.ndarray, expected: np.ndarray, sizes: np.ndarray) -> None:
+    """Require sums to be equal whose terms add up to `sizes` in absolute value."""
+    if not np.allclose(computed, expected, rtol=TOLERANCE, atol=TOLERANCE + ROUNDING * sizes, equal_nan=True):
         difference = float(np.nanmax(np.abs(computed - expected)))
         raise NotExplainable(f"its attributions are not exact: {what_differs} by {difference:.3g}")

@@ -28,9 +28,9 @@ def enumerate_shapley_values(tree: TreeNodes, sources: np.ndarray, n_inputs: int
     size = len(players)
     coalitions = np.arange(2**size)[:, None] >> np.arange(size) & 1 == 1  # bool [2^size, size]
     worth = np.zeros(2**size)
-    _descend(
-        tree, 0, row, {player: coalitions[:, n] for n, player in enumerate(players)}, sources, np.ones(2**size), worth
-    )
+    known = {player: coalitions[:, n] for n, player in enumerate(players)}
+    for value, weight in _list_reached_leaves(tree, row, known, sources):
+        worth += weight * value
     sizes, values = coalitions.sum(axis=1), np.zeros(n_inputs)
     factors = np.array([factorial(n) * factorial(size - n - 1) / factorial(size) for n in range(size)])
     for n, player in enumerate(players):
@@ -71,26 +71,24 @@ def split_trees(nodes: TreeNodes) -> Iterator[TreeNodes]:
         yield replace(tree, true=tree.true - first, false=tree.false - first)
 
 
-def _descend(
-    tree: TreeNodes,
-    node: int,
-    row: np.ndarray,
-    known: dict[int, np.ndarray],
-    sources: np.ndarray,
-    weight: np.ndarray,
-    worth: np.ndarray,
-) -> None:
-    """Add to what each coalition is worth, float64 [coalitions], what the leaves below a node do.
+def _list_reached_leaves(
+    tree: TreeNodes, row: np.ndarray, known: dict[int, np.ndarray], sources: np.ndarray
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the value of each leaf, and how much of it each coalition has, float64 [coalitions].
 
     `known` tells by input which coalitions know it; of the others both branches count, by the rows of training.
     """
-    if tree.leaf[node]:
-        worth += weight * tree.value[node]
-        return
-    goes_true, is_known = _goes_true(tree, node, row), known[int(sources[tree.column[node]])]
-    for child, is_taken in ((tree.true[node], goes_true), (tree.false[node], not goes_true)):
-        share = tree.cover[child] / tree.cover[node]
-        _descend(tree, int(child), row, known, sources, weight * np.where(is_known, is_taken, share), worth)
+    (size,) = {len(each) for each in known.values()} or {1}
+    below = [(0, np.ones(size))]
+    while below:
+        node, weight = below.pop()
+        if tree.leaf[node]:
+            yield float(tree.value[node]), weight
+            continue
+        goes_true, is_known = _goes_true(tree, node, row), known[int(sources[tree.column[node]])]
+        for child, is_taken in ((tree.true[node], goes_true), (tree.false[node], not goes_true)):
+            share = tree.cover[child] / tree.cover[node]
+            below.append((int(child), weight * np.where(is_known, is_taken, share)))
 
 
 def _goes_true(tree: TreeNodes, node: int, row: np.ndarray) -> bool:

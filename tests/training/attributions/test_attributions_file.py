@@ -18,7 +18,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from penumbra.core.attributions.additive_model import Explainer, NotExplainable, read_models
 from penumbra.core.attributions.leaf_paths import list_leaf_paths
@@ -173,6 +173,64 @@ def test_attributions_that_are_not_exact_are_refused() -> None:
     form.model.constants[0] += 1e-4
     with pytest.raises(NotExplainable, match=r"not exact: their sum differs by 0\.0001"):
         check_forms([form])
+
+
+@pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=3), RandomForestClassifier(3)])
+def test_of_an_enum_of_two_classes_the_second_is_explained(estimator: Any) -> None:
+    codes = (binary(rows()) == "late").astype(int)
+    model = estimator.fit(np.nan_to_num(rows()), codes)
+    inputs = np.nan_to_num(rows(40, 5))
+    content = build_attributions_file(model, inputs, inputs, model.predict_proba, open_transform)
+    outputs = model.predict_proba(inputs)
+    found = Explainer(read_models(content), open_transform).explain(inputs, outputs)
+    assert set(found.classes.tolist()) == {1}
+    assert to_prediction(found.scales[0], found.scores) == pytest.approx(outputs[:, 1], abs=EXACT)
+
+
+def test_a_tree_deeper_than_the_stack_of_python_is_enumerated() -> None:
+    steps = np.arange(2400.0)[:, None]
+    model = DecisionTreeClassifier(random_state=0).fit(steps, np.arange(2400) % 2 == 0)
+    assert model.get_depth() > 1000
+    (form,) = additive_forms.build_forms(model, TracedColumns(1, (), np.zeros(1, int), steps, 1))
+    (tree,) = split_trees(form.model.nodes)
+    assert enumerate_shapley_values(tree, np.zeros(1, int), 1, steps[7]) == pytest.approx([-0.5])
+
+
+def test_a_forest_whose_values_span_many_orders_of_magnitude_is_explained() -> None:
+    inputs = np.random.default_rng(0).normal(size=(2400, 3))
+    model = RandomForestRegressor(20, random_state=0).fit(inputs, np.exp(8 * inputs[:, 0]))
+    assert explain_rows(model, inputs, inputs, inputs[:50]).scores == pytest.approx(
+        model.predict(inputs[:50]), rel=1e-6, abs=1e-2
+    )
+
+
+def test_a_model_whose_explanation_fails_is_no_less_a_model_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """One class of three is known: boosting has scores of a binary task then, and no probability of it."""
+    model = PaddedClasses(HistGradientBoostingClassifier(max_iter=3).fit(rows(), np.ones(600, int)), 3)
+    inputs = rows(30)
+    content = build_attributions_file(model, inputs, inputs, lambda some: np.zeros((len(some), 0)), open_transform)
+    with pytest.raises(NotExplainable, match=r"its attributions can't be computed \(\w+Error: "):
+        read_models(content)
+    assert "can't be explained" in caplog.text
+
+
+def test_a_value_without_a_lower_bound_reaches_a_leaf() -> None:
+    """Trees compare in single precision, which -1e39 exceeds."""
+    inputs = np.nan_to_num(rows())
+    forest = RandomForestClassifier(5, random_state=0).fit(inputs, binary(rows()))
+    extreme = np.array([[-1e39] * 6, [1e39] * 6, [-1e300] * 6])
+    found = Explainer(
+        read_models(
+            build_attributions_file(forest, inputs, inputs, lambda some: predict(forest, some), open_transform)
+        ),
+        open_transform,
+    ).explain(extreme, np.zeros(3))
+    lowest = np.finfo(np.float32).min
+    assert found.scores == pytest.approx(predict(forest, np.clip(extreme, lowest, -lowest)), abs=EXACT)
+    boosted = HistGradientBoostingClassifier(max_iter=5).fit(inputs, binary(rows()))
+    infinite = np.array([[-np.inf] * 6, [np.inf] * 6])
+    found = explain_rows(boosted, inputs, inputs, infinite)
+    assert found.scores == pytest.approx(boosted.decision_function(np.clip(infinite, -1e300, 1e300)), abs=EXACT)
 
 
 def test_the_file_of_the_same_model_has_the_same_bytes() -> None:
