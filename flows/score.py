@@ -27,13 +27,15 @@ class ScoreFlow(FlowSpec):
         """Find the tables; those that are begun go on."""
         from flows.steps.parallel import count_parallel_tasks, split_jobs
         from flows.steps.score import score_order, scoring
-        from penumbra.core.settings import load_settings
+        from penumbra.core.loading.project_loading import load_project
 
         with stop_with_one_sentence(*scoring.SCORE_ERRORS):
             asked = {"again": self.again, "explain": self.explain, "uncertainty": self.uncertainty}
-            self.order = score_order.make_order(load_settings().score, self.source, self.output, self.database, **asked)
+            settings, problem = load_project(scoring.SCORED_PARTS)
+            places = self.source, self.output, self.database
+            self.order = score_order.make_order(settings.score, *places, problem, **asked)
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
-            tables = score_order.begin_tables(load_settings(), self.order)
+            tables = score_order.begin_tables(settings, self.order)
             self.shares = split_jobs(tables, min(count_parallel_tasks(), len(tables)))
         self.next(self.score, foreach="shares")
 
@@ -42,23 +44,27 @@ class ScoreFlow(FlowSpec):
     def score(self):
         """Score some tables, and write the output and the receipt of each."""
         from flows.steps.score import scoring
-        from penumbra.core.loading.problem_loading import SERVED_PARTS
         from penumbra.core.loading.project_loading import load_project
 
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
-            self.receipts = scoring.score_share(*load_project(SERVED_PARTS), self.order, self.input, len(self.shares))
+            self.receipts = scoring.score_share(
+                *load_project(scoring.SCORED_PARTS), self.order, self.input, len(self.shares)
+            )
         self.next(self.report)
 
     @step
     def report(self, inputs):
         """Say what became of the rows (`inputs`: the tasks of `score`)."""
-        from flows.steps.score.receipts import format_receipts
+        from flows.steps.score.receipts import NothingAnswered, format_receipts, require_answers
         from flows.steps.score.shared_parts import remove_shared_parts
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence():
             remove_shared_parts(load_settings(), self.order.job)
-        say_result("\n".join(format_receipts([receipt for task in inputs for receipt in task.receipts])))
+        scored = [receipt for task in inputs for receipt in task.receipts]
+        say_result("\n".join(format_receipts(scored)))
+        with stop_with_one_sentence(NothingAnswered):
+            require_answers(scored)
         self.next(self.end)
 
     @step

@@ -12,6 +12,8 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.databases import Database, drop_statement_end, open_database
+from penumbra.sources.row_reading import RowReading
+from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.parquet_tables import read_parquet_table
 from penumbra.sources.times.periods import PeriodBatch, build_batch, build_period_start, check_period, parse_period
 from penumbra.sources.times.time_column import TimeColumn
@@ -61,6 +63,16 @@ class SqlQuery:
         """
         check_period(self.period)
         object.__setattr__(self, "_column", TimeColumn(self.time, None, self.time_zone))
+
+    @property
+    def row_reading(self) -> RowReading:
+        """The reading of rows of other tables.
+
+        Returns:
+            As those of the query; in CSV files an empty text stands for a missing value, too.
+        """
+        words = dict.fromkeys(["", *self.null_words])
+        return RowReading(CsvLayout(null_words=tuple(words)), time=self._column)
 
     def batches(self) -> list[PeriodBatch]:
         """List the batches.

@@ -11,6 +11,7 @@ import polars as pl
 
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names
+from penumbra.sources.row_reading import RowReading
 from penumbra.sources.tables.csv_records import scan_csv_table
 from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
 from penumbra.sources.tables.locations import is_parquet
@@ -110,6 +111,17 @@ class TableFiles:
         time = TimeColumn(self.time, self.time_format, self.time_zone)
         reading = TableReading(layout, time, self.period, self.dated_names, self.rows_per_day)
         object.__setattr__(self, "_index", TableIndex(paths, self.encoding, reading))
+
+    @property
+    def row_reading(self) -> RowReading:
+        """The reading of rows of other tables.
+
+        Returns:
+            As those of these files.
+        """
+        reading = self._index.reading
+        made_up = self.rows_per_day is not None
+        return RowReading(reading.layout, self.encoding, reading.time, self.dated_names, made_up)
 
     def batches(self) -> list[PeriodBatch]:
         """List the batches.

@@ -24,6 +24,7 @@ from penumbra.logs.bulk_lines import can_write_columns, encode_segment, write_ti
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.rules import Rule
+from penumbra.sources.row_reading import find_row_reading
 from service.http.requests.record_reader import Contract
 from service.inference.batch_run import ScoredRecord
 from service.inference.canary_share import make_canary_share
@@ -78,7 +79,7 @@ class PartScorer:
 
         Args:
             settings: Sections [service], [rules], [registry] and [promotion] are read.
-            problem: The problem, with schema, features and rules.
+            problem: The problem, with schema, features and rules; with its source rows are read as that reads them.
             options: What is added to answers, see `flows.steps.score.answer_details`.
         """
         self._options = options
@@ -90,7 +91,8 @@ class PartScorer:
         live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
         live.refresh()
         self.live, self._pipeline = live, InferencePipeline(live, self._contract, share, CallMarks())
-        self._scorer, self._check = FrameScorer(live, self._pipeline, self._task), RecordCheck(schema)
+        self._scorer = FrameScorer(live, self._pipeline, self._task)
+        self._check = RecordCheck(schema, find_row_reading(problem))
         self._is_plain = can_write_columns(self._contract.dtypes)
 
     def score_part(self, part: RowPart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
@@ -115,7 +117,7 @@ class PartScorer:
         """
         began, now = time.perf_counter(), dt.datetime.now(dt.UTC)
         self._follow_state()
-        checked = self._check.check(part.rows, part.first, name)
+        checked = self._check.check(part.rows, part.first, name, now)
         scored = self._scorer.score(checked.good)
         others = dict(sorted(scored.others.items()))
         micros = round((time.perf_counter() - began) * 1e6 / max(part.rows.height, 1))

@@ -5,8 +5,13 @@ from typing import Any
 
 from flows.steps.score.table_job import TableReceipt
 from penumbra.core.text.masking import mask_address
+from penumbra.core.text.quoting import list_names
 
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
+
+
+class NothingAnswered(ValueError):
+    """No row of a table has an answer; names the table and where the reasons are."""
 
 
 def format_receipts(scored: ScoredTables) -> Iterator[str]:
@@ -20,17 +25,35 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
     """
     for receipt, is_new in scored:
         facts = receipt.facts
-        if not is_new:
+        if not is_new and facts.answered:
             yield f"{receipt.table.name}: nothing new, scored on {receipt.time:%Y-%m-%d %H:%M} UTC"
             continue
-        versions = " and ".join(f"version {version}" for version in facts.versions) or "no version"
-        place = mask_address(receipt.output)
-        yield f"{receipt.table.name}: {facts.answered:,} of {facts.rows:,} rows answered by {versions}, in {place}"
+        answers = f"{facts.answered:,} of {facts.rows:,} rows answered" if facts.answered else "no row answered"
+        versions = " and ".join(f"version {version}" for version in facts.versions)
+        by = f" by {versions}, in {mask_address(receipt.output)}" if versions else ""
+        yield f"{receipt.table.name}: {answers}{by}" + ("" if is_new else f", as on {receipt.time:%Y-%m-%d %H:%M} UTC")
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"
         if facts.rejected:
             reasons = _list_counts(facts.reasons)
             yield f"  {facts.rejected:,} rows without an answer ({reasons}), in {mask_address(receipt.rejected)}"
+
+
+def require_answers(scored: ScoredTables) -> None:
+    """Require of each table with rows that one of them has an answer, so that nobody takes a table for done.
+
+    Args:
+        scored: As for `format_receipts`.
+
+    Raises:
+        NothingAnswered: Tables have none.
+    """
+    if lost := [receipt for receipt, _ in scored if receipt.facts.rows and not receipt.facts.answered]:
+        raise NothingAnswered(
+            f"no row of {list_names(receipt.table.name for receipt in lost)} has an answer: see "
+            f"{mask_address(lost[0].rejected)} for the reasons, and mend the table, or how problem/source.py reads "
+            "tables; what is written in another way than SOURCE says has options such as --separator"
+        )
 
 
 def describe_receipts(scored: ScoredTables) -> list[dict[str, Any]]:

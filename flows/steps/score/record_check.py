@@ -1,5 +1,6 @@
 """The check of rows to be scored against the contract of requests: the same rows are accepted as over HTTP."""
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names
 from penumbra.data.partitions.contract import UNREADABLE_RULE, list_record_rules
 from penumbra.data.partitions.conversion import convert_columns
+from penumbra.sources.row_reading import RowReading
 
 
 class RowsRefused(ValueError):
@@ -36,9 +38,16 @@ class CheckedRecords(NamedTuple):
 class RecordCheck:
     """The contract of requests for frames: columns that may be null may be missing, other ones are ignored."""
 
-    def __init__(self, schema: ProblemSchema) -> None:
-        """Check by `Row` and CHECKS of the problem's schema; keys may repeat, as requests may."""
+    def __init__(self, schema: ProblemSchema, reading: RowReading) -> None:
+        """Check by `Row` and CHECKS of the problem's schema; keys may repeat, as requests may.
+
+        Args:
+            schema: The problem's schema.
+            reading: How rows become the text and the values that the contract reads.
+        """
         columns = schema.Row.columns()
+        self._reading = reading
+        self._source_dtypes = {name: column.dtype for name, column in schema.Labelled.columns().items()}
         self._dtypes = {name: column.dtype for name, column in columns.items()}
         self._nullable = {name for name, column in columns.items() if column.nullable}
         self._rules = dict(list_record_rules(schema.Row))
@@ -48,13 +57,14 @@ class RecordCheck:
             name = stated.get(str(check.expr()), f"{check.column}|check")
             self._rules[name], self._columns[name] = check.expr(), check.column
 
-    def check(self, rows: pl.DataFrame, first: int, name: str) -> CheckedRecords:
+    def check(self, rows: pl.DataFrame, first: int, name: str, now: dt.datetime) -> CheckedRecords:
         """Convert rows to the contract's dtypes and check them.
 
         Args:
             rows: Rows as they arrived.
             first: The number of the first one.
             name: What errors call the table.
+            now: The time of rows that have none, where the problem's source makes up the days of its own.
 
         Returns:
             The rows that keep the contract, and the others with their reasons.
@@ -62,11 +72,13 @@ class RecordCheck:
         Raises:
             RowsRefused: A column is missing, or a rule fails.
         """
-        missing = [column for column in self._dtypes if column not in rows.columns]
+        read = self._read(rows, name, now)
+        missing = [column for column in self._dtypes if column not in read.columns]
         if lost := [column for column in missing if column not in self._nullable]:
             raise RowsRefused(f"{name} has no column {', '.join(lost)}; it has {list_names(rows.columns)}")
-        given = rows.with_columns(pl.lit(None).alias(column) for column in missing)
+        given = read.with_columns(pl.lit(None).alias(column) for column in missing)
         values = convert_columns(given, self._dtypes)
+        given = given.with_columns(rows.select(each for each in self._dtypes if each in rows.columns))
         numbers = pl.int_range(first, first + rows.height, dtype=pl.Int64, eager=True).alias(ROW_NUMBER_COLUMN)
         faults = self._find_faults(given, values, name)
         if not faults:
@@ -75,12 +87,19 @@ class RecordCheck:
         rejected = _name_rejected(numbers, faults, rows).filter(is_bad)
         return CheckedRecords(values.filter(~is_bad), numbers.filter(~is_bad), rejected, self._count_broken(faults))
 
+    def _read(self, rows: pl.DataFrame, name: str, now: dt.datetime) -> pl.DataFrame:
+        try:
+            return self._reading.read(rows, name, self._source_dtypes, now)
+        except pl.exceptions.PolarsError as error:
+            said = f"CONVERSIONS of problem/source.py fail for {name}: {describe_error(error)}"
+            raise RowsRefused(f"{said}; expected a table that is written as those of the source") from error
+
     def _find_faults(self, given: pl.DataFrame, values: pl.DataFrame, name: str) -> dict[str, pl.Series]:
         """Which rows break which rule, of those that any row breaks; of an unreadable value, that it is one, alone."""
         unreadable = {
-            column: given[column].is_not_null() & values[column].is_null()
+            column: mask
             for column in self._dtypes
-            if values[column].null_count() > given[column].null_count()
+            if values[column].null_count() and (mask := given[column].is_not_null() & values[column].is_null()).any()
         }
         try:
             kept = values.select(rule.fill_null(value=True).alias(name) for name, rule in self._rules.items())

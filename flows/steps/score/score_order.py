@@ -4,15 +4,17 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.steps.score.answer_details import EXPLAIN, UNCERTAINTY
 from flows.steps.score.input_tables import is_query
 from flows.steps.score.output_places import keep_from_inputs, keep_from_query, name_output, name_outputs
 from flows.steps.score.spooled_query import RESULT_FILE
 from flows.steps.score.table_job import BegunTable, TableJob, begin_table
+from penumbra.core.problem import Problem
 from penumbra.core.settings import ScoreSettings, Settings
 from penumbra.core.text.addresses import make_absolute
+from penumbra.sources.row_reading import find_row_reading
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import find_table_files
 
@@ -35,6 +37,7 @@ class ScoreOrder:
         database: The address of the database of a query.
         layout: How CSV files are written.
         encoding: Their encoding.
+        conversions: How values are converted, in words.
         again: Whether to score tables anew that are done.
         options: What is added to answers, see `flows.steps.score.answer_details`.
     """
@@ -44,6 +47,7 @@ class ScoreOrder:
     database: str = FILES_ONLY
     layout: CsvLayout = field(default_factory=CsvLayout)
     encoding: str = "utf-8"
+    conversions: str = ""
     again: bool = False
     options: Sequence[str] = ()
 
@@ -54,7 +58,7 @@ class ScoreOrder:
 
     def identify(self, content: str) -> str:
         """Return what is another when the `content` of a table has changed, or how it is read and answered."""
-        return _hash_text(repr((content, self.layout, self.encoding, sorted(self.options))))
+        return _hash_text(repr((content, self.layout, self.encoding, self.conversions, sorted(self.options))))
 
 
 def make_order(
@@ -62,8 +66,9 @@ def make_order(
     source: str,
     output: str,
     database: str,
-    separator: str = ",",
-    encoding: str = "utf-8",
+    problem: Problem,
+    separator: str = "",
+    encoding: str = "",
     null_words: Sequence[str] = (),
     again: bool = False,
     explain: bool = False,
@@ -76,9 +81,10 @@ def make_order(
         source: What is to be scored; "" for `score.input`.
         output: Where the answers go; "" for `score.output`.
         database: The database of a query; "" for `score.database`.
-        separator: The character between the values of CSV files.
-        encoding: Their encoding.
-        null_words: Texts that stand for a missing value, beside none at all.
+        problem: The problem, loaded with its source, as which tables are read.
+        separator: The character between the values of CSV files; "" for that of the source.
+        encoding: Their encoding; "" for that of the source.
+        null_words: Texts that stand for a missing value, beside those of the source.
         again: Whether to score tables anew that are done.
         explain: Whether to add why answers are so.
         uncertainty: Whether to add how sure they are.
@@ -93,11 +99,18 @@ def make_order(
         raise ScoreRefused("there is nothing to score: name a file, a folder, a URL or a query, or set score.input")
     if not (output := output or score.output):
         raise ScoreRefused("there is no place for the answers: name it with --out, or set score.output")
-    if len(separator) != 1:
+    if len(separator) > 1:
         raise ScoreRefused(f"--separator is {separator!r}: expected one character")
-    layout = CsvLayout(separator, null_words=("", *null_words))
+    reading = find_row_reading(problem)
+    written = reading.layout
+    words = tuple(dict.fromkeys(("", *written.null_words, *null_words)))
+    layout = replace(written, separator=separator or written.separator, null_words=words)
+    conversions = repr(
+        (reading.time, reading.has_dated_names, reading.has_made_up_days, [*map(str, reading.conversions)])
+    )
     options = [name for name, is_asked in ((EXPLAIN, explain), (UNCERTAINTY, uncertainty)) if is_asked]
-    return ScoreOrder(source, output, database or score.database or FILES_ONLY, layout, encoding, again, options)
+    place = database or score.database or FILES_ONLY
+    return ScoreOrder(source, output, place, layout, encoding or reading.encoding, conversions, again, options)
 
 
 def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:

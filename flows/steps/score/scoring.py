@@ -39,6 +39,7 @@ from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.storage.work_lock import WorkInProgress
 from service.inference.frame_scoring import NoLiveModel
 
+SCORED_PARTS = (*SERVED_PARTS, "source")
 PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin
 POLL_SECONDS = 0.2
 
@@ -242,7 +243,7 @@ _of_process: dict[str, PartScorer] = {}
 
 def _start_process(settings: Settings, options: Sequence[str], parent: int) -> None:
     end_with_parent(parent)
-    _of_process["score"] = PartScorer(settings, load_problem(SERVED_PARTS), options)
+    _of_process["score"] = PartScorer(settings, load_problem(SCORED_PARTS), options)
 
 
 def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, logs: Path | None, lane: tuple[int, int]) -> None:

@@ -180,9 +180,9 @@ def show_shadow(as_json: bool) -> None:
 @click.argument("source", metavar="[INPUT]", default="")
 @click.option("--out", "output", metavar="OUTPUT", default="", help="A file (.csv, .parquet) or a folder; path or URL.")
 @click.option("--database", metavar="URL", default="", help="The database of a query; DuckDB over files by default.")
-@click.option("--separator", default=",", show_default=True, help="The character between the values of CSV files.")
-@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV files.")
-@click.option("--null", "null_words", multiple=True, help="A text that stands for a missing value; may be repeated.")
+@click.option("--separator", default="", help="The character between the values of CSV files; the source's by default.")
+@click.option("--encoding", default="", help="The encoding of CSV files; the source's by default.")
+@click.option("--null", "null_words", multiple=True, help="One more text that stands for a missing value; repeatable.")
 @click.option("--processes", type=click.IntRange(1), help="Processes that score side by side; one a core by default.")
 @click.option("--explain", is_flag=True, help="Also why: how far each feature has moved the model's score.")
 @click.option("--uncertainty", is_flag=True, help="Also how sure: the classes or the interval that hold the truth.")
@@ -192,23 +192,27 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     """Answer the rows of tables with the live model, its rules and its contract, as the service does.
 
     INPUT is a file, a folder, a pattern or a URL of CSV or Parquet files, or a query; score.input of settings by
-    default. Answers are logged, so that the shadow follows, labels join and the monitor judges. What was stopped goes
-    on; rows without an answer are beside OUTPUT, with their reasons.
+    default. Tables are read as SOURCE of problem/source.py reads its own. Answers are logged, so that the shadow
+    follows, labels join and the monitor judges. What was stopped goes on; rows without an answer are beside OUTPUT,
+    with their reasons.
     """
     from flows.steps.score import receipts
     from flows.steps.score.score_order import make_order
-    from flows.steps.score.scoring import SCORE_ERRORS
+    from flows.steps.score.scoring import SCORE_ERRORS, SCORED_PARTS
     from penumbra.cli.reports.score_report import score_with_progress
-    from penumbra.core.settings import load_settings
+    from penumbra.core.loading.project_loading import load_project
     from penumbra.registry.lazy_errors import handle_registry_errors
 
     with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS, OSError):
-        order = make_order(load_settings().score, source, output, database, **reading)
-        scored = score_with_progress(order, processes or os.cpu_count() or 1)
+        settings, problem = load_project(SCORED_PARTS)
+        order = make_order(settings.score, source, output, database, problem, **reading)
+        scored = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1)
     if as_json:
         print_json(receipts.describe_receipts(scored))
     else:
         click.echo("\n".join(receipts.format_receipts(scored)))
+    with refuse_on(receipts.NothingAnswered):
+        receipts.require_answers(scored)
 
 
 COMMANDS = (

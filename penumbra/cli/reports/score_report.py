@@ -8,16 +8,18 @@ from flows.steps.score.receipts import ScoredTables
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import deploy_live_model, score_tables
 from flows.steps.score.table_job import TableReceipt
-from penumbra.core.loading.problem_loading import SERVED_PARTS
-from penumbra.core.loading.project_loading import load_project
+from penumbra.core.problem import Problem
+from penumbra.core.settings import Settings
 
 BAR_STEPS = 1000
 
 
-def score_with_progress(order: ScoreOrder, processes: int) -> ScoredTables:
+def score_with_progress(settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> ScoredTables:
     """Score what is asked for, with a progress bar on a terminal.
 
     Args:
+        settings: The settings.
+        problem: The problem, with what scoring reads.
         order: What is to be scored.
         processes: How many processes score side by side.
 
@@ -28,7 +30,6 @@ def score_with_progress(order: ScoreOrder, processes: int) -> ScoredTables:
         Exception: One of `SCORE_ERRORS`.
         OSError: A file can't be written.
     """
-    settings, problem = load_project(SERVED_PARTS)
     tables = begin_tables(settings, order)
     deploy_live_model(settings, problem)
     with click.progressbar(length=len(tables) * BAR_STEPS, label="Scoring", file=sys.stderr) as bar:

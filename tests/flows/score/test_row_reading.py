@@ -1,0 +1,122 @@
+"""Tables are scored as problem/source.py reads its own: their layout, their time, and the values of their text."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import dataframely as dy
+import polars as pl
+import pytest
+
+from flows.steps.score.receipts import NothingAnswered, format_receipts, require_answers
+from flows.steps.score.record_check import RecordCheck, RowsRefused
+from flows.steps.score.score_order import ScoreRefused, make_order
+from penumbra.core.settings import load_settings
+from penumbra.sources import SqlQuery, TableFiles, read_numbers
+from penumbra.sources.row_reading import RowReading, find_row_reading
+from problem import source as flights_source
+from tests.flows.score.scored_flights import make_flights, score_files, write_flights
+from tests.helpers import local_service
+
+NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
+
+
+class Row(dy.Schema):
+    """A car that is for sale."""
+
+    year = dy.Datetime()
+    miles = dy.Float64(nullable=True)
+
+
+class Labelled(Row):
+    """With its price."""
+
+    price = dy.Float64(nullable=True)
+
+
+CARS = SimpleNamespace(Row=Row, Labelled=Labelled, CHECKS=())
+
+
+def read_cars(source, rows, *conversions, name="new.csv"):
+    """The rows that keep the contract, and the reasons of the others."""
+    problem = SimpleNamespace(source=SimpleNamespace(parse=source.parse, CONVERSIONS=conversions))
+    checked = RecordCheck(CARS, find_row_reading(problem)).check(pl.DataFrame(rows), 0, name, NOW)
+    return checked.good.rows(), checked.rejected["penumbra.broken"].to_list()
+
+
+def test_times_are_read_in_the_form_of_the_source_and_as_requests_have_them():
+    source = TableFiles("cars.csv", time="year", time_format="%Y")
+    rows = {"year": ["1987", "1988-02-01T00:00:00", "87?"], "miles": ["1", "2", "3"]}
+    found, reasons = read_cars(source, rows)
+    assert found == [(dt.datetime(1987, 1, 1), 1.0), (dt.datetime(1988, 2, 1), 2.0)]
+    assert reasons == [["year|dtype"]]
+
+
+def test_conversions_hold_for_text_also_where_the_outcome_is_missing():
+    source = TableFiles("cars.csv", time="year", time_format="%Y")
+    conversion = read_numbers("miles", "price", decimal=",", thousands=".")
+    assert read_cars(source, {"year": ["1987"], "miles": ["1.234,5"]}, conversion)[0][0][1] == 1234.5
+    assert read_cars(source, {"year": ["1987"], "miles": [1234.5]}, conversion)[0][0][1] == 1234.5
+    assert read_cars(source, {"year": ["1987"], "miles": ["many"]}, conversion) == ([], [["miles|dtype"]])
+
+
+def test_rows_without_time_get_that_of_scoring_where_the_source_makes_days_up():
+    rows = {"miles": ["1"]}
+    assert read_cars(TableFiles("cars.csv", time="year", rows_per_day=7), rows)[0] == [(NOW.replace(tzinfo=None), 1.0)]
+    with pytest.raises(RowsRefused, match="has no column year"):
+        read_cars(TableFiles("cars.csv", time="year"), rows)
+
+
+def test_rows_of_dated_files_get_the_date_of_their_name():
+    source = TableFiles("cars/", time="year", dated_names=True)
+    assert read_cars(source, {"miles": ["1"]}, name="cars-2024-03-05.csv")[0] == [(dt.datetime(2024, 3, 5), 1.0)]
+    with pytest.raises(ValueError, match="has no date in its name"):
+        read_cars(source, {"miles": ["1"]}, name="cars.csv")
+
+
+def test_a_conversion_that_fails_is_named():
+    source = TableFiles("cars.csv", time="year")
+    with pytest.raises(RowsRefused, match=r"CONVERSIONS of problem/source\.py fail for new\.csv"):
+        read_cars(source, {"year": ["1987-01-01"], "miles": ["1"]}, pl.col("kilometres") * 2)
+
+
+def make_source_order(*reading, **options):
+    """An order of a project that has such a source."""
+    source = TableFiles("cars.csv", time="year", **options)
+    problem = SimpleNamespace(source=SimpleNamespace(parse=source.parse, CONVERSIONS=()))
+    return make_order(load_settings().score, "in.csv", "out.csv", "", problem, *reading)
+
+
+def test_an_order_reads_files_as_the_source_but_for_what_it_says():
+    options = {"separator": ";", "encoding": "cp1252", "null_words": ("", "NA"), "quote": "'"}
+    order = make_source_order(**options)
+    assert (order.layout.separator, order.layout.quote, order.layout.null_words) == (";", "'", ("", "NA"))
+    assert order.encoding == "cp1252"
+    own = make_source_order("\t", "utf-8", ["?"], **options)
+    assert (own.layout.separator, own.layout.null_words, own.encoding) == ("\t", ("", "NA", "?"), "utf-8")
+    with pytest.raises(ScoreRefused, match="expected one character"):
+        make_source_order("||")
+
+
+def test_a_table_is_scored_anew_once_its_time_is_read_in_another_form():
+    assert make_source_order().identify("content") == make_source_order().identify("content")
+    assert make_source_order(time_format="%Y").identify("content") != make_source_order().identify("content")
+
+
+def test_a_query_is_a_source_too_and_functions_leave_rows_as_they_are():
+    query = SqlQuery("duckdb://", "select 1", time="year", null_words=("", "NA"))
+    assert query.row_reading.layout.null_words == ("", "NA")
+    assert find_row_reading(SimpleNamespace(source=flights_source)) == RowReading()
+
+
+def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    flights = make_flights(3).with_columns(distance=pl.lit("far"))
+    source = write_flights(tmp_path / "in.csv", flights)
+    for repeated in (False, True):
+        scored = score_files(tmp_path, source)
+        said = "\n".join(format_receipts(scored))
+        assert said.startswith("in.csv: no row answered")
+        assert ("as on" in said) == repeated
+        assert "3 rows without an answer (distance|dtype 3)" in said
+        with pytest.raises(NothingAnswered, match=r"no row of in\.csv has an answer"):
+            require_answers(scored)
