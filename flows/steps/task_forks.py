@@ -33,6 +33,8 @@ from penumbra.core.system.lean_imports import UNUSED, import_lean
 from penumbra.core.system.process_tree import adopt_orphans, end_with_parent, list_lost_threads
 
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
+# What imports ahead have set in the environment, None what they have removed: a fork doesn't do them again.
+IMPORTED_VARIABLES: dict[str, str | None] = {}
 
 
 def fork_tasks(arguments: list[str], modules: Sequence[str], later: Sequence[str] = ()) -> None:
@@ -141,9 +143,12 @@ def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[st
 
 def import_modules(modules: Sequence[str]) -> None:
     """Import `modules` for forks of this process; what can't be imported is left to who needs it."""
+    before = dict(os.environ)
     for module in modules:
         with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
             (import_lean if module in UNUSED else importlib.import_module)(module)
+    IMPORTED_VARIABLES.update({name: value for name, value in os.environ.items() if name not in before})
+    IMPORTED_VARIABLES.update(dict.fromkeys(before.keys() - os.environ.keys()))
     if modules:
         gc.freeze()  # so that the pages of what was imported stay shared
 
@@ -177,8 +182,7 @@ def _read_command(descriptors: Sequence[int], arguments: list[str]) -> None:
         os.close(descriptor)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     arguments[:] = command[1:]
-    os.environ.clear()
-    os.environ.update(environment)
+    _replace_environment(environment)
     card_creator.subprocess = SimpleNamespace(**{**vars(subprocess), "check_output": _run_forked})
     threads = environment.get("OMP_NUM_THREADS", "").partition(",")[0]  # of nested levels, the first
     threadpool_limits(int(threads) if threads.isdecimal() else os.cpu_count() or 1)
@@ -221,8 +225,15 @@ def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, pa
     end_with_parent(parent)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    environment = dict(env)  # which may be os.environ itself
-    os.environ.clear()
-    os.environ.update(environment)
+    _replace_environment(env)
     sys.argv[:] = arguments
     runpy.run_path(arguments[0], vars(sys.modules["__main__"]), "__main__")  # where Metaflow has put a class of its own
+
+
+def _replace_environment(env: Mapping[str, str]) -> None:
+    """Set the whole environment of a fork, in which the imports that were done ahead have the effect that they had."""
+    environment = {**IMPORTED_VARIABLES, **env}  # env may be os.environ itself
+    os.environ.clear()
+    os.environ.update(
+        {name: value for name, value in environment.items() if IMPORTED_VARIABLES.get(name, "") is not None}
+    )

@@ -107,6 +107,8 @@ def read_version(database: Path, model: str, version: str) -> StoredVersion | No
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
+    if not (version.isascii() and version.isdigit()):  # SQLite would find "1.0"
+        return None
     with _open_tables(database) as db:
         (run_id,) = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None,)
         tags = dict(db.execute(TAGS_QUERY, (model, version)).fetchall())

@@ -42,7 +42,8 @@ class ToyFlow(FlowSpec):
         print("facts", json.dumps({
             "ahead": "wave" in sys.modules, "later": "chunk" in sys.modules,
             "is_child": os.getppid() == int(os.environ["RUN"]),
-            "environ": [os.environ["TOY"], os.environ["METAFLOW_RUN_ID"]], "words": sys.argv[-20:],
+            "environ": [os.environ["TOY"], os.environ["METAFLOW_RUN_ID"]],
+            "imported": [os.environ.get(name) for name in ("NEW", "GIVEN", "SECRET")], "words": sys.argv[-20:],
             "threads": [pool["num_threads"] for pool in threadpool_info()],
         }))
         import polars
@@ -116,6 +117,17 @@ def test_a_task_is_as_a_process_of_its_own_in_which_imports_are_done(
     assert set(facts["threads"]) == {3}  # type: ignore[call-overload]
     assert "alone True" in output
     assert "Task failed." in output  # at its first attempt
+
+
+def test_an_import_ahead_has_its_effect_on_the_environment_of_each_task(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (space.folder / "setting.py").write_text(
+        "import os\nfor name in ('NEW', 'GIVEN'):\n    os.environ.setdefault(name, 'by an import')\n"
+        "del os.environ['SECRET']\n"
+    )
+    facts = read_facts(run_toy(space, monkeypatch, AHEAD="setting", GIVEN="by the caller", SECRET="key", RETRIED="no"))
+    assert facts["imported"] == ["by an import", "by the caller", None]
 
 
 def test_what_the_first_task_does_not_need_is_imported_beside_it(

@@ -68,6 +68,16 @@ def test_a_version_without_a_run_or_that_is_not_there_is_left_to_mlflow(
         ModelRegistry(registry).tags("2")
 
 
+@pytest.mark.parametrize("number", ["1.0", " 1", "+1", "1e0", "\u0661"])
+def test_what_is_no_number_of_a_version_is_none_of_any(
+    client: Any, registry: RegistrySettings, database: Path, tmp_path: Path, number: str
+) -> None:
+    run = client.create_run(client.create_experiment("e")).info.run_id
+    client.create_registered_model(registry.model)
+    client.create_model_version(registry.model, str(tmp_path), run)
+    assert read_version(database, registry.model, number) is None
+
+
 def test_mlflow_has_nothing_to_do_with_tables_that_the_pinned_one_has_made(database: Path) -> None:
     assert not needs_mlflow(database)
 
