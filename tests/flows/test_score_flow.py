@@ -6,11 +6,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.steps.score.scoring import deploy_live_model
+from flows.steps.score.live_versions import follow_live_versions
+from flows.steps.score.score_order import ScoreOrder, begin_tables
+from flows.steps.score.scoring import score_tables
+from penumbra.core.settings import load_settings
 from penumbra.logs.append_log import read_entries
 from penumbra.registry.pointers import read_pointer
 from service.inference.frame_scoring import NoLiveModel
-from tests.flows.score.scored_flights import make_flights, write_flights
+from tests.flows.score.scored_flights import make_flights, make_problem, write_flights
 from tests.helpers import local_service, registered_versions
 from tests.helpers.flow_workspace import Workspace
 
@@ -59,9 +62,32 @@ def test_the_canary_comes_from_the_registry_and_ends_as_soon_as_that_names_none(
     models = registered_versions.make_aliased_registry(tmp_path, database, live="2", canary="1")
     settings = registered_versions.make_registry_settings(tmp_path)
     for expected in ("1", None):
-        deploy_live_model(settings, local_service.PROBLEM)
+        with follow_live_versions(settings, local_service.PROBLEM):
+            pass
         assert read_pointer(settings.service.state, "canary") == expected
         models.delete_alias("canary")
+
+
+@pytest.mark.slow
+def test_what_the_registry_makes_live_within_a_run_answers_where_no_service_runs_too(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    database = registered_versions.register_versions(tmp_path / "made", "ab")
+    models = registered_versions.make_aliased_registry(tmp_path, database, live="1")
+    registry = registered_versions.make_registry_environment(tmp_path)
+    score = {"PENUMBRA_SCORE__FOLDER": str(tmp_path / "score"), "PENUMBRA_SCORE__PART_ROWS": "40"}
+    settings = load_settings(environ={**registry, **score, "PENUMBRA_SERVICE__POLL_SECONDS": "0.01"})
+    source = write_flights(tmp_path / "in.parquet", make_flights(80))
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+
+    def promote(done: int, _: int) -> None:
+        if done == 1:
+            models.set_alias("live", "2")
+            local_service.wait_until(lambda: read_pointer(settings.service.state) == "2")
+
+    with follow_live_versions(settings, make_problem()):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=promote))
+    assert pl.read_parquet(tmp_path / "scores.parquet")["model_version"].to_list() == ["1"] * 40 + ["2"] * 40
 
 
 @pytest.mark.slow
@@ -71,9 +97,13 @@ def test_the_live_version_comes_from_the_registry_and_without_one_that_is_said(
     database = registered_versions.register_versions(tmp_path / "made", "ab")
     registered_versions.make_aliased_registry(tmp_path, database, live="2", previous="1")
     settings = registered_versions.make_registry_settings(tmp_path)
-    deploy_live_model(settings, local_service.PROBLEM)
-    assert [read_pointer(settings.service.state, name) for name in ("live", "previous")] == ["2", "1"]
+    with follow_live_versions(settings, local_service.PROBLEM):
+        assert [read_pointer(settings.service.state, name) for name in ("live", "previous")] == ["2", "1"]
     (tmp_path / "other").mkdir()
     registered_versions.make_aliased_registry(tmp_path / "other", database)
-    with pytest.raises(NoLiveModel, match="no version is live: train one, or promote one"):
-        deploy_live_model(registered_versions.make_registry_settings(tmp_path / "other"), local_service.PROBLEM)
+    settings = registered_versions.make_registry_settings(tmp_path / "other")
+    with (
+        pytest.raises(NoLiveModel, match="no version is live: train one, or promote one"),
+        follow_live_versions(settings, local_service.PROBLEM),
+    ):
+        pass

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from flows.steps.score.input_tables import estimate_parts
+from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.output_files import has_file, write_outputs
 from flows.steps.score.output_places import require_writable
 from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
@@ -52,34 +53,6 @@ ProgressHandler = Callable[[int, int], object]  # takes how many parts are done,
 PartKeeper = Callable[[], object]
 
 
-def deploy_live_model(settings: Settings, problem: Problem) -> None:
-    """Bring the versions that answer to the service's state folder as its deployer does: live, previous and canary.
-
-    A canary that the registry names no more ends there, too. Without a registry, as in a bento, what is there is used.
-
-    Args:
-        settings: Sections [registry] and [service] are read.
-        problem: The problem, with schema and features.
-
-    Raises:
-        NoLiveModel: No version is live.
-        BrokenBundle: The version is damaged. What the registry raises is raised too.
-        UnfitBundle: The problem has changed so that the version can't answer.
-    """
-    from service.processes.deployer import deploy_canary, deploy_live, deploy_previous
-
-    if not settings.registry.tracking:
-        return
-    from penumbra.registry.models import ModelRegistry
-
-    models = ModelRegistry(settings.registry)
-    settings.service.state.mkdir(parents=True, exist_ok=True)
-    if deploy_live(models, settings.service.state, problem) is None:
-        raise NoLiveModel("no version is live: train one, or promote one")
-    deploy_previous(models, settings.service.state)
-    deploy_canary(models, settings.service.state)
-
-
 def score_share(
     settings: Settings, problem: Problem, order: ScoreOrder, tables: Sequence[TableJob], shares: int
 ) -> list[tuple[TableReceipt, bool]]:
@@ -100,11 +73,11 @@ def score_share(
         OSError: A file can't be written.
         StoreError: What was logged can't be shipped.
     """
-    deploy_live_model(settings, problem)
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
     keep_parts = functools.partial(push_parts, settings, order.job) if settings.cluster.state else None
     try:
-        return list(score_tables(settings, problem, order, tables, processes, keep_parts=keep_parts))
+        with follow_live_versions(settings, problem):
+            return list(score_tables(settings, problem, order, tables, processes, keep_parts=keep_parts))
     finally:
         if logs := SharedLogs.from_settings(settings):
             ship_logs(logs, (PREDICTIONS, REFUSED, BROKEN))

@@ -4,9 +4,10 @@ import sys
 
 import click
 
+from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.receipts import ScoredTables
 from flows.steps.score.score_order import ScoreOrder, begin_tables
-from flows.steps.score.scoring import deploy_live_model, score_tables
+from flows.steps.score.scoring import score_tables
 from flows.steps.score.table_job import TableReceipt
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -31,8 +32,8 @@ def score_with_progress(settings: Settings, problem: Problem, order: ScoreOrder,
         OSError: A file can't be written.
     """
     tables = begin_tables(settings, order)
-    deploy_live_model(settings, problem)
-    with click.progressbar(length=len(tables) * BAR_STEPS, label="Scoring", file=sys.stderr) as bar:
+    label, steps = "Scoring", len(tables) * BAR_STEPS
+    with follow_live_versions(settings, problem), click.progressbar(length=steps, label=label, file=sys.stderr) as bar:
         finished = list[tuple[TableReceipt, bool]]()
 
         def report(done: int, total: int) -> None:
