@@ -220,7 +220,7 @@ async def _answer_request(
     body, key = await _read_body(limit, receive), read_idempotency_key(scope["headers"])
     records = await _parse_body(endpoint.contract, body, is_arrow, limit)
     if key is not None:
-        describe = partial(describe_keyed_request, key, scope["headers"], scope["query_string"], body)
+        describe = partial(describe_keyed_request, key, scope["headers"], options, body)
         request = await asyncio.to_thread(describe) if len(body) > MAX_BYTES_AT_ONCE else describe()
         return await endpoint.answer_once(request, records, began, options)
     if isinstance(records, dict):

@@ -3,7 +3,9 @@
 They are made of what the model has answered, are no part of the prediction log, and change nothing in an answer.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +16,8 @@ from service.http.refusals import RequestRefused
 from service.inference.batch_run import ScoredRecord
 from service.inference.live_model import LoadedModel
 from service.inference.prediction_sets import UNCERTAINTY_FIELD, describe_prediction_sets
+
+PART_RECORDS = 32  # after which another request has its turn, and a cancelled one ends
 
 DetailValues = Sequence[dict[str, Any]]  # for each record its fields beside the answer's
 
@@ -78,8 +82,6 @@ def describe_details(
         RequestRefused: A version has no such detail, or 503 where it was replaced meanwhile.
     """
     fields: list[dict[str, Any]] = [{} for _ in scored]
-    if not options:
-        return fields
     for version in dict.fromkeys(each.model for each in scored):
         if version not in models:
             raise RequestRefused(503, f"version {version} was replaced as it answered: ask again")
@@ -89,3 +91,40 @@ def describe_details(
             for position, more in zip(positions, described, strict=True):
                 fields[position] |= more
     return fields
+
+
+class DetailThread:
+    """Makes details in one thread of their own, a part of a request's records after the other.
+
+    The threads that score lists don't wait for them, requests with details take turns, and one that is cancelled, as at
+    its time limit, takes no more than the part that has begun.
+    """
+
+    def __init__(self) -> None:
+        """The thread starts when it is first needed."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="details")
+
+    async def describe(
+        self, models: Mapping[str, LoadedModel], scored: Sequence[ScoredRecord], options: Collection[str]
+    ) -> DetailValues:
+        """Make the details of answers.
+
+        Args:
+            models: The loaded models by version.
+            scored: What the records' models have answered.
+            options: The options that the request asks for.
+
+        Returns:
+            See `describe_details`; nothing where no option is asked for.
+
+        Raises:
+            RequestRefused: As of `describe_details`.
+        """
+        if not options:
+            return ()
+        loop = asyncio.get_running_loop()
+        fields: list[dict[str, Any]] = []
+        for first in range(0, len(scored), PART_RECORDS):
+            part = scored[first : first + PART_RECORDS]
+            fields += await loop.run_in_executor(self._thread, describe_details, models, part, options)
+        return fields

@@ -20,7 +20,7 @@ from service.http.requests.responses import AnswerBody, make_answer_formatter
 from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.canary_share import CanaryShare
-from service.inference.details import OPTIONS, DetailValues, describe_details
+from service.inference.details import OPTIONS, DetailThread, DetailValues
 from service.inference.keyed_answers import KeyedAnswers
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline, try_call
@@ -63,9 +63,10 @@ class Predictor:
         self._pipeline = InferencePipeline(live, contract, share, self.marks)
         self._keyed = KeyedAnswers(claims or ClaimJournal(live.state), logs.predictions)
         self._format_answer = make_answer_formatter(task)
+        self._details = DetailThread()
 
     async def answer_one(self, record: RecordDict, began: float, options: Collection[str] = ()) -> AnswerBody:
-        """Answer one record, and log the answer; its details are made in a thread.
+        """Answer one record, and log the answer; its details are made in their thread.
 
         Args:
             record: The record as parsed by the contract.
@@ -83,7 +84,7 @@ class Predictor:
             self.live.get_loaded(),
             self._draft((record, began), *self._pipeline.predict_coalesced([record])),
         )
-        details = await asyncio.to_thread(describe_details, models, draft[:1], options) if options else ()
+        details = await self._details.describe(models, draft[:1], options)
         (answer,) = self._log_and_answer(draft[:1], draft[1:], details)
         return answer
 
@@ -119,11 +120,13 @@ class Predictor:
             RequestRefused: Rules refuse at least one record, there is no live model, nothing has an answer, or a
                 version has not what an option asks for.
         """
+        models = self.live.get_loaded()
         try:
-            drafts = await asyncio.to_thread(self._score, records, began, options)
+            scored, entries = await asyncio.to_thread(self._score, records, began)
         except RefusedByRules as by_rules:
             raise self._log_and_refuse(by_rules, len(records)) from None
-        return self._log_and_answer(*drafts)
+        details = await self._details.describe(models | self.live.get_loaded(), scored, options)
+        return self._log_and_answer(scored, entries, details)
 
     async def answer_once(
         self,
@@ -153,7 +156,7 @@ class Predictor:
         answers, n_new = [self._make_answer(*each) for each in named], len(details)
         if options:
             earlier = [scored for _, scored, _ in named[: len(named) - n_new]]
-            details = [*await asyncio.to_thread(self._describe_again, earlier, options), *details]
+            details = [*await self._describe_again(earlier, options), *details]
             answers = _add_details(answers, details)
         return answers if is_list else answers[0], n_new
 
@@ -203,13 +206,9 @@ class Predictor:
         except OSError:
             self.contract.broken_counts.update(counts)
 
-    def _score(
-        self, records: Sequence[RecordDict], began: float, options: Collection[str]
-    ) -> tuple[list[ScoredRecord], list[bytes], DetailValues]:
-        models = self.live.get_loaded() if options else {}
+    def _score(self, records: Sequence[RecordDict], began: float) -> tuple[list[ScoredRecord], list[bytes]]:
         scored = self._pipeline.predict_batch(records)
-        entries = encode_lines(self._make_entries(scored, began))
-        return scored, entries, describe_details(models | self.live.get_loaded(), scored, options) if options else ()
+        return scored, encode_lines(self._make_entries(scored, began))
 
     def _draft(self, arrival: tuple[RecordDict, float], scored: ScoredRecord | Exception) -> DraftedAnswer:
         if isinstance(scored, RefusedByRules):
@@ -244,19 +243,19 @@ class Predictor:
                 scored = await asyncio.to_thread(self._pipeline.predict_batch, records)
         except RefusedByRules as by_rules:
             raise self._log_and_refuse(by_rules, total) from None
-        details = await asyncio.to_thread(describe_details, self.live.get_loaded(), scored, options) if options else ()
+        details = await self._details.describe(self.live.get_loaded(), scored, options)
         entries = self._make_entries(scored, began)
         for position, entry in enumerate(entries, start):
             entry.request = name_record(request, position)
         return scored, encode_lines(entries), details or [{}] * len(scored)
 
-    def _describe_again(self, scored: Sequence[ScoredRecord], options: Collection[str]) -> DetailValues:
+    async def _describe_again(self, scored: Sequence[ScoredRecord], options: Collection[str]) -> DetailValues:
         """Make the details of answers that were given before."""
         models = self.live.get_loaded()
         if gone := {each.model for each in scored} - models.keys():
             reason = f"version {min(gone)} gave this answer, and is not loaded any more: ask without options or anew"
             raise RequestRefused(409, reason)
-        return describe_details(models, scored, options)
+        return await self._details.describe(models, scored, options)
 
     def _make_entries(self, scored: Sequence[ScoredRecord], began: float) -> list[PredictionEntry]:
         """Make the log entries of the records of one request."""

@@ -6,7 +6,7 @@ Source: draft-ietf-httpapi-idempotency-key-header. A key is a string in quotes t
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from service.http.refusals import RequestRefused
 from service.inference.request_claims import KeyedRequest
@@ -41,21 +41,21 @@ def read_idempotency_key(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None
 
 
 def describe_keyed_request(
-    key: bytes, headers: Sequence[tuple[bytes, bytes]], query: bytes, body: bytes
+    key: bytes, headers: Sequence[tuple[bytes, bytes]], options: Collection[str], body: bytes
 ) -> KeyedRequest:
     """Describe a request by digests, so that it is known again.
 
     Args:
         key: Its idempotency key. The same one of another sender, by its API key, is another one.
         headers: Its headers, with names in lower case.
-        query: The query of its target.
+        options: The options that it asks for, however its query has them.
         body: Its body.
 
     Returns:
         The digests of key and sender, and of all that is asked.
     """
     sender = next((value for name, value in headers if name == b"authorization"), b"")
-    return KeyedRequest(_digest(sender, key), _digest(query, body))
+    return KeyedRequest(_digest(sender, key), _digest("&".join(sorted(options)).encode(), body))
 
 
 def _digest(first: bytes, second: bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl
 
 from penumbra.core.text.faulty_values import format_shown_value
-from service.http.refusals import Fault, RequestRefused
+from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 
 OPTION_VALUES = {"true": True, "false": False}
 
@@ -20,13 +20,15 @@ def read_options(query: bytes, known: Mapping[str, str]) -> frozenset[str]:
         The names of the options that are true.
 
     Raises:
-        RequestRefused: 422, the details name each option that is unknown, given twice, or neither true nor false.
+        RequestRefused: 422, the details name options that are unknown, given twice, or neither true nor false.
     """
     if not query:
         return frozenset()
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
     if faults := list(_find_faults(pairs, known)):
-        raise RequestRefused(422, f"the query has {len(faults)} fault{'s' * (len(faults) > 1)}", faults)
+        listed = "" if len(faults) <= MAX_DETAILS else f"; listed are {MAX_DETAILS} of them"
+        words = f"the query has {len(faults)} fault{'s' * (len(faults) > 1)}{listed}"
+        raise RequestRefused(422, words, faults[:MAX_DETAILS])
     return frozenset(name for name, value in pairs if OPTION_VALUES[value])
 
 

@@ -214,3 +214,14 @@ def test_an_option_that_the_version_lacks_leaves_the_key_free(client: Any, tmp_p
         assert answer.status_code == 409
     assert list_logged(tmp_path) == []
     assert post(client, EXAMPLE).status_code == 200
+
+
+def test_the_same_options_in_other_letters_are_the_same_request(explaining_client: Any, tmp_path: Path) -> None:
+    headers = {"idempotency-key": "a key"}
+    first, second = (
+        explaining_client.post(f"/predict?{query}", json=EXAMPLE, headers=headers)
+        for query in ("explain=true", "uncertainty=false&explain=tru%65")
+    )
+    assert second.status_code == 200, second.text
+    assert list_ids(first) == list_ids(second) == list_logged(tmp_path)
+    assert explaining_client.post("/predict", json=EXAMPLE, headers=headers).status_code == 422

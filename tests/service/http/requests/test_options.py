@@ -42,3 +42,9 @@ def test_a_path_without_options_says_so() -> None:
     with pytest.raises(RequestRefused) as refused:
         read_options(b"explain=true", {})
     assert refused.value.details[0]["expected"] == "no option: there are none"
+
+
+def test_of_many_faults_a_hundred_are_named_and_all_are_counted() -> None:
+    with pytest.raises(RequestRefused, match="the query has 1500 faults; listed are 100 of them") as refused:
+        read_options("&".join(f"o{n}=1" for n in range(1500)).encode(), KNOWN)
+    assert len(refused.value.details) == 100
