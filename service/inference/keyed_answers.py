@@ -23,6 +23,7 @@ from service.inference.request_claims import (
 from service.inference.service_logs import ServiceLog, name_unlogged
 
 WAIT_SECONDS, LOOK_SECONDS = 2.0, 0.005  # for a request with the same key that is being logged; between two looks
+RETURN_SECONDS = 0.5  # in which a segment of the log that was deleted while it was open is there again
 RETRY_HEADER = (b"retry-after", b"1")
 
 NamedPrediction = tuple[str, ScoredRecord, bool]  # id, what was predicted, whether it is in the log
@@ -56,9 +57,10 @@ class KeyedAnswers:
             RequestRefused: 422, the key belongs to another request; 409, that is under way; 503, whether there is one
                 can't be found out; or what `score` raises.
         """
-        end = time.monotonic() + WAIT_SECONDS
+        began = time.monotonic()
         while True:
-            claims, known = await self._find(request, len(records))
+            can_return = time.monotonic() < began + RETURN_SECONDS
+            claims, known = await self._find(request, len(records), can_return)
             start = len(known.entries)
             if start == len(records):
                 return list(map(_read_prediction, known.entries)), ()
@@ -67,12 +69,14 @@ class KeyedAnswers:
                 if logged := self._log_once(request, start, claims, entries):
                     new = zip(logged[0], scored, repeat(logged[1]))
                     return [*map(_read_prediction, known.entries), *new], details
-            if time.monotonic() > end:
+            if time.monotonic() > began + WAIT_SECONDS:
                 refused = "a request with this idempotency key is under way: send this again"
                 raise RequestRefused(409, refused, headers=[RETRY_HEADER])
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _find(self, request: KeyedRequest, n_records: int) -> tuple[list[Claim], ClaimedAnswers]:
+    async def _find(
+        self, request: KeyedRequest, n_records: int, can_return: bool
+    ) -> tuple[list[Claim], ClaimedAnswers]:
         try:
             claims = self.journal.find(request)
             if not claims:
@@ -80,8 +84,10 @@ class KeyedAnswers:
             if claims[0].request.body != request.body:
                 raise RequestRefused(422, "this idempotency key was sent with another request: take a new key for it")
             if n_records == 1:  # a thread would take longer than that
-                return claims, read_claimed_answers(self._log.folder, claims, 1)
-            return claims, await asyncio.to_thread(read_claimed_answers, self._log.folder, claims, n_records)
+                return claims, read_claimed_answers(self._log.folder, claims, 1, can_return)
+            return claims, await asyncio.to_thread(
+                read_claimed_answers, self._log.folder, claims, n_records, can_return
+            )
         except (OSError, DamagedArchive) as error:
             raise _refuse_for_now(error) from None
 

@@ -29,6 +29,7 @@ from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 
 MAINTENANCE_SECONDS, BROKEN_LOG_SECONDS = 0.1, 1.0
+MAX_CLAIM_STEPS = 256
 LOAD_PATIENCE_SECONDS = 60.0  # loading a model may keep the event loop waiting for so long
 
 DraftedAnswer = tuple[ScoredRecord, bytes]  # a scored record, and its encoded log entry
@@ -184,8 +185,7 @@ class Predictor:
             try:
                 self.tally.flush()
                 self.logs.recover()
-                with suppress(OSError):  # a request that needs the claims says so
-                    self._keyed.journal.catch_up()
+                await self._read_claims()
                 self._log_broken_records()
                 self._pipeline.blocked.refresh()
                 if self.live.has_changed():
@@ -193,6 +193,14 @@ class Predictor:
                         await asyncio.to_thread(self.live.refresh)
             except Exception:
                 logger.exception("following the live model failed, trying again")
+
+    async def _read_claims(self) -> None:
+        """Read what was claimed, in steps between which requests are answered; the rest is left to the next time."""
+        with suppress(OSError):  # a request that needs the claims says so
+            for _ in range(MAX_CLAIM_STEPS):
+                if self._keyed.journal.catch_up():
+                    return
+                await asyncio.sleep(0)
 
     def _log_broken_records(self) -> None:
         """Write the counts of records that broke the contract for the monitor, at most one line a second."""
@@ -242,7 +250,7 @@ class Predictor:
             else:
                 scored = await asyncio.to_thread(self._pipeline.predict_batch, records)
         except RefusedByRules as by_rules:
-            raise self._log_and_refuse(by_rules, total) from None
+            raise self._log_and_refuse(by_rules, total, start) from None
         details = await self._details.describe(self.live.get_loaded(), scored, options)
         entries = self._make_entries(scored, began)
         for position, entry in enumerate(entries, start):
@@ -277,14 +285,15 @@ class Predictor:
             return {**answer, "logged": False, **shown}
         return {**answer, **marks} if marks else answer
 
-    def _log_and_refuse(self, by_rules: RefusedByRules, total: int | None = None) -> RequestRefused:
-        """Log refused records, and return the refusal; `total` is the length of the list that they came in."""
+    def _log_and_refuse(self, by_rules: RefusedByRules, total: int | None = None, start: int = 0) -> RequestRefused:
+        """Log refused records, and return the refusal; `total` is the length of the list that they came in, of which
+        those before `start` were answered earlier."""
         now, version, model = dt.datetime.now(dt.UTC), self.contract.version, by_rules.model
         entries = [RefusalEntry(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
         with suppress(OSError):
             self.logs.refusals.append([encode_json(refusal) for refusal in entries])
         return rule_engine.build_rule_refusal(
-            [(index if total else None, rule) for index, _, rule in by_rules.refused], total or 1
+            [(start + index if total else None, rule) for index, _, rule in by_rules.refused], total or 1, start
         )
 
 

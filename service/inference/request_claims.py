@@ -10,7 +10,6 @@ that counts, whichever worker reads it. Nobody waits for a lock.
 
 import contextlib
 import itertools
-import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from typing import Any, NamedTuple
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.storage.locks import is_file_locked
+from service.inference.claim_file import ClaimFile
 
 RELEASED = b"-"  # stands for the digest of the body in the line that takes a claim back
-READ_BYTES = 1 << 16
+MAX_STEPS = 16  # of reading what others claimed, before a request is answered
 SECONDS_PER_MINUTE = 60.0
 
 
@@ -59,17 +59,20 @@ class ClaimedAnswers(NamedTuple):
 class ClaimJournal:
     """The claims of all workers of one machine, as one of them knows them. On the event loop only.
 
-    It takes some 250 bytes of memory a claim; claims are kept for one to two periods.
+    Claims are kept for one to two periods.
     """
 
     def __init__(self, state: Path, minutes: float = 60) -> None:
         """Keep claims below the `state` folder for at least so many `minutes`."""
         self._folder = state / "claims"
         self._seconds = minutes * SECONDS_PER_MINUTE
-        self._periods: dict[int, _ClaimFile] = {}
+        self._periods: dict[int, ClaimFile] = {}
 
-    def catch_up(self) -> None:
-        """Read what was claimed since the last call, and forget what is too old.
+    def catch_up(self) -> bool:
+        """Read a step of what was claimed since the last call, and forget what is too old.
+
+        Returns:
+            Whether that was all; otherwise there is more to read.
 
         Raises:
             OSError: The claims can't be read.
@@ -78,14 +81,13 @@ class ClaimJournal:
         if number not in self._periods:
             known, self._periods = self._periods, {}
             for each in (number - 1, number):
-                self._periods[each] = known.pop(each) if each in known else _ClaimFile(self._folder / str(each))
+                self._periods[each] = known.pop(each) if each in known else ClaimFile(self._folder / str(each))
             for old in known.values():
                 old.close()
             self._delete_old(number - 1)
-            if not self._periods[number - 1].read_on():
+            if not self._periods[number - 1].open():
                 del self._periods[number - 1]  # whoever begins it now is overtaken by its end
-        for period in self._periods.values():
-            period.read_on()
+        return all(period.read_on() for period in self._periods.values())
 
     def find(self, request: KeyedRequest) -> list[Claim]:
         """Find the claims with a request's key, those that were taken back left out.
@@ -97,11 +99,11 @@ class ClaimJournal:
             The claims in the order of their journal.
 
         Raises:
-            OSError: The claims can't be read.
+            OSError: The claims can't be read, or so many are left to read that it takes a while.
         """
-        self.catch_up()
-        lines = b"".join(period.lines.get(request.key.encode(), b"") for period in self._periods.values())
-        claims = [_parse_claim(line) for line in lines.splitlines()]
+        self._read_all()
+        key = request.key.encode()
+        claims = [_parse_claim(line) for period in self._periods.values() for line in period.find_lines(key)]
         released = {claim.nonce for claim in claims if claim.request.body == RELEASED.decode()}
         return [claim for claim in claims if claim.nonce not in released]
 
@@ -121,7 +123,7 @@ class ClaimJournal:
             OSError: Claims can't be written.
         """
         number, nonce = self._count_periods(), secrets.token_hex(4).encode()
-        self.catch_up()
+        self._read_all()
         period, key = self._periods[number], request.key.encode()
         period.append(b"%b %b %b %x %b\n" % (key, request.body.encode(), place.encode(), start, nonce))
         new = [claim.nonce for claim in self.find(request) if claim not in known]
@@ -137,6 +139,10 @@ class ClaimJournal:
             period.close()
         self._periods = {}
 
+    def _read_all(self) -> None:
+        if not any(self.catch_up() for _ in range(MAX_STEPS)):
+            raise OSError("the claims of earlier requests are still being read")
+
     def _delete_old(self, first: int) -> None:
         """Delete the files of periods before the `first` one that counts."""
         with contextlib.suppress(OSError):
@@ -148,55 +154,16 @@ class ClaimJournal:
         return int(time.time() // self._seconds)
 
 
-class _ClaimFile:
-    """The journal of one period, and what was read of it: by key the lines as they are."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines: dict[bytes, bytes] = {}
-        self._path = path
-        self._file = append_log.CLOSED_FILE
-        self._position = 0
-
-    def append(self, line: bytes) -> None:
-        if self._file == append_log.CLOSED_FILE:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._open(os.O_CREAT)
-        os.write(self._file, line)  # of a line that is cut short, whoever reads on finds no claim
-
-    def read_on(self) -> bool:
-        """Take in what was appended; returns whether the file is there."""
-        if self._file == append_log.CLOSED_FILE:
-            try:
-                self._open()
-            except FileNotFoundError:
-                return False
-        while True:
-            content = os.pread(self._file, READ_BYTES, self._position)
-            whole = content[: content.rfind(b"\n") + 1]
-            for line in whole.splitlines(keepends=True):
-                if line.count(b" ") == 4:
-                    key = line[: line.index(b" ")]
-                    self.lines[key] = self.lines.get(key, b"") + line
-            self._position += len(whole)
-            if len(content) < READ_BYTES:
-                return True
-
-    def close(self) -> None:
-        if self._file != append_log.CLOSED_FILE:
-            os.close(self._file)
-            self._file = append_log.CLOSED_FILE
-
-    def _open(self, flag: int = 0) -> None:
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flag, 0o644)
-
-
-def read_claimed_answers(folder: Path, claims: Sequence[Claim], n_records: int) -> ClaimedAnswers:
+def read_claimed_answers(
+    folder: Path, claims: Sequence[Claim], n_records: int, can_return: bool = False
+) -> ClaimedAnswers:
     """Read what is in the prediction log of a request that was claimed.
 
     Args:
         folder: The log's folder.
         claims: The claims with its key, of one body.
         n_records: The number of its records.
+        can_return: Whether a writer may be about to write a segment anew that was deleted while it was open.
 
     Returns:
         The entries that are there, and whether a writer may be at the rest.
@@ -207,7 +174,7 @@ def read_claimed_answers(folder: Path, claims: Sequence[Claim], n_records: int) 
     entries: list[dict[str, Any]] = []
     for claim in claims:
         if claim.start == len(entries) < n_records:
-            found, is_pending = _read_claimed_entries(folder, claim, n_records - len(entries))
+            found, is_pending = _read_claimed_entries(folder, claim, n_records - len(entries), can_return)
             entries += found
             if is_pending:
                 return ClaimedAnswers(entries, True)
@@ -219,7 +186,9 @@ def name_record(request: KeyedRequest, position: int) -> str:
     return f"{request.key}/{position}"
 
 
-def _read_claimed_entries(folder: Path, claim: Claim, n_records: int) -> tuple[list[dict[str, Any]], bool]:
+def _read_claimed_entries(
+    folder: Path, claim: Claim, n_records: int, can_return: bool
+) -> tuple[list[dict[str, Any]], bool]:
     segment, _, position = claim.place.partition("-")
     path = folder / (segment + append_log.SEGMENT_SUFFIX)
     try:
@@ -229,6 +198,8 @@ def _read_claimed_entries(folder: Path, claim: Claim, n_records: int) -> tuple[l
             lines = list(itertools.islice(file, n_records))
     except FileNotFoundError:
         deleted = dict(archive_parts.read_deleted_segments(folder, lambda name: name != segment))
+        if can_return and segment not in deleted:
+            return [], True
         can_grow, lines = False, deleted.get(segment, b"")[int(position, 16) :].splitlines(keepends=True)[:n_records]
     entries: list[dict[str, Any]] = []
     for line in lines:

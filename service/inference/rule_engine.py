@@ -288,12 +288,13 @@ def make_problem_rule_engines(rules: RuleSettings, problem: Problem, spec: Label
 make_empty_rule_engine = make_rule_engine_factory((), "model")
 
 
-def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int) -> RequestRefused:
+def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int, n_answered: int = 0) -> RequestRefused:
     """Build the refusal (422) of records that rules refuse.
 
     Args:
         refused: For each such record, its index in the list (None for a single record) and the rule.
         total: The number of records in the request.
+        n_answered: How many of them, at its beginning, were answered when it was sent before.
 
     Returns:
         A refusal with at most `MAX_DETAILS` faults.
@@ -301,9 +302,8 @@ def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int) -
     index, rule = refused[0]
     subject = "the record is" if index is None else f"{len(refused)} of {total} records are"
     details = [_make_fault(*pair) for pair in refused]
-    return RequestRefused(
-        422, f"{subject} refused ({rule.name}: {rule.reason}), nothing was predicted", details[:MAX_DETAILS]
-    )
+    consequence = f"only the first {n_answered} were answered, earlier" if n_answered else "nothing was predicted"
+    return RequestRefused(422, f"{subject} refused ({rule.name}: {rule.reason}), {consequence}", details[:MAX_DETAILS])
 
 
 def _make_fault(index: int | None, rule: Rule) -> Fault:

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a repeated request gets the answer of the first, which is in the log once."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from prometheus_client import REGISTRY
 from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.logs.append_log import read_entries
-from penumbra.rules import Between, Defer, Override, Review, Rule
+from penumbra.rules import Between, Defer, Override, Refuse, Review, Rule
 from problem.schema import EXAMPLE
 from service.http.access.access_control import read_keys
 from tests.helpers import local_service
@@ -118,6 +119,24 @@ def test_what_is_no_key_is_refused(client: Any, tmp_path: Path, key: str) -> Non
 def test_a_refused_request_leaves_its_key_free(client: Any) -> None:
     assert post(client, {**EXAMPLE, "temp": "warm"}).status_code == 422
     assert post(client, EXAMPLE).status_code == 200
+
+
+def test_of_a_list_that_was_cut_short_the_refusal_of_the_rest_says_the_positions_in_all_of_it(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.open_test_client(tmp_path) as http:
+        post(http, [EXAMPLE, OTHER, EXAMPLE])
+    (segment,) = (tmp_path / "predictions").glob("*.jsonl")
+    segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0])
+    with local_service.open_test_client(tmp_path, [Rule("warm", "no", Between("temp", 59.0, 61.0), Refuse())]) as http:
+        refusal = post(http, [EXAMPLE, OTHER, EXAMPLE]).json()
+    assert refusal["error"] == "1 of 3 records are refused (warm: no), only the first 1 were answered, earlier"
+    assert [detail["index"] for detail in refusal["details"]] == [1]
+
+
+def test_an_answer_is_found_though_the_log_was_deleted_right_after_it(client: Any, tmp_path: Path) -> None:
+    ids = list_ids(post(client, EXAMPLE))
+    shutil.rmtree(tmp_path / "predictions")
+    assert list_ids(post(client, EXAMPLE)) == ids == list_logged(tmp_path)
 
 
 def test_keys_of_different_senders_have_nothing_to_do_with_each_other(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Whichever worker meets a key: its answer is in the log once, and whoever comes later finds it there."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.logs.append_log import LogWriter, encode_json, read_entries
-from service.inference import request_claims
+from service.inference import claim_file, request_claims
 from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record, read_claimed_answers
 
 REQUEST, OTHER = KeyedRequest("k" * 22, "b" * 22), KeyedRequest("o" * 22, "b" * 22)
@@ -125,7 +126,7 @@ def test_a_claim_that_the_end_of_the_period_overtook_is_taken_back(
     assert worker.journal.find(REQUEST) == []
 
 
-@pytest.mark.parametrize("damage", [b"kkkk", b"\x00" * 50, b"a b c d e f\n"])
+@pytest.mark.parametrize("damage", [b"kkkk", b"\x00" * 50, b"a b c d e f\n", b"\x00" * (1 << 17)])
 def test_a_line_that_was_cut_short_is_no_claim_and_hides_none(tmp_path: Path, damage: bytes) -> None:
     first = Worker(tmp_path)
     ids = first.answer(REQUEST)
@@ -136,6 +137,59 @@ def test_a_line_that_was_cut_short_is_no_claim_and_hides_none(tmp_path: Path, da
     while (other := second.answer(OTHER)) is None:
         pass
     assert (second.answer(REQUEST), first.answer(OTHER)) == (ids, other)
+
+
+def write_claims(folder: Path, n_claims: int) -> int:
+    path = folder / "claims" / str(int(time.time() // 3600))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(b"%022x %022x 0123456789abcdef0-%x 0 %08x\n" % (n, n, n, n) for n in range(n_claims)))
+    return path.stat().st_size
+
+
+def test_many_claims_are_read_in_steps_and_none_is_answered_for_before_all_are_read(tmp_path: Path) -> None:
+    size = write_claims(tmp_path, 20_000)
+    journal = ClaimJournal(tmp_path, minutes=60)
+    with pytest.raises(OSError, match="still being read"):
+        journal.find(REQUEST)
+    n_steps = request_claims.MAX_STEPS + 1
+    while not journal.catch_up():
+        n_steps += 1
+    assert n_steps == -(-size // claim_file.READ_BYTES)
+    key = f"{19_999:022x}"
+    assert [claim.place for claim in journal.find(KeyedRequest(key, key))] == ["0123456789abcdef0-4e1f"]
+    assert journal.find(REQUEST) == []
+
+
+def test_keys_of_which_only_the_hash_is_the_same_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_file, "_hash_key", lambda _: (0, 0))
+    worker = Worker(tmp_path)
+    ids, others = worker.answer(REQUEST), worker.answer(OTHER)
+    assert ids != others
+    assert (worker.answer(REQUEST), worker.answer(OTHER)) == (ids, others)
+
+
+def test_claims_that_were_deleted_are_begun_anew_where_all_workers_find_them(tmp_path: Path) -> None:
+    first, second = Worker(tmp_path), Worker(tmp_path)
+    first.answer(REQUEST)
+    second.answer(REQUEST)
+    shutil.rmtree(tmp_path / "claims")
+    ids = first.answer(OTHER)
+    while (found := second.answer(OTHER)) is None:
+        pass
+    assert found == ids == Worker(tmp_path).answer(OTHER)
+
+
+def test_what_was_claimed_in_a_segment_that_is_about_to_be_written_anew_is_waited_for(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    (name,) = worker.answer(REQUEST) or []
+    claims = worker.journal.find(REQUEST)
+    shutil.rmtree(tmp_path / "predictions")
+    assert read_claimed_answers(tmp_path / "predictions", claims, 1, can_return=True).is_pending
+    assert not read_claimed_answers(tmp_path / "predictions", claims, 1, can_return=False).is_pending
+    worker.log.recover()
+    assert worker.answer(REQUEST) == [name]
 
 
 @settings(max_examples=60, deadline=None)
