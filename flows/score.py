@@ -47,23 +47,24 @@ class ScoreFlow(FlowSpec):
         from penumbra.core.loading.project_loading import load_project
 
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
-            self.receipts = scoring.score_share(
-                *load_project(scoring.SCORED_PARTS), self.order, self.input, len(self.shares)
-            )
+            given = self.order, self.input, len(self.shares)
+            self.receipts, self.refused = scoring.score_share(*load_project(scoring.SCORED_PARTS), *given)
         self.next(self.report)
 
     @step
     def report(self, inputs):
-        """Say what became of the rows (`inputs`: the tasks of `score`)."""
-        from flows.steps.score.receipts import NothingAnswered, format_receipts, require_answers
+        """Say what became of the rows (`inputs`: the tasks of `score`); tables that can't be scored end the flow."""
+        from flows.steps.score.receipts import NothingAnswered, format_receipts, require_all_scored, require_answers
+        from flows.steps.score.score_order import ScoreRefused
         from flows.steps.score.shared_parts import remove_shared_parts
         from penumbra.core.settings import load_settings
 
         with stop_with_one_sentence():
-            remove_shared_parts(load_settings(), self.order.job)
+            remove_shared_parts(load_settings(), inputs[0].order.job)
         scored = [receipt for task in inputs for receipt in task.receipts]
         say_result("\n".join(format_receipts(scored)))
-        with stop_with_one_sentence(NothingAnswered):
+        with stop_with_one_sentence(ScoreRefused, NothingAnswered):
+            require_all_scored([sentence for task in inputs for sentence in task.refused])
             require_answers(scored)
         self.next(self.end)
 

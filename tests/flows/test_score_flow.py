@@ -36,6 +36,16 @@ def test_the_flow_scores_tables_in_shares_and_a_second_run_finds_nothing_new(tmp
     assert [pl.read_parquet(tmp_path / f"out/{name}.parquet").height for name in "abc"] == [30, 20, 10]
     assert "c.csv: nothing new, scored on" in workspace.run(*flow, **places)
     assert len(list(read_entries(tmp_path / "predictions"))) == 60
+    write_flights(tmp_path / "in/a.csv", make_flights(30).drop("dest"))
+    write_flights(tmp_path / "in/d.csv", make_flights(10))
+    for command in (
+        flow,
+        (*workspace.command("score", "--again"), str(tmp_path / "in"), "--out", str(tmp_path / "out")),
+    ):
+        said, code = workspace.run_unchecked(*command, **places)
+        assert code == 1
+        assert "d.csv: 10 of 10 rows answered by version 1" in said
+        assert "a.csv has no column dest" in said
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from flows.steps.score.score_order import ScoreRefused
 from flows.steps.score.table_job import TableReceipt
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
@@ -77,6 +78,20 @@ def describe_receipts(scored: ScoredTables) -> list[dict[str, Any]]:
         }
         for receipt, is_new in scored
     ]
+
+
+def require_all_scored(refused: Sequence[str]) -> None:
+    """Refuse a run of which some tables couldn't be scored, once what became of the others is said.
+
+    Args:
+        refused: A sentence for each.
+
+    Raises:
+        ScoreRefused: There are some; says which and why.
+    """
+    if refused:
+        many = f"{len(refused)} tables can't be scored: " if len(refused) > 1 else ""
+        raise ScoreRefused(many + "; ".join(refused))
 
 
 def _list_counts(counts: dict[str, int]) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.output_files import has_file, write_outputs
@@ -45,17 +46,23 @@ PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begi
 POLL_SECONDS = 0.2
 
 
+class ScorerEnded(RuntimeError):
+    """A process that scored was ended from outside; says which table, and what may help."""
+
+
 SCORE_ERRORS = (
-    *(ScoreRefused, RowsRefused, NoLiveModel, WorkInProgress, SettingsError, ProblemError),
+    *(ScoreRefused, ScorerEnded, RowsRefused, NoLiveModel, WorkInProgress, SettingsError, ProblemError),
     *(BrokenBundle, UnfitBundle, ConnectionError, FileNotFoundError, ValueError),
 )
 ProgressHandler = Callable[[int, int], object]  # takes how many parts are done, of about how many
 PartKeeper = Callable[[], object]
+TABLE_ERRORS = (WorkInProgress, ConnectionError, FileNotFoundError, ValueError)
+RUN_ERRORS = (BrokenBundle, DetailsMissing)  # those among them that every table would have
 
 
 def score_share(
     settings: Settings, problem: Problem, order: ScoreOrder, tables: Sequence[TableJob], shares: int
-) -> list[tuple[TableReceipt, bool]]:
+) -> tuple[list[tuple[TableReceipt, bool]], list[str]]:
     """Score one share of the tables as a task of the flow: with the live model, and what is logged shipped.
 
     Args:
@@ -66,18 +73,20 @@ def score_share(
         shares: How many shares are scored side by side on one machine.
 
     Returns:
-        The receipt of each table, and whether it was scored now.
+        The receipt of each table, and whether it was scored now; and why others can't be scored.
 
     Raises:
-        Exception: One of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
+        Exception: One of `SCORE_ERRORS`, where no table can be scored.
         OSError: A file can't be written.
         StoreError: What was logged can't be shipped.
     """
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
     keep_parts = functools.partial(push_parts, settings, order.job) if settings.cluster.state else None
+    refused = list[str]()
+    given = settings, problem, order, tables, processes
     try:
         with follow_live_versions(settings, problem):
-            return list(score_tables(settings, problem, order, tables, processes, keep_parts=keep_parts))
+            return list(score_tables(*given, keep_parts=keep_parts, refused=refused)), refused
     finally:
         if logs := SharedLogs.from_settings(settings):
             ship_logs(logs, (PREDICTIONS, REFUSED, BROKEN))
@@ -91,6 +100,7 @@ def score_tables(
     processes: int = 1,
     report: ProgressHandler = lambda done, total: None,
     keep_parts: PartKeeper | None = None,
+    refused: list[str] | None = None,
 ) -> Iterator[tuple[TableReceipt, bool]]:
     """Score tables one after the other, and write the output and the receipt of each.
 
@@ -103,6 +113,8 @@ def score_tables(
         report: Is told how many parts are done, of about how many.
         keep_parts: Brings the parts of a table to where they outlast this machine, before any of them is in the logs;
             None where they do, so that each is in the logs at once.
+        refused: Gets a sentence for each table that can't be scored, for what another one needn't have, while the
+            others are; None where the first such table ends it.
 
     Yields:
         The receipt of each table, and whether it was scored now; else it was before.
@@ -116,16 +128,34 @@ def score_tables(
     logs = settings.service.predictions
     with _ScoringRun(settings, problem, order, processes, None if keep_parts else logs) as run:
         for table in tables:
-            with table.hold():
-                receipt = _find_kept_receipt(table)
-                if is_new := receipt is None:
-                    require_writable(table.output)
-                    run.score(table, report)
-                    if keep_parts:
-                        keep_parts()
-                        publish_parts(table, logs)
-                    receipt = complete_table(table, table.output, write_outputs(table))
-            yield receipt, is_new
+            with contextlib.nullcontext() if refused is None else _note_refusal(table, refused):
+                yield _score_table(run, table, report, keep_parts, logs)
+
+
+def _score_table(
+    run: "_ScoringRun", table: TableJob, report: ProgressHandler, keep_parts: PartKeeper | None, logs: Path
+) -> tuple[TableReceipt, bool]:
+    with table.hold():
+        if receipt := _find_kept_receipt(table):
+            return receipt, False
+        require_writable(table.output)
+        run.score(table, report)
+        if keep_parts:
+            keep_parts()
+            publish_parts(table, logs)
+        return complete_table(table, table.output, write_outputs(table)), True
+
+
+@contextlib.contextmanager
+def _note_refusal(table: TableJob, refused: list[str]) -> Iterator[None]:
+    """Note why a table can't be scored, with its name, and go on."""
+    try:
+        yield
+    except RUN_ERRORS:
+        raise
+    except TABLE_ERRORS as error:
+        said = str(error)
+        refused.append(said if table.name in said else f"{table.name}: {said}")
 
 
 def _find_kept_receipt(table: TableJob) -> TableReceipt | None:
@@ -180,11 +210,14 @@ class _ScoringRun(contextlib.ExitStack):
         given = table, path, self._order.layout, self._logs
         jobs = [pool.submit(_score_in_process, *given, (lane, lanes)) for lane in range(lanes)]
         pending: set[Future[None]] = set(jobs)
-        while pending:
-            finished, pending = wait(pending, POLL_SECONDS)
-            for job in finished:
-                _require_result(job, table)
-            yield len(table.list_done())
+        try:
+            while pending:
+                finished, pending = wait(pending, POLL_SECONDS)
+                for job in finished:
+                    _require_result(job, table)
+                yield len(table.list_done())
+        finally:
+            wait(pending)  # as they read the table
 
     def _open_scorer(self) -> PartScorer:
         if self._opened is None:
@@ -205,7 +238,7 @@ def _require_result(job: Future[None], table: TableJob) -> None:
     try:
         job.result()
     except BrokenProcessPool:
-        raise ScoreRefused(
+        raise ScorerEnded(
             f"a process that scored {table.name} was ended, as the kernel does where memory is short: what is done "
             "stays; go on with fewer --processes, or a smaller score.part_rows for tables to come"
         ) from None

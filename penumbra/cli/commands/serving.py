@@ -206,12 +206,13 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS, OSError):
         settings, problem = load_project(SCORED_PARTS)
         order = make_order(settings.score, source, output, database, problem, **reading)
-        scored = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1)
+        scored, refused = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1)
     if as_json:
         print_json(receipts.describe_receipts(scored))
-    else:
+    elif scored:
         click.echo("\n".join(receipts.format_receipts(scored)))
-    with refuse_on(receipts.NothingAnswered):
+    with refuse_on(*SCORE_ERRORS, receipts.NothingAnswered):
+        receipts.require_all_scored(refused)
         receipts.require_answers(scored)
 
 

@@ -15,7 +15,9 @@ from penumbra.core.settings import Settings
 BAR_STEPS = 1000
 
 
-def score_with_progress(settings: Settings, problem: Problem, order: ScoreOrder, processes: int) -> ScoredTables:
+def score_with_progress(
+    settings: Settings, problem: Problem, order: ScoreOrder, processes: int
+) -> tuple[ScoredTables, list[str]]:
     """Score what is asked for, with a progress bar on a terminal.
 
     Args:
@@ -25,7 +27,7 @@ def score_with_progress(settings: Settings, problem: Problem, order: ScoreOrder,
         processes: How many processes score side by side.
 
     Returns:
-        The receipt of each table, and whether it was scored now.
+        The receipt of each table, and whether it was scored now; and why others can't be scored.
 
     Raises:
         Exception: One of `SCORE_ERRORS`.
@@ -34,12 +36,12 @@ def score_with_progress(settings: Settings, problem: Problem, order: ScoreOrder,
     tables = begin_tables(settings, order)
     label, steps = "Scoring", len(tables) * BAR_STEPS
     with follow_live_versions(settings, problem), click.progressbar(length=steps, label=label, file=sys.stderr) as bar:
-        finished = list[tuple[TableReceipt, bool]]()
+        finished, refused = list[tuple[TableReceipt, bool]](), list[str]()
 
         def report(done: int, total: int) -> None:
-            bar.update(len(finished) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
+            bar.update((len(finished) + len(refused)) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
 
-        for scored in score_tables(settings, problem, order, tables, processes, report):
+        for scored in score_tables(settings, problem, order, tables, processes, report, refused=refused):
             finished.append(scored)
             report(0, 1)
-    return finished
+    return finished, refused

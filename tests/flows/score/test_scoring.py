@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.output_places import OutputRefused
+from flows.steps.score.receipts import require_all_scored
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from flows.steps.score.scoring import score_tables
@@ -148,6 +149,31 @@ def test_a_column_that_is_missing_is_named_and_nothing_is_logged(folder):
     with pytest.raises(RowsRefused, match=r"in\.csv has no column dest, distance; it has carrier, flight, time_hour"):
         score_files(folder, source)
     assert read_logged(folder) == []
+
+
+def test_a_table_that_can_not_be_scored_keeps_no_other_one_from_it(folder):
+    for name in "abc":
+        write_flights(folder / f"in/{name}.csv", make_flights(30))
+    score_files(folder, folder / "in", "out")
+    (folder / "out/a.parquet").unlink()
+    write_flights(folder / "in/b.csv", make_flights(30).drop("dest"))
+    write_flights(folder / "in/d.csv", make_flights(20))
+    settings, asked, refused = make_score_settings(folder), ScoreOrder(f"{folder}/in", f"{folder}/out"), []
+    tables = begin_tables(settings, asked)
+    scored = list(score_tables(settings, make_problem(), asked, tables, refused=refused))
+    assert [(receipt.table.name, is_new) for receipt, is_new in scored] == [("c.csv", False), ("d.csv", True)]
+    with pytest.raises(
+        ScoreRefused, match=r"2 tables can't be scored: a\.csv was .* gone.*; b\.csv has no column dest"
+    ):
+        require_all_scored(refused)
+    require_all_scored([])
+
+
+def test_without_a_live_model_no_table_is_tried(tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    settings, asked = make_score_settings(tmp_path), ScoreOrder(str(source), str(tmp_path / "out.csv"))
+    with pytest.raises(NoLiveModel):
+        list(score_tables(settings, make_problem(), asked, begin_tables(settings, asked), refused=[]))
 
 
 def test_a_table_without_rows_gets_an_output_without_rows(folder):

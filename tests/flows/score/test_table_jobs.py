@@ -142,7 +142,7 @@ def test_a_machine_that_is_lost_after_it_has_shipped_its_logs_has_left_the_parts
         settings = enter_pod(name)
         with contextlib.ExitStack() as shared:
             shared.enter_context(share_work("score", order.job)) if name == "two" else None
-            assert [new for _, new in score_share(settings, make_problem(), order, tables, 1)] == [True]
+            assert [new for _, new in score_share(settings, make_problem(), order, tables, 1)[0]] == [True]
     enter_pod("three")
     fetch_logs(load_settings())
     logged = [entry["id"] for entry in read_logged(Path())]
