@@ -6,12 +6,14 @@ to the disk before the rename: the order of data and rename after a loss of powe
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 ASIDE_SUFFIX = ".tmp"
+RUST_ERROR_PATTERN = re.compile(r"\(os error (\d+)\)$")  # in what polars raises
 
 
 @contextlib.contextmanager
@@ -30,7 +32,8 @@ def write_aside(path: Path) -> Iterator[Path]:
     """
     aside = _choose_aside(path)
     try:
-        yield aside
+        with _name_file(path):
+            yield aside
         os.replace(aside, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -59,7 +62,7 @@ def fill_folder_aside(folder: Path) -> Iterator[Path]:
     """
     parent = folder.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=parent) as scratch:
+    with _name_file(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=parent) as scratch:
         aside = Path(scratch) / folder.name
         yield aside
         os.replace(aside, folder)
@@ -115,6 +118,19 @@ def create_file(path: Path, content: bytes) -> bool:
     finally:
         aside.unlink(missing_ok=True)
     return True
+
+
+@contextlib.contextmanager
+def _name_file(path: Path) -> Iterator[None]:
+    """Name a file in errors of the operating system that name none, such as those of a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        found = RUST_ERROR_PATTERN.search(str(error))
+        number = int(found[1]) if found else error.errno
+        if type(error) is not OSError or error.filename is not None or number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _choose_aside(path: Path) -> Path:

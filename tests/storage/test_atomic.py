@@ -1,7 +1,9 @@
 """Files and folders that are written aside and renamed."""
 
 import re
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
@@ -41,6 +43,23 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_aside(tmp_path):
     with pytest.raises(ZeroDivisionError), write_aside(tmp_path / "file") as aside:
         aside.write_text("half") // 0
     assert (list_names(tmp_path), (tmp_path / "file").read_text()) == (["file"], "old")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.parametrize(
+    "write", [lambda full: full.write_bytes(b"x"), pl.DataFrame({"x": range(9)}).write_ipc], ids=["python", "polars"]
+)
+@pytest.mark.parametrize("place", [write_aside, fill_folder_aside])
+def test_a_disk_that_is_full_is_told_of_with_the_file(tmp_path, write, place):
+    said = r"^\[Errno 28\] No space left on device: '.*/orders\.csv'$"
+    with pytest.raises(OSError, match=said), place(tmp_path / "orders.csv"):
+        write(Path("/dev/full"))
+    assert list_names(tmp_path) == []
+
+
+def test_other_errors_of_a_block_stay_what_they_are(tmp_path):
+    with pytest.raises(ConnectionError, match=r"^the store is gone$"), write_aside(tmp_path / "file"):
+        raise ConnectionError("the store is gone")
 
 
 def test_of_two_that_create_a_file_the_first_one_does_and_nothing_is_left_aside(tmp_path):

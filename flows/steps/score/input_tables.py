@@ -12,7 +12,7 @@ from flows.steps.score.record_check import RowsRefused
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
-from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_csv_table
 from penumbra.sources.tables.locations import is_parquet
 from penumbra.sources.tables.parquet_tables import drop_stand_ins
 from penumbra.sources.tables.text_values import clean_text
@@ -88,7 +88,7 @@ def _iterate_csv(path: Path, name: str, layout: CsvLayout, part_rows: int, is_wa
             if rows.height != len(block.ends):
                 raise RowsRefused(
                     f"{name}, from line {block.line} on: {len(block.ends)} records, of which {rows.height} can be "
-                    "read: expected quotation marks around whole values only"
+                    f"read: expected quotation marks around whole values only, or {UNQUOTED}"
                 )
             yield RowPart(number, first, rows)
         first += len(block.ends)

@@ -147,7 +147,9 @@ def _require_writable_path(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise OutputRefused(f"{path} can't be written, as {error.filename} can't: {error.strerror}") from None
+        raise OutputRefused(
+            f"{path} can't be written, as {error.filename or path.parent} can't: {error.strerror}"
+        ) from None
     for each in (path, Path(name_rejected(str(path)))):
         if each.is_dir():
             raise OutputRefused(f"{each} is a folder: expected the name of a file, or a folder by another name")

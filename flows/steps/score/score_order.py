@@ -1,5 +1,6 @@
 """What is to be scored, and the tables that are found by it."""
 
+import codecs
 import datetime as dt
 import hashlib
 import secrets
@@ -20,6 +21,7 @@ from penumbra.sources.tables.locations import find_table_files
 
 FILES_ONLY = "duckdb://"  # a database for queries over files alone
 DIGEST_DIGITS = 16
+LINE_ENDS = ("\n", "\r")
 TOKENS = 1 << 24
 
 
@@ -68,6 +70,7 @@ def make_order(
     database: str,
     problem: Problem,
     separator: str = "",
+    quote: str | None = None,
     encoding: str = "",
     null_words: Sequence[str] = (),
     again: bool = False,
@@ -83,6 +86,7 @@ def make_order(
         database: The database of a query; "" for `score.database`.
         problem: The problem, loaded with its source, as which tables are read.
         separator: The character between the values of CSV files; "" for that of the source.
+        quote: The character around values, "" for none; None for that of the source.
         encoding: Their encoding; "" for that of the source.
         null_words: Texts that stand for a missing value, beside those of the source.
         again: Whether to score tables anew that are done.
@@ -93,24 +97,34 @@ def make_order(
         The order.
 
     Raises:
-        ScoreRefused: There is nothing to score, or no place for the answers; or the separator is no character.
+        ScoreRefused: There is nothing to score, or no place for the answers; or a CSV file can't be written like that.
     """
     if not (source := source or score.input):
         raise ScoreRefused("there is nothing to score: name a file, a folder, a URL or a query, or set score.input")
     if not (output := output or score.output):
         raise ScoreRefused("there is no place for the answers: name it with --out, or set score.output")
-    if len(separator) > 1:
-        raise ScoreRefused(f"--separator is {separator!r}: expected one character")
+    _require_readable(separator, quote or "", encoding)
     reading = find_row_reading(problem)
     written = reading.layout
     words = tuple(dict.fromkeys(("", *written.null_words, *null_words)))
-    layout = replace(written, separator=separator or written.separator, null_words=words)
+    quote, separator = written.quote if quote is None else quote, separator or written.separator
+    layout = replace(written, separator=separator, quote=quote, null_words=words)
     conversions = repr(
         (reading.time, reading.has_dated_names, reading.has_made_up_days, [*map(str, reading.conversions)])
     )
     options = [name for name, is_asked in ((EXPLAIN, explain), (UNCERTAINTY, uncertainty)) if is_asked]
     place = database or score.database or FILES_ONLY
     return ScoreOrder(source, output, place, layout, encoding or reading.encoding, conversions, again, options)
+
+
+def _require_readable(separator: str, quote: str, encoding: str) -> None:
+    for option, text in (("--separator", separator), ("--quote", quote)):
+        if len(text.encode()) > 1 or text in LINE_ENDS:
+            raise ScoreRefused(f"{option} is {text!r}: expected one ASCII character")
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise ScoreRefused(f"--encoding is {encoding!r}: expected one of Python's, such as cp1252") from None
 
 
 def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -249,6 +250,7 @@ _of_process: dict[str, PartScorer] = {}
 
 def _start_process(settings: Settings, options: Sequence[str], parent: int) -> None:
     end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the run ends by it, and says so
     _of_process["score"] = PartScorer(settings, load_problem(SCORED_PARTS), options)
 
 

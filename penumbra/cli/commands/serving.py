@@ -181,6 +181,7 @@ def show_shadow(as_json: bool) -> None:
 @click.option("--out", "output", metavar="OUTPUT", default="", help="A file (.csv, .parquet) or a folder; path or URL.")
 @click.option("--database", metavar="URL", default="", help="The database of a query; DuckDB over files by default.")
 @click.option("--separator", default="", help="The character between the values of CSV files; the source's by default.")
+@click.option("--quote", help='The character around values, "" for none; the source\'s by default.')
 @click.option("--encoding", default="", help="The encoding of CSV files; the source's by default.")
 @click.option("--null", "null_words", multiple=True, help="One more text that stands for a missing value; repeatable.")
 @click.option("--processes", type=click.IntRange(1), help="Processes that score side by side; one a core by default.")

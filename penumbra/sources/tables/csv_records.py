@@ -9,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from penumbra.sources.tables.csv_lines import find_record_ends, has_lone_returns
-from penumbra.sources.tables.csv_tables import CsvLayout, read_column_names, read_csv_table
+from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_column_names, read_csv_table
 
 BLOCK_BYTES, HEADER_BYTES = 1 << 25, 1 << 16  # read at a time
 LONGEST_RECORD = 1 << 26  # a quotation mark that isn't closed would make the rest of the file one record
@@ -137,8 +137,6 @@ def iterate_records(
                 yield RecordBlock(start, line, content[:whole], ends)
             start, line, carry = start + whole, line + content.count(b"\n", 0, whole), content[whole:]
     if len(carry) > LONGEST_RECORD or (layout.quote and carry.count(layout.quote.encode()) % 2):
-        raise ValueError(
-            f'{name}, line {line}: a quotation mark isn\'t closed: expected pairs, or quote="" in the source'
-        )
+        raise ValueError(f"{name}, line {line}: a quotation mark isn't closed: expected pairs, or {UNQUOTED}")
     if carry.strip(b"\r\n"):
         yield RecordBlock(start, line, carry, np.array([len(carry)]))

@@ -13,6 +13,8 @@ from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_lines import drop_blanks_beside_quotes, drop_empty_lines
 from penumbra.sources.tables.text_values import clean_text, complete_names
 
+UNQUOTED = 'quote="" in the source, or --quote "" of a command'
+
 
 @dataclass(frozen=True)
 class CsvLayout:
@@ -99,7 +101,7 @@ def _describe_fault(content: bytes, layout: CsvLayout, name: str, lines_before: 
             return f"{name}, line {number + lines_before}: {len(values)} values, expected {width}: {found}"
     return (
         f"{name} isn't readable as CSV ({escape_text(error, most=300)}): expected quotation marks around whole values "
-        'only, or quote="" in the source'
+        f"only, or {UNQUOTED}"
     )
 
 
@@ -128,5 +130,5 @@ def _describe_encoding(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"{name}, line {line}: byte 0x{content[error.start]:02x} isn't UTF-8"
-        return f'{found}: expected the encoding of the file to be named in the source, such as encoding="cp1252"'
+        return f'{found}: expected the encoding to be named, such as encoding="cp1252" in the source, or --encoding'
     return f"{name} isn't UTF-8"

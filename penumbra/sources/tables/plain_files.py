@@ -1,11 +1,13 @@
 """Files of a source as plain ones on this machine: decompressed, in UTF-8, and fetched from wherever they are."""
 
 import codecs
+import contextlib
 import gzip
 import lzma
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +15,7 @@ from typing import Any, NoReturn
 from fsspec.implementations.local import LocalFileSystem
 
 from penumbra.core.raw_files import hash_md5
+from penumbra.core.text.quoting import list_names
 from penumbra.sources.tables.locations import TableFile, list_store_errors, raise_unreachable
 
 PIECE_BYTES = 1 << 22
@@ -32,7 +35,7 @@ def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
         The file itself, or its copy, which is made once.
 
     Raises:
-        ValueError: The file isn't in that encoding, or can't be decompressed.
+        ValueError: The file isn't in that encoding, or can't be decompressed, or is an archive of several.
         ConnectionError: Its store can't be reached.
     """
     if _is_plain(file, encoding) and isinstance(file.store, LocalFileSystem) and not file.compression:
@@ -55,7 +58,7 @@ def fetch_anew(file: TableFile, encoding: str, folder: Path) -> TableFile:
         The file with a fingerprint of its content, by which `open_plain_file` finds the copy.
 
     Raises:
-        ValueError: The file isn't in that encoding, or can't be decompressed.
+        ValueError: The file isn't in that encoding, or can't be decompressed, or is an archive of several.
         ConnectionError: Its store can't be reached.
     """
     copy = folder / "anew"
@@ -78,7 +81,7 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
     """Copy a file, decompressed and in UTF-8."""
     aside = copy.with_suffix(".part")
     try:
-        with file.store.open(file.path, "rb", compression=file.compression) as source, aside.open("wb") as target:
+        with _open_file(file) as source, aside.open("wb") as target:
             if _is_plain(file, encoding):
                 shutil.copyfileobj(source, target, PIECE_BYTES)
             else:
@@ -92,6 +95,26 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
             _raise_damaged(file, error)
         raise_unreachable(f"{file.name} can't be fetched", error)
     aside.replace(copy)
+
+
+@contextlib.contextmanager
+def _open_file(file: TableFile) -> Iterator[Any]:
+    """Open a file decompressed. Raises ValueError for an archive of several files, of which fsspec takes the first."""
+    if file.compression != "zip":
+        with file.store.open(file.path, "rb", compression=file.compression) as source:
+            yield source
+        return
+    with file.store.open(file.path, "rb") as packed, zipfile.ZipFile(packed) as archive:
+        found = [each.filename for each in archive.infolist() if not each.is_dir() and not _is_side_file(each.filename)]
+        if len(found) != 1:
+            raise ValueError(f"the archive of {file.name} has {len(found)} files: expected one; {list_names(found)}")
+        with archive.open(found[0]) as source:
+            yield source
+
+
+def _is_side_file(name: str) -> bool:
+    """Whether a program has put a file into an archive for itself."""
+    return name.startswith("__MACOSX/")
 
 
 def _write_utf8(source: Any, target: Any, encoding: str) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
-from penumbra.sources.tables.csv_tables import CsvLayout, read_column_names
+from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_column_names
 from penumbra.sources.tables.locations import TableFile
 from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_rows, read_parquet_table
 from penumbra.sources.tables.plain_files import PIECE_BYTES
@@ -201,7 +201,7 @@ def _read_blocks(
         if values is not None and len(values) != len(block.ends):
             raise ValueError(
                 f"{file.name}, from line {block.line} on: {len(block.ends)} records, of which {len(values)} can be "
-                'read: expected quotation marks around whole values only, or quote="" in the source'
+                f"read: expected quotation marks around whole values only, or {UNQUOTED}"
             )
         ends = block.start + block.ends
         yield np.concatenate(([block.start], ends[:-1])), ends, values

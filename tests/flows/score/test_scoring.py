@@ -4,7 +4,10 @@ import datetime as dt
 import errno
 import gzip
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 
 import fsspec
 import polars as pl
@@ -15,7 +18,7 @@ from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.output_places import OutputRefused
 from flows.steps.score.receipts import require_all_scored
 from flows.steps.score.record_check import RowsRefused
-from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
+from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables, make_order
 from flows.steps.score.scoring import score_tables
 from flows.steps.score.table_job import publish_part
 from penumbra.core.columns import BATCH_COLUMN
@@ -229,6 +232,32 @@ def test_how_a_csv_file_is_written_is_said_with_the_order(folder):
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
 
 
+def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
+    flights = make_flights(5).with_columns(note=pl.lit('9" tall'))
+    flights.write_csv(folder / "in.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ", quote_style="never")
+    with pytest.raises(ValueError, match=r"in\.csv.*or quote=\"\" in the source, or --quote \"\" of a command"):
+        score_files(folder, folder / "in.csv")
+    settings = make_score_settings(folder)
+    asked = make_order(settings.score, str(folder / "in.csv"), str(folder / "out.csv"), "", make_problem(), quote="")
+    ((receipt, _),) = score_tables(settings, make_problem(), asked, begin_tables(settings, asked))
+    assert receipt.facts.answered == 5
+
+
+@pytest.mark.parametrize(
+    ("reading", "reason"),
+    [
+        ({"separator": ";;"}, r"--separator is ';;': expected one ASCII character$"),
+        ({"separator": "\n"}, r"--separator is '\\n'"),
+        ({"separator": "·"}, r"--separator is '·'"),
+        ({"quote": "''"}, r"--quote is \"''\": expected one ASCII character"),
+        ({"encoding": "cp99"}, r"--encoding is 'cp99': expected one of Python's, such as cp1252"),
+    ],
+)
+def test_an_order_that_can_not_be_read_by_is_refused(tmp_path, reading, reason):
+    with pytest.raises(ScoreRefused, match=reason):
+        make_order(make_score_settings(tmp_path).score, "in.csv", "out.csv", "", make_problem(), **reading)
+
+
 def test_a_query_over_files_is_scored(folder):
     write_flights(folder / "in.parquet", make_flights())
     score_files(folder, f"select * from '{folder}/in.parquet' order by flight limit 70", "out.parquet")
@@ -382,3 +411,28 @@ def test_several_processes_score_the_parts_of_one_table(folder):
     scores = pl.read_parquet(folder / "scores.parquet")
     assert scores["penumbra.row"].to_list() == list(range(600))
     assert sorted(scores["prediction_id"]) == sorted(entry["id"] for entry in read_logged(folder))
+
+
+WAITING_SCRIPT = """
+import multiprocessing, os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from flows.steps.score.scoring import _start_process
+from tests.flows.score.scored_flights import make_score_settings
+
+context, settings = multiprocessing.get_context("spawn"), make_score_settings(Path(sys.argv[1]))
+with ProcessPoolExecutor(1, context, _start_process, (settings, (), os.getpid())) as pool:
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_process_that_scores_without_a_word_of_it(folder):
+    command = [sys.executable, "-c", WAITING_SCRIPT, str(folder)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, start_new_session=True) as run:
+        assert run.stdout.readline()
+        os.killpg(run.pid, signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert said.count("Traceback") == 1, said

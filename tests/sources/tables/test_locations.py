@@ -9,6 +9,7 @@ import http.server
 import lzma
 import os
 import threading
+import zipfile
 
 import fsspec
 import polars as pl
@@ -173,6 +174,23 @@ def test_a_file_that_two_paths_find_is_refused(tmp_path, paths):
         (tmp_path / name).write_text("at\n2024-01-02\n")
     with pytest.raises(ValueError, match=r"\.csv is found by two of the paths"):
         TableFiles([tmp_path / path for path in paths], time="at").batches()
+
+
+@pytest.mark.parametrize("others", [(), ("folder/", "__MACOSX/._orders.csv")])
+def test_an_archive_of_one_file_is_that_file(tmp_path, others):
+    with zipfile.ZipFile(tmp_path / "orders.csv.zip", "w") as archive:
+        for name in (*others, "orders.csv"):
+            archive.writestr(name, ORDERS_CSV if name == "orders.csv" else "")
+    assert TableFiles(tmp_path / "orders.csv.zip", time="ordered_at").batches()
+
+
+@pytest.mark.parametrize(("names", "reason"), [(["a.csv", "b.csv"], "2 files: expected one; a.csv, b.csv"), ([], "0")])
+def test_an_archive_of_several_files_is_refused(tmp_path, names, reason):
+    with zipfile.ZipFile(tmp_path / "orders.csv.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, ORDERS_CSV)
+    with pytest.raises(ValueError, match=rf"the archive of orders\.csv has {reason}"):
+        TableFiles(tmp_path / "orders.csv.zip", time="ordered_at").batches()
 
 
 @pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
