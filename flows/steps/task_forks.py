@@ -232,8 +232,9 @@ def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, pa
 
 def _replace_environment(env: Mapping[str, str]) -> None:
     """Set the whole environment of a fork, in which the imports that were done ahead have the effect that they had."""
-    environment = {**IMPORTED_VARIABLES, **env}  # env may be os.environ itself
+    ahead = {name: value for name, value in IMPORTED_VARIABLES.items() if value is not None}
+    environment = {**ahead, **env}  # env may be os.environ itself
     os.environ.clear()
-    os.environ.update(
-        {name: value for name, value in environment.items() if IMPORTED_VARIABLES.get(name, "") is not None}
-    )
+    os.environ.update(environment)
+    for removed in IMPORTED_VARIABLES.keys() - ahead.keys():
+        os.environ.pop(removed, None)
