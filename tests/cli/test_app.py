@@ -259,3 +259,9 @@ def test_a_command_that_takes_a_checkout_says_so_in_an_image(monkeypatch, comman
     assert result.exit_code == 1
     expected = f"`penumbra {command}` is for a checkout of the project: deploy/ is not in an image or a package\n"
     assert result.stderr == expected
+
+
+def test_a_card_is_written_as_a_page_or_as_markdown_alone(tmp_path: Path) -> None:
+    result = run_command_line("card", "--out", str(tmp_path / "card.pdf"))
+    assert (result.exit_code, "ends in .html or .md" in result.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """The card of a version from a real training of orders: in the bundle, in the registry, from the command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -76,11 +77,19 @@ def test_a_registered_version_has_its_card_everywhere(train_orders, tmp_path, mo
     address = card_reader.link_card_page(models, "1", tmp_path)
     assert (tmp_path / address).read_text().startswith("<!doctype html>")
     assert card_reader.link_card_page(models, "9", tmp_path) == ""
+    kept = next(Path(made.settings.registry.artifacts).rglob("bundle/card.json"))
+    for damaged in ("{", "[]", "{}"):
+        kept.write_text(damaged)
+        assert card_reader.link_card_page(models, "1", tmp_path / "another") == ""
+        with pytest.raises(BrokenBundle, match=r"card\.json: content is not what bundle.json says"):
+            card_reader.read_card(models, "1")
+    kept.write_text((folder / "card.json").read_text())
     for name, value in (("TRACKING", made.settings.registry.tracking), ("ARTIFACTS", made.settings.registry.artifacts)):
         monkeypatch.setenv(f"PENUMBRA_REGISTRY__{name}", str(value))
     assert run_command_line("card", "1").stdout == format_card(card)
     result = run_command_line("card", "9")
     assert (result.exit_code, "there is no card" in result.stderr) == (1, True)
+    assert "no version 'abc' in the registry: it has 1\n" in run_command_line("card", "abc").stderr
 
 
 def test_the_records_have_the_cost_the_ranges_and_the_groups(train_orders):

@@ -1,6 +1,8 @@
 """The sections of a card on how good a version is: scores, the gate, slices, and groups of sensitive columns."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable
@@ -146,13 +148,15 @@ def _describe_fairness(records: Facts) -> CardSection:
         ]
         for each in records["fairness"]
     ]
+    shown = _select_groups(records["groups"])
     groups = [
         [
             *(f"{each['column']}={escape_text(each['group'])}", each["metric"].replace("_", " ")),
             *(f"{each['rows']:,}", _format_limits(each)),
         ]
-        for each in records["groups"]
+        for each in shown
     ]
+    cut = f" ({len(shown)} of {len(records['groups'])})" if len(shown) < len(records["groups"]) else ""
     few = [] if compared else ["No sensitive column has two groups with rows enough to be compared."]
     return CardSection(
         "Fairness",
@@ -164,9 +168,17 @@ def _describe_fairness(records: Facts) -> CardSection:
                 ["groups of", "difference in", "value", "highest", "lowest", "ratio"],
                 compared,
             ),
-            cut_table("Metrics by group, with 95 % intervals over days", ["group", "metric", "rows", "value"], groups),
+            CardTable(
+                f"Metrics by group, with 95 % intervals over days{cut}", ["group", "metric", "rows", "value"], groups
+            ),
         ],
     )
+
+
+def _select_groups(groups: Sequence[Facts]) -> list[Facts]:
+    """Select as many of the metrics of groups of each sensitive column, so that none hides another."""
+    columns = {column: list(rows) for column, rows in groupby(groups, itemgetter("column"))}
+    return [each for rows in columns.values() for each in rows[: max(MAX_ROWS // len(columns), 1)]]
 
 
 def _format_limits(row: Facts, value: str = "value") -> str:

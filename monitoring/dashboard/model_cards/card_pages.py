@@ -9,6 +9,8 @@ from penumbra.core.text.masking import mask_text
 
 PAGE_TEMPLATE = "model_card.html"
 MARKUP = re.compile(r"([\\`*<>|])")  # what would be markup in a cell
+# The beginning of a line that would be structure of the card: a heading, a table, a fence, HTML, a rule.
+STRUCTURE = re.compile(r"^([ \t]*)(?=#|\||`{3}|~{3}|<|=+[ \t]*$|-+[ \t]*$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def format_card(card: ModelCard) -> str:
     """
     parts = [f"# {_escape(card.title)}", _escape(card.summary)]
     for section in card.sections:
-        parts += [f"## {section.title}", *section.paragraphs]
+        parts += [f"## {section.title}", *(STRUCTURE.sub(r"\1\\", each) for each in section.paragraphs)]
         parts += (
             ["\n".join(f"- **{name}**: {_escape(value)}" for name, value in section.pairs)] if section.pairs else []
         )

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from monitoring.dashboard.model_cards.card_pages import ModelCard, render_card
 from monitoring.dashboard.model_cards.card_sections import build_card
-from penumbra.registry.bundles.manifest import RECORDS_FILE, BrokenBundle, read_manifest
+from penumbra.registry.bundles.manifest import RECORDS_FILE, BrokenBundle, read_manifest, verify_bundle_file
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.atomic import replace_file
 
@@ -29,13 +29,15 @@ def read_card(models: ModelRegistry, version: str) -> ModelCard:
         The card; one of a version from before there were cards says what isn't recorded.
 
     Raises:
-        BrokenBundle: The version's bundle.json is damaged.
+        BrokenBundle: The version's bundle.json is damaged, or its card.json isn't what that says.
         MlflowException: There is no such version, or the registry can't be read.
     """
     with tempfile.TemporaryDirectory() as folder:
         facts = read_manifest(models.download_artifact(version, "bundle/bundle.json", Path(folder)).parent)
         if RECORDS_FILE in facts["sha256"]:
-            records = json.loads(models.download_artifact(version, f"bundle/{RECORDS_FILE}", Path(folder)).read_text())
+            file = models.download_artifact(version, f"bundle/{RECORDS_FILE}", Path(folder))
+            verify_bundle_file(file, facts["sha256"][RECORDS_FILE])
+            records = json.loads(file.read_text())
         else:
             records = _collect_older_records(models, version, Path(folder))
     return build_card(facts, records, version)

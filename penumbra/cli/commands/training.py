@@ -151,18 +151,23 @@ def report_change(ctx: click.Context, rows: int, candidates: tuple[str, ...], ou
 @click.command("card", cls=ProjectCommand, example="penumbra card 1 --out card.html")
 @click.argument("version", default="")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file: a page if it ends in .html, else Markdown."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file: a page if it ends in .html, Markdown if in .md.",
 )
 def show_card(version: str, out: Path | None) -> None:
     """Print the card of a model VERSION, the live one's by default, with the data sheet of what it learnt from.
 
     It is made from the records of the version alone, so it is the same whenever it is printed.
     """
+    if out and out.suffix not in (".html", ".md"):
+        raise click.UsageError(f"--out {str(out)!r}: expected a file that ends in .html or .md")
     from mlflow.exceptions import MlflowException
 
     from monitoring.dashboard.model_cards.card_pages import format_card, render_card
     from monitoring.dashboard.model_cards.card_reader import read_card
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.core.text.quoting import list_names
     from penumbra.registry.bundles.manifest import BrokenBundle
     from penumbra.registry.models import ModelRegistry
     from penumbra.registry.pointers import LIVE_ALIAS
@@ -172,9 +177,9 @@ def show_card(version: str, out: Path | None) -> None:
         models = ModelRegistry(load_settings().registry)
         number = version if version.isdigit() else models.version(version or LIVE_ALIAS)
         if number is None:
-            raise Refusal(
-                f"there is no version {version or LIVE_ALIAS!r} in the registry: `penumbra train` makes the first"
-            )
+            there = list_names(models.list_versions())
+            others = "`penumbra train` makes the first" if there == "none" else f"it has {there}"
+            raise Refusal(f"there is no version {version or LIVE_ALIAS!r} in the registry: {others}")
         card = read_card(models, number)
         if out:
             out.write_text(render_card(card) if out.suffix == ".html" else format_card(card))

@@ -78,9 +78,22 @@ def verify_bundle(folder: Path, signers: Sequence[str] = ()) -> dict[str, Any]:
             "again with BUNDLE_SIGNING_KEY set, or go back to a signed version"
         )
     for name, expected in facts["sha256"].items():
-        if hash_bundle_file(folder / name) != expected:
-            raise BrokenBundle(f"{folder / name}: content is not what bundle.json says: damaged or replaced")
+        verify_bundle_file(folder / name, expected)
     return facts
+
+
+def verify_bundle_file(path: Path, expected: str) -> None:
+    """Check one file of a bundle against its bundle.json.
+
+    Args:
+        path: The file.
+        expected: Its SHA-256 in bundle.json.
+
+    Raises:
+        BrokenBundle: The file is missing, damaged or replaced.
+    """
+    if hash_bundle_file(path) != expected:
+        raise BrokenBundle(f"{path}: content is not what bundle.json says: damaged or replaced")
 
 
 def hash_bundle_file(path: Path) -> str:

@@ -165,6 +165,22 @@ def test_values_of_the_data_are_no_markup():
     assert "<b>" not in render_card(ModelCard("<b>", "", [CardSection("a", ["<b>"], [("<b>", "<b>")])]))
 
 
+@pytest.mark.parametrize("line", ["## Data sheet", "  # Gate", "|---|---|", "```", "~~~", "<script>", "===", "---"])
+def test_no_line_of_the_purpose_is_structure_of_the_card(line):
+    text = format_card(build_card(FACTS, RECORDS | {"purpose": f"Will they leave?\n{line}\n- a list"}))
+    assert line not in text.partition("## Data sheet\n\n")[0].splitlines()
+    assert f"\\{line.strip()}\n- a list" in text
+
+
+def test_a_column_of_many_groups_hides_no_other_on_the_card():
+    group = RECORDS["groups"][0]
+    many = [{**group, "column": "age", "group": f"{n}"} for n in range(100)]
+    table = tables(sections(build_card(FACTS, RECORDS | {"groups": [*many, group]}))["Fairness"])[1]
+    assert len(table.rows) == 21
+    assert table.rows[-1][0].startswith("sex=")
+    assert table.caption.endswith("(21 of 101)")
+
+
 def test_a_long_table_is_cut_and_says_so():
     many = [{**RECORDS["slices"][0], "slice": f"town={n}"} for n in range(41)]
     table = tables(sections(build_card(FACTS, RECORDS | {"slices": many}))["Slices"])[0]
