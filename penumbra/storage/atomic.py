@@ -5,6 +5,7 @@ to the disk before the rename: the order of data and rename after a loss of powe
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -94,6 +95,26 @@ def replace_by_copy(path: Path, source: Path) -> None:
     """
     with write_aside(path) as aside:
         shutil.copyfile(source, aside)
+
+
+def move_file(path: Path, place: Path) -> None:
+    """Move a file by one rename; to another file system by a copy that is renamed, unless the file is there already.
+
+    Args:
+        path: The file.
+        place: The path that it gets; its folder must exist.
+
+    Raises:
+        OSError: Where `path` can't be read, or `place` can't be written.
+    """
+    try:
+        os.replace(path, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        if not place.exists():
+            replace_by_copy(place, path)
+        path.unlink()
 
 
 def create_file(path: Path, content: bytes) -> bool:

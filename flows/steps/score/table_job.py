@@ -16,8 +16,6 @@ that is lost after it has shipped its logs has left what it shipped, and the sam
 
 import contextlib
 import datetime as dt
-import errno
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from penumbra.logs.append_log import SEGMENT_SUFFIX
 from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import TableFile
-from penumbra.storage.atomic import fill_folder_aside, replace_by_copy, replace_file
+from penumbra.storage.atomic import fill_folder_aside, move_file, replace_file
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 
 BEGUN_FILE, DONE_FILE, PARTS_FOLDER = "begun.json", "done.json", "parts"
@@ -141,7 +139,7 @@ class TableJob:
             WorkInProgress: Another process scores it, or has begun it anew since this one did.
             OSError: The lock can't be written.
         """
-        with _hold_table(self.folder.parent):
+        with _hold_table(self.folder.parent, self.name):
             if _read_struct(self.folder.parent / BEGUN_FILE, BegunTable) != self.begun:
                 raise WorkInProgress(f"another score has begun {self.name} anew")
             yield
@@ -167,7 +165,7 @@ def begin_table(
         WorkInProgress: Another process scores it.
         OSError: The folder can't be written.
     """
-    with _hold_table(folder):
+    with _hold_table(folder, table.name):
         begun = _read_struct(folder / BEGUN_FILE, BegunTable)
         is_done = begun is not None and (folder / begun.key / DONE_FILE).exists()
         if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
@@ -249,7 +247,7 @@ def publish_part(folder: Path, logs: Path) -> None:
     for log, place in places.items():
         for path in (folder / log).glob("*" + SEGMENT_SUFFIX):
             place.mkdir(parents=True, exist_ok=True)
-            _move_file(path, place / path.name)
+            move_file(path, place / path.name)
 
 
 def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
@@ -280,8 +278,8 @@ def remove_parts(table: TableJob) -> None:
             path.unlink(missing_ok=True)
 
 
-def _hold_table(folder: Path) -> contextlib.AbstractContextManager[bool]:
-    return hold_work_lock(folder.with_suffix(".lock"), "score", wait=False)
+def _hold_table(folder: Path, name: str) -> contextlib.AbstractContextManager[bool]:
+    return hold_work_lock(folder.with_suffix(".lock"), f"score of {name}", wait=False)
 
 
 def _remove_folders(folder: Path, kept: str = "") -> None:
@@ -289,18 +287,6 @@ def _remove_folders(folder: Path, kept: str = "") -> None:
     for path in folder.iterdir():
         if path.is_dir() and path.name != kept:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _move_file(path: Path, place: Path) -> None:
-    """Move a file by one rename, or to another file system by a copy that is renamed, unless it is there already."""
-    try:
-        os.replace(path, place)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        if not place.exists():
-            replace_by_copy(place, path)
-        path.unlink()
 
 
 def _read_struct(path: Path, kind: type[Found]) -> Found | None:

@@ -346,8 +346,8 @@ def test_two_runs_do_not_score_one_table_at_once(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
     (table,) = begin_tables(settings, asked)
-    lock = hold_work_lock(table.folder.parent.with_suffix(".lock"), "score")
-    with lock, pytest.raises(WorkInProgress, match="score is at work"):
+    lock = hold_work_lock(table.folder.parent.with_suffix(".lock"), "score of in.parquet")
+    with lock, pytest.raises(WorkInProgress, match=r"another score of in\.parquet is at work"):
         list(score_tables(settings, make_problem(), asked, [table]))
 
 
