@@ -11,6 +11,7 @@ from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.core.settings import load_settings
 from penumbra.logs.append_log import read_entries
+from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.pointers import read_pointer
 from service.inference.frame_scoring import NoLiveModel
 from tests.flows.score.scored_flights import make_flights, make_problem, write_flights
@@ -98,6 +99,24 @@ def test_what_the_registry_makes_live_within_a_run_answers_where_no_service_runs
     with follow_live_versions(settings, make_problem()):
         list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=promote))
     assert pl.read_parquet(tmp_path / "scores.parquet")["model_version"].to_list() == ["1"] * 40 + ["2"] * 40
+
+
+@pytest.mark.slow
+def test_a_damaged_bundle_is_fetched_anew_and_one_that_is_not_the_live_versions_stops_nothing(
+    tmp_path: Path, migrated_database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = registered_versions.register_versions(tmp_path / "made", "ab")
+    registered_versions.make_aliased_registry(tmp_path, database, live="2", canary="1")
+    settings = registered_versions.make_registry_settings(tmp_path)
+    with follow_live_versions(settings, local_service.PROBLEM):
+        pass
+    for version in ("1", "2"):
+        (settings.service.state / f"bundles/{version}/model.onnx").write_bytes(b"damaged")
+    (settings.service.state / "canary").unlink()
+    with follow_live_versions(settings, local_service.PROBLEM):
+        assert read_bundle(settings.service.state / "bundles/2", local_service.PROBLEM, "2").version == "2"
+        assert read_pointer(settings.service.state, "canary") is None
+    assert "model.onnx" in caplog.text
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The versions that answer tables: brought here from the registry when a run begins, and followed while it lasts."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.pointers import LIVE_ALIAS
 from service.inference.frame_scoring import NoLiveModel
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 POLL_MULTIPLE = 10  # of the deployer's interval, as many machines may score at once
 JOIN_SECONDS = 1.0  # a registry that doesn't answer keeps no run from its end
 NO_LIVE_VERSION = "no version is live: train one, or promote one"
+
+logger = logging.getLogger("flows.steps.score")
 
 
 @contextlib.contextmanager
@@ -36,16 +40,18 @@ def follow_live_versions(settings: Settings, problem: Problem) -> Iterator[None]
 
     Raises:
         NoLiveModel: No version is live.
-        BrokenBundle: A version is damaged. What the registry raises is raised too.
+        BrokenBundle: The live version is damaged. What the registry raises is raised too.
         UnfitBundle: The problem has changed so that the version can't answer.
     """
     if not settings.registry.tracking:
         yield
         return
     from penumbra.registry.models import ModelRegistry
+    from service.processes.deployer import discard_damaged_bundle
 
     models, has_ended = ModelRegistry(settings.registry), threading.Event()
     settings.service.state.mkdir(parents=True, exist_ok=True)
+    discard_damaged_bundle(settings.service.state, problem)
     if _deploy_versions(models, settings, problem) is None:
         raise NoLiveModel(NO_LIVE_VERSION)
     follower = threading.Thread(target=_follow_registry, args=(models, settings, problem, has_ended), daemon=True)
@@ -58,13 +64,19 @@ def follow_live_versions(settings: Settings, problem: Problem) -> Iterator[None]
 
 
 def _deploy_versions(models: "ModelRegistry", settings: Settings, problem: Problem) -> str | None:
-    """Deploy what the registry names; returns the live version, None where there is none."""
+    """Deploy what the registry names; returns the live version, None where there is none.
+
+    As in the service, one of the others that is damaged is logged, and keeps the live version from nothing.
+    """
     from service.processes.deployer import deploy_canary, deploy_live, deploy_previous
 
     state = settings.service.state
     if version := deploy_live(models, state, problem):
-        deploy_previous(models, state)
-        deploy_canary(models, state)
+        for deploy in (deploy_previous, deploy_canary):
+            try:
+                deploy(models, state)
+            except BrokenBundle as error:
+                logger.error("%s", error)
     return version
 
 
