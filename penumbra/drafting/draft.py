@@ -15,6 +15,7 @@ DraftTask = Literal["binary", "classes", "number"]
 ChoiceOption = Literal["--time", "--key"]
 
 
+NAMELESS = "a column"  # what one without a name is called
 NO_OUTCOME = ""  # in the place of a class, of rows without an outcome
 ANY_NUMBER = "a number"  # in the place of a class, where a number is predicted
 
@@ -161,6 +162,8 @@ class ProblemDraft:
         days: How many days have rows.
         notes: Sentences to tell the user, the most important first.
         accepted: What the doctor will find and the notes tell already, as `gate.accept` names it.
+        ordered: The columns that go with the order of the rows, where days are made up from it; `monitor.accept` names
+            them.
         day_rows: By day in order, the rows of each class, with `NO_OUTCOME` and `ANY_NUMBER` among them; empty where
             days aren't counted.
     """
@@ -174,6 +177,7 @@ class ProblemDraft:
     days: int
     notes: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    ordered: tuple[str, ...] = ()
     day_rows: Mapping[dt.date, Mapping[str, int]] = field(default_factory=dict)
 
     def count_outcomes(self) -> pl.DataFrame:

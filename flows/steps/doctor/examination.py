@@ -120,7 +120,10 @@ def _examine_data_folder(with_files: bool = True) -> None:
         print(f"  note     {note}")
     found = [*files.findings, *examination.findings]
     if faults := [finding for finding in found if finding.column not in settings.gate.accept]:
-        advice = "Repair it, accept it (gate.accept), or train all the same: `penumbra train --skip-doctor`."
+        advice = (
+            "Repair it, or accept it (gate.accept in settings.toml): the first training stops at it, and the gate "
+            "refuses each model. `penumbra train --skip-doctor` trains all the same, and the gate records that."
+        )
         print(f"\n{len(faults)} found in {data}. {advice}", file=sys.stderr)
         sys.exit(EXIT_FINDINGS)
     print(f"\nNothing to repair in {data}{examination.describe_skipped()}.")

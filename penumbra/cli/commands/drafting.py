@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penumbra.cli.group import ProjectCommand, refuse_on, show_progress
+from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, refuse_on, show_progress
 from penumbra.cli.processes import run_command, run_flow_process
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _examine_problem(location: str, new: "NewProblem") -> int:
     settings = load_settings()
     click.echo(describe_ingest(settings.data, load_problem(STORED_PARTS)))
     code = run_command(sys.executable, "-m", "flows.steps.doctor.examination")
-    click.echo("\n" + describe_next_steps(location, new.example, settings, is_committed))
+    click.echo("\n" + describe_next_steps(location, new.example, settings, is_committed, code == EXIT_FINDINGS))
     return code
 
 

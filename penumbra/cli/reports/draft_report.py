@@ -11,10 +11,14 @@ from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.settings import DataSettings, Settings
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 from penumbra.data.batches import DataStore
-from penumbra.drafting.draft import CALENDAR_KINDS, DraftColumn, ProblemDraft
+from penumbra.drafting.draft import CALENDAR_KINDS, NAMELESS, DraftColumn, ProblemDraft
 from penumbra.training.split import format_batch_range
 
 COLUMN_WIDTH = 10
+FINDINGS_FIRST = (
+    "First mend in problem/ what the doctor has found, or accept it (gate.accept in settings.toml), as `make train` "
+    "stops at it and the gate refuses it. Then:"
+)
 
 
 def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes: Sequence[str]) -> str:
@@ -57,7 +61,7 @@ def _name_features(column: DraftColumn) -> str:
 
 def _describe_left_out(column: DraftColumn) -> tuple[str, str]:
     if column.role == "unused":
-        return "left out", f"{escape_text(column.name)}{_format_reason(column.reason)}"
+        return "left out", f"{escape_text(column.name) or NAMELESS}{_format_reason(column.reason)}"
     return "outcome", f"{escape_text(column.name)}, which requests don't have{_format_reason(column.reason)}"
 
 
@@ -83,7 +87,9 @@ def describe_ingest(data: DataSettings, problem: Problem) -> str:
     return f"Ingested {len(batches)} batches, {format_batch_range(batches)}: {told}"
 
 
-def describe_next_steps(location: str, example: Mapping[str, Any], settings: Settings, is_committed: bool) -> str:
+def describe_next_steps(
+    location: str, example: Mapping[str, Any], settings: Settings, is_committed: bool, has_findings: bool = False
+) -> str:
     """Say what to do once `problem/` is written.
 
     Args:
@@ -91,6 +97,7 @@ def describe_next_steps(location: str, example: Mapping[str, Any], settings: Set
         example: A record as a client sends it.
         settings: Sections [service] and [labels] are read.
         is_committed: Whether the project is a git checkout with a commit.
+        has_findings: Whether the doctor has found something.
 
     Returns:
         Lines with commands.
@@ -101,7 +108,8 @@ def describe_next_steps(location: str, example: Mapping[str, Any], settings: Set
     return "\n".join(
         [
             f"Read problem/, above all schema.py. Labels are due {settings.labels.delay_hours:g} hours after a row's "
-            "time: where yours come later, say so in settings.toml (labels.delay_hours). Next:",
+            "time: where yours come later, say so in settings.toml (labels.delay_hours).",
+            f"{FINDINGS_FIRST if has_findings else 'Next:'}",
             f"  {'' if is_committed else 'git init && '}git add --all && git commit --message {message}",
             "  make train",
             "  make serve",

@@ -19,6 +19,7 @@ LONGER_PERIODS = {
     "quarter": ("year",),
     "year": (),
 }
+DATE_PERIODS = ("year", "quarter", "month")
 PERIOD_DAYS = {"day": 1, "week": 7, "month": 30.44, "quarter": 91.3, "year": 365.25}
 
 
@@ -44,6 +45,23 @@ def find_file_period(seen: Observation, time: TimeChoice) -> str | None:
     except pl.exceptions.PolarsError:  # files of different dtypes, which are one only when they are put together
         return None
     return next((period for period in PERIODS if (counts[period] <= 1).all()), None)
+
+
+def find_date_period(days: pl.Series) -> str | None:
+    """Find the period of which all rows have the first day, as where a year or a month is all that is known.
+
+    Args:
+        days: The days of the rows (Date).
+
+    Returns:
+        The longest such period; None where rows have other days, or all the same.
+    """
+    known = days.drop_nulls().unique().to_frame("day")
+    firsts = (
+        known["day"] == known.select(build_period_start(pl.col("day"), name)).to_series() for name in DATE_PERIODS
+    )
+    found = [name for name, is_first in zip(DATE_PERIODS, firsts, strict=True) if is_first.all()]
+    return found[0] if found and known.height > 1 else None
 
 
 def choose_period(span: DaySpan, rows: int, file_period: str | None = None) -> str:

@@ -19,7 +19,7 @@ def choose_calendar_features(rows: pl.DataFrame, name: str) -> tuple[FeatureKind
 
     Returns:
         "hour" where the times have one, "weekday" where they are more than the firsts of months, "month" where they
-        span years; none that is there as a column of its own.
+        span years; none that is always the same, or there as a column of its own.
     """
     values = rows[name]
     kinds: Iterable[FeatureKind] = ("hour",) if values.dtype == pl.Time else _list_varying_parts(values.drop_nulls())
@@ -39,5 +39,5 @@ def _list_varying_parts(times: pl.Series) -> Iterator[FeatureKind]:
     days = times.dt.date().unique().sort()
     if days.dt.day().n_unique() > 1 and days.dt.weekday().n_unique() > 1:
         yield "weekday"
-    if len(days) and (days[-1] - days[0]).days >= MIN_MONTH_DAYS:
+    if len(days) and (days[-1] - days[0]).days >= MIN_MONTH_DAYS and days.dt.month().n_unique() > 1:
         yield "month"

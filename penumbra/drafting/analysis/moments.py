@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,8 @@ from penumbra.sources.times.named_dates import find_named_date
 from penumbra.sources.times.periods import find_next_period
 
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
+YEAR_WORDS = frozenset(("year", "yr", "jahr", "annee", "anno", "ano"))
+CALENDAR_YEARS = (1800, 2199)
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
 QUERY_ADVICE = "have the query give each row a date, and pass it as --time"
 
@@ -114,11 +116,41 @@ def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) ->
         )
     lacking = f" in every row ({list_names(times)} lack some)" if times else ""
     advice = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
+    if seen.table.files and (years := [name for name in seen.readings if _has_years(seen, name)]):
+        choices = " or ".join(f"--time {quote_value(name) if ' ' in name else name}" for name in years)
+        return DraftQuestion(
+            f"no column has times{lacking}, but {list_names(years)} may be the year of a row: pass {choices} if so; "
+            f"else {advice}",
+            "--time",
+            years,
+        )
     return DraftQuestion(
         f"no column has times{lacking}: {advice if seen.table.files else QUERY_ADVICE}",
         "--time",
         times,
     )
+
+
+def _has_years(seen: Observation, name: str) -> bool:
+    """Whether whole numbers, one in about every row, are years of our days, and called so."""
+    values = seen.values[name]
+    if not values.dtype.is_integer() or not is_nearly_full(seen.profiles[name]) or values.n_unique() < 2:
+        return False
+    return has_word_of(YEAR_WORDS, name) and bool(values.drop_nulls().is_between(*CALENDAR_YEARS).all())
+
+
+def fill_periods(time: TimeChoice, period: str) -> TimeChoice:
+    """Have the rows' days last to the end of the last period, where each row has the first day of one.
+
+    Args:
+        time: What tells a row's time.
+        period: "month", "quarter" or "year".
+
+    Returns:
+        The same, with the later last day.
+    """
+    end = find_next_period(time.span.last, period) - dt.timedelta(days=1)
+    return replace(time, span=DaySpan(time.span.first, end))
 
 
 def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:

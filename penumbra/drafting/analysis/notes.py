@@ -1,6 +1,6 @@
 """Sentences about data that are worth telling: what may be wrong, what was guessed, and what is set aside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -48,6 +48,23 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, d
             yield f"{quote_value(name)}: {reading.note}"
     yield from _list_faulty_values(seen, key)
     yield from _list_guesses(seen, days)
+
+
+def note_ordered_columns(names: Sequence[str]) -> Iterator[str]:
+    """Note what the order of the rows does where days are made up from it.
+
+    Args:
+        names: The columns that go with the order.
+
+    Yields:
+        A sentence, or nothing.
+    """
+    if names:
+        yield (
+            f"the rows are in an order by {list_names(names)}, so that made-up days and batches differ by it: no day "
+            "is taken for faulty for that (monitor.accept). Training and test batches differ by it all the same: "
+            "shuffle the rows once, if their order means nothing"
+        )
 
 
 def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:

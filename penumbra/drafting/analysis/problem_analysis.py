@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import polars as pl
+
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.batch_periods import choose_period, find_file_period
+from penumbra.drafting.analysis.batch_periods import choose_period, find_date_period, find_file_period
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
 from penumbra.drafting.analysis.day_counts import count_days, cut_waiting_rows
 from penumbra.drafting.analysis.keys import choose_key
-from penumbra.drafting.analysis.moments import choose_time
-from penumbra.drafting.analysis.notes import list_notes
+from penumbra.drafting.analysis.moments import choose_time, fill_periods
+from penumbra.drafting.analysis.notes import list_notes, note_ordered_columns
+from penumbra.drafting.analysis.row_order import find_ordered_columns
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
 from penumbra.drafting.reading.observation import observe_table
@@ -50,6 +53,10 @@ def draft_problem(
         found_key = choose_key(seen, moment.column if moment.column in seen.readings else None, target, key)
         described = describe_columns(seen, ColumnChoices(aim, moment, found_key))
         day_rows, file_period = count_days(seen, moment, aim), find_file_period(seen, moment)
+    if moment.column in seen.readings and (date_period := find_date_period(seen.values[moment.column].cast(pl.Date))):
+        moment, file_period = fill_periods(moment, date_period), file_period or date_period
+    used = [name for name in seen.values.columns if seen.profiles[name].read]
+    ordered = find_ordered_columns(seen.values.select(used)) if "rows_per_day" in moment.options else []
     _require_features(described.columns)
     span, options = moment.span, {**seen.table.options, **moment.options}
     kind: Literal["files", "sql"] = "sql" if query else "files"
@@ -64,7 +71,8 @@ def draft_problem(
         rows=seen.total,
         days=days,
         accepted=tuple(found_key.list_faulty(seen.profiles)),
-        notes=(*notes, *list_notes(seen, described, found_key, days)),
+        ordered=tuple(ordered),
+        notes=(*notes, *list_notes(seen, described, found_key, days), *note_ordered_columns(ordered)),
         day_rows=day_rows,
     )
 

@@ -59,7 +59,7 @@ def choose_settings(
         "rules.explore_share": 0.0,
         "gate.accept": list(draft.accepted),
         "promotion.loss": "auto",
-        "monitor.accept": [],
+        "monitor.accept": list(draft.ordered),
         "replay.candidate": REPLAYED_CANDIDATE,
     }
 

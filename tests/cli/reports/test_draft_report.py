@@ -50,6 +50,17 @@ def test_names_of_the_data_do_nothing_to_the_terminal():
     assert "\\x1b\\x5b2J\\x0aok" in said
 
 
+def test_a_column_without_a_name_is_called_one():
+    draft = draft_orders("orders.csv")
+    columns = (
+        *draft.columns[:-1],
+        replace(COMMENT, name="", reason="it is column 1 and has no name"),
+        draft.columns[-1],
+    )
+    said = describe_draft(replace(draft, columns=columns), BATCHES, [])
+    assert "left out  a column (it is column 1 and has no name)" in said
+
+
 def test_the_next_commands_can_be_pasted_whatever_the_names_are():
     steps = describe_next_steps(
         "in/my orders' file.csv", {"it's": 'a"b'}, load_settings(environ={}), is_committed=False
@@ -57,4 +68,8 @@ def test_the_next_commands_can_be_pasted_whatever_the_names_are():
     assert "git init && git add --all && git commit" in steps
     assert """'A first problem, drafted from my orders'"'"' file.csv'""" in steps
     assert """127.0.0.1:3000/predict -d '{"it'"'"'s": "a\\"b"}'""" in steps
+    assert "First mend" not in steps
+    found = describe_next_steps("a.csv", {}, load_settings(environ={}), is_committed=True, has_findings=True)
+    assert "First mend in problem/ what the doctor has found" in found
+    assert found.index("First mend") < found.index("  make train")
     assert "git init" not in describe_next_steps("a.csv", {}, load_settings(environ={}), is_committed=True)

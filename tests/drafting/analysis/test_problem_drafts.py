@@ -367,3 +367,24 @@ def test_values_that_can_t_be_read_are_told(tmp_path):
     found = draft_orders(tmp_path, weight=[*map(str, range(399)), "heavy"])
     assert found.notes == ("'weight': 1 value is no whole number; ingest quarantines its row",)
     assert draft_orders(tmp_path, weight=["1", "2", "heavy"]).notes == ()
+
+
+def test_a_column_of_years_is_named_as_a_time_and_makes_a_batch_of_each_year(tmp_path):
+    years = {"year": [f"{1980 + n * 7 // ROWS}" for n in range(ROWS)]}
+    table = make_orders(**years)
+    del table["day"]
+    with pytest.raises(DraftQuestion, match="no column has times, but year may be the year of a row: pass --time year"):
+        draft(tmp_path, table)
+    found = draft(tmp_path, table, time="year")
+    assert (found.source.period, found.source.options) == ("year", {"time_format": "%Y"})
+    assert (found.first_day, found.last_day) == (dt.date(1980, 1, 1), dt.date(1986, 12, 31))
+    assert get_column(found, "year").features == ()
+
+
+def test_of_made_up_days_the_columns_that_go_with_the_order_are_accepted_and_told(tmp_path):
+    table = make_orders(region=["north"] * (ROWS // 2) + ["south"] * (ROWS // 2))
+    del table["day"]
+    found = draft(tmp_path, table, time=None)
+    assert "region" in found.ordered
+    assert found.notes[-1].startswith("the rows are in an order by region")
+    assert draft_orders(tmp_path).ordered == ()

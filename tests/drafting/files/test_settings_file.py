@@ -117,6 +117,11 @@ def test_what_is_told_of_the_key_already_is_accepted():
     assert choose(draft, make_batches(6))["gate.accept"] == ["order"]
 
 
+def test_columns_that_go_with_the_order_of_made_up_days_are_no_faults_of_days():
+    draft = replace(make_draft(6), ordered=("region",))
+    assert choose(draft, make_batches(6))["monitor.accept"] == ["region"]
+
+
 def test_comments_stay_in_their_column():
     (line,) = (line for line in edit_settings(TEXT, {"data.today": "now"}).splitlines() if line.startswith("today"))
     (old,) = (line for line in TEXT.splitlines() if line.startswith("today"))
