@@ -45,14 +45,23 @@ class FlowRunner:
         """
         output.write_bytes(b"")
         everything = {**os.environ, **environment}
-        if self._requests:
+        if self._requests and self._begin((list(arguments), everything, output.absolute())):
             try:
-                self._requests.send((list(arguments), everything, output.absolute()))
                 return int(self._requests.recv())
-            except (OSError, EOFError):  # the process has ended
+            except (OSError, EOFError):  # the process was killed, and the run has ended with it
                 self._requests = None
+                return -signal.SIGKILL
         with output.open("wb") as file:
             return subprocess.call([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
+
+    def _begin(self, run: tuple[list[str], dict[str, str], Path]) -> bool:
+        """Have a run begun; returns whether it is. If not, the process has ended, and is not asked again."""
+        try:
+            self._requests.send(run)  # type: ignore[union-attr]
+            return bool(self._requests.recv())  # type: ignore[union-attr]
+        except (OSError, EOFError):
+            self._requests = None
+            return False
 
 
 @contextmanager
@@ -102,6 +111,7 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Se
             target=_run_flow, args=(arguments, environment, output, os.getpid())
         )
         run.start()
+        requests.send(True)
         run.join()
         requests.send(run.exitcode)
 

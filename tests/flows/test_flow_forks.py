@@ -12,7 +12,8 @@ from tests.helpers.flow_workspace import Workspace
 pytestmark = pytest.mark.slow
 
 FLOW = """
-import json, os, random, sys
+import json, os, random, sys, time
+import psutil
 from metaflow import FlowSpec, step
 from flows.steps.task_forks import fork_tasks
 
@@ -24,6 +25,9 @@ class ToyFlow(FlowSpec):
 
     @step
     def part(self):
+        if "KILL" in os.environ:
+            psutil.Process(os.getppid()).parent().kill()
+            time.sleep(60)
         import numpy
         with open("seen.jsonl", "a") as seen:
             seen.write(json.dumps({
@@ -81,3 +85,25 @@ def test_runs_leave_nothing_to_each_other(tmp_path: Path, monkeypatch: pytest.Mo
     assert [run["left"] for run in seen] == [["FIRST"], [], []]
     assert {run["folder"] for run in seen} == {os.path.realpath(tmp_path)}
     assert len({str(run["drawn"]) for run in seen}) == 3
+
+
+KILLED = """
+from pathlib import Path
+from flows.steps.flow_forks import fork_flows
+with fork_flows(["ingest"]) as runner:
+    runner.import_ahead()
+    for environment in ({"KILL": "yes"}, {}):
+        print("code", runner.run(["toy.py", "--no-pylint", "run"], environment, Path("log.txt")), flush=True)
+        print(Path("log.txt").read_text())
+"""
+
+
+def test_a_run_that_is_killed_is_not_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SINGLE_THREAD_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    space = Workspace(tmp_path)
+    (tmp_path / "toy.py").write_text(FLOW)
+    output = space.run("-c", KILLED)
+    assert [line for line in output.splitlines() if line.startswith("code")] == ["code -9", "code 0"]
+    assert "executing ToyFlow" in output.partition("code 0")[0]
+    assert len((tmp_path / "seen.jsonl").read_text().splitlines()) == 1
