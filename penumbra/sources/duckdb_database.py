@@ -40,7 +40,9 @@ class _DuckDb:
         self.connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         try:
             readable = _ReadableRelation(self.connection.sql(query))
-            for batch in readable.relation.to_arrow_reader(rows):
+            reader = readable.relation.to_arrow_reader(rows)
+            yield readable.build_frame(reader.schema.empty_table())
+            for batch in reader:
                 yield readable.build_frame(batch)
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise ValueError(f"the query fails: {mask_text(str(error))}") from None

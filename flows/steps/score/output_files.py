@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,28 +68,29 @@ def _write_file(parts: Sequence[Path], address: str, scratch: Path) -> None:
 
 
 def _join_parts(parts: Sequence[Path], path: Path, as_parquet: bool) -> None:
-    """Write the rows of several parts, in their order, some at a time."""
+    """Write the rows of several parts, in their order, some at a time; null where a part doesn't have a column."""
+    columns = pl.concat([pl.scan_ipc(part).head(0) for part in parts], how="diagonal_relaxed").collect()
+
+    def read(some: Sequence[Path]) -> pl.DataFrame:
+        return pl.concat([columns, *map(pl.read_ipc, some)], how="diagonal_relaxed")
+
+    groups = [parts[start : start + PARTS_AT_ONCE] for start in range(0, len(parts), PARTS_AT_ONCE)]
     with path.open("wb") as file:
         if as_parquet:
-            _write_parquet(parts, file)
+            _write_parquet(map(read, groups), columns, read(parts[:1]), file)
             return
         for number, part in enumerate(parts):
-            make_texts(pl.read_ipc(part)).write_csv(file, include_header=number == 0)
+            make_texts(read([part])).write_csv(file, include_header=number == 0)
 
 
-def _write_parquet(parts: Sequence[Path], file: IO[bytes]) -> None:
+def _write_parquet(groups: Iterable[pl.DataFrame], columns: pl.DataFrame, first: pl.DataFrame, file: IO[bytes]) -> None:
     """Write Parquet: columns in which each value is another one, such as ids, without a dictionary."""
     from pyarrow.parquet import ParquetWriter
 
-    schema = (
-        pl.concat([pl.scan_ipc(part).head(0) for part in parts], how="vertical_relaxed").collect().to_arrow().schema
-    )
-    first = pl.read_ipc(parts[0])
+    schema = columns.to_arrow().schema
     few = [each.name for each in first if not each.dtype.is_nested() and each.n_unique() < MOST_VALUES]
     with ParquetWriter(file, schema, compression="zstd", use_dictionary=few) as writer:
-        for start in range(0, len(parts), PARTS_AT_ONCE):
-            some = [pl.read_ipc(part) for part in parts[start : start + PARTS_AT_ONCE]]
-            rows = pl.concat(some, how="vertical_relaxed")
+        for rows in groups:
             writer.write_table(rows.to_arrow().cast(schema))
 
 

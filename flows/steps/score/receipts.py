@@ -33,6 +33,8 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         versions = " and ".join(f"version {version}" for version in facts.versions)
         by = f" by {versions}, in {mask_address(receipt.output)}" if versions else ""
         yield f"{receipt.table.name}: {answers}{by}" + ("" if is_new else f", as on {receipt.time:%Y-%m-%d %H:%M} UTC")
+        if receipt.is_queried:
+            yield f"  the rows are those that the query found on {receipt.table.time:%Y-%m-%d %H:%M} UTC"
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"
         if facts.rejected:
@@ -72,6 +74,7 @@ def describe_receipts(scored: ScoredTables) -> list[dict[str, Any]]:
         {
             "table": receipt.table.name,
             "is_new": is_new,
+            "queried": f"{receipt.table.time:%Y-%m-%dT%H:%M:%SZ}" if receipt.is_queried else None,
             **to_builtins(receipt.facts),
             "output": mask_address(receipt.output),
             "rejected_output": mask_address(receipt.rejected),

@@ -74,6 +74,7 @@ class TableReceipt(msgspec.Struct):
         output: The address of the answers.
         rejected: The address of the rows without an answer; "" where all have one.
         time: When the last part was done (UTC).
+        is_queried: Whether it is the result of a query, which was run when the table was begun.
     """
 
     table: BegunTable
@@ -81,6 +82,7 @@ class TableReceipt(msgspec.Struct):
     output: str
     rejected: str
     time: dt.datetime
+    is_queried: bool = False
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,8 @@ def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
     Raises:
         OSError: It can't be written.
     """
-    receipt = TableReceipt(table.begun, table.read_facts(), output, rejected, dt.datetime.now(dt.UTC))
+    now, is_queried = dt.datetime.now(dt.UTC), table.file is None
+    receipt = TableReceipt(table.begun, table.read_facts(), output, rejected, now, is_queried)
     replace_file(table.folder / DONE_FILE, msgspec.json.encode(receipt))
     remove_parts(table)
     return receipt

@@ -178,6 +178,9 @@ def _find_files(path: str) -> Iterator[TableFile]:
 
 def _read_fingerprint(store: Any, path: str) -> tuple[str, bool]:
     """What is another when a file has changed, and whether it is: fsspec takes files on the web for unchanging."""
+    if isinstance(store, LocalFileSystem):  # not by its mode, owner and links, which are no part of its content
+        facts = os.stat(path)
+        return tokenize(path, facts.st_size, facts.st_mtime_ns, facts.st_ino), True
     if get_scheme(path) not in WEB_SCHEMES:
         return str(store.ukey(path)), True
     state = store.info(path)

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.output_places import OutputRefused
-from flows.steps.score.receipts import require_all_scored
+from flows.steps.score.receipts import format_receipts, require_all_scored
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables, make_order
 from flows.steps.score.scoring import score_tables
@@ -80,6 +80,14 @@ def test_a_table_that_is_done_and_has_not_changed_is_not_scored_again(folder):
     write_flights(source, make_flights(50, seed=2))
     assert [is_new for _, is_new in score_files(folder, source)] == [True]
     assert (len(read_logged(folder)), pl.read_parquet(folder / "scores.parquet").height) == (150, 50)
+
+
+def test_another_mode_of_a_file_and_another_link_to_it_are_no_change(folder):
+    source = write_flights(folder / "in.parquet", make_flights(30))
+    score_files(folder, source)
+    source.chmod(0o600)
+    (folder / "link.parquet").hardlink_to(source)
+    assert [is_new for _, is_new in score_files(folder, source)] == [False]
 
 
 def test_a_table_is_scored_anew_where_that_is_asked_for(folder):
@@ -256,6 +264,29 @@ def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
 def test_an_order_that_can_not_be_read_by_is_refused(tmp_path, reading, reason):
     with pytest.raises(ScoreRefused, match=reason):
         make_order(make_score_settings(tmp_path).score, "in.csv", "out.csv", "", make_problem(), **reading)
+
+
+def test_a_query_that_finds_nothing_gets_an_output_without_rows(folder):
+    write_flights(folder / "in.parquet", make_flights())
+    ((receipt, _),) = score_files(folder, f"select * from '{folder}/in.parquet' where distance < 0", "out.parquet")
+    assert (receipt.facts.rows, pl.read_parquet(folder / "out.parquet").height) == (0, 0)
+
+
+def test_what_a_resumed_query_found_is_said_to_be_of_its_time(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    settings = make_score_settings(folder)
+    asked = ScoreOrder(f"select * from '{source}'", str(folder / "scores.parquet"))
+    (table,) = begin_tables(settings, asked)
+
+    def stop(done: int, _: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(score_tables(settings, make_problem(), asked, [table], report=stop))
+    write_flights(source, make_flights(200))
+    (scored,) = score_tables(settings, make_problem(), asked, begin_tables(settings, asked))
+    found = f"the rows are those that the query found on {table.begun.time:%Y-%m-%d %H:%M} UTC"
+    assert (scored[0].facts.rows, [line.strip() for line in format_receipts([scored])][1]) == (100, found)
 
 
 def test_a_query_over_files_is_scored(folder):

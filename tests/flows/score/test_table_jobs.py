@@ -5,15 +5,19 @@ import itertools
 import shutil
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
+from flows.steps.score.output_files import write_outputs
+from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE, PartFacts
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_share, score_tables
 from flows.steps.score.shared_parts import remove_shared_parts
 from flows.steps.shared_work import share_work
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.replicas.log_union import fetch_logs
+from penumbra.sources.tables.locations import is_parquet
 from penumbra.storage.work_lock import WorkInProgress
 from tests.flows.score.scored_flights import (
     make_flights,
@@ -178,6 +182,22 @@ def test_once_tables_are_done_machines_share_their_receipts_alone(enter_pod, tmp
     remove_shared_parts(settings, order.job)
     assert sorted(path.name for path in shared.rglob("*") if path.is_file()) == ["begun.json", "done.json"]
     assert score_in_pod(enter_pod("three"), order) == [False]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_parts_with_other_columns_are_joined_by_their_names(tmp_path, name):
+    """As of versions with other features, where a run went on after a promotion."""
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    (table,) = begin_tables(make_score_settings(tmp_path), ScoreOrder(str(source), str(tmp_path / name)))
+    rows = [{"penumbra.row": [0], "x": [1.0], "y": [2.0]}, {"penumbra.row": [1], "y": [7.0], "z": [8.0]}]
+    for number, columns in enumerate(rows):
+        (part := table.locate_part(number)).mkdir(parents=True)
+        pl.DataFrame(columns).write_ipc(part / SCORES_FILE)
+        (part / FACTS_FILE).write_bytes(msgspec.json.encode(PartFacts()))
+    write_outputs(table)
+    joined = (pl.read_parquet if is_parquet(name) else pl.read_csv)(tmp_path / name)
+    assert joined.columns == ["penumbra.row", "x", "y", "z"]
+    assert joined.rows() == [(0, 1.0, 2.0, None), (1, None, 7.0, 8.0)]
 
 
 def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
