@@ -91,9 +91,9 @@ def test_an_order_reads_files_as_the_source_but_for_what_it_says():
     order = make_source_order(**options)
     assert (order.layout.separator, order.layout.quote, order.layout.null_words) == (";", "'", ("", "NA"))
     assert order.encoding == "cp1252"
-    own = make_source_order("\t", "utf-8", ["?"], **options)
+    own = make_source_order("\t", None, "utf-8", ["?"], **options)
     assert (own.layout.separator, own.layout.null_words, own.encoding) == ("\t", ("", "NA", "?"), "utf-8")
-    with pytest.raises(ScoreRefused, match="expected one character"):
+    with pytest.raises(ScoreRefused, match="expected one ASCII character"):
         make_source_order("||")
 
 
