@@ -61,7 +61,8 @@ def _write_file(parts: Sequence[Path], address: str, scratch: Path) -> None:
             _join_parts(parts, aside, is_parquet(address))
         return
     local = scratch / "output"
-    _join_parts(parts, local, is_parquet(address))
+    with write_aside(local) as aside:
+        _join_parts(parts, aside, is_parquet(address))
     with _reach(address), local.open("rb") as source, fsspec.open(address, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 22)
     local.unlink()

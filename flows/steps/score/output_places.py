@@ -15,6 +15,7 @@ from penumbra.sources.tables.locations import (
     PARQUET_SUFFIXES,
     TABLE_SUFFIXES,
     TableFile,
+    find_store,
     follow_links,
     list_found,
     list_store_errors,
@@ -91,7 +92,7 @@ def keep_from_inputs(outputs: Sequence[str], source: str, files: Sequence[TableF
     written = [address for output in outputs for address in (output, name_rejected(output))]
     inputs = {(file.store, follow_links(file.store, file.path)): file.name for file in files}
     for address in written:
-        store, place = fsspec.core.url_to_fs(address)
+        store, place = find_store(address)
         if name := inputs.get((store, follow_links(store, place))):
             raise OutputRefused(f"{mask_address(address)} is {name}, which is to be scored: expected another --out")
     if found := list_found(source, written):
@@ -125,10 +126,11 @@ def require_writable(output: str) -> None:
 
     Raises:
         OutputRefused: A file or a folder is in the way, or files can't be created there.
+        ValueError: The library for such URLs isn't installed.
         ConnectionError: The store can't be reached, or refuses to write.
         OSError: The store refuses to write.
     """
-    store, place = fsspec.core.url_to_fs(output)
+    store, place = find_store(output)
     if isinstance(store, LocalFileSystem):
         _require_writable_path(Path(place))
         return
@@ -136,7 +138,11 @@ def require_writable(output: str) -> None:
     try:
         with fsspec.open(probe, "wb") as file:
             file.write(b"")
-        store.rm_file(fsspec.core.url_to_fs(probe)[1])
+        store.rm_file(find_store(probe)[1])
+    except NotImplementedError:
+        raise OutputRefused(
+            f"{mask_address(output)} can't be written: expected a path, or a URL of a store that takes files"
+        ) from None
     except list_store_errors() as error:
         raise_unreachable(f"{mask_address(output)} can't be written", error)
 

@@ -1,5 +1,6 @@
 """Addresses of settings: a URL, or a path on this machine."""
 
+import os
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def get_scheme(address: str) -> str:
 
 
 def make_absolute(address: str) -> str:
-    """Make a path absolute, from the working directory.
+    """Make a path absolute, from the working directory; `~` is the home folder.
 
     Args:
         address: A URL, or a path.
@@ -28,4 +29,4 @@ def make_absolute(address: str) -> str:
     Returns:
         The absolute path; a URL as it is.
     """
-    return address if get_scheme(address) else str(Path(address).absolute())
+    return address if get_scheme(address) else str(Path(os.path.expanduser(address)).absolute())

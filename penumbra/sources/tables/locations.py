@@ -79,7 +79,7 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
 
     Raises:
         FileNotFoundError: A path leads to no file.
-        ValueError: A file is found twice, or two have the same name.
+        ValueError: A file is found twice, two have the same name, or a URL's scheme has no library here.
         ConnectionError: A store can't be reached.
     """
     files = [file for path in paths for file in _find_files(str(path))]
@@ -122,6 +122,25 @@ def list_found(path: str | Path, addresses: Sequence[str]) -> list[str]:
     return list(filter(is_found, addresses))
 
 
+def find_store(address: str) -> tuple[Any, str]:
+    """Find the store of an address.
+
+    Args:
+        address: A path, or a URL that fsspec knows.
+
+    Returns:
+        fsspec's file system, and the place in it.
+
+    Raises:
+        ValueError: fsspec doesn't know such URLs, or the library for them isn't installed.
+    """
+    try:
+        store, place = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise ValueError(f"{mask_address(address)} can't be reached: {error}") from None
+    return store, place
+
+
 def follow_links(store: Any, place: str) -> str:
     """Return where a `place` in a `store` is, whichever links of this machine's file system lead there."""
     return os.path.realpath(place) if isinstance(store, LocalFileSystem) else place
@@ -159,7 +178,7 @@ def list_store_errors() -> tuple[type[Exception], ...]:
 def _find_files(path: str) -> Iterator[TableFile]:
     address = _make_address(path)
     try:
-        store, place = fsspec.core.url_to_fs(address)
+        store, place = find_store(address)
         store.invalidate_cache()
         found, root = _list_paths(store, place)
         fingerprints = [_read_fingerprint(store, each) for each in found]
@@ -199,7 +218,7 @@ def _make_address(path: str) -> str:
 
 
 def _resolve(address: str) -> tuple[Any, str]:
-    store, place = fsspec.core.url_to_fs(address)
+    store, place = find_store(address)
     return store, follow_links(store, place)
 
 

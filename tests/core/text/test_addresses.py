@@ -27,4 +27,5 @@ def test_a_url_is_told_from_a_path_by_its_scheme(address, scheme):
 
 def test_only_paths_are_made_absolute():
     assert make_absolute("mlflow-artifacts:/x") == "mlflow-artifacts:/x"
+    assert make_absolute("~/x") == os.path.expanduser("~/x")
     assert make_absolute("var/x") == os.path.join(os.getcwd(), "var/x")

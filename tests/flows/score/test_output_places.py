@@ -3,7 +3,16 @@
 import pytest
 
 from flows.steps.score.output_places import OutputRefused, name_outputs
-from tests.flows.score.scored_flights import make_flights, read_logged, score_files, write_flights
+from flows.steps.score.score_order import ScoreOrder, begin_tables
+from flows.steps.score.scoring import score_tables
+from tests.flows.score.scored_flights import (
+    make_flights,
+    make_problem,
+    make_score_settings,
+    read_logged,
+    score_files,
+    write_flights,
+)
 from tests.helpers import local_service
 
 
@@ -74,6 +83,25 @@ def test_rejected_rows_and_the_answers_of_another_table_do_not_share_a_file():
     with pytest.raises(OutputRefused, match=r"the rejected rows of a\.csv and a\.rejected\.csv would both become"):
         name_outputs("/answers", ["a.rejected.csv", "a.csv"])
     assert name_outputs("/answers", ["a.csv", "b.csv"]) == ["/answers/a.parquet", "/answers/b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "http://127.0.0.1:1/out.csv",
+            r"http://127\.0\.0\.1:1/out\.csv can't be written: expected a path, or a URL of",
+        ),
+        ("nowhere://bucket/out.csv", r"Protocol not known: nowhere"),
+        ("libarchive://out.csv", r"libarchive://out\.csv can't be reached: "),
+    ],
+)
+def test_a_store_that_takes_no_files_is_known_before_anything_is_logged(folder, output, reason):
+    source = write_flights(folder / "in.parquet", make_flights(5))
+    settings, order = make_score_settings(folder), ScoreOrder(str(source), output)
+    with pytest.raises(ValueError, match=reason):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order)))
+    assert read_logged(folder) == []
 
 
 @pytest.mark.parametrize(
