@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from flows.steps.monitor.measures import attribution_drift
 from flows.steps.monitor.measures.attribution_drift import (
     UsualAttributions,
     learn_attributions,
@@ -60,6 +61,16 @@ def test_rows_like_those_of_the_reference_have_its_reasons_and_others_have_other
     assert changed.feature == "pressure"
     assert changed.now > changed.before  # it is the same in all rows now, far from what is usual
     assert changed.sizes.keys() == set(usual.bundle.inputs.names)
+
+
+def test_of_a_large_forest_fifty_rows_are_computed_of_window_and_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attribution_drift, "MAX_LEAVES", 1)
+    usual = deploy(tmp_path)
+    measured = measure_attribution_drift(answer(tmp_path, draw_rows(200, 2)), "1", usual, FIRST, NEXT)
+    assert measured is not None
+    assert measured.rows == 50
 
 
 def test_a_window_of_few_answers_has_none(tmp_path: Path) -> None:

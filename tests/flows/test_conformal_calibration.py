@@ -93,6 +93,13 @@ def test_held_out_rows_that_count_for_more_than_one_have_no_part(prepare):
     assert calibrate(run.settings.uncertainty, run.matrices, JOB, run.plan.split).rows == rows - 5
 
 
+def test_rows_of_a_single_day_are_refused_across_days_by_name_of_the_setting(prepare, monkeypatch):
+    run = prepare()
+    monkeypatch.setattr(conformal_calibration, "assign_day_folds", lambda days, _: assign_day_folds(days[:1], 5))
+    with pytest.raises(ValueError, match=r'uncertainty\.method is "cross"'):
+        conformal_calibration.write_cross_predictions(run.settings, run.matrices, JOB, run.plan.split)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["boosting", "cascade", "not compiled"])
 @pytest.mark.parametrize("method", ["split", "cross"])

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from penumbra.core.attributions.leaf_paths import TreeNodes, list_leaf_paths
-from penumbra.core.attributions.tree_shapley import TreeShapley
+from penumbra.core.attributions.tree_shapley import MAX_TABLE_VALUES, TreeShapley
 
 Scale = Literal["log-odds", "probability", "margin", "value", "log of the value"]
 """What the terms of a model add up to: of a probability its logarithm of the odds or itself; of several classes the
@@ -73,7 +73,13 @@ class AdditiveModel:
     @cached_property
     def _trees(self) -> list[TreeShapley]:
         targets = range(len(self.constants))
-        return [TreeShapley(list_leaf_paths(self.nodes, self.sources, each), self.n_inputs) for each in targets]
+        paths = (list_leaf_paths(self.nodes, self.sources, target) for target in targets)
+        return [TreeShapley(each, self.n_inputs, MAX_TABLE_VALUES // len(targets)) for each in paths]
+
+    @property
+    def n_leaves(self) -> int:
+        """The number of leaves, which the work of a row grows with."""
+        return int(self.nodes.leaf.sum())
 
     @cached_property
     def expected(self) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from penumbra.core.attributions.leaf_paths import LeafPaths
 
 CHUNK_VALUES = 2**17  # of a temporary array: 1 MB, which stays in the processor's cache
-MAX_TABLE_VALUES = 2**21  # of the table of a group of leaves: 16 MB
+MAX_TABLE_VALUES = 2**22  # of all tables of a model: 32 MB
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LeafGroup:
         share: float64 [D, L], see `LeafPaths`.
         weight: float64 [L].
         table: float64 [L * 2^D, D], the values of each leaf's inputs by which of them meet their conditions, the first
-            one the lowest bit; None where it would be too large.
+            one the lowest bit; None where there is no room for it.
     """
 
     slots: slice
@@ -51,10 +51,10 @@ class LeafGroup:
 class TreeShapley:
     """The Shapley values of one output of an ensemble."""
 
-    def __init__(self, paths: LeafPaths, n_inputs: int) -> None:
-        """Prepare `paths`, whose conditions are on `n_inputs` inputs."""
+    def __init__(self, paths: LeafPaths, n_inputs: int, max_table_values: int = MAX_TABLE_VALUES) -> None:
+        """Prepare `paths`, whose conditions are on `n_inputs` inputs, with tables of so many values altogether."""
         self._n_inputs = n_inputs
-        self._groups, slots = _group_leaves(paths)
+        self._groups, slots = _group_leaves(paths, max_table_values)
         self._conditions = Conditions.select(paths, slots)
         orders = [np.arange(group.slots.start, group.slots.stop).reshape(group.share.shape) for group in self._groups]
         order = [
@@ -166,8 +166,11 @@ class Conditions:
         return met if self.starts is None else np.logical_and.reduceat(met, self.starts, axis=1)
 
 
-def _group_leaves(paths: LeafPaths) -> tuple[list[LeafGroup], np.ndarray]:
-    """Group the leaves by the number of their slots; return them, and the positions of all slots in their order."""
+def _group_leaves(paths: LeafPaths, max_table_values: int) -> tuple[list[LeafGroup], np.ndarray]:
+    """Group the leaves by the number of their slots; return them, and the positions of all slots in their order.
+
+    Short paths have tables first, which are the smallest of a leaf.
+    """
     first_slots = np.cumsum(paths.n_slots) - paths.n_slots
     groups, slots, begin = [], [np.zeros(0, int)], 0
     for size in np.unique(paths.n_slots[paths.n_slots > 0]).tolist():
@@ -175,8 +178,10 @@ def _group_leaves(paths: LeafPaths) -> tuple[list[LeafGroup], np.ndarray]:
         of_group = first_slots[leaves] + np.arange(size)[:, None]
         place = slice(begin, begin := begin + of_group.size)
         group = LeafGroup(place, paths.share[of_group], paths.weight[leaves], None)
-        fits = of_group.size * 2**size <= MAX_TABLE_VALUES
-        groups.append(replace(group, table=_tabulate(group)) if fits else group)
+        if (table_values := of_group.size * 2**size) <= max_table_values:
+            max_table_values -= table_values
+            group = replace(group, table=_tabulate(group))
+        groups.append(group)
         slots.append(of_group.ravel())
     return groups, np.concatenate(slots)
 

@@ -217,9 +217,17 @@ def _compute_doubts(predictions: FloatArray) -> FloatArray:
 
 
 def _find_bin_edges(predictions: FloatArray) -> FloatArray:
-    """Find predictions between which lie bins of about equally many rows; the last bin has no upper edge."""
+    """Find predictions between which lie bins of about equally many rows; the last bin has no upper edge.
+
+    Equal predictions are in one bin; what they leave of another, if it is too little, is joined with the next one.
+    """
     bins = min(NUMBER_BINS, len(predictions) // MIN_BIN_ROWS)
     if bins < 2:
         return np.empty(0)
     edges = np.unique(np.quantile(predictions, np.arange(1, bins) / bins, method="inverted_cdf"))
-    return edges[edges < predictions.max()]
+    kept, begin = [], 0
+    for edge, end in zip(edges, np.searchsorted(np.sort(predictions), edges, side="right"), strict=True):
+        if min(end - begin, len(predictions) - end) >= MIN_BIN_ROWS:
+            kept.append(edge)
+            begin = end
+    return np.array(kept)

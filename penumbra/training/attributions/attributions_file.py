@@ -21,10 +21,11 @@ from penumbra.training.attributions.additive_forms import AdditiveForm, build_fo
 from penumbra.training.attributions.enumeration import enumerate_shapley_values, list_players, split_trees
 from penumbra.training.attributions.traced_columns import TracedColumns
 from penumbra.training.onnx.graph import CannotCompile
+from penumbra.training.release import pick_evenly_spaced
 
 TOLERANCE = 1e-6  # between the sum of attributions and the model's own score, and of each with the enumerated one
 ROUNDING = 1e-10  # of the size of all terms, that their sum may be off where it is much smaller than they are
-MIN_CHECKED_ROWS, MAX_CHECKED_ROWS, CHECKED_LEAVES = 20, 200, 1_000_000  # rows, and rows times leaves of all trees
+MIN_CHECKED_ROWS, MAX_CHECKED_ROWS, CHECKED_LEAVES = 3, 200, 500_000  # rows, and rows times leaves of all trees
 ENUMERATED_ROWS = 3
 ENUMERATED_TREES, MAX_ENUMERATED_PLAYERS = 5, 10
 
@@ -55,7 +56,7 @@ def build_attributions_file(
     try:
         forms = build_forms(estimator, columns)
         check_forms(forms)
-        checked = _select_checked_rows(rows, sum(_count_leaves(form.model) for form in forms))
+        checked = _select_checked_rows(rows, sum(form.model.n_leaves for form in forms))
         check_explained_outputs([form.model for form in forms], checked, predict(checked), open_transform)
     except (NotExplainable, CannotCompile) as error:
         return write_refusal(str(error))
@@ -65,14 +66,10 @@ def build_attributions_file(
     return write_models([form.model for form in forms])
 
 
-def _count_leaves(model: AdditiveModel) -> int:
-    return int(model.nodes.leaf.sum())
-
-
 def _select_checked_rows(rows: np.ndarray, leaves: int) -> np.ndarray:
     """Select rows to check on, evenly spaced: fewer of a model with many leaves."""
     count = min(max(CHECKED_LEAVES // max(leaves, 1), MIN_CHECKED_ROWS), MAX_CHECKED_ROWS)
-    return rows[:: max(1, len(rows) // count)]
+    return rows[pick_evenly_spaced(len(rows), count)]
 
 
 def check_forms(forms: Sequence[AdditiveForm]) -> None:
@@ -85,7 +82,7 @@ def check_forms(forms: Sequence[AdditiveForm]) -> None:
         NotExplainable: They differ by more than TOLERANCE, and more than rounding makes of such terms.
     """
     for form in forms:
-        rows = _select_checked_rows(form.rows, _count_leaves(form.model))
+        rows = _select_checked_rows(form.rows, form.model.n_leaves)
         scores = form.compute_scores(rows)
         compared = rows.astype(np.float32).astype(float) if form.single_precision else rows
         for target in range(scores.shape[1]):

@@ -53,7 +53,8 @@ class TracedColumns:
         rows = np.asarray(made.toarray() if issparse(made) else made, float)
         if rows.shape[1] != len(sources):
             raise NotExplainable(
-                f"{type(step).__name__} makes {rows.shape[1]} columns, of which {len(sources)} are known"
+                f"{type(step).__name__} makes {rows.shape[1]} columns where {len(sources)} are expected, so it isn't "
+                "known which input each is made of (categories that are joined for being rare do that)"
             )
         return replace(self, steps=(*self.steps, step), sources=sources, rows=rows)
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penumbra.core.attributions.leaf_paths import TreeNodes, list_leaf_paths
 from penumbra.core.attributions.tree_shapley import TreeShapley
@@ -83,3 +85,18 @@ def test_no_tree_has_no_attributions() -> None:
     empty = {name: each[:0] for name, each in build_and_tree().to_arrays().items()}
     shapley = TreeShapley(list_leaf_paths(TreeNodes.from_arrays(empty), np.arange(2), 0), 2)
     assert (shapley.expected, shapley.compute(np.zeros((1, 2))).tolist()) == (0, [[0.0, 0.0]])
+
+
+@given(st.integers(0, 100))
+def test_tables_of_a_model_take_no_more_than_they_may_and_change_no_value(max_values: int) -> None:
+    paths, rows = list_leaf_paths(build_and_tree(), np.arange(2), 0), np.random.default_rng(1).uniform(0, 8, (20, 2))
+    shapley = TreeShapley(paths, 2, max_values)
+    tables = [group.table for group in shapley._groups if group.table is not None]
+    assert sum(table.size for table in tables) <= max_values
+    assert shapley.compute(rows) == pytest.approx(TreeShapley(paths, 2).compute(rows))
+
+
+@pytest.mark.parametrize("least", [-np.inf, -1e300])
+def test_no_value_is_too_small_for_a_leaf(least: float) -> None:
+    assert attribute(build_and_tree(), [least, 6.0]) == attribute(build_and_tree(), [0.0, 6.0])
+    assert attribute(build_and_tree(), [np.inf, -least]) == attribute(build_and_tree(), [2.0, 6.0])

@@ -105,6 +105,15 @@ def test_every_bin_of_numbers_has_rows_however_often_they_repeat(predictions):
     assert len(limits.limits) == len(limits.edges) + 1 == np.count_nonzero(counts)
 
 
+@pytest.mark.parametrize("counts", [[250, 250, 250, 244, 6], [880, 60, 60], [990, 10], [20] * 30])
+def test_a_bin_of_numbers_has_fifty_rows_at_least_where_predictions_repeat(counts):
+    predictions = np.repeat(np.arange(float(len(counts))), counts)
+    limits = ConformalLimits.calibrate(NUMBER, predictions + 1, predictions, 0.9)
+    in_bins = np.bincount(np.searchsorted(limits.edges, predictions), minlength=len(limits.limits))
+    assert in_bins.min() >= 50
+    assert None not in limits.limits
+
+
 def test_a_class_that_calibration_has_not_met_is_never_ruled_out():
     limits = ConformalLimits.calibrate(WEATHER, np.zeros(50, int), np.tile([0.9, 0.05, 0.05], (50, 1)), 0.9)
     assert limits.find_sets(np.array([[1.0, 0.0, 0.0]])).tolist() == [[True, True, True]]

@@ -21,6 +21,7 @@ from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.bundles.explanations import attribute_scores
 
 MAX_ROWS, MIN_ROWS = 300, 50  # whose attributions are computed, of the reference and of each window
+MAX_LEAVES = 6_000_000  # of the trees, times the rows: some two seconds; of a larger forest only MIN_ROWS are computed
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class UsualAttributions:
     Attributes:
         bundle: The bundle of the version, which is loaded.
         sizes: float64 [features].
+        max_rows: How many rows of a window are computed, as many as of the reference.
     """
 
     bundle: Bundle
     sizes: np.ndarray
+    max_rows: int
 
 
 class ScoredInputs(msgspec.Struct):
@@ -53,9 +56,15 @@ def learn_attributions(loaded: Bundle, reference: pl.DataFrame) -> UsualAttribut
     Returns:
         The usual attributions; None where the model can't be explained, or on scales that differ from row to row.
     """
-    rows = reference.gather_every(max(1, reference.height // MAX_ROWS))
-    sizes = _compute_sizes(loaded, loaded.inputs.encode_frame(derive_features(loaded.inputs.kinds, rows)))
-    return None if sizes is None else UsualAttributions(loaded, sizes)
+    try:
+        leaves = sum(model.n_leaves for model in loaded.explainer.models)
+    except NotExplainable:
+        return None
+    max_rows = min(max(MAX_LEAVES // max(leaves, 1), MIN_ROWS), MAX_ROWS)
+    positions = np.linspace(0, reference.height - 1, min(reference.height, max_rows)).astype(int)
+    rows = derive_features(loaded.inputs.kinds, reference[positions])
+    sizes = _compute_sizes(loaded, loaded.inputs.encode_frame(rows))
+    return None if sizes is None else UsualAttributions(loaded, sizes, max_rows)
 
 
 def measure_attribution_drift(
@@ -75,7 +84,7 @@ def measure_attribution_drift(
     """
     if usual is None:
         return None
-    matrix = _read_inputs(index, version, begin, end)
+    matrix = _read_inputs(index, version, begin, end, usual.max_rows)
     sizes = _compute_sizes(usual.bundle, matrix) if len(matrix) >= MIN_ROWS else None
     if sizes is None or not (sizes.any() and usual.sizes.any()):
         return None
@@ -99,9 +108,9 @@ def _compute_sizes(loaded: Bundle, matrix: np.ndarray) -> np.ndarray | None:
     return np.abs(found.values).mean(axis=0) if len(set(found.scales)) == 1 else None
 
 
-def _read_inputs(index: LogIndex, version: str, begin: dt.date, end: dt.date) -> np.ndarray:
+def _read_inputs(index: LogIndex, version: str, begin: dt.date, end: dt.date, max_rows: int) -> np.ndarray:
     """Read the inputs of a sample of what the model answered itself: float64 [n, inputs], NaN for missing."""
-    sampled = read_sampled_records(index, version, begin, end, {}, MAX_ROWS)
+    sampled = read_sampled_records(index, version, begin, end, {}, max_rows)
     lines = read_lines_by_id(index.predictions, sorted(sampled[ID_COLUMN]))
     entries = [msgspec.json.decode(line, type=ScoredInputs) for _, line in lines]
     return np.array([entry.inputs for entry in entries if entry.inputs and not entry.fallback], float)

@@ -32,11 +32,19 @@ def write_cross_predictions(settings: Settings, matrices: Matrices, winner: Tria
         matrices: The matrices of the run.
         winner: The candidate with its parameters.
         split: The batches of the run.
+
+    Raises:
+        ValueError: The candidate learns from the rows of one day.
     """
     learnt = list_learnt_batches(matrices, winner, split)
     rows = read_training_rows(settings, matrices.problem, learnt)
     days = rows.select(matrices.problem.slices.DAY.alias(DAY_COLUMN)).to_series().to_physical().to_numpy()
     folds, training = assign_day_folds(days, DAY_FOLDS), matrices.build_training_set(winner.candidate, split.all)
+    if not folds.any():
+        raise ValueError(
+            f'uncertainty.method is "{CROSS_PART}", which predicts some days by a fit on the others, and all '
+            f'{len(days):,} rows that {winner} learns from are of one day: set it to "split", or learn from more days'
+        )
     predictions = np.full((len(days), len(matrices.task.classes)) if matrices.task.classes else len(days), np.nan)
     for fold in range(folds.max() + 1):
         estimator = matrices.make_estimator(winner)
