@@ -7,6 +7,7 @@ from penumbra.client.async_client import AsyncClient
 from penumbra.client.client import Client
 from penumbra.client.errors import (
     ClientError,
+    InvalidRecord,
     InvalidRequest,
     KeyConflict,
     NotPermitted,
@@ -37,6 +38,7 @@ __all__ = [
     "ExplanationResponse",
     "FeatureAttribution",
     "FeedbackResponse",
+    "InvalidRecord",
     "InvalidRequest",
     "KeyConflict",
     "NotPermitted",

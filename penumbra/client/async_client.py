@@ -10,7 +10,15 @@ from penumbra.client import tables
 from penumbra.client.client import make_http_options
 from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
 from penumbra.client.exchange import Exchange, RetryPolicy
-from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, Part, PartSender, shift_details
+from penumbra.client.operations import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    MAX_RECORDS,
+    Operations,
+    Part,
+    PartSender,
+    shift_details,
+)
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
 
 Result = TypeVar("Result")
@@ -30,6 +38,7 @@ class AsyncClient:
         policy: RetryPolicy | None = None,
         max_records: int = MAX_RECORDS,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
         **options: Any,
     ) -> None:
         """Connect when the first request is sent.
@@ -40,10 +49,15 @@ class AsyncClient:
             policy: How often and how long a request is tried.
             max_records: The most records of a list in one request; where the service takes fewer, it gets fewer.
             max_body_bytes: The most bytes in one request, likewise.
+            max_connections: The most requests at a time; others wait for their turn, when their deadline begins.
             **options: Options of `httpx.AsyncClient`, such as `verify`, `cert` or `proxy`.
+
+        Raises:
+            ValueError: The address is none, or the API key can't be in a header.
         """
         self._operations = Operations(policy or RetryPolicy(), max_records, max_body_bytes)
-        self._http = httpx.AsyncClient(**make_http_options(url, api_key, options))
+        self._http = httpx.AsyncClient(**make_http_options(url, api_key, max_connections, options))
+        self._turns = asyncio.Semaphore(max_connections)
 
     async def __aenter__(self) -> Self:
         """Return this client."""
@@ -86,14 +100,8 @@ class AsyncClient:
         Raises:
             ClientError: A request has no answer; `answered` of it has the answers to the records before.
         """
-        answers: list[PredictResponse] = []
-        try:
-            async for answer in self.predict_stream(records, idempotency_key, **options):
-                answers.append(answer)  # noqa: PERF401 (those before an error are kept)
-        except ClientError as error:
-            error.answered = answers
-            raise
-        return answers
+        parts = self._operations.split(records)
+        return await self._collect(self._operations.predict_parts(idempotency_key, options), parts)
 
     async def predict_stream(
         self, records: Iterable[Any], idempotency_key: str | None = None, **options: bool
@@ -127,7 +135,12 @@ class AsyncClient:
         """
         sender = self._operations.predict_table(table, idempotency_key, options)
         parts = tables.split_table(table, self._operations.max_records)
-        return tables.concatenate_answers(table, [each async for each in self._send_parts(sender, parts)])
+        try:
+            answers = await self._collect(sender, parts)
+        except ClientError as error:
+            error.answered = tables.concatenate_answers(table, error.answered)
+            raise
+        return tables.concatenate_answers(table, answers)
 
     async def send_label(self, label: Any) -> FeedbackResponse:
         """Send what happened.
@@ -149,7 +162,7 @@ class AsyncClient:
         Returns:
             Their ids in the same order.
         """
-        return [each async for each in self._send_parts(self._operations.label_parts(), self._operations.split(labels))]
+        return await self._collect(self._operations.label_parts(), self._operations.split(labels))
 
     async def review(self, prediction_id: str) -> ReviewResponse:
         """Return what has become of an answer that is `pending`; `prediction_id` is its id."""
@@ -174,6 +187,17 @@ class AsyncClient:
         """Return the metrics in Prometheus' format; takes a key for them."""
         return await self._send(self._operations.metrics())
 
+    async def _collect(self, sender: PartSender[Result], parts: Iterable[Part]) -> list[Result]:
+        """Send parts of a list; an error carries the answers to those before."""
+        answers: list[Result] = []
+        try:
+            async for answer in self._send_parts(sender, parts):
+                answers.append(answer)  # noqa: PERF401 (those before an error are kept)
+        except ClientError as error:
+            error.answered = answers
+            raise
+        return answers
+
     async def _send_parts(self, sender: PartSender[Result], parts: Iterable[Part]) -> AsyncIterator[Result]:
         """Send parts of a list, and in halves those that are too large for the service; yield the answers."""
         for whole in parts:
@@ -194,19 +218,25 @@ class AsyncClient:
                         yield answer
 
     async def _send(self, exchange: Exchange[Result]) -> Result:
-        while True:
-            try:
-                answer = await self._http.request(
-                    exchange.method,
-                    exchange.path,
-                    headers=exchange.headers,
-                    content=exchange.body,
-                    timeout=exchange.timeout,
+        async with self._turns:
+            exchange.begin()
+            while True:
+                try:
+                    answer = await self._attempt(exchange)
+                except httpx.RequestError as error:
+                    wait: float | None = exchange.compute_wait(error)
+                else:
+                    wait, result = exchange.read(answer.status_code, answer.headers, answer.content)
+                    if wait is None:
+                        return result  # type: ignore[return-value]
+                await asyncio.sleep(wait or 0.0)
+
+    async def _attempt(self, exchange: Exchange[Result]) -> httpx.Response:
+        timeout = exchange.begin_attempt()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._http.request(
+                    exchange.method, exchange.path, headers=exchange.headers, content=exchange.body, timeout=timeout
                 )
-            except httpx.TransportError as error:
-                wait: float | None = exchange.compute_wait(error)
-            else:
-                wait, result = exchange.read(answer.status_code, answer.headers, answer.content)
-                if wait is None:
-                    return result  # type: ignore[return-value]
-            await asyncio.sleep(wait or 0.0)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the answer isn't complete") from error

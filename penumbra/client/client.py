@@ -1,5 +1,7 @@
 """The client for programs without an event loop."""
 
+import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Self, TypeVar
@@ -9,8 +11,19 @@ import httpx
 from penumbra.client import tables
 from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
 from penumbra.client.exchange import Exchange, RetryPolicy
-from penumbra.client.operations import MAX_BODY_BYTES, MAX_RECORDS, Operations, Part, PartSender, shift_details
+from penumbra.client.operations import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    MAX_RECORDS,
+    Operations,
+    Part,
+    PartSender,
+    shift_details,
+)
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
+
+MAX_PORT = 65_535
+HEADER_TEXT = re.compile(r"[!-~]+")  # printable ASCII without spaces
 
 Result = TypeVar("Result")
 
@@ -29,6 +42,7 @@ class Client:
         policy: RetryPolicy | None = None,
         max_records: int = MAX_RECORDS,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
         **options: Any,
     ) -> None:
         """Connect when the first request is sent.
@@ -39,10 +53,15 @@ class Client:
             policy: How often and how long a request is tried.
             max_records: The most records of a list in one request; where the service takes fewer, it gets fewer.
             max_body_bytes: The most bytes in one request, likewise.
+            max_connections: The most requests at a time; others wait for their turn, when their deadline begins.
             **options: Options of `httpx.Client`, such as `verify`, `cert` or `proxy`.
+
+        Raises:
+            ValueError: The address is none, or the API key can't be in a header.
         """
         self._operations = Operations(policy or RetryPolicy(), max_records, max_body_bytes)
-        self._http = httpx.Client(**make_http_options(url, api_key, options))
+        self._http = httpx.Client(**make_http_options(url, api_key, max_connections, options))
+        self._turns = threading.BoundedSemaphore(max_connections)
 
     def __enter__(self) -> Self:
         """Return this client."""
@@ -85,13 +104,8 @@ class Client:
         Raises:
             ClientError: A request has no answer; `answered` of it has the answers to the records before.
         """
-        answers: list[PredictResponse] = []
-        try:
-            answers.extend(self.predict_stream(records, idempotency_key, **options))
-        except ClientError as error:
-            error.answered = answers
-            raise
-        return answers
+        parts = self._operations.split(records)
+        return self._collect(self._operations.predict_parts(idempotency_key, options), parts)
 
     def predict_stream(
         self, records: Iterable[Any], idempotency_key: str | None = None, **options: bool
@@ -124,7 +138,12 @@ class Client:
         """
         sender = self._operations.predict_table(table, idempotency_key, options)
         parts = tables.split_table(table, self._operations.max_records)
-        return tables.concatenate_answers(table, list(self._send_parts(sender, parts)))
+        try:
+            answers = self._collect(sender, parts)
+        except ClientError as error:
+            error.answered = tables.concatenate_answers(table, error.answered)
+            raise
+        return tables.concatenate_answers(table, answers)
 
     def send_label(self, label: Any) -> FeedbackResponse:
         """Send what happened.
@@ -146,7 +165,7 @@ class Client:
         Returns:
             Their ids in the same order.
         """
-        return list(self._send_parts(self._operations.label_parts(), self._operations.split(labels)))
+        return self._collect(self._operations.label_parts(), self._operations.split(labels))
 
     def review(self, prediction_id: str) -> ReviewResponse:
         """Return what has become of an answer that is `pending`; `prediction_id` is its id."""
@@ -171,6 +190,16 @@ class Client:
         """Return the metrics in Prometheus' format; takes a key for them."""
         return self._send(self._operations.metrics())
 
+    def _collect(self, sender: PartSender[Result], parts: Iterable[Part]) -> list[Result]:
+        """Send parts of a list; an error carries the answers to those before."""
+        answers: list[Result] = []
+        try:
+            answers.extend(self._send_parts(sender, parts))
+        except ClientError as error:
+            error.answered = answers
+            raise
+        return answers
+
     def _send_parts(self, sender: PartSender[Result], parts: Iterable[Part]) -> Iterator[Result]:
         """Send parts of a list, and in halves those that are too large for the service; yield the answers."""
         for whole in parts:
@@ -190,39 +219,54 @@ class Client:
                     yield from answers
 
     def _send(self, exchange: Exchange[Result]) -> Result:
-        while True:
-            try:
-                answer = self._http.request(
-                    exchange.method,
-                    exchange.path,
-                    headers=exchange.headers,
-                    content=exchange.body,
-                    timeout=exchange.timeout,
-                )
-            except httpx.TransportError as error:
-                wait: float | None = exchange.compute_wait(error)
-            else:
-                wait, result = exchange.read(answer.status_code, answer.headers, answer.content)
-                if wait is None:
-                    return result  # type: ignore[return-value]
-            time.sleep(wait or 0.0)
+        with self._turns:
+            exchange.begin()
+            while True:
+                try:
+                    status, headers, body = self._attempt(exchange)
+                except httpx.RequestError as error:
+                    wait: float | None = exchange.compute_wait(error)
+                else:
+                    wait, result = exchange.read(status, headers, body)
+                    if wait is None:
+                        return result  # type: ignore[return-value]
+                time.sleep(wait or 0.0)
+
+    def _attempt(self, exchange: Exchange[Result]) -> tuple[int, httpx.Headers, bytes]:
+        timeout = exchange.begin_attempt()
+        with self._http.stream(
+            exchange.method, exchange.path, headers=exchange.headers, content=exchange.body, timeout=timeout
+        ) as answer:
+            return answer.status_code, answer.headers, exchange.collect(answer.iter_bytes())
 
 
-def make_http_options(url: str, api_key: str, options: dict[str, Any]) -> dict[str, Any]:
+def make_http_options(url: str, api_key: str, max_connections: int, options: dict[str, Any]) -> dict[str, Any]:
     """Make the options of httpx' clients.
 
     Args:
         url: The service's address.
         api_key: The API key; empty for none.
-        options: More options.
+        max_connections: The most connections, all of which are kept open.
+        options: More options, which may replace these.
 
     Returns:
         The options, with the address, and the key as a header.
 
     Raises:
-        ValueError: The address doesn't begin with http:// or https://.
+        ValueError: The address is none, or the API key can't be in a header; neither's secrets are shown.
     """
+    shown = re.sub("//.*@", "//…@", url)
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"the service's address is {url!r}: it begins with http:// or https://")
+        raise ValueError(f"the service's address is {shown!r}: it begins with http:// or https://")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"the service's address is {shown!r}: {error}") from None
+    if not parsed.host or (parsed.port or 0) > MAX_PORT:
+        raise ValueError(f"the service's address is {shown!r}: it names no host, or a port that there can't be")
+    if api_key and not HEADER_TEXT.fullmatch(api_key):
+        raise ValueError("the API key has a space, a line end or a character beyond ASCII: no header can carry it")
     authorization = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    return {**options, "base_url": url, "headers": {**authorization, **dict(options.get("headers", {}))}}
+    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+    headers = {**authorization, **dict(options.get("headers", {}))}
+    return {"limits": limits, **options, "base_url": url, "headers": headers}

@@ -12,14 +12,18 @@ class ClientError(Exception):
     """A request has no answer.
 
     Attributes:
-        answered: Of a list that was sent in several requests, the answers to the records before.
+        answered: Of a list or a table that was sent in several requests, the answers to the records before.
     """
 
-    answered: Sequence[Any] = ()
+    answered: Any = ()
+
+
+class InvalidRecord(ClientError, ValueError):
+    """A record can't be said in JSON, so that it wasn't sent."""
 
 
 class ServiceUnreachable(ClientError):
-    """No connection, or none that held until the answer, within the deadline; its cause is httpx' error."""
+    """No connection, or none that held until the whole answer, within the deadline; its cause is httpx' error."""
 
 
 class RequestFailed(ClientError):

@@ -3,11 +3,12 @@
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
+import httpx
 import msgspec
 
 from penumbra.client.errors import ClientError, ServiceFailed, ServiceUnreachable, build_error
@@ -16,6 +17,7 @@ from penumbra.client.responses import ProblemBody
 RETRIED_STATUSES = frozenset([408, 429, 502, 503, 504])
 CONFLICT = 409  # is retried where the service says after how long
 MAX_SHOWN_BODY = 200
+HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError, httpx.TooManyRedirects)
 
 Result = TypeVar("Result")
 
@@ -29,7 +31,8 @@ class RetryPolicy:
     idempotency key, so it is logged once all the same.
 
     Attributes:
-        deadline_seconds: For a request with all of its attempts; each part of a long list is a request.
+        deadline_seconds: For a request with all of its attempts, from the beginning of its turn; each part of a long
+            list is a request.
         attempt_seconds: For one attempt; the service itself gives up after `service.timeout_seconds`.
         first_wait_seconds: The longest wait after the first attempt.
         max_wait_seconds: The longest wait after any attempt.
@@ -43,7 +46,7 @@ class RetryPolicy:
 
 @dataclass
 class Exchange(Generic[Result]):
-    """One request. Send `method`, `path`, `headers` and `body` within `timeout` seconds, and tell what came of it.
+    """One request: `begin`, send `method`, `path`, `headers` and `body` within `begin_attempt` seconds, tell what came.
 
     Attributes:
         method: The method in HTTP.
@@ -66,11 +69,36 @@ class Exchange(Generic[Result]):
     is_retried: bool = True
     _began: float = field(default_factory=time.monotonic)
     _attempts: int = 0
+    _attempt_end: float = 0.0
 
-    @property
-    def timeout(self) -> float:
-        """Seconds that the next attempt may take."""
-        return max(min(self.policy.attempt_seconds, self._compute_rest()), 0.001)
+    def begin(self) -> None:
+        """Count the time from now on."""
+        self._began = time.monotonic()
+
+    def begin_attempt(self) -> float:
+        """Return the seconds that the attempt may take that begins now."""
+        seconds = max(min(self.policy.attempt_seconds, self._compute_rest()), 0.001)
+        self._attempt_end = time.monotonic() + seconds
+        return seconds
+
+    def collect(self, chunks: Iterable[bytes]) -> bytes:
+        """Join the chunks of a body as they arrive.
+
+        Args:
+            chunks: The chunks.
+
+        Returns:
+            The body.
+
+        Raises:
+            httpx.ReadTimeout: They take longer than the attempt may.
+        """
+        body = []
+        for chunk in chunks:
+            body.append(chunk)
+            if time.monotonic() > self._attempt_end:
+                raise httpx.ReadTimeout("the answer isn't complete")
+        return b"".join(body)
 
     def compute_wait(self, error: Exception) -> float:
         """Compute after how long to send it again, as the connection failed.
@@ -82,9 +110,13 @@ class Exchange(Generic[Result]):
             The time in seconds.
 
         Raises:
-            ServiceUnreachable: There is no time left.
+            ServiceUnreachable: There is no time left, or it would fail again.
         """
+        if isinstance(error, httpx.LocalProtocolError):  # its words may show a header, which may be a secret
+            raise ServiceUnreachable(f"{self.method} {self.path}: this client can't send it as HTTP") from None
         reason = f"{self.method} {self.path}: {type(error).__name__}: {error}"
+        if isinstance(error, HOPELESS):
+            raise ServiceUnreachable(reason) from error
         try:
             return self._wait_or_raise(ServiceUnreachable(reason), 0.0)
         except ServiceUnreachable as unreachable:
@@ -109,7 +141,8 @@ class Exchange(Generic[Result]):
             try:
                 return None, self.decode(body)
             except (msgspec.MsgspecError, ValueError) as error:
-                raise ServiceFailed(status, f"this is no answer of the service: {body[:MAX_SHOWN_BODY]!r}") from error
+                shown = body[:MAX_SHOWN_BODY]
+                raise ServiceFailed(status, f"this is no answer of the service, {error}: {shown!r}") from error
         problem, wish = _read_problem(body), _read_retry_after(headers.get("retry-after", ""))
         refused = build_error(status, problem.error, problem.details)
         if status in RETRIED_STATUSES or (status == CONFLICT and wish is not None):

@@ -1,8 +1,12 @@
 """What the client asks the service: each operation as an exchange, and long lists as several."""
 
 import dataclasses
+import hashlib
+import math
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -10,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from penumbra.client import tables
-from penumbra.client.errors import RequestFailed
+from penumbra.client.errors import InvalidRecord, RequestFailed
 from penumbra.client.exchange import Exchange, RetryPolicy
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
 
@@ -19,7 +23,10 @@ EXPLAIN, REVIEW = ("GET", "/explain/{id}"), ("GET", "/reviews/{id}")
 READY, ALIVE, METRICS = ("GET", "/readyz"), ("GET", "/livez"), ("GET", "/metrics")
 JSON_HEADERS = {"content-type": "application/json"}
 KEY_HEADER = "idempotency-key"
+MAX_KEY_LENGTH = 255
+KEY_PATTERN = re.compile(r"(?! )[ !#-\[\]-~]{1,255}(?<! )")  # printable ASCII, but for quote and backslash
 MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are by default
+MAX_CONNECTIONS = 50
 
 Answer = TypeVar("Answer")
 
@@ -72,11 +79,21 @@ class PartSender(Generic[Answer]):
     policy: RetryPolicy
     key: str
     headers: Mapping[str, str] = dataclasses.field(default_factory=lambda: JSON_HEADERS)
+    count: Callable[[list[Answer]], int] = len
 
     def make_exchange(self, part: Part) -> Exchange[list[Answer]]:
         """Return the exchange of a `part`."""
-        headers = {**self.headers, KEY_HEADER: f"{self.key}/{part.start}-{part.start + part.n_records}"}
-        return Exchange("POST", self.path, self.decode, self.policy, headers, part.encode())
+        place = f"/{part.start}-{part.start + part.n_records}"
+        fits = len(self.key) + len(place) <= MAX_KEY_LENGTH
+        key = self.key if fits else hashlib.sha256(self.key.encode()).hexdigest()
+        headers = {**self.headers, KEY_HEADER: key + place}
+        return Exchange("POST", self.path, partial(self._decode, part.n_records), self.policy, headers, part.encode())
+
+    def _decode(self, n_records: int, body: bytes) -> list[Answer]:
+        answers = self.decode(body)
+        if self.count(answers) != n_records:
+            raise ValueError(f"{self.count(answers)} answers to {n_records} records")
+        return answers
 
 
 class Operations:
@@ -89,19 +106,19 @@ class Operations:
 
     def predict(self, record: Any, key: str | None, options: Mapping[str, bool]) -> Exchange[PredictResponse]:
         """Return the exchange that predicts for a `record`, with the query's `options` and an idempotency `key`."""
-        headers = {**JSON_HEADERS, KEY_HEADER: key or make_key()}
+        headers = {**JSON_HEADERS, KEY_HEADER: resolve_key(key)}
         path = add_query(PREDICT[1], options)
         return Exchange(PREDICT[0], path, decode_prediction, self.policy, headers, encode_record(record))
 
     def predict_parts(self, key: str | None, options: Mapping[str, bool]) -> PartSender[PredictResponse]:
         """Return what sends the parts of a list of records, with the query's `options` and an idempotency `key`."""
         path = add_query(PREDICT[1], options)
-        return PartSender(path, decode_predictions, self.policy, key or make_key())
+        return PartSender(path, decode_predictions, self.policy, resolve_key(key))
 
     def predict_table(self, table: Any, key: str | None, options: Mapping[str, bool]) -> PartSender[Any]:
         """Return what sends the parts of a `table`, with the query's `options` and an idempotency `key`."""
         path, decode = add_query(PREDICT[1], options), partial(tables.decode_answers, table)
-        return PartSender(path, decode, self.policy, key or make_key(), tables.ARROW_HEADERS)
+        return PartSender(path, decode, self.policy, resolve_key(key), tables.ARROW_HEADERS, tables.count_rows)
 
     def send_label(self, label: Any) -> Exchange[FeedbackResponse]:
         """Return the exchange that sends one `label`."""
@@ -109,7 +126,7 @@ class Operations:
 
     def label_parts(self) -> PartSender[FeedbackResponse]:
         """Return what sends the parts of a list of labels."""
-        return PartSender(FEEDBACK[1], decode_feedbacks, self.policy, make_key())
+        return PartSender(FEEDBACK[1], decode_feedbacks, self.policy, resolve_key())
 
     def explain(self, prediction_id: str) -> Exchange[dict[str, Any]]:
         """Return the exchange that asks where the answer `prediction_id` came from."""
@@ -139,36 +156,63 @@ class Operations:
 
         Yields:
             The parts in their order.
+
+        Raises:
+            InvalidRecord: One can't be said in JSON.
         """
         start, size, lines = 0, 0, list[bytes]()
-        for line in map(encode_record, records):
-            if lines and (len(lines) == self.max_records or size + len(line) + 2 > self.max_body_bytes):
-                yield RecordPart(start, lines)
-                start, size, lines = start + len(lines), 0, []
-            lines.append(line)
-            size += len(line) + 1
+        try:
+            for line in map(encode_record, records):
+                if lines and (len(lines) == self.max_records or size + len(line) + 2 > self.max_body_bytes):
+                    yield RecordPart(start, lines)
+                    start, size, lines = start + len(lines), 0, []
+                lines.append(line)
+                size += len(line) + 1
+        except InvalidRecord as error:
+            raise InvalidRecord(f"record {start + len(lines)}: {error}") from None
         if lines:
             yield RecordPart(start, lines)
 
 
-def make_key() -> str:
-    """Return a new idempotency key."""
-    return str(uuid.uuid4())
+def resolve_key(key: str | None = None) -> str:
+    """Return an idempotency key.
+
+    Args:
+        key: The one that is given; by default a new one is made.
+
+    Returns:
+        The key.
+
+    Raises:
+        ValueError: The service takes no such key.
+    """
+    if key is None:
+        return str(uuid.uuid4())
+    if not KEY_PATTERN.fullmatch(key):
+        raise ValueError(
+            f"the idempotency key is {key[:100]!r}: expected 1 to {MAX_KEY_LENGTH} printable characters of ASCII, no "
+            "quotes and backslashes, and no space at its ends"
+        )
+    return key
 
 
 def encode_record(record: Any) -> bytes:
     """Encode a record or a label.
 
     Args:
-        record: A mapping by column, or what msgspec encodes as an object. NumPy's scalars are Python's, NaN is null.
+        record: A mapping by column, or what msgspec encodes as an object. NumPy's scalars are Python's, decimals are
+            numbers, NaN is null.
 
     Returns:
         The JSON.
 
     Raises:
-        TypeError: It has a value that isn't of JSON.
+        InvalidRecord: It has a value that isn't of JSON, such as infinity, which isn't sent as null.
     """
-    return _encode(record)
+    line = _encode(record)
+    if b"null" in line or b"NaN" in line or b"Inf" in line:
+        _refuse_infinity(msgspec.to_builtins(record, builtin_types=(Decimal,), enc_hook=_unwrap_scalar))
+    return line
 
 
 def add_query(path: str, options: Mapping[str, bool]) -> str:
@@ -190,13 +234,33 @@ def shift_details(error: RequestFailed, start: int) -> None:
     ]
 
 
+def _refuse_infinity(value: Any, name: str = "the record") -> None:
+    if (isinstance(value, float) and math.isinf(value)) or (isinstance(value, Decimal) and not value.is_finite()):
+        raise InvalidRecord(f"{name} is {value}: expected a finite number, or null where it is missing")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_infinity(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_infinity(inner, name)
+
+
 def _unwrap_scalar(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"a record has the value {value!r} of type {type(value).__name__}, which is none of JSON")
+    if getattr(value, "size", 0) == 1 and hasattr(value, "item"):
+        item = value.item()
+        return _round_time(value) if isinstance(item, int) and value.dtype.kind in "mM" else item
+    raise InvalidRecord(f"a record has the value {value!r} of type {type(value).__name__}, which is none of JSON")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_unwrap_scalar).encode
+def _round_time(value: Any) -> Any:
+    """NumPy's times that are stored in nanoseconds, or finer, as Python's in microseconds, the finest of both."""
+    micros = value.astype(f"{value.dtype.kind}8[us]")
+    if micros != value:
+        raise InvalidRecord(f"a record has the time {value}: expected none that is finer than a microsecond")
+    return micros.item()
+
+
+_encode = msgspec.json.Encoder(enc_hook=_unwrap_scalar, decimal_format="number").encode
 decode_prediction = msgspec.json.Decoder(PredictResponse).decode
 decode_predictions = msgspec.json.Decoder(list[PredictResponse]).decode
 decode_feedback = msgspec.json.Decoder(FeedbackResponse).decode

@@ -98,6 +98,11 @@ def concatenate_answers(table: Any, parts: Sequence[Any]) -> Any:
     return library.concat_tables(parts, promote_options="permissive")
 
 
+def count_rows(parts: Sequence[Any]) -> int:
+    """Return the number of rows of all `parts`, tables of either library."""
+    return sum(map(len, parts))
+
+
 def _import_library(table: Any) -> Any:
     kind = type(table)
     name = kind.__module__.partition(".")[0]

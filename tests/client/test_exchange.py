@@ -1,8 +1,10 @@
 """How often, after how long and until when a request is sent again: by the clock alone, without a service."""
 
 import datetime as dt
+import math
 import subprocess
 import sys
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
 
@@ -11,6 +13,9 @@ import numpy as np
 import pytest
 
 from penumbra.client import (
+    AsyncClient,
+    Client,
+    InvalidRecord,
     InvalidRequest,
     KeyConflict,
     NotPermitted,
@@ -22,7 +27,7 @@ from penumbra.client import (
     TooLarge,
 )
 from penumbra.client.exchange import Exchange
-from penumbra.client.operations import Operations, encode_record
+from penumbra.client.operations import Operations, RecordPart, encode_record
 
 PROBLEM = b'{"error":"it is broken","details":[{"index":1,"field":"temp","value":"warm","expected":"a number"}]}'
 
@@ -88,7 +93,7 @@ def test_no_wait_goes_beyond_the_deadline() -> None:
         exchange.read(429, {"retry-after": "6"}, PROBLEM)
     with pytest.raises(ServiceUnavailable):
         exchange.read(503, {"retry-after": "6"}, PROBLEM)
-    assert exchange.timeout <= 5
+    assert exchange.begin_attempt() <= 5
     broken = httpx.ReadError("reset by peer")
     with pytest.raises(ServiceUnreachable, match="POST /predict: ReadError: reset by peer") as caught:
         make_exchange(deadline_seconds=0).compute_wait(broken)
@@ -147,8 +152,81 @@ def test_the_same_list_with_the_same_key_is_the_same_requests() -> None:
 def test_numpys_scalars_are_values_and_nan_is_null() -> None:
     record: dict[str, Any] = {"a": np.float64(1.5), "b": np.int32(2), "c": float("nan"), "d": np.bool_(True)}
     assert encode_record(record) == b'{"a":1.5,"b":2,"c":null,"d":true}'
-    with pytest.raises(TypeError, match="none of JSON"):
+    with pytest.raises(InvalidRecord, match="none of JSON"):
         encode_record({"a": object()})
+    with pytest.raises(InvalidRecord, match="none of JSON"):
+        encode_record({"a": np.array([1, 2])})
+
+
+@pytest.mark.parametrize(
+    "value", [math.inf, -math.inf, np.float32("inf"), Decimal("Infinity"), Decimal("NaN"), [math.inf]]
+)
+def test_infinity_is_refused_and_not_sent_as_null(value: Any) -> None:
+    with pytest.raises(InvalidRecord, match="expected a finite number"):
+        encode_record({"name": "NaN", "temp": value})
+    with pytest.raises(InvalidRecord, match="record 2: temp is"):
+        list(Operations(RetryPolicy(), 10, 1000).split([{}, {}, {"temp": value}]))
+
+
+def test_words_for_what_is_no_number_are_text() -> None:
+    assert encode_record({"a": "Infinity", "b": None, "c": "NaN"}) == b'{"a":"Infinity","b":null,"c":"NaN"}'
+
+
+def test_decimals_are_numbers_and_numpys_times_are_times() -> None:
+    record = {"a": Decimal("55.50"), "b": np.datetime64("2013-04-01T05:00:00", "ns"), "c": np.datetime64("2013-04-01")}
+    assert encode_record(record) == b'{"a":55.50,"b":"2013-04-01T05:00:00","c":"2013-04-01"}'
+    with pytest.raises(InvalidRecord, match="finer than a microsecond"):
+        encode_record({"a": np.datetime64("2013-04-01T05:00:00.000000001", "ns")})
+
+
+@pytest.mark.parametrize("key", ["", " a", "a ", "a\nb", "für", '"a"', "k" * 256])
+def test_what_is_no_idempotency_key_is_refused_at_once(key: str) -> None:
+    operations = Operations(RetryPolicy(), 10, 1000)
+    for refuse in (lambda: operations.predict({}, key, {}), lambda: operations.predict_parts(key, {})):
+        with pytest.raises(ValueError, match="the idempotency key is"):
+            refuse()
+
+
+def test_a_long_key_of_a_list_leaves_room_for_the_positions_and_stays_its_own() -> None:
+    keys = [
+        Operations(RetryPolicy(), 10, 1000).predict_parts(key, {}).make_exchange(RecordPart(0, [b"{}"])).headers
+        for key in ["k" * 255, "k" * 255, "k" * 254 + "l"]
+    ]
+    names = [headers["idempotency-key"] for headers in keys]
+    assert names[0] == names[1] != names[2]
+    assert len(names[0]) <= 255
+
+
+def test_fewer_answers_than_records_are_an_error() -> None:
+    exchange = Operations(RetryPolicy(), 10, 1000).predict_parts("k", {}).make_exchange(RecordPart(0, [b"{}"] * 3))
+    with pytest.raises(ServiceFailed, match="1 answers to 3 records"):
+        exchange.read(200, {}, b'[{"prediction_id":"a","model_version":"1"}]')
+
+
+@pytest.mark.parametrize("key", ["SECRET\n", "SECRETÄ", "SEC RET"])
+def test_an_api_key_that_no_header_takes_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="no header can carry it") as caught:
+        Client("http://127.0.0.1", key)
+    assert "SEC" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://anna:SECRET@host", "http://", "http://anna:SECRET@host:99999999", "http://a:SECRET@host:x"]
+)
+def test_an_address_that_is_none_is_refused_and_its_password_not_shown(url: str) -> None:
+    for make in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="the service's address is") as caught:
+            make(url)
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("SECRET"), httpx.DecodingError("x")]
+)
+def test_what_would_fail_again_isnt_sent_again(error: httpx.RequestError) -> None:
+    with pytest.raises(ServiceUnreachable) as caught:
+        make_exchange().compute_wait(error)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_importing_the_client_loads_nothing_of_the_engine() -> None:
