@@ -60,7 +60,7 @@ def _write_file(parts: Sequence[Path], address: str, scratch: Path) -> None:
         with write_aside(path) as aside:
             _join_parts(parts, aside, is_parquet(address))
         return
-    local = scratch / "output"
+    local = scratch / ".output"
     with write_aside(local) as aside:
         _join_parts(parts, aside, is_parquet(address))
     with _reach(address), local.open("rb") as source, fsspec.open(address, "wb") as target:

@@ -56,7 +56,7 @@ SCORE_ERRORS = (
     *(BrokenBundle, UnfitBundle, ConnectionError, FileNotFoundError, ValueError),
 )
 ProgressHandler = Callable[[int, int], object]  # takes how many parts are done, of about how many
-PartKeeper = Callable[[], object]
+PartKeeper = Callable[[TableJob], object]
 TABLE_ERRORS = (WorkInProgress, ConnectionError, FileNotFoundError, ValueError)
 RUN_ERRORS = (BrokenBundle, DetailsMissing)  # those among them that every table would have
 
@@ -82,7 +82,7 @@ def score_share(
         StoreError: What was logged can't be shipped.
     """
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
-    keep_parts = functools.partial(push_parts, settings, order.job) if settings.cluster.state else None
+    keep_parts = functools.partial(push_parts, settings) if settings.cluster.state else None
     refused = list[str]()
     given = settings, problem, order, tables, processes
     try:
@@ -142,7 +142,7 @@ def _score_table(
         require_writable(table.output)
         run.score(table, report)
         if keep_parts:
-            keep_parts()
+            keep_parts(table)
             publish_parts(table, logs)
         return complete_table(table, table.output, write_outputs(table)), True
 
@@ -185,7 +185,7 @@ class _ScoringRun(contextlib.ExitStack):
 
     def score(self, table: TableJob, report: ProgressHandler) -> None:
         """Score all parts of a table that aren't done."""
-        with tempfile.TemporaryDirectory(dir=table.folder, prefix="copy-") as copies:
+        with tempfile.TemporaryDirectory(dir=table.folder, prefix=".copy-") as copies:
             path = self._open_table(table, Path(copies))
             if self._logs:
                 publish_parts(table, self._logs)

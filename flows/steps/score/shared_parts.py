@@ -2,23 +2,26 @@
 
 import msgspec
 
-from flows.steps.score.table_job import BEGUN_FILE, DONE_FILE, BegunTable
-from flows.steps.shared_folders import list_flow_folders, push_folders
+from flows.steps.score.table_job import BEGUN_FILE, DONE_FILE, BegunTable, TableJob
+from flows.steps.shared_folders import LAST_FILES, list_flow_folders
 from penumbra.core.settings import Settings
 
 
-def push_parts(settings: Settings, job: str) -> None:
-    """Bring what is done of a scoring job to where other machines find it.
+def push_parts(settings: Settings, table: TableJob) -> None:
+    """Bring what is done of a table to where other machines find it.
 
     Args:
         settings: With `cluster.state` set.
-        job: The name of the scoring job.
+        table: The table.
 
     Raises:
         StoreError: The store refuses, or is away.
         OSError: A file can't be read.
     """
-    push_folders(list_flow_folders(settings, "score", job))
+    from penumbra.storage.shared.mirror import Mirror
+
+    for folder, url in list_flow_folders(settings, "score", table.job).items():
+        Mirror(folder, url).push(LAST_FILES, table.folder.relative_to(folder).as_posix())
 
 
 def remove_shared_parts(settings: Settings, job: str) -> None:

@@ -32,7 +32,7 @@ def spool_query(url: str, query: str, folder: Path) -> Path:
     """
     path = folder / RESULT_FILE
     if not path.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as pieces, write_aside(path) as aside:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".pieces-") as pieces, write_aside(path) as aside:
             rows = RowParts(Path(pieces) / "rows")
             with open_database(url) as database:
                 for piece in database.read_pieces(drop_statement_end(query), ROWS_AT_ONCE):

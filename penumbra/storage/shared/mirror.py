@@ -45,11 +45,12 @@ class Mirror:
         self.store = ObjectStore(url)
         self._notes = folder.with_name(f".{folder.name}.mirror.json")
 
-    def push(self, last: Sequence[str] = ()) -> list[str]:
+    def push(self, last: Sequence[str] = (), prefix: str = "") -> list[str]:
         """Upload the files that are new or have changed; what another machine wrote meanwhile stays, and is logged.
 
         Args:
             last: Patterns of the names of files that make others count: they are uploaded once all others are there.
+            prefix: The name of a folder below the folder; "" for all.
 
         Returns:
             The names of what was uploaded, or was there already, relative to the folder, with slashes.
@@ -58,17 +59,19 @@ class Mirror:
             OSError: A file can't be read.
             StoreError: The store refuses, or is away; what has arrived isn't uploaded again.
         """
-        there = self.store.list_versions()
+        there = self.store.list_versions(prefix)
         with self._keep_receipts() as receipts:
             changed = [
-                name for name, path in self._list_files() if not _is_pushed(path, receipts.get(name), there.get(name))
+                name
+                for name, path in self._list_files(prefix)
+                if not _is_pushed(path, receipts.get(name), there.get(name))
             ]
             final = [name for name in changed if any(fnmatch.fnmatch(name, pattern) for pattern in last)]
             before = {name: receipts[name][2] for name in changed if name in receipts and name in there}
             pushed: list[str] = []
             for names in (sorted({*changed} - {*final}), sorted(final)):
                 pushed += _transfer(names, lambda name: self._upload(name, before.get(name)), receipts)
-        if left := sorted({*changed} - {*pushed}):
+        if left := sorted(name for name in {*changed} - {*pushed} if (self.folder / name).exists()):
             logger.warning("%s: what another machine wrote stays: %s", mask_address(self.store.url), ", ".join(left))
         return sorted(pushed)
 
@@ -95,8 +98,13 @@ class Mirror:
 
     def _upload(self, name: str, before: str | None) -> Receipt | None:
         path = self.folder / name
-        facts = path.stat()  # before the content is read, so that a later change counts as one
-        version = self.store.upload(path, name, before)
+        try:
+            facts = path.stat()  # before the content is read, so that a later change counts as one
+            version = self.store.upload(path, name, before)
+        except FileNotFoundError:
+            if path.exists():
+                raise
+            return None  # removed since it was listed
         return None if version is None else (facts.st_size, facts.st_mtime_ns, version)
 
     def _download(self, name: str, version: str) -> Receipt:
@@ -104,8 +112,8 @@ class Mirror:
         self.store.download(name, path)
         return path.stat().st_size, path.stat().st_mtime_ns, version
 
-    def _list_files(self) -> Iterator[tuple[str, Path]]:
-        for path in self.folder.rglob("*"):
+    def _list_files(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        for path in (self.folder / prefix).rglob("*"):
             inner = path.relative_to(self.folder)
             is_hidden = any(part.startswith(".") for part in inner.parts)
             if path.is_file() and not is_hidden and path.suffix != LOCK_SUFFIX:
@@ -151,5 +159,8 @@ def _is_fetched(path: Path, receipt: Receipt | None, version: str) -> bool:
 
 
 def _is_unchanged(path: Path, receipt: Receipt) -> bool:
-    facts = path.stat()
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return False
     return (facts.st_size, facts.st_mtime_ns) == receipt[:2]

@@ -263,3 +263,21 @@ def test_both_machines_have_the_latest_of_each_file_once_each_has_fetched_before
     for mirror in (here, there):
         mirror.fetch()
         assert (read_all(mirror.folder) if mirror.folder.exists() else {}) == expected
+
+
+def test_of_one_folder_alone_is_pushed_what_changed_there(tmp_path):
+    for name in ("a/1", "b/2"):
+        (tmp_path / "here" / name).parent.mkdir(parents=True)
+        (tmp_path / "here" / name).write_text(name)
+    mirror = Mirror(tmp_path / "here", str(tmp_path / "there"))
+    assert mirror.push(prefix="a") == ["a/1"]
+    assert mirror.push() == ["b/2"]
+
+
+def test_a_file_that_was_removed_since_it_was_listed_is_left_out(tmp_path, monkeypatch, caplog):
+    (folder := tmp_path / "here").mkdir()
+    (folder / "kept").write_text("kept")
+    mirror = Mirror(folder, str(tmp_path / "there"))
+    monkeypatch.setattr(mirror, "_list_files", lambda _: [(name, folder / name) for name in ("gone", "kept")])
+    assert mirror.push() == ["kept"]
+    assert caplog.text == ""
