@@ -16,7 +16,17 @@ from penumbra.core.text.tables import format_number, format_significant
 from penumbra.training.split import SPLIT_PARTS
 
 WATTS_PER_CORE = 12.0
-SHOWN_SECTIONS = ("data", "training", "labels", "gate", "promotion")
+SHOWN_SECTIONS = ("data", "training", "uncertainty", "labels", "gate", "promotion")
+SHOWN_SETTINGS = ("monitor.on_faults", "monitor.accept")  # of other sections: which days are learnt from
+# Who answers and where things lie: neither model nor verdict would be another.
+OTHER_SETTINGS = frozenset(
+    (
+        *("data.folder", "data.derived", "data.remote", "data.commit", "training.folder", "training.failures"),
+        *("labels.folder", "labels.max_lag_seconds", "promotion.approve", "promotion.approvers"),
+        "promotion.approval_days",
+    )
+)
+MAX_WHOLE_BOUND = 1e15  # of a range's end: larger ones aren't exact
 PART_WORDS = {
     "train": "learnt from in trials",
     "validation": "chose among candidates",
@@ -110,7 +120,7 @@ def _describe_left_out(facts: Facts) -> str:
 
 def _describe_limits(facts: Facts, records: Facts) -> CardSection:
     numbers = [
-        [each["feature"], format_optional(each["low"]), format_optional(each["high"]), f"{each['missing']:.1%}"]
+        [each["feature"], _format_bound(each["low"]), _format_bound(each["high"]), f"{each['missing']:.1%}"]
         for each in records.get("numbers", [])
     ]
     categories = [
@@ -135,6 +145,12 @@ def _describe_limits(facts: Facts, records: Facts) -> CardSection:
             ),
         ],
     )
+
+
+def _format_bound(value: float | None) -> str:
+    """The end of a range; whole numbers in full."""
+    is_whole = value is not None and float(value).is_integer() and abs(value) < MAX_WHOLE_BOUND
+    return f"{value:,.0f}" if is_whole else format_optional(value)
 
 
 def _describe_rare(counts: Mapping[str, int]) -> Iterator[str]:
@@ -171,18 +187,25 @@ def _describe_lineage(facts: Facts, version: str) -> CardSection:
     parameters = ", ".join(f"{key}={value}" for key, value in facts.get("parameters", {}).items())
     pairs += [("parameters", parameters or "those of the candidate")]
     environment = [[name, str(value)] for name, value in facts.get("environment", {}).items()]
-    settings = mask_settings(facts.get("settings", {}))
-    flat = [
-        [f"{section}.{key}", str(value)]
-        for section in SHOWN_SECTIONS
-        for key, value in settings.get(section, {}).items()
-    ]
     return CardSection(
         "Lineage",
         [],
         pairs,
         [
             CardTable("Environment", ["what", "version"], environment),
-            CardTable("Settings that model and verdict follow from; bundle.json has all", ["setting", "value"], flat),
+            CardTable(
+                "Settings that model and verdict follow from; bundle.json has all",
+                ["setting", "value"],
+                _list_settings(facts),
+            ),
         ],
     )
+
+
+def _list_settings(facts: Facts) -> list[list[str]]:
+    """The settings by which the model and the gate's verdict are what they are; the threshold of two classes alone."""
+    settings = mask_settings(facts.get("settings", {}))
+    every = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+    hidden = OTHER_SETTINGS if "threshold" in facts else {*OTHER_SETTINGS, "training.threshold"}
+    names = [name for section in SHOWN_SECTIONS for name in every if name.startswith(f"{section}.")]
+    return [[name, str(every[name])] for name in (*names, *SHOWN_SETTINGS) if name in every and name not in hidden]

@@ -10,6 +10,8 @@ EXPECTED_BY_ERROR_TYPE = {
     "timezone_aware": "a date and time with its offset from UTC, such as 2024-04-01T21:00:00Z",
     "timezone_naive": "a date and time without an offset, such as 2024-04-01T21:00:00",
     "extra_forbidden": "no field of this name",
+    "bool_type": "true or false, not text or a number",
+    "bool_parsing": "true or false, not text or a number",
     "model_type": "an object with the fields of one record",
 }
 

@@ -112,7 +112,8 @@ class RecordReader:
         """
         frame = arrow_body.read_arrow_body(body, self.max_records, max_bytes)
         if not set(self.model.names).issuperset(frame.columns):
-            frame = frame.head(1)  # is refused for that, however large it would be as JSON
+            names_bytes = sum(len(name.encode()) + arrow_body.MIN_VALUE_BYTES for name in frame.columns)
+            frame = frame.head(max(1, max_bytes // names_bytes))  # is refused for that, however large as JSON
         return self.parse_batch(arrow_body.encode_frame(frame, self.consequence))
 
     def _count_and_refuse(self, broken: Sequence[tuple[int | None, ValidationError]], total: int) -> RequestRefused:

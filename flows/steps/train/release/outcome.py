@@ -120,6 +120,7 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
         Its summary.
     """
     plan, live = outcome.plan, outcome.gate.live
+    revision, sign, changes = plan.facts["revision"].partition("+")
     results = [
         format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
         "",
@@ -129,7 +130,7 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
     ]
     return OutcomeSummary(
         model=f"{outcome.winner.candidate}, fitted on {format_batch_range(plan.split.all)}",
-        origin=f"(data {plan.facts['data_version'][:8]}, code {plan.facts['revision'][:8]}). "
+        origin=f"(data {plan.facts['data_version'][:8]}, code {revision[:8]}{sign}{changes}). "
         f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
         results="\n".join(results),
         unfit_live=live.version if live and live.unfit else "",

@@ -186,3 +186,27 @@ def test_a_long_table_is_cut_and_says_so():
     table = tables(sections(build_card(FACTS, RECORDS | {"slices": many}))["Slices"])[0]
     assert len(table.rows) == 40
     assert table.caption.endswith("(40 of 41)")
+
+
+def test_the_settings_of_a_card_are_those_that_model_and_verdict_follow_from():
+    settings = {
+        "uncertainty": {"coverage": 0.9},
+        "training": {"threshold": 0.3, "test_batches": 2, "folder": "var/training"},
+        "promotion": {"loss": "auto", "approvers": ["ann"]},
+        "monitor": {"accept": ["amount"], "webhook": ""},
+    }
+    shown = format_card(build_card({**FACTS, "settings": settings}, RECORDS))
+    for name in ("uncertainty.coverage", "training.threshold", "training.test_batches", "promotion.loss"):
+        assert name in shown
+    assert "monitor.accept" in shown
+    for name in ("training.folder", "promotion.approvers", "monitor.webhook"):
+        assert name not in shown
+    numbers = {name: value for name, value in FACTS.items() if name != "threshold"}
+    assert "training.threshold" not in format_card(build_card({**numbers, "settings": settings}, RECORDS))
+
+
+def test_whole_ends_of_ranges_are_written_in_full():
+    numbers = [{"feature": "people", "low": -0.5, "high": 250000.0, "missing": 0.0}]
+    shown = format_card(build_card(FACTS, {**RECORDS, "numbers": numbers}))
+    assert "250,000" in shown
+    assert "-0.5" in shown

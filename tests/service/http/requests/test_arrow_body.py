@@ -109,6 +109,14 @@ def test_what_json_would_be_told_is_told_in_the_same_words() -> None:
     assert refuse(frame).encode_body() == by_json.value.encode_body()
 
 
+def test_a_column_that_the_contract_lacks_is_counted_in_every_row_as_in_json() -> None:
+    body = json.dumps([{**SCHEMA.EXAMPLE, "shoe_size": 42}] * 3).encode()
+    with pytest.raises(RequestRefused, match="3 of 3 records break the contract") as by_json:
+        CONTRACT.parse_batch(body)
+    refused = refuse(FRAME.with_columns(shoe_size=pl.lit(42)))
+    assert refused.encode_body() == by_json.value.encode_body()
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
