@@ -50,6 +50,29 @@ def test_the_flow_scores_tables_in_shares_and_a_second_run_finds_nothing_new(tmp
 
 
 @pytest.mark.slow
+def test_a_table_that_was_mended_gets_answers_of_its_own_where_machines_share_their_state(tmp_path: Path) -> None:
+    places, workspace = make_places(tmp_path), Workspace(tmp_path / "workspace")
+    folders = {"cluster__state": "shared", "labels__folder": "labels", "review__folder": "reviews"}
+    places |= {name: str(tmp_path / place) for name, place in folders.items()} | {"score__part_rows": "40"}
+    for name in "ab":
+        write_flights(tmp_path / f"in/{name}.csv", make_flights(400))
+    with (tmp_path / "in/a.csv").open("a") as file:
+        file.write('"open')
+    flow = (*workspace.flow("score"), f"--input={tmp_path}/in", f"--out={tmp_path}/out")
+    said, code = workspace.run_unchecked(*flow, **places)
+    assert code == 1
+    assert "b.csv: 400 of 400 rows answered" in said
+    assert list((tmp_path / "shared/score").rglob("facts.json"))
+    write_flights(tmp_path / "in/a.csv", make_flights(400).with_columns(distance=pl.lit(4321, pl.Int16)))
+    assert "a.csv: 400 of 400 rows answered" in workspace.run(*flow, **places)
+    distances = {entry["id"]: entry["record"]["distance"] for entry in read_entries(tmp_path / "predictions")}
+    answered = pl.read_parquet(tmp_path / "out/a.parquet")["prediction_id"].to_list()
+    assert [distances[name] for name in answered] == [4321] * 400
+    shared = [path.name for path in (tmp_path / "shared/score").rglob("*") if path.is_file()]
+    assert sorted(shared) == ["begun.json"] * 2 + ["done.json"] * 2
+
+
+@pytest.mark.slow
 def test_the_command_takes_what_it_is_not_told_from_the_settings(tmp_path: Path) -> None:
     places, workspace = make_places(tmp_path), Workspace(tmp_path / "workspace")
     source = write_flights(tmp_path / "in.csv", make_flights(30))
