@@ -8,11 +8,12 @@ import polars as pl
 from penumbra.core.attributions.additive_model import NotExplainable
 from penumbra.core.columns import RESERVED_PREFIX, ROW_NUMBER_COLUMN
 from penumbra.core.metrics.conformal import compute_uncertainty
-from penumbra.registry.bundles.explanations import compute_attributions
+from penumbra.registry.bundles.explanations import CLASS_COLUMN, EXPECTED_COLUMN, SCORE_COLUMN, compute_attributions
 from service.inference.live_model import LoadedModel
 
 EXPLAIN, UNCERTAINTY = "explain", "uncertainty"
-EXPLAINED_PREFIX = f"{RESERVED_PREFIX}why."
+EXPLAINED_PREFIX, SUM_PREFIX = f"{RESERVED_PREFIX}why.", f"{RESERVED_PREFIX}why_"
+SUM_COLUMNS = (EXPECTED_COLUMN, SCORE_COLUMN, CLASS_COLUMN)
 
 
 class DetailsMissing(ValueError):
@@ -36,9 +37,10 @@ def compute_details(
         options: `EXPLAIN`, `UNCERTAINTY`, both or none.
 
     Returns:
-        n rows. To explain: what `compute_attributions` gives, called `penumbra.why.<feature>` and so on; null where the
-        version doesn't have the feature. Of uncertainty: what `compute_uncertainty` gives. Null where no model was
-        asked. The live version's columns are there in any case.
+        n rows. To explain: what `compute_attributions` gives, called `penumbra.why.<feature>`, and its sums
+        `penumbra.why_expected` and so on, as features may be called so; null where the version hasn't the feature.
+        Of uncertainty: what `compute_uncertainty` gives. Null where no model was asked. The live version's columns are
+        there in any case.
 
     Raises:
         DetailsMissing: A model that has answered, or the live one, can't be explained or has no limits.
@@ -75,5 +77,6 @@ def _explain(model: LoadedModel, rows: pl.DataFrame, is_asked: np.ndarray) -> pl
         said = f"version {model.version} of the model can't explain its answers, as {reason}: leave out --explain"
         raise DetailsMissing(said) from None
     places = pl.Series(np.where(is_asked, np.cumsum(is_asked) - 1, -1)).replace(-1, None)
-    named = reasons.rename(lambda name: EXPLAINED_PREFIX + name.removeprefix(RESERVED_PREFIX))
+    sums = {name: SUM_PREFIX + name.removeprefix(RESERVED_PREFIX) for name in reasons.columns if name in SUM_COLUMNS}
+    named = reasons.rename(lambda name: sums.get(name, EXPLAINED_PREFIX + name))
     return named.select(pl.all().gather(places))

@@ -41,6 +41,7 @@ from penumbra.registry.bundles.manifest import (
     UnfitBundle,
     hash_bundle_file,
     verify_bundle,
+    verify_bundle_file,
     write_manifest,
 )
 from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bundle_task
@@ -100,10 +101,15 @@ class Bundle:
         """The explainer of the model's scores, read when it is first asked for.
 
         Raises:
-            NotExplainable: The scores are no sums of trees and linear terms, or the bundle doesn't say so.
+            NotExplainable: The scores are no sums of trees and linear terms, or the bundle doesn't say so any more.
         """
         if ATTRIBUTIONS_FILE not in self.facts["sha256"]:
             raise NotExplainable("it was made before attributions were recorded: train it again")
+        try:
+            verify_bundle_file(self.path / ATTRIBUTIONS_FILE, self.facts["sha256"][ATTRIBUTIONS_FILE])
+        except BrokenBundle:
+            said = f"its {ATTRIBUTIONS_FILE} is gone or was changed since the version was loaded"
+            raise NotExplainable(said) from None
         return Explainer(read_models((self.path / ATTRIBUTIONS_FILE).read_bytes()), open_transform)
 
     def compute_outputs(self, matrix: np.ndarray) -> np.ndarray:

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from flows.steps.score import answer_details
 from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
@@ -40,6 +42,11 @@ def score_birds(folder: Path, kind: str, rows: pl.DataFrame, *options: str, rule
     settings = make_score_settings(folder)
     list(score_tables(settings, problem, asked, begin_tables(settings, asked)))
     return pl.read_parquet(folder / "scores.parquet")
+
+
+def name_reasons(reasons: pl.DataFrame) -> pl.DataFrame:
+    sums = {f"penumbra.{name}": f"penumbra.why_{name}" for name in ("expected", "score")}
+    return reasons.rename(lambda name: sums.get(name, f"penumbra.why.{name}"))
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
@@ -74,9 +81,19 @@ def test_why_an_answer_is_so_stands_beside_it(tmp_path: Path) -> None:
     flights = make_flights()
     score_files(tmp_path, write_flights(tmp_path / "in.parquet", flights), options=["explain"])
     scores = pl.read_parquet(tmp_path / "scores.parquet")
-    found = scores.select(pl.col("^penumbra[.]why[.].*$").name.map(lambda name: name.removeprefix("penumbra.why.")))
-    expected = compute_attributions(live, flights).rename(lambda name: name.removeprefix("penumbra."))
-    assert_frame_equal(found, expected)
+    found = scores.select(pl.col("^penumbra[.]why[._].*$"))
+    assert_frame_equal(found, name_reasons(compute_attributions(live, flights)))
+
+
+def test_features_may_be_called_as_the_sums_of_an_explanation_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["score", "expected", "class", "penumbra.score", "penumbra.expected", "penumbra.class"]
+    reasons = pl.DataFrame({name: [float(n)] for n, name in enumerate(names)})
+    monkeypatch.setattr(answer_details, "compute_attributions", lambda *_: reasons)
+    model: Any = SimpleNamespace(bundle=None, version="1")
+    found = answer_details.compute_details(
+        {"1": model}, pl.DataFrame({"x": [1]}), np.array([0.5]), pl.Series(["1"]), ["explain"]
+    )
+    assert found.columns == [*(f"penumbra.why.{name}" for name in names[:3]), *(f"penumbra.why_{n}" for n in names[:3])]
 
 
 def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) -> None:
@@ -95,8 +112,8 @@ def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) ->
     assert set(scores["model_version"]) == {"1", "2"}
     for version, loaded in bundles.items():
         numbers = (scores["model_version"] == version).arg_true()
-        reasons = scores[numbers].select(pl.col("^penumbra[.]why[.].*$").name.replace("penumbra.why.", ""))
-        expected = compute_attributions(loaded, flights[numbers]).select(pl.all().name.replace("penumbra.", ""))
+        reasons = scores[numbers].select(pl.col("^penumbra[.]why[._].*$"))
+        expected = name_reasons(compute_attributions(loaded, flights[numbers]))
         assert_frame_equal(reasons, expected)
         sets = compute_uncertainty(LIMITS["binary"], scores["probability"][numbers].to_numpy())
         assert_frame_equal(scores[numbers].select(sets.columns), sets)

@@ -92,3 +92,15 @@ def test_a_model_that_is_no_sum_says_so_and_predicts_nothing(tmp_path: Path) -> 
         answer = http.post("/predict?explain=true", content=json.dumps(EXAMPLE), headers=JSON)
     assert answer.status_code == 409
     assert "version 1 of the model can't explain its answers, as HardNegatives" in answer.json()["error"]
+
+
+def test_attributions_that_are_damaged_after_the_version_was_loaded_are_refused(tmp_path: Path) -> None:
+    local_service.deploy_version(tmp_path, "1", estimator=DecisionTreeClassifier(max_depth=3))
+    with local_service.open_test_client(tmp_path) as http:
+        (damaged,) = tmp_path.glob("state/bundles/1/attributions.npz")
+        damaged.chmod(0o644)
+        damaged.write_bytes(b"PK")
+        answer = http.post("/predict?explain=true", content=encode_json(EXAMPLE), headers=JSON)
+        assert ask(http, EXAMPLE, "")["model_version"] == "1"
+    assert answer.status_code == 409
+    assert "attributions.npz is gone or was changed" in answer.json()["error"]
