@@ -12,7 +12,8 @@ import msgspec
 
 from service.http.access.access_control import REVIEWS_PREFIX
 from service.http.refusals import RequestRefused
-from service.http.requests.arrow_body import ARROW_MEDIA_TYPE, encode_arrow
+from service.http.requests.arrow_answers import accepts_arrow, encode_arrow
+from service.http.requests.arrow_body import ARROW_MEDIA_TYPE
 from service.http.requests.idempotency_key import describe_keyed_request, read_idempotency_key
 from service.http.requests.look_ups import READ_METHODS, LookUps
 from service.http.requests.options import read_options
@@ -239,7 +240,7 @@ async def _parse_body(contract: RecordReader, body: bytes, is_arrow: bool, limit
 
 async def _encode_answers(answers: Any, headers: Headers) -> tuple[bytes, Headers]:
     """Return the body of a response, in the form that the request accepts, and its headers."""
-    if isinstance(answers, list) and any(name == b"accept" and ARROW_MEDIA_TYPE in value for name, value in headers):
+    if isinstance(answers, list) and accepts_arrow(headers):
         return await asyncio.to_thread(encode_arrow, answers), (ARROW_HEADER,)
     return encode_response(answers), ()
 

@@ -7,7 +7,7 @@ import contextlib
 import io
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -17,10 +17,11 @@ from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 
 ARROW_MEDIA_TYPE = b"application/vnd.apache.arrow.stream"
 CONTINUATION = b"\xff\xff\xff\xff"  # begins a message; the length of its metadata follows, which is 0 at the end
-DICTIONARY, RECORDS = 2, 3  # kinds of messages
+SCHEMA, DICTIONARY, RECORDS = 1, 2, 3  # kinds of messages
 HEADER_TYPE, HEADER, BODY_LENGTH = 1, 2, 3  # fields of a message
 LENGTH, COMPRESSION = 0, 3  # fields of a batch
 DATA = 1  # field of a dictionary, which is a batch
+FIELDS, NAME = 1, 0  # field of a schema, and of one of those
 MIN_VALUE_BYTES = 2  # of a value in JSON, with its comma
 MAX_SHOWN_ERROR = 200  # characters
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -83,21 +84,6 @@ def encode_frame(frame: pl.DataFrame, consequence: str) -> bytes:
         return texts.rechunk().write_json().encode()  # polars' JSON ends at a chunk without rows
 
 
-def encode_arrow(answers: Sequence[Mapping[str, Any]]) -> bytes:
-    """Encode answers as an Arrow IPC stream.
-
-    Args:
-        answers: The answers by field.
-
-    Returns:
-        The stream, of one row for each answer; a field that one lacks is null.
-    """
-    stream = io.BytesIO()
-    frame = pl.DataFrame(answers, infer_schema_length=None, strict=False)
-    frame.write_ipc_stream(stream, compression="uncompressed", compat_level=pl.CompatLevel.oldest())
-    return stream.getvalue()
-
-
 @contextlib.contextmanager
 def _refuse_failures(reason: str) -> Iterator[None]:
     try:
@@ -122,6 +108,8 @@ def _list_batch_lengths(body: bytes) -> Iterator[int]:
         metadata = body[position + 8 : position + 8 + max(size, 0)]
         message = struct.unpack_from("<I", metadata)[0]
         kind = struct.unpack_from("<B", metadata, _find_field(metadata, message, HEADER_TYPE))[0]
+        if kind == SCHEMA:
+            _require_different_names(metadata, _follow(metadata, message, HEADER))
         if kind in (DICTIONARY, RECORDS):
             length = _read_batch_length(metadata, _follow(metadata, message, HEADER), kind)
             if kind == RECORDS:
@@ -131,6 +119,20 @@ def _list_batch_lengths(body: bytes) -> Iterator[int]:
         if rest < 0 or size < 0 or position + 8 + size + rest > len(body):
             raise _Malformed(f"the message at byte {position} is not complete")
         position += 8 + size + rest
+
+
+def _require_different_names(metadata: bytes, schema: int) -> None:
+    """Refuse a schema with a column twice, at which polars panics."""
+    if not _find_field(metadata, schema, FIELDS):
+        return
+    fields, names = _follow(metadata, schema, FIELDS), set[bytes]()
+    for number in range(1, struct.unpack_from("<I", metadata, fields)[0] + 1):
+        place = fields + 4 * number
+        name = _follow(metadata, place + struct.unpack_from("<I", metadata, place)[0], NAME)
+        text = metadata[name + 4 : name + 4 + struct.unpack_from("<I", metadata, name)[0]]
+        if text in names:
+            raise _Malformed(f"the column {text.decode(errors='replace')[:MAX_SHOWN_ERROR]!r} is there twice")
+        names.add(text)
 
 
 def _read_batch_length(metadata: bytes, batch: int, kind: int) -> int:
@@ -148,7 +150,7 @@ def _follow(buffer: bytes, table: int, number: int) -> int:
     """The position of the table that a field of a table refers to."""
     place = _find_field(buffer, table, number)
     if not place:
-        raise _Malformed("a message has no header")
+        raise _Malformed("a message lacks a part")
     return place + int(struct.unpack_from("<I", buffer, place)[0])
 
 
@@ -208,6 +210,8 @@ def _find_exact_dtype(dtype: Any) -> Any:
         return pl.Array(_find_exact_dtype(dtype.inner), dtype.size)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return pl.Datetime(dtype.time_unit, "UTC")
+    if isinstance(dtype, pl.Decimal):  # would be text
+        return pl.Int64 if dtype.scale == 0 else pl.Float64
     return pl.Float64 if dtype == pl.Float32 else dtype
 
 

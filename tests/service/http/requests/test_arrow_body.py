@@ -5,6 +5,7 @@ import io
 import json
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penumbra.client.tables import concatenate_answers, decode_answers
 from service.http.refusals import RequestRefused
-from service.http.requests.arrow_body import encode_arrow, encode_frame, read_arrow_body
+from service.http.requests.arrow_answers import accepts_arrow, encode_arrow
+from service.http.requests.arrow_body import encode_frame, read_arrow_body
 from service.http.requests.record_reader import Contract
 from service.inference.pipeline import try_call
 from tests.helpers.generated_problems import RequestMaker, draw_schema
@@ -193,3 +196,42 @@ def test_numbers_of_32_bits_keep_their_value() -> None:
     frame = pl.DataFrame({"a": pl.Series([0.1], dtype=pl.Float32), "d": [dt.timedelta(days=-1, seconds=1)]})
     assert encode_frame(frame, "") == b'[{"a":0.10000000149011612,"d":"-P0DT86399.000000S"}]'
     assert read_arrow_body(write_stream(frame), 1, 100).equals(frame)
+
+
+def test_a_column_that_is_there_twice_is_named() -> None:
+    table = pa.table([[1], [2]], names=["temp", "temp"])
+    with pytest.raises(RequestRefused, match="the column 'temp' is there twice"):
+        read_arrow_body(write_pyarrow(table), 10, 10_000)
+
+
+def test_decimals_are_numbers() -> None:
+    frame = pl.DataFrame(
+        {"a": [Decimal("55.5"), None], "b": [Decimal(3), Decimal(4)]}, {"a": pl.Decimal(9, 2), "b": pl.Decimal(38, 0)}
+    )
+    assert json.loads(encode_frame(frame, "")) == [{"a": 55.5, "b": 3}, {"a": None, "b": 4}]
+
+
+def test_values_of_features_are_text_in_whatever_part_they_are() -> None:
+    def answer(*values: Any) -> bytes:
+        attributions = [{"feature": "f", "value": value, "attribution": 0.5} for value in values]
+        return encode_arrow([{"prediction_id": "a", "explanation": {"attributions": attributions}}])
+
+    parts = [decode_answers(pa.table({}), answer(*values))[0] for values in [(1.5, 2), ("a", True), (None,)]]
+    rows = concatenate_answers(pa.table({}), parts).to_pylist()
+    values = [[each["value"] for each in row["explanation"]["attributions"]] for row in rows]
+    assert values == [["1.5", "2"], ["a", "true"], [None]]
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("application/vnd.apache.arrow.stream", True),
+        ("Application/Vnd.Apache.Arrow.STREAM;q=0.5, */*", True),
+        ("application/json, application/vnd.apache.arrow.stream ; q=0", False),
+        ("application/vnd.apache.arrow.stream;q=0.00", False),
+        ("application/vnd.apache.arrow.streams, */*", False),
+    ],
+)
+def test_arrow_is_answered_where_it_is_accepted(accept: str, expected: bool) -> None:
+    assert accepts_arrow([(b"accept", accept.encode())]) is expected
+    assert not accepts_arrow([])
