@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flows.steps.score.score_order import ScoreRefused
-from flows.steps.score.table_job import TableReceipt
+from flows.steps.score.table_job import TableReceipt, name_title
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
 
@@ -27,12 +27,14 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
     for receipt, is_new in scored:
         facts = receipt.facts
         if not is_new and facts.answered:
-            yield f"{receipt.table.name}: nothing new, scored on {receipt.time:%Y-%m-%d %H:%M} UTC"
+            yield f"{_name_table(receipt)}: nothing new, scored on {receipt.time:%Y-%m-%d %H:%M} UTC"
             continue
         answers = f"{facts.answered:,} of {facts.rows:,} rows answered" if facts.answered else "no row answered"
         versions = " and ".join(f"version {version}" for version in facts.versions)
         by = f" by {versions}, in {mask_address(receipt.output)}" if versions else ""
-        yield f"{receipt.table.name}: {answers}{by}" + ("" if is_new else f", as on {receipt.time:%Y-%m-%d %H:%M} UTC")
+        yield f"{_name_table(receipt)}: {answers}{by}" + (
+            "" if is_new else f", as on {receipt.time:%Y-%m-%d %H:%M} UTC"
+        )
         if receipt.is_queried:
             yield f"  the rows are those that the query found on {receipt.table.time:%Y-%m-%d %H:%M} UTC"
         if facts.fired:
@@ -53,7 +55,7 @@ def require_answers(scored: ScoredTables) -> None:
     """
     if lost := [receipt for receipt, _ in scored if receipt.facts.rows and not receipt.facts.answered]:
         raise NothingAnswered(
-            f"no row of {list_names(receipt.table.name for receipt in lost)} has an answer: see "
+            f"no row of {list_names(map(_name_table, lost))} has an answer: see "
             f"{mask_address(lost[0].rejected)} for the reasons, and mend the table, or how problem/source.py reads "
             "tables; what is written in another way than SOURCE says has options such as --separator"
         )
@@ -95,6 +97,10 @@ def require_all_scored(refused: Sequence[str]) -> None:
     if refused:
         many = f"{len(refused)} tables can't be scored: " if len(refused) > 1 else ""
         raise ScoreRefused(many + "; ".join(refused))
+
+
+def _name_table(receipt: TableReceipt) -> str:
+    return name_title(receipt.table.name, receipt.is_queried)
 
 
 def _list_counts(counts: dict[str, int]) -> str:

@@ -156,7 +156,7 @@ def _note_refusal(table: TableJob, refused: list[str]) -> Iterator[None]:
         raise
     except TABLE_ERRORS as error:
         said = str(error)
-        refused.append(said if table.name in said else f"{table.name}: {said}")
+        refused.append(said if table.title in said else f"{table.title}: {said}")
 
 
 def _find_kept_receipt(table: TableJob) -> TableReceipt | None:
@@ -165,7 +165,7 @@ def _find_kept_receipt(table: TableJob) -> TableReceipt | None:
         remove_parts(table)
         if not has_file(receipt.output):
             raise ScoreRefused(
-                f"{table.name} was scored on {receipt.time:%Y-%m-%d %H:%M} UTC, and its output "
+                f"{table.title} was scored on {receipt.time:%Y-%m-%d %H:%M} UTC, and its output "
                 f"{mask_address(receipt.output)} is gone: --again scores it anew"
             )
     return receipt
@@ -240,7 +240,7 @@ def _require_result(job: Future[None], table: TableJob) -> None:
         job.result()
     except BrokenProcessPool:
         raise ScorerEnded(
-            f"a process that scored {table.name} was ended, as the kernel does where memory is short: what is done "
+            f"a process that scored {table.title} was ended, as the kernel does where memory is short: what is done "
             "stays; go on with fewer --processes, or a smaller score.part_rows for tables to come"
         ) from None
 

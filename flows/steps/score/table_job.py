@@ -85,6 +85,11 @@ class TableReceipt(msgspec.Struct):
     is_queried: bool = False
 
 
+def name_title(name: str, is_queried: bool) -> str:
+    """Return what sentences call a table: its `name`, or "the query" where `is_queried` says that it is the result of one."""
+    return "the query" if is_queried else name
+
+
 @dataclass(frozen=True)
 class TableJob:
     """A table to score.
@@ -107,6 +112,11 @@ class TableJob:
     def name(self) -> str:
         """The table's name."""
         return self.begun.name
+
+    @property
+    def title(self) -> str:
+        """The table as sentences call it."""
+        return name_title(self.name, self.file is None)
 
     @property
     def parts(self) -> Path:
@@ -215,7 +225,7 @@ def score_lane(
         shutil.rmtree(folder := table.locate_part(part.number), ignore_errors=True)  # half of it, from a lost machine
         with fill_folder_aside(folder) as aside:
             aside.mkdir()
-            scorer.score_part(part, table.name, table.job, table.begun.name_segment(part.number), aside)
+            scorer.score_part(part, table.title, table.job, table.begun.name_segment(part.number), aside)
         if logs:
             publish_part(folder, logs)
         yield part.rows.height

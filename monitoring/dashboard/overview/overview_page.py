@@ -220,7 +220,7 @@ def _describe_flows(folder: Path, schedule: ScheduleSettings) -> list[dict[str, 
 def _describe_unscheduled(name: str, due: dict[str, dt.datetime]) -> str:
     if name == "train":
         return "when a window asks for it"
-    return "never by itself" if due else "by hand: penumbra schedule"
+    return "never by itself" if due else "when it is run, or daily by penumbra schedule"
 
 
 def _describe_flow(name: str, run: FlowRun | None, folder: Path) -> dict[str, str]:

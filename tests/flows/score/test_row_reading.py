@@ -120,3 +120,12 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
         assert "3 rows without an answer (distance|dtype 3)" in said
         with pytest.raises(NothingAnswered, match=r"no row of in\.csv has an answer"):
             require_answers(scored)
+
+
+def test_sentences_call_the_rows_of_a_query_the_query(tmp_path):
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    source = write_flights(tmp_path / "in.parquet", make_flights(3))
+    scored = score_files(tmp_path, f"select * from '{source}'")
+    assert next(format_receipts(scored)).startswith("the query: 3 of 3 rows answered by version 1")
+    with pytest.raises(RowsRefused, match="the query has no column dest"):
+        score_files(tmp_path, f"select * exclude dest from '{source}'", "others.parquet")
