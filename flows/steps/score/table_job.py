@@ -86,7 +86,7 @@ class TableReceipt(msgspec.Struct):
 
 
 def name_title(name: str, is_queried: bool) -> str:
-    """Return what sentences call a table: its `name`, or "the query" where `is_queried` says that it is the result of one."""
+    """Return what sentences call a table: its `name`, or "the query" where it `is_queried`, a result of one."""
     return "the query" if is_queried else name
 
 
