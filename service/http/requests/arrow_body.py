@@ -26,6 +26,7 @@ MIN_VALUE_BYTES = 2  # of a value in JSON, with its comma
 MAX_SHOWN_ERROR = 200  # characters
 MICROSECONDS_PER_SECOND = 1_000_000
 MICROSECONDS_PER_DAY = 86_400 * MICROSECONDS_PER_SECOND
+DAYS_FROM_YEAR_1, DAYS_TO_YEAR_10000 = -719_162, 2_932_897  # before and after 1970, as Python's times reach
 NANOSECONDS = 1000  # in a microsecond, the finest that the contract reads
 
 
@@ -188,6 +189,10 @@ def _find_unsayable(series: pl.Series) -> Iterator[Fault]:
         if any(any(_find_unsayable(leaf)) for leaf in _list_leaves(series)):
             yield {"field": series.name, "expected": "finite numbers, and no time finer than a microsecond"}
         return
+    if (outside := _find_outside_years(series)).any():
+        for index in outside.arg_true():
+            yield {"index": index, "field": series.name, "expected": "a time within the years 1 to 9999"}
+        return
     if series.dtype.is_float():
         bad, expected = series.is_finite().not_(), "a finite number, or null where it is missing"
     elif series.dtype == pl.Time or getattr(series.dtype, "time_unit", "") == "ns":
@@ -198,6 +203,16 @@ def _find_unsayable(series: pl.Series) -> Iterator[Fault]:
         value = series[index]
         shown = str(value) if isinstance(value, float) and not math.isfinite(value) else format_shown_value(value)
         yield {"index": index, "field": series.name, "value": shown, "expected": expected}
+
+
+def _find_outside_years(series: pl.Series) -> pl.Series:
+    """Where a date or time is none of the years 1 to 9999: polars panics when it writes one."""
+    if not isinstance(series.dtype, pl.Datetime | pl.Date):
+        return pl.Series([], dtype=pl.Boolean)
+    units = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+    per_day = 86_400 * units[series.dtype.time_unit] if isinstance(series.dtype, pl.Datetime) else 1
+    days = series.to_physical() // per_day
+    return (days < DAYS_FROM_YEAR_1) | (days >= DAYS_TO_YEAR_10000)
 
 
 def _find_exact_dtype(dtype: Any) -> Any:

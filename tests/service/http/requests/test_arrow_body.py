@@ -235,3 +235,20 @@ def test_values_of_features_are_text_in_whatever_part_they_are() -> None:
 def test_arrow_is_answered_where_it_is_accepted(accept: str, expected: bool) -> None:
     assert accepts_arrow([(b"accept", accept.encode())]) is expected
     assert not accepts_arrow([])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "too_early", "too_late"),
+    [
+        (pl.Date, -719_163, 2_932_897),
+        (pl.Datetime("ms"), -62_135_596_800_001, 253_402_300_800_000),
+        (pl.Datetime("us", "UTC"), -(2**63), 2**63 - 1),
+    ],
+)
+def test_a_time_of_no_year_that_there_is_is_named(dtype: Any, too_early: int, too_late: int) -> None:
+    values = pl.Series("a", [0, too_early, None, too_late]).cast(dtype)
+    with pytest.raises(RequestRefused) as caught:
+        encode_frame(pl.DataFrame([values]), "nothing was predicted")
+    assert [(fault["index"], fault["expected"]) for fault in caught.value.details] == [
+        (row, "a time within the years 1 to 9999") for row in (1, 3)
+    ]
