@@ -103,7 +103,7 @@ class AdditiveModel:
             values[rows] = self._trees[target].compute(columns[rows])
         if self.weights.any():
             terms = (columns - self.means) * self.weights[:, targets].T
-            values += terms @ np.eye(self.n_inputs)[self.sources]
+            np.add.at(values.T, self.sources, terms.T)
         return values
 
     def is_unsure(self, scores: np.ndarray) -> np.ndarray:

@@ -233,6 +233,16 @@ def test_a_value_without_a_lower_bound_reaches_a_leaf() -> None:
     assert found.scores == pytest.approx(boosted.decision_function(np.clip(infinite, -1e300, 1e300)), abs=EXACT)
 
 
+def test_an_infinite_value_leaves_the_terms_of_other_features_as_they_are() -> None:
+    inputs = np.random.default_rng(0).normal(size=(50, 2))
+    model = LogisticRegression().fit(inputs, inputs[:, 0] > 0)
+    content = build_attributions_file(model, inputs, inputs, lambda some: predict(model, some), open_transform)
+    explainer = Explainer(read_models(content), open_transform)
+    finite, infinite = (explainer.explain(np.array([[0.5, each]]), np.zeros(1)) for each in (1.0, np.inf))
+    assert infinite.values[0, 0] == finite.values[0, 0]
+    assert np.isinf(infinite.values[0, 1])
+
+
 def test_the_file_of_the_same_model_has_the_same_bytes() -> None:
     model = HistGradientBoostingClassifier(max_iter=3, random_state=0).fit(rows(), binary(rows()))
     first, second = (
