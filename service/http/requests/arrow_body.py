@@ -25,6 +25,7 @@ FIELDS, NAME = 1, 0  # field of a schema, and of one of those
 MIN_VALUE_BYTES = 2  # of a value in JSON, with its comma
 MAX_SHOWN_ERROR = 200  # characters
 MICROSECONDS_PER_SECOND = 1_000_000
+EXACT_DIGITS, WHOLE_DIGITS = 15, 18
 MICROSECONDS_PER_DAY = 86_400 * MICROSECONDS_PER_SECOND
 DAYS_FROM_YEAR_1, DAYS_TO_YEAR_10000 = -719_162, 2_932_897  # before and after 1970, as Python's times reach
 NANOSECONDS = 1000  # in a microsecond, the finest that the contract reads
@@ -80,7 +81,7 @@ def encode_frame(frame: pl.DataFrame, consequence: str) -> bytes:
         words = f"{len(faults)} values can't be said in JSON, {consequence}"
         raise RequestRefused(422, words, sorted(faults, key=lambda fault: fault.get("index", 0))[:MAX_DETAILS])
     with _refuse_failures("a column's dtype has no form in JSON"):
-        exact = frame.cast({name: _find_exact_dtype(dtype) for name, dtype in frame.schema.items()})
+        exact = frame.cast({each.name: _find_exact_dtype(each.dtype, _has_long_decimals(each)) for each in frame})
         texts = exact.with_columns(pl.col(pl.Binary).bin.encode("base64"), _format_durations(pl.col(pl.Duration)))
         return texts.rechunk().write_json().encode()  # polars' JSON ends at a chunk without rows
 
@@ -215,19 +216,26 @@ def _find_outside_years(series: pl.Series) -> pl.Series:
     return (days < DAYS_FROM_YEAR_1) | (days >= DAYS_TO_YEAR_10000)
 
 
-def _find_exact_dtype(dtype: Any) -> Any:
+def _find_exact_dtype(dtype: Any, keeps_decimals: bool) -> Any:
     """The dtype in which polars writes the values of this one exactly: offsets of zones have no seconds in JSON."""
     if isinstance(dtype, pl.Struct):
-        return pl.Struct({field.name: _find_exact_dtype(field.dtype) for field in dtype.fields})
+        return pl.Struct({field.name: _find_exact_dtype(field.dtype, keeps_decimals) for field in dtype.fields})
     if isinstance(dtype, pl.List):
-        return pl.List(_find_exact_dtype(dtype.inner))
+        return pl.List(_find_exact_dtype(dtype.inner, keeps_decimals))
     if isinstance(dtype, pl.Array):
-        return pl.Array(_find_exact_dtype(dtype.inner), dtype.size)
+        return pl.Array(_find_exact_dtype(dtype.inner, keeps_decimals), dtype.size)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return pl.Datetime(dtype.time_unit, "UTC")
-    if isinstance(dtype, pl.Decimal):  # would be text
+    if isinstance(dtype, pl.Decimal) and not keeps_decimals:  # which polars writes as text
         return pl.Int64 if dtype.scale == 0 else pl.Float64
     return pl.Float64 if dtype == pl.Float32 else dtype
+
+
+def _has_long_decimals(series: pl.Series) -> bool:
+    """Whether some decimals have more digits than a JSON number keeps: 15, and 18 of whole ones."""
+    decimals = [leaf for leaf in _list_leaves(series) if isinstance(leaf.dtype, pl.Decimal)]
+    largest = [(leaf.abs().max(), EXACT_DIGITS if leaf.dtype.scale else WHOLE_DIGITS) for leaf in decimals]
+    return any(value is not None and len(value.as_tuple().digits) > digits for value, digits in largest)
 
 
 def _format_durations(durations: pl.Expr) -> pl.Expr:

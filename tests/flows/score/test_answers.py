@@ -104,7 +104,6 @@ def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch:
     scorer = PartScorer(make_score_settings(folder), make_problem(rules))
     rows = pl.DataFrame([json.loads(body) for body in bodies], infer_schema_length=None)
     scorer.score_part(RowPart(0, 0, rows), "records", "job", SEGMENT, scratch)
-    scorer.close()
     found: dict[int, dict[str, Any] | str] = {}
     lines = (
         (scratch / "predictions" / f"{SEGMENT}.jsonl").read_bytes().splitlines()

@@ -204,6 +204,12 @@ def test_a_column_that_is_there_twice_is_named() -> None:
         read_arrow_body(write_pyarrow(table), 10, 10_000)
 
 
+def test_decimals_with_more_digits_than_a_number_keeps_are_text() -> None:
+    exact, whole = Decimal("-457731043698664.6"), Decimal(12345678901234567890)
+    frame = pl.DataFrame({"a": [exact], "b": [whole]}, {"a": pl.Decimal(16, 1), "b": pl.Decimal(20, 0)})
+    assert json.loads(encode_frame(frame, "")) == [{"a": str(exact), "b": str(whole)}]
+
+
 def test_decimals_are_numbers() -> None:
     frame = pl.DataFrame(
         {"a": [Decimal("55.5"), None], "b": [Decimal(3), Decimal(4)]}, {"a": pl.Decimal(9, 2), "b": pl.Decimal(38, 0)}
