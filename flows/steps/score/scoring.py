@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
@@ -226,7 +227,7 @@ class _ScoringRun(contextlib.ExitStack):
         return self._opened
 
     def _start_pool(self) -> ProcessPoolExecutor:
-        os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes; here they are running already
+        os.environ.update(SINGLE_THREAD_ENVIRONMENT, POLARS_MAX_THREADS="1")  # of the processes; here they run already
         context = multiprocessing.get_context("spawn")
         return self.enter_context(
             ProcessPoolExecutor(

@@ -234,8 +234,11 @@ def _find_exact_dtype(dtype: Any, keeps_decimals: bool) -> Any:
 def _has_long_decimals(series: pl.Series) -> bool:
     """Whether some decimals have more digits than a JSON number keeps: 15, and 18 of whole ones."""
     decimals = [leaf for leaf in _list_leaves(series) if isinstance(leaf.dtype, pl.Decimal)]
-    largest = [(leaf.abs().max(), EXACT_DIGITS if leaf.dtype.scale else WHOLE_DIGITS) for leaf in decimals]
-    return any(value is not None and len(value.as_tuple().digits) > digits for value, digits in largest)
+    return any(_is_long(leaf.dtype, leaf.abs().max()) for leaf in decimals)
+
+
+def _is_long(dtype: Any, largest: Any) -> bool:
+    return largest is not None and len(largest.as_tuple().digits) > (EXACT_DIGITS if dtype.scale else WHOLE_DIGITS)
 
 
 def _format_durations(durations: pl.Expr) -> pl.Expr:
