@@ -4,6 +4,7 @@ import contextlib
 import fnmatch
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,11 +114,12 @@ class Mirror:
         return path.stat().st_size, path.stat().st_mtime_ns, version
 
     def _list_files(self, prefix: str) -> Iterator[tuple[str, Path]]:
-        for path in (self.folder / prefix).rglob("*"):
-            inner = path.relative_to(self.folder)
-            is_hidden = any(part.startswith(".") for part in inner.parts)
-            if path.is_file() and not is_hidden and path.suffix != LOCK_SUFFIX:
-                yield inner.as_posix(), path
+        for folder, _, names in os.walk(self.folder / prefix, onerror=_raise_unless_gone):
+            for path in (Path(folder, name) for name in names):
+                inner = path.relative_to(self.folder)
+                is_hidden = any(part.startswith(".") for part in inner.parts)
+                if path.is_file() and not is_hidden and path.suffix != LOCK_SUFFIX:
+                    yield inner.as_posix(), path
 
     @contextlib.contextmanager
     def _keep_receipts(self) -> Iterator[dict[str, Receipt]]:
@@ -145,6 +147,12 @@ def _transfer(names: Sequence[str], move: Callable[[str], Receipt | None], recei
     with ThreadPoolExecutor(TRANSFERS_AT_ONCE) as threads:
         waiting = [threads.submit(move_and_note, name) for name in names]
         return [name for name, done in zip(names, waiting, strict=True) if done.result()]
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Folders that another task removes while they are listed have no files."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _is_pushed(path: Path, receipt: Receipt | None, version: str | None) -> bool:

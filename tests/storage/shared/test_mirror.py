@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,18 @@ def test_a_file_that_was_removed_since_it_was_listed_is_left_out(tmp_path, monke
     monkeypatch.setattr(mirror, "_list_files", lambda _: [(name, folder / name) for name in ("gone", "kept")])
     assert mirror.push() == ["kept"]
     assert caplog.text == ""
+
+
+def test_a_folder_that_is_removed_while_others_are_listed_is_left_out(tmp_path, monkeypatch):
+    here, _ = make_mirrors(tmp_path)
+    for name in ("one", "two"):
+        write(here.folder / name, file=name)
+
+    def remove_the_other(path: Path, original=Path.is_file) -> bool:
+        other = {"one": "two", "two": "one"}[path.parent.name]
+        shutil.rmtree(here.folder / other, ignore_errors=True)
+        return original(path)
+
+    monkeypatch.setattr(Path, "is_file", remove_the_other)
+    (pushed,) = here.push()
+    assert pushed in ("one/file", "two/file")
