@@ -33,9 +33,9 @@ from service.inference import pinned_models
 from service.inference.blocked_records import record_crashes
 from service.inference.canary_share import make_canary_share
 from service.inference.details import OPTIONS
+from service.inference.idempotency.request_claims import ClaimJournal
 from service.inference.live_model import LiveModels
 from service.inference.predictor import Predictor
-from service.inference.request_claims import ClaimJournal
 from service.inference.rule_engine import make_problem_rule_engines
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs

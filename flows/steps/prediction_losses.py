@@ -6,6 +6,7 @@ import polars as pl
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ceiling
+from penumbra.core.predictions import find_finite_rows
 from penumbra.core.settings import PromotionSettings
 from penumbra.core.task import Task
 from penumbra.training.fit import extract_labels
@@ -91,5 +92,5 @@ def extract_predictions(task: Task, values: pl.Series) -> np.ndarray:
 
 def _mask_known_rows(labels: pl.Series, predictions: np.ndarray) -> np.ndarray:
     """Return the rows that have a label, and all of whose predicted numbers are finite: bool [n]."""
-    mask: np.ndarray = labels.is_not_null().to_numpy() & np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
+    mask: np.ndarray = labels.is_not_null().to_numpy() & find_finite_rows(predictions)
     return mask

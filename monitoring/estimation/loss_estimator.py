@@ -23,6 +23,7 @@ from monitoring.estimation.expected_losses import LossModel, compute_expected_lo
 from monitoring.estimation.input_matrix import InputColumns
 from monitoring.estimation.shift_weights import ShiftWeights, compute_effective_size, compute_shift_weights
 from penumbra.core.metrics.losses import compute_clipped_losses
+from penumbra.core.predictions import find_finite_rows
 from penumbra.core.task import Task
 
 MIN_REFERENCE_ROWS, MIN_REFERENCE_DAYS = 100, 5
@@ -60,8 +61,7 @@ class ScoredRows:
         Returns:
             The positions, int64 [at most `most`], ascending; the same ones each time.
         """
-        finite = np.isfinite(np.atleast_2d(self.predictions.T)).all(axis=0)
-        return np.sort(np.random.default_rng(0).permutation(np.flatnonzero(finite))[:most])
+        return np.sort(np.random.default_rng(0).permutation(np.flatnonzero(find_finite_rows(self.predictions)))[:most])
 
     def take_rows(self, positions: np.ndarray) -> "ScoredRows":
         """Take some of the rows.

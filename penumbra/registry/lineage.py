@@ -8,10 +8,9 @@ Everything is found by its position or by an index, however long the logs are; t
 
 import datetime as dt
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_settings
@@ -20,7 +19,7 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
 from penumbra.logs.replicas.log_union import find_logged_entry
 from penumbra.logs.schema import REVIEW_SOURCE
-from penumbra.registry.bundles.manifest import LIMITS_FACT, BrokenBundle, read_manifest
+from penumbra.registry.bundles.manifest import BrokenBundle, read_bundle_limits, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
 
 REVIEW_FIELDS = ("prediction", "reviewers", "reasons", "probability", "sureness", "note")  # of a label of people
@@ -52,10 +51,16 @@ def explain_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]
         StoreError: As `find_prediction` raises it.
     """
     prediction = find_prediction(settings, prediction_id)
+    state, version = settings.service.state, prediction["model"]
+    try:
+        facts = read_manifest(state / BUNDLES_FOLDER / version)
+        model, uncertainty = _describe_model(state, version, facts), _describe_uncertainty(facts, prediction)
+    except BrokenBundle as error:
+        model, uncertainty = {"version": version, "problem": f"the bundle is not here: {error}"}, None
     return {
         "prediction": prediction,
-        "model": _describe_model(settings.service.state, prediction["model"]),
-        "uncertainty": _describe_uncertainty(settings.service.state, prediction),
+        "model": model,
+        "uncertainty": uncertainty,
         "shadow": _read_shadow(settings.labels.folder, prediction_id),
         "labels": _describe_labels(settings, prediction_id),
     }
@@ -94,11 +99,7 @@ def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
     return f"{settings.service.predictions} has no prediction {prediction_id}"
 
 
-def _describe_model(state: Path, version: str) -> dict[str, Any]:
-    try:
-        facts = read_manifest(state / BUNDLES_FOLDER / version)
-    except BrokenBundle as error:
-        return {"version": version, "problem": f"the bundle is not here: {error}"}
+def _describe_model(state: Path, version: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "version": version,
         "candidate": facts.get("candidate"),
@@ -112,19 +113,14 @@ def _describe_model(state: Path, version: str) -> dict[str, Any]:
     }
 
 
-def _describe_uncertainty(state: Path, prediction: dict[str, Any]) -> dict[str, Any] | None:
+def _describe_uncertainty(facts: Mapping[str, Any], prediction: dict[str, Any]) -> dict[str, Any] | None:
     """Describe the set or interval of an answer; None where its version has no limits, or no model was asked."""
-    try:
-        facts = read_manifest(state / BUNDLES_FOLDER / prediction["model"])
-    except BrokenBundle:  # the facts of the version report it
-        return None
-    if LIMITS_FACT not in facts or not prediction["inputs"]:
+    if not prediction["inputs"] or (limits := read_bundle_limits(facts)) is None:
         return None
     import numpy as np
 
-    from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertainty
+    from penumbra.core.metrics.conformal import describe_uncertainty
 
-    limits = msgspec.convert(facts[LIMITS_FACT], ConformalLimits)
     return describe_uncertainty(limits, np.array([prediction["output"]], float))[0]
 
 

@@ -18,8 +18,8 @@ from service.http.requests.idempotency_key import describe_keyed_request, read_i
 from service.http.requests.look_ups import READ_METHODS, LookUps
 from service.http.requests.options import read_options
 from service.http.requests.record_reader import RecordReader
+from service.inference.idempotency.request_claims import KeyedRequest
 from service.inference.predictor import Predictor
-from service.inference.request_claims import KeyedRequest
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

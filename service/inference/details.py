@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from penumbra.core.attributions.additive_model import NotExplainable
+from penumbra.core.metrics.conformal import describe_uncertainty
 from penumbra.registry.bundles.explanations import describe_explanations
 from service.http.refusals import RequestRefused
 from service.inference.batch_run import ScoredRecord
 from service.inference.live_model import LoadedModel
-from service.inference.prediction_sets import UNCERTAINTY_FIELD, describe_prediction_sets
 
+UNCERTAINTY_FIELD = "uncertainty"
 PART_RECORDS = 32  # after which another request has its turn, and a cancelled one ends
 
 DetailValues = Sequence[dict[str, Any]]  # for each record its fields beside the answer's
@@ -53,6 +54,30 @@ def explain_answers(model: LoadedModel, scored: Sequence[ScoredRecord]) -> Detai
         refused = f"version {model.version} of the model can't explain its answers, as {reason}: nothing was predicted"
         raise RequestRefused(409, refused) from None
     return [{"explanation": next(explained) if each.inputs else None} for each in scored]
+
+
+def describe_prediction_sets(model: LoadedModel, scored: Sequence[ScoredRecord]) -> list[dict[str, Any]]:
+    """Describe the prediction sets or intervals of some answers.
+
+    Args:
+        model: The version that has answered.
+        scored: What it answered.
+
+    Returns:
+        For each record the field "uncertainty": what `describe_uncertainty` describes, None where no model was asked.
+
+    Raises:
+        RequestRefused: 409, as the version has no limits.
+    """
+    if (limits := model.bundle.limits) is None:
+        raise RequestRefused(
+            409,
+            f"version {model.version} doesn't say how sure it is, as it was trained before that was measured: leave "
+            "out ?uncertainty=true, or train a version that does (`penumbra train`)",
+        )
+    asked = [each.output for each in scored if each.inputs]
+    described = iter(describe_uncertainty(limits, np.array(asked, float)) if asked else ())
+    return [{UNCERTAINTY_FIELD: next(described) if each.inputs else None} for each in scored]
 
 
 DETAILS: dict[str, Detail] = {

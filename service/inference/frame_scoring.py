@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.encoding import derive_features
+from penumbra.core.predictions import find_finite_rows
 from penumbra.core.task import Task
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
@@ -141,5 +142,5 @@ def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[Any, ...] | 
         outputs = model.bundle.predictions(matrix)
     except Exception:  # whose it is, shows row by row
         return None
-    is_finite = np.isfinite(outputs) if outputs.ndim == 1 else np.isfinite(outputs).all(axis=1)
-    return matrix, outputs, is_finite & ~model.rules.find_concerned_rows(FramePredictions(rows, features, outputs))
+    concerned = model.rules.find_concerned_rows(FramePredictions(rows, features, outputs))
+    return matrix, outputs, find_finite_rows(outputs) & ~concerned

@@ -21,10 +21,10 @@ from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.canary_share import CanaryShare
 from service.inference.details import OPTIONS, DetailThread, DetailValues
-from service.inference.keyed_answers import KeyedAnswers
+from service.inference.idempotency.keyed_answers import KeyedAnswers
+from service.inference.idempotency.request_claims import ClaimJournal, KeyedRequest, name_record
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline, try_call
-from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record
 from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 
@@ -81,12 +81,10 @@ class Predictor:
             RequestRefused: A rule refuses the record, there is no live model, nothing has an answer, or the version has
                 not what an option asks for.
         """
-        models, draft = (
-            self.live.get_loaded(),
-            self._draft((record, began), *self._pipeline.predict_coalesced([record])),
-        )
-        details = await self._details.describe(models, draft[:1], options)
-        (answer,) = self._log_and_answer(draft[:1], draft[1:], details)
+        models = self.live.get_loaded()
+        scored, entry = self._draft((record, began), *self._pipeline.predict_coalesced([record]))
+        details = await self._details.describe(models, [scored], options)
+        (answer,) = self._log_and_answer([scored], [entry], details)
         return answer
 
     def answer_coalesced(self, arrivals: Sequence[tuple[RecordDict, float]]) -> list[AnswerBody | Exception]:

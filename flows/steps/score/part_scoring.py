@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from flows.steps.score.answer_details import compute_details
 from flows.steps.score.input_tables import RowPart
+from flows.steps.score.outputs.answer_details import compute_details
+from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
-from flows.steps.score.score_columns import list_keys, list_other_scores, list_plain_scores
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -80,7 +80,7 @@ class PartScorer:
         Args:
             settings: Sections [service], [rules], [registry] and [promotion] are read.
             problem: The problem, with schema, features and rules; with its source rows are read as that reads them.
-            options: What is added to answers, see `flows.steps.score.answer_details`.
+            options: What is added to answers, see `flows.steps.score.outputs.answer_details`.
         """
         self._options = options
         schema, service = problem.schema, settings.service

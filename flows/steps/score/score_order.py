@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from flows.steps.score.answer_details import EXPLAIN, UNCERTAINTY
 from flows.steps.score.input_tables import is_query
-from flows.steps.score.output_places import keep_from_inputs, keep_from_query, name_output, name_outputs
+from flows.steps.score.outputs.answer_details import EXPLAIN, UNCERTAINTY
+from flows.steps.score.outputs.output_places import keep_from_inputs, keep_from_query, name_output, name_outputs
 from flows.steps.score.spooled_query import RESULT_FILE
 from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.problem import Problem
@@ -41,7 +41,7 @@ class ScoreOrder:
         encoding: Their encoding.
         conversions: How values are converted, in words.
         again: Whether to score tables anew that are done.
-        options: What is added to answers, see `flows.steps.score.answer_details`.
+        options: What is added to answers, see `flows.steps.score.outputs.answer_details`.
     """
 
     source: str

@@ -12,11 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
-from flows.steps.score.answer_details import DetailsMissing
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
-from flows.steps.score.output_files import has_file, write_outputs
-from flows.steps.score.output_places import require_writable
+from flows.steps.score.outputs.answer_details import DetailsMissing
+from flows.steps.score.outputs.output_files import has_file, write_outputs
+from flows.steps.score.outputs.output_places import require_writable
 from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused
@@ -145,7 +145,7 @@ def _score_table(
         if keep_parts:
             keep_parts(table)
             publish_parts(table, logs)
-        return complete_table(table, table.output, write_outputs(table)), True
+        return complete_table(table, write_outputs(table)), True
 
 
 @contextlib.contextmanager

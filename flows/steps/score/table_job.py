@@ -262,12 +262,11 @@ def publish_part(folder: Path, logs: Path) -> None:
             move_file(path, place / path.name)
 
 
-def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
+def complete_table(table: TableJob, rejected: str) -> TableReceipt:
     """Write the receipt of a table whose output is in place, and remove its parts.
 
     Args:
         table: The table.
-        output: The address of the answers.
         rejected: The address of the rows without an answer; "" where there are none.
 
     Returns:
@@ -277,7 +276,7 @@ def complete_table(table: TableJob, output: str, rejected: str) -> TableReceipt:
         OSError: It can't be written.
     """
     now, is_queried = dt.datetime.now(dt.UTC), table.file is None
-    receipt = TableReceipt(table.begun, table.read_facts(), output, rejected, now, is_queried)
+    receipt = TableReceipt(table.begun, table.read_facts(), table.output, rejected, now, is_queried)
     replace_file(table.folder / DONE_FILE, msgspec.json.encode(receipt))
     remove_parts(table)
     return receipt

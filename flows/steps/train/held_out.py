@@ -205,8 +205,8 @@ def sum_groups(
     schema, task = matrices.problem.schema, matrices.task
     if not schema.SENSITIVE:
         return None
-    is_compared = live is not None and live.known.any()
-    known = live.known if live is not None and is_compared else np.ones(rows.height, bool)
+    live = live if live is not None and live.known.any() else None
+    known = np.ones(rows.height, bool) if live is None else live.known
     labels = matrices.read_evaluation_set(batches)[1][known]
     groups = select_groups(schema, rows).filter(known)
     days = rows.select(matrices.problem.slices.DAY).to_series().filter(known)
@@ -218,7 +218,7 @@ def sum_groups(
     of_candidate, of_baseline = (matrices.arrays.read(f"{part}-{name}") for name in (job, "baseline"))
     unit = float(np.abs(of_baseline[known] - labels).mean()) if task.kind == "regression" else 1.0
     of_live = None
-    if live is not None and is_compared:
+    if live is not None:
         of_live = sum_model(live.predictions, float(live.facts.get("threshold", threshold)))
     return GroupSums(sum_model(of_candidate, threshold), of_live, task.kind, unit, list(schema.SENSITIVE))
 

@@ -106,8 +106,7 @@ class Matrices:
         Returns:
             Inputs, labels, the live model's predictions where they were written, and weights where any isn't 1.
         """
-        recipe = get_candidate(self.problem, self.task, name)
-        learnt = batches[-recipe.window :] if recipe.window else batches
+        recipe, learnt = get_candidate(self.problem, self.task, name), self.list_learnt_batches(name, batches)
         labels = "labels" if recipe.learns is None else f"learns-{name}"
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
         inputs, y = self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels)
@@ -116,6 +115,19 @@ class Matrices:
             training_set = training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY))
         count = len(training_set.y)
         return training_set if not self.most_rows else thin_training_set(training_set, min(1.0, self.most_rows / count))
+
+    def list_learnt_batches(self, name: str, batches: Sequence[str]) -> Sequence[str]:
+        """List the batches that a candidate learns from.
+
+        Args:
+            name: The candidate's name, or "baseline".
+            batches: The batches that it may learn from.
+
+        Returns:
+            All of them, or the last ones of a candidate with a window.
+        """
+        window = get_candidate(self.problem, self.task, name).window
+        return batches[-window:] if window else batches
 
     def read_weights(self, batches: Sequence[str]) -> np.ndarray | None:
         """Read how much each row counts in a fit.

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penumbra.core.predictions import find_finite_rows
 from penumbra.core.text.json_values import replace_non_finite
 
 if TYPE_CHECKING:  # importing them takes half a second, which `penumbra explain` doesn't need
@@ -184,13 +185,12 @@ def compute_uncertainty(limits: ConformalLimits, predictions: FloatArray) -> "pl
 
     from penumbra.core.columns import HIGH_COLUMN, LOW_COLUMN, name_member_column
 
-    known = np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)
     if limits.classes:
         names = [name_member_column(str(each).lower() if isinstance(each, bool) else each) for each in limits.classes]
         columns = pl.DataFrame(limits.find_sets(predictions), schema=names)
     else:
         columns = pl.DataFrame(limits.compute_intervals(predictions), schema=[LOW_COLUMN, HIGH_COLUMN])
-    return columns.with_columns(pl.when(pl.Series(known)).then(pl.all()))
+    return columns.with_columns(pl.when(pl.Series(find_finite_rows(predictions))).then(pl.all()))
 
 
 def describe_uncertainty(limits: ConformalLimits, predictions: FloatArray) -> list[dict[str, Any]]:

@@ -40,11 +40,12 @@ from penumbra.registry.bundles.manifest import (
     BrokenBundle,
     UnfitBundle,
     hash_bundle_file,
+    read_bundle_limits,
     verify_bundle,
     verify_bundle_file,
     write_manifest,
 )
-from penumbra.registry.bundles.version_facts import read_bundle_limits, read_bundle_task
+from penumbra.registry.bundles.version_facts import read_bundle_task
 
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")

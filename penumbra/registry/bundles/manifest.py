@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penumbra.registry.bundles.signatures import find_signature_fault
 from penumbra.storage.sealed import hash_file
+
+if TYPE_CHECKING:
+    from penumbra.core.metrics.conformal import ConformalLimits
 
 MANIFEST_FILE = "bundle.json"
 RECORDS_FILE, CARD_FILE = "card.json", "card.md"  # in bundles that have a card
@@ -55,6 +58,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if facts.pop("seal") != _compute_seal(facts):
         raise BrokenBundle(f"{folder / MANIFEST_FILE}: content is not what was sealed: damaged or edited")
     return dict(facts)
+
+
+def read_bundle_limits(facts: Mapping[str, Any]) -> "ConformalLimits | None":
+    """Read the conformal limits of a model version.
+
+    Args:
+        facts: The content of bundle.json.
+
+    Returns:
+        The limits; None in a bundle of a release that had none.
+    """
+    if LIMITS_FACT not in facts:
+        return None
+    import msgspec
+
+    from penumbra.core.metrics.conformal import ConformalLimits
+
+    return msgspec.convert(facts[LIMITS_FACT], ConformalLimits)
 
 
 def verify_bundle(folder: Path, signers: Sequence[str] = ()) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import UncertaintySettings
 from penumbra.core.task import Task
-from penumbra.registry.bundles.manifest import LIMITS_FACT
+from penumbra.registry.bundles.manifest import read_bundle_limits
 
 
 def read_bundle_task(facts: Mapping[str, Any]) -> Task:
@@ -24,18 +23,6 @@ def read_bundle_task(facts: Mapping[str, Any]) -> Task:
     """
     task = facts.get("task", {"kind": "binary"})
     return Task(task["kind"], tuple(task.get("classes", ())))
-
-
-def read_bundle_limits(facts: Mapping[str, Any]) -> ConformalLimits | None:
-    """Read the conformal limits of a model version.
-
-    Args:
-        facts: The content of bundle.json.
-
-    Returns:
-        The limits; None in a bundle of a release that had none.
-    """
-    return msgspec.convert(facts[LIMITS_FACT], ConformalLimits) if LIMITS_FACT in facts else None
 
 
 def find_bundle_limits(

@@ -22,7 +22,7 @@ from penumbra.logs.schema import FEEDBACK_SOURCE, LabelEntry
 from service.http import metrics
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordDict, RecordReader
-from service.inference.request_claims import KeyedRequest
+from service.inference.idempotency.request_claims import KeyedRequest
 
 PREDICTION_ID_FIELDS = ("prediction_id", "penumbra.prediction_id")  # the second where a column is called as the first
 EXAMPLE_ID = "019fa1c2d3e4b5a69-0"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from service.http.refusals import RequestRefused
-from service.inference.request_claims import KeyedRequest
+from service.inference.idempotency.request_claims import KeyedRequest
 
 KEY_HEADER = b"idempotency-key"
 PLAIN_KEY = re.compile(rb'("?)([ !#-\[\]-~]{1,255})\1')  # printable ASCII, but for quote and backslash

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from flows.steps.score import answer_details
-from flows.steps.score.answer_details import DetailsMissing
+from flows.steps.score.outputs import answer_details
+from flows.steps.score.outputs.answer_details import DetailsMissing
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.core.metrics.conformal import compute_uncertainty

@@ -8,7 +8,7 @@ import json
 import polars as pl
 import pytest
 
-from flows.steps.score.csv_texts import make_texts
+from flows.steps.score.outputs.csv_texts import make_texts
 
 HOUR = dt.timedelta(hours=1)
 MOMENT = dt.datetime(2013, 3, 15, 19)

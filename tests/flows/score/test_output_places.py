@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.steps.score.output_places import OutputRefused, name_outputs
+from flows.steps.score.outputs.output_places import OutputRefused, name_outputs
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from tests.flows.score.scored_flights import (

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.score.score_columns import list_keys, list_plain_scores
+from flows.steps.score.outputs.score_columns import list_keys, list_plain_scores
 from penumbra.core.task import Task
 from service.inference.frame_scoring import ScoredFrame
 

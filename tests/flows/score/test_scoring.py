@@ -15,7 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
-from flows.steps.score.output_places import OutputRefused
+from flows.steps.score.outputs.output_places import OutputRefused
 from flows.steps.score.receipts import format_receipts, require_all_scored
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables, make_order

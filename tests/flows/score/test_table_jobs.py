@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from flows.steps.score.output_files import write_outputs
+from flows.steps.score.outputs.output_files import write_outputs
 from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE, PartFacts
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_share, score_tables

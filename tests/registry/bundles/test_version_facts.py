@@ -7,7 +7,8 @@ import pytest
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
-from penumbra.registry.bundles.version_facts import find_bundle_limits, read_bundle_limits
+from penumbra.registry.bundles.manifest import read_bundle_limits
+from penumbra.registry.bundles.version_facts import find_bundle_limits
 
 SETTINGS = load_settings().uncertainty.model_copy(update={"coverage": 0.8, "strata": True})
 LIMITS = ConformalLimits(0.95, "cross", 5000, [False, True], [0.2, None])

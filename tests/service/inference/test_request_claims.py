@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penumbra.logs.append_log import LogWriter, encode_json, read_entries
-from service.inference import claim_file, request_claims
-from service.inference.request_claims import ClaimJournal, KeyedRequest, name_record, read_claimed_answers
+from service.inference.idempotency import claim_file, request_claims
+from service.inference.idempotency.request_claims import ClaimJournal, KeyedRequest, name_record, read_claimed_answers
 
 REQUEST, OTHER = KeyedRequest("k" * 22, "b" * 22), KeyedRequest("o" * 22, "b" * 22)
 

@@ -10,7 +10,7 @@ Source:
 
 import numpy as np
 
-from flows.steps.train.matrices import Matrices, get_candidate
+from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import read_training_rows
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.day_folds import assign_day_folds
@@ -36,7 +36,7 @@ def write_cross_predictions(settings: Settings, matrices: Matrices, winner: Tria
     Raises:
         ValueError: The candidate learns from the rows of one day.
     """
-    learnt = list_learnt_batches(matrices, winner, split)
+    learnt = matrices.list_learnt_batches(winner.candidate, split.all)
     rows = read_training_rows(settings, matrices.problem, learnt)
     days = rows.select(matrices.problem.slices.DAY.alias(DAY_COLUMN)).to_series().to_physical().to_numpy()
     folds, training = assign_day_folds(days, DAY_FOLDS), matrices.build_training_set(winner.candidate, split.all)
@@ -70,25 +70,10 @@ def calibrate_winner(
         The limits. Rows that count more or less than others, because they were likelier to be labelled, have no part.
     """
     is_cross = settings.method == CROSS_PART
-    batches = list_learnt_batches(matrices, winner, split) if is_cross else split.validation + split.test
+    batches = matrices.list_learnt_batches(winner.candidate, split.all) if is_cross else split.validation + split.test
     parts = [CROSS_PART] if is_cross else ["validation", "test"]
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in parts])
     labels, weights = matrices.read_evaluation_set(batches)[1], matrices.read_weights(batches)
     counted = np.ones(len(labels), bool) if weights is None else weights == 1
     known = labels[counted], predictions[counted]
     return ConformalLimits.calibrate(matrices.task, *known, settings.coverage, settings.method, settings.strata)
-
-
-def list_learnt_batches(matrices: Matrices, winner: TrialJob, split: Split) -> list[str]:
-    """List the batches that the released model learns from.
-
-    Args:
-        matrices: The matrices of the run.
-        winner: The candidate.
-        split: The batches of the run.
-
-    Returns:
-        All of them, or the last ones of a candidate with a window.
-    """
-    window = get_candidate(matrices.problem, matrices.task, winner.candidate).window
-    return split.all[-window:] if window else split.all

@@ -13,7 +13,7 @@ from service.http.requests.record_reader import RecordDict
 from service.http.requests.responses import MARK_NAMES
 from service.inference.batch_run import ScoredRecord
 from service.inference.details import DetailValues
-from service.inference.request_claims import (
+from service.inference.idempotency.request_claims import (
     Claim,
     ClaimedAnswers,
     ClaimJournal,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.storage.locks import is_file_locked
-from service.inference.claim_file import ClaimFile
+from service.inference.idempotency.claim_file import ClaimFile
 
 RELEASED = b"-"  # stands for the digest of the body in the line that takes a claim back
 MAX_STEPS = 16  # of reading what others claimed, before a request is answered

@@ -9,8 +9,8 @@ from typing import IO, Any
 import fsspec
 import polars as pl
 
-from flows.steps.score.csv_texts import make_texts
-from flows.steps.score.output_places import name_rejected
+from flows.steps.score.outputs.csv_texts import make_texts
+from flows.steps.score.outputs.output_places import name_rejected
 from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE
 from flows.steps.score.table_job import TableJob
 from penumbra.core.text.addresses import get_scheme

@@ -8,6 +8,7 @@ import polars as pl
 from penumbra.core.attributions.additive_model import NotExplainable
 from penumbra.core.columns import RESERVED_PREFIX, ROW_NUMBER_COLUMN
 from penumbra.core.metrics.conformal import compute_uncertainty
+from penumbra.core.predictions import find_finite_rows
 from penumbra.registry.bundles.explanations import CLASS_COLUMN, EXPECTED_COLUMN, SCORE_COLUMN, compute_attributions
 from service.inference.live_model import LoadedModel
 
@@ -66,7 +67,7 @@ def _compute_for_version(
             )
         found.append(compute_uncertainty(limits, predictions))
     if EXPLAIN in options:
-        found.append(_explain(model, rows, np.isfinite(np.atleast_2d(predictions.T)).all(axis=0)))
+        found.append(_explain(model, rows, find_finite_rows(predictions)))
     return pl.concat(found, how="horizontal")
 
 

@@ -1,0 +1,1 @@
+"""What batch scoring writes: the columns of the answers, their files, and where these may be."""
