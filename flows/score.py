@@ -9,6 +9,12 @@ from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT, limit_parallel_tasks
 from flows.steps.pods import get_daily_schedule, run_code_of_image
 from flows.steps.results import say_result
 from flows.steps.shared_work import share_work
+from flows.steps.task_forks import fork_tasks
+
+IMPORTED_AHEAD = (
+    *("penumbra.core.loading.project_loading", "flows.steps.score.scoring", "flows.steps.score.shared_parts"),
+    *("service.processes.deployer", "mlflow.store.tracking.sqlalchemy_store"),
+)
 
 
 @schedule(**get_daily_schedule("score"))
@@ -76,5 +82,6 @@ class ScoreFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with end_refused_pods():
         ScoreFlow()

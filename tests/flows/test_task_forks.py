@@ -13,6 +13,7 @@ from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
 from flows.monitor import IMPORTED_AHEAD as OF_MONITORING
 from flows.monitor import IMPORTED_LATER as OF_MONITORING_LATER
 from flows.promote import IMPORTED_AHEAD as OF_PROMOTIONS
+from flows.score import IMPORTED_AHEAD as OF_SCORING
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
@@ -201,6 +202,7 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
         OF_INGESTS,
         (*OF_MONITORING, *OF_MONITORING_LATER),
         OF_PROMOTIONS,
+        OF_SCORING,
     ],
 )
 def test_what_is_imported_ahead_starts_no_thread_and_none_of_the_projects_own_code(modules: tuple[str, ...]) -> None:
