@@ -75,15 +75,32 @@ def list_imported_modules(root: Path, entry_modules: Iterable[str]) -> list[str]
     Raises:
         FileNotFoundError: An entry module is not below `root`.
     """
+    return sorted(map_imports(root, entry_modules))
+
+
+def map_imports(root: Path, entry_modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Map what some modules import, directly or through others, as `list_imported_modules` lists it.
+
+    Args:
+        root: As for `list_imported_modules`.
+        entry_modules: As for `list_imported_modules`.
+
+    Returns:
+        By the dotted name of each of those modules: its package, and the names that it imports, whose modules may be
+        elsewhere.
+
+    Raises:
+        FileNotFoundError: An entry module is not below `root`.
+    """
     waiting = [module for entry in entry_modules for module in _expand_package(root, entry)]
-    modules, seen = set[str](), set[str]()
+    below, imports, seen = {path.stem for path in root.iterdir()}, dict[str, tuple[str, ...]](), set[str]()
     while waiting:
         module = waiting.pop()
-        if module not in seen and _find_module_file(root, module):
-            modules.add(module)
-            waiting += [module.rpartition(".")[0], *_list_imports(root, module)]
+        if module not in seen and module.partition(".")[0] in below and (file := _find_module_file(root, module)):
+            imports[module] = module.rpartition(".")[0], *_list_imports(file, module)
+            waiting += imports[module]
         seen.add(module)
-    return sorted(modules)
+    return imports
 
 
 def list_module_files(root: Path, entry_modules: Iterable[str], rooms: Iterable[str]) -> list[str]:
@@ -176,7 +193,8 @@ def list_library_versions(root: Path, modules: Iterable[str]) -> dict[str, str]:
     Returns:
         The version by name of the library.
     """
-    names = {name.partition(".")[0] for module in modules for name in _list_imports(root, module)}
+    found = ((_find_module_file(root, module), module) for module in modules)
+    names = {name.partition(".")[0] for file, module in found if file for name in _list_imports(file, module)}
     foreign = sorted(names - sys.stdlib_module_names - ENGINE_PACKAGES)
     versions = {name: _find_library_version(name) for name in foreign if not _find_module_file(root, name)}
     return {name: version for name, version in versions.items() if version}
@@ -197,10 +215,7 @@ def _find_module_file(root: Path, module: str) -> Path | None:
     return next((Path(file) for file in files if module and os.path.isfile(file)), None)
 
 
-def _list_imports(root: Path, module: str) -> tuple[str, ...]:
-    file = _find_module_file(root, module)
-    if file is None:
-        return ()
+def _list_imports(file: Path, module: str) -> tuple[str, ...]:
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     return _read_imports(file.read_text(encoding="utf-8"), package)
 

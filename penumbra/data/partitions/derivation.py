@@ -33,8 +33,10 @@ from penumbra.data.source_reader import (
     parse_batch_files,
     write_parsed_rows,
 )
+from penumbra.features import Category, ClockMinutes, Difference, Number
 
 ROWS_AT_ONCE = 1 << 18  # of a batch that doesn't come as a whole
+COMPUTABLE_KINDS = (Number, Category, ClockMinutes, Difference)  # for any value of the dtypes that they may read
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,9 @@ def _derive_part(
 ) -> PartCheck:
     """Put the rows that keep the contract to those that are kept, where their features can be computed."""
     result = BatchCheckResult(batch, rows.height, checked.broken, checked.rejected.height)
+    uncertain = [kind for kind in problem.features.FEATURES if not isinstance(kind, COMPUTABLE_KINDS)]
     try:
-        encoding.derive_features(problem.features.FEATURES, checked.good)
+        encoding.derive_features(uncertain, checked.good)
     except encoding.UncomputableFeature as error:
         return PartCheck(result, checked.readings, BatchRefused(f"batch {batch} refused: {error}"))
     own = rows.select(name for name in FLYWHEEL_COLUMNS if name in rows.columns)

@@ -1,6 +1,6 @@
 """The code that partitions of the data store depend on: contract, parsing and features, and what they may read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from penumbra.core.problem import PROBLEM_PARTS
@@ -54,11 +54,18 @@ def _locate_package(folder: Path) -> tuple[Path, str]:
 
 
 def _list_stored_modules(root: Path, package: str) -> list[str]:
-    folder = root.joinpath(*package.split("."))
+    folder, imports = root.joinpath(*package.split(".")), fingerprints.map_imports(root, [package])
     present = [part for part in PROBLEM_PARTS if (folder / f"{part}.py").is_file()]
     split = [[part for part in present if (part in STORED_PARTS) is is_stored] for is_stored in (True, False)]
-    stored, unstored = (
-        set(fingerprints.list_imported_modules(root, [f"{package}.{part}" for part in parts])) for parts in split
-    )
-    every = set(fingerprints.list_imported_modules(root, [package]))
-    return sorted(name for name in every - (unstored - stored) if fingerprints.is_own_module(name))
+    stored, unstored = (_list_reached(imports, [f"{package}.{part}" for part in parts]) for parts in split)
+    return sorted(name for name in imports.keys() - (unstored - stored) if fingerprints.is_own_module(name))
+
+
+def _list_reached(imports: Mapping[str, Sequence[str]], modules: Iterable[str]) -> set[str]:
+    """The modules that some of them import, directly or through others, and these themselves."""
+    waiting, reached = [*modules], set[str]()
+    while waiting:
+        if (module := waiting.pop()) in imports and module not in reached:
+            reached.add(module)
+            waiting += imports[module]
+    return reached
