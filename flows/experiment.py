@@ -39,7 +39,7 @@ class ExperimentFlow(FlowSpec):
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
-        from penumbra.registry.lazy_errors import handle_registry_errors
+        from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
         errors = stop_with_one_sentence(*plan.PLAN_ERRORS)
         with share_work("train", name_run_folder()), errors, handle_registry_errors(stop_with_one_sentence):

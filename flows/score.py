@@ -13,7 +13,7 @@ from flows.steps.task_forks import fork_tasks
 
 IMPORTED_AHEAD = (
     *("penumbra.core.loading.project_loading", "flows.steps.score.scoring", "flows.steps.score.shared_parts"),
-    *("service.processes.deployer", "mlflow.store.tracking.sqlalchemy_store"),
+    *("service.processes.deployment.deployer", "mlflow.store.tracking.sqlalchemy_store"),
 )
 
 

@@ -41,8 +41,8 @@ class TrainFlow(FlowSpec):
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.bundles.signatures import require_signing_key
-        from penumbra.registry.lazy_errors import handle_registry_errors
-        from penumbra.registry.ledger import BrokenLedger
+        from penumbra.registry.history.ledger import BrokenLedger
+        from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
         errors = stop_with_one_sentence(*plan.PLAN_ERRORS, BrokenLedger)
         with share_work("train", current.run_id), errors, handle_registry_errors(stop_with_one_sentence):

@@ -1,9 +1,9 @@
 """`python -m service`: the HTTP service and the processes beside it."""
 
-from service.processes import head_start
+from service.processes.workers import head_start
 
 if __name__ == "__main__":
     waiting = head_start.start_ahead()
-    from service.processes import launcher  # which takes a while to import
+    from service.processes.workers import launcher  # which takes a while to import
 
     launcher.main(waiting)

@@ -3,7 +3,7 @@
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import load_settings
 from service.http.access.access_control import read_keys
-from service.processes import inheritance
+from service.processes.workers import inheritance
 from service.service_factory import build_service
 
 Service = build_service(

@@ -39,8 +39,8 @@ from service.inference.predictor import Predictor
 from service.inference.rule_engine import make_problem_rule_engines
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs
-from service.processes import inheritance, process_control
-from service.processes.state_lock import StateFolderRefused, acquire_state_lock
+from service.processes.deployment.state_lock import StateFolderRefused, acquire_state_lock
+from service.processes.workers import inheritance, process_control
 
 BENTOML_CONFIG = {"logging": {"access": {"enabled": False}}}
 

@@ -150,7 +150,7 @@ def bucket(moto: "MotoServer", monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: "PostgresServer") -> "PostgresServer":
     """The server with an empty MLflow database `migrated`, which tests get copies of."""
-    from penumbra.registry.database import create_database
+    from penumbra.registry.tracking.database import create_database
 
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a template can't have open connections

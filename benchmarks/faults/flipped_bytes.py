@@ -44,13 +44,13 @@ from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.cache import RunReceipts
 from service.inference.live_model import LiveModels
-from service.processes.deployer import deploy_candidate, deploy_live
-from service.processes.state_watch import StateWatch
+from service.processes.deployment.deployer import deploy_candidate, deploy_live
+from service.processes.deployment.state_watch import StateWatch
 from tests.helpers.orders import write_orders
 
 SEED = 16

@@ -27,14 +27,14 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import FinishedRun, ModelRegistry
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model
 from service.processes.archiver import archive_due_segments
-from service.processes.deployer import deploy_candidate, deploy_live
+from service.processes.deployment.deployer import deploy_candidate, deploy_live
 
 BATCHES, MODEL, THRESHOLD = ("2024-01", "2024-02"), "orders", 0.5
 SHADOW_DAYS = dt.date(2024, 2, 1), dt.date(2024, 3, 1)

@@ -46,12 +46,12 @@ LAG_METRICS = {
     "archive": "penumbra_archive_lag_seconds",
 }
 PROCESS_WORDS = {
-    "workers": "processes.worker_host",
+    "workers": "processes.workers.worker_host",
     "indexer": "processes.indexer",
     "archiver": "processes.archiver",
     "scorers": "shadow.scorer",
     "shadow": "shadow.process",
-    "deployer": "processes.deployer",
+    "deployer": "processes.deployment.deployer",
 }
 
 

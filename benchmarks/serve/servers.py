@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, find_free_port
-from service.processes import head_start
+from service.processes.workers import head_start
 
 MLFLOW_BIN = Path(".venv-mlflow/bin").absolute()
 SERVER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"}

@@ -23,7 +23,7 @@ from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, Setti
 from penumbra.storage.work_lock import hold_work_lock
 from service.http.access.access_control import KeyDigests, read_keys
 from service.http.access.hosts import is_loopback
-from service.processes.supervisor import ChildProcess, Supervisor
+from service.processes.workers.supervisor import ChildProcess, Supervisor
 
 # In the monitor's folder: what monitoring/reports/workspace.py (slow to import) calls so, and what the processes print.
 DASHBOARD_WORKSPACE, DASHBOARD_LOG_FOLDER = "evidently", "dashboard"
@@ -101,7 +101,7 @@ def list_dashboard_processes(settings: Settings, ports: Mapping[str, int], folde
         "evidently": [*python, "monitoring.dashboard.evidently_server", sockets["evidently"], str(workspace)],
     }
     if settings.cluster.state:  # bundles, windows and logs are brought here; elsewhere they are here
-        commands["deployer"] = [*python, "service.processes.deployer"]
+        commands["deployer"] = [*python, "service.processes.deployment.deployer"]
         commands["reader"] = [*python, "monitoring.dashboard.shared_reader"]
     beside = commands.keys() - {*PAGE_NAMES}
     names = [*list_served_pages(settings), *sorted(beside)]

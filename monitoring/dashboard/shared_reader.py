@@ -13,7 +13,7 @@ from penumbra.core.text.errors import describe_error
 from penumbra.logs.index import LogIndex
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.state import SharedState
-from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+from service.processes.workers.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 READ_SECONDS = 30.0
 

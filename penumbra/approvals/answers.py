@@ -1,7 +1,7 @@
 """Answers of people to what waits for them, and what follows: entries in the ledger first, then moves of aliases.
 
 The answer that decides and the move that it leads to are written to the ledger at once. A process that is killed after
-that has the next pass, or the next answer, move the aliases (`penumbra.registry.ledger_sync.finish_last_move`).
+that has the next pass, or the next answer, move the aliases (`penumbra.registry.history.ledger_sync.finish_last_move`).
 """
 
 import datetime as dt
@@ -31,11 +31,11 @@ from penumbra.approvals.requests import (
 )
 from penumbra.approvals.voiding import explain_overtaking
 from penumbra.core.settings import Settings
-from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases, sync_registry
-from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
-from penumbra.registry.shared_ledger import open_ledger
 
 if TYPE_CHECKING:
     from penumbra.registry.models import ModelRegistry

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from penumbra.core.settings import PromotionSettings
-from penumbra.registry.ledger import LedgerEntry, LedgerEvent, format_versions
-from penumbra.registry.ledger_sync import OVERTAKEN_KEY
+from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent, format_versions
+from penumbra.registry.history.ledger_sync import OVERTAKEN_KEY
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 
 Choice = Literal["approve", "decline", "accept days", "accept columns", "keep"]

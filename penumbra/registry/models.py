@@ -18,13 +18,19 @@ from penumbra.core.settings import RegistrySettings
 from penumbra.core.text.addresses import get_scheme, make_absolute
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
-from penumbra.registry import run_records
 from penumbra.registry.bundles.manifest import BrokenBundle
-from penumbra.registry.database import check_database, create_database, refuse_locked
-from penumbra.registry.long_texts import find_long_text
-from penumbra.registry.masked_client import MaskedClient, mask_registry_errors
-from penumbra.registry.run_records import BegunRun, FinishedRun, RecordedRun
-from penumbra.registry.sqlite_registry import StoredVersion, get_database_path, has_database, read_aliases, read_version
+from penumbra.registry.tracking import run_records
+from penumbra.registry.tracking.database import check_database, create_database, refuse_locked
+from penumbra.registry.tracking.long_texts import find_long_text
+from penumbra.registry.tracking.masked_client import MaskedClient, mask_registry_errors
+from penumbra.registry.tracking.run_records import BegunRun, FinishedRun, RecordedRun
+from penumbra.registry.tracking.sqlite_registry import (
+    StoredVersion,
+    get_database_path,
+    has_database,
+    read_aliases,
+    read_version,
+)
 
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)

@@ -8,10 +8,10 @@ from pathlib import Path
 from penumbra.core.settings import Settings
 from penumbra.registry.aliases import ALIAS_MOVE_ORDER
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.ledger_sync import derive_aliases
+from penumbra.registry.history.ledger_sync import derive_aliases
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
-from penumbra.registry.shared_ledger import open_ledger
 
 CHECKED_TAGS = ("data_version", "fingerprint")  # of a version, which its bundle has too
 

@@ -10,9 +10,11 @@ from typing import Literal
 from penumbra.core.settings import Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.core.text.errors import describe_error
-from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, ledger_sync, pointers
+from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, pointers
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
+from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
@@ -22,7 +24,6 @@ from penumbra.registry.pointers import (
     RollbackPin,
     read_pointer,
 )
-from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 
 
 class RollbackRefused(RuntimeError):

@@ -1,6 +1,6 @@
 """The live model of one worker: the version in the pointer file, loaded aside and swapped in as one reference.
 
-<state>/live               the version that answers; replaced as a whole by the deployer (service/processes/deployer.py)
+<state>/live               the version that answers; replaced as a whole by the deployer
 <state>/previous           the one before: answers where the live one fails, or where its bundle is found broken
 <state>/canary             a candidate that answers a share of the keys
 <state>/live-refused       why the registry's live version isn't deployed, or not yet; that it has none

@@ -29,7 +29,7 @@ from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.work_lock import hold_pass_lock
 from service.processes.exposition import MetricSample, format_exposition
-from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+from service.processes.workers.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 ARCHIVE_POLL_SECONDS = 60.0
 ARCHIVE_METRIC_HELP = {

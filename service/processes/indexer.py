@@ -11,10 +11,10 @@ from penumbra.core.text.errors import describe_error
 from penumbra.logs.index import LogIndex
 from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
 from penumbra.storage.atomic import replace_file
-from service.processes.decision_notices import start_notices
+from service.processes.deployment.decision_notices import start_notices
 from service.processes.exposition import MetricSample, format_exposition
-from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
 from service.processes.review_pass import ReviewPass, start_completion
+from service.processes.workers.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 INDEX_POLL_SECONDS, MAX_INDEX_POLL_SECONDS = 1.0, 10.0  # between passes
 INDEX_SHARE = 0.1  # of a processor that passes may take: the more lines a pass has, the less each costs

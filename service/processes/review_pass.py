@@ -16,7 +16,7 @@ from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection.case_picker import CasePicker
 from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 from service.processes.exposition import MetricSample, format_exposition
-from service.processes.process_control import sleep_while_running
+from service.processes.workers.process_control import sleep_while_running
 
 MAX_RETRY_SECONDS = 60.0
 REVIEW_METRIC_HELP = {

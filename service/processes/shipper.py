@@ -23,7 +23,7 @@ from penumbra.logs.replicas.unshipped import UnshippedCounter, find_last_shipped
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.shared.store_failures import StoreError
 from service.processes.exposition import MetricSample, format_exposition
-from service.processes.process_control import log_to_stderr, make_running_check, sleep_while_running
+from service.processes.workers.process_control import log_to_stderr, make_running_check, sleep_while_running
 
 HEARTBEAT_SECONDS = 15.0
 STORE_PATIENCE_SECONDS = 5.0  # all is tried again, and a shipper without a parent ends soon

@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, end_orphans
 from penumbra.logs.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
-from service.processes.process_control import (
+from service.processes.workers.process_control import (
     IDLE_NICENESS,
     log_to_stderr,
     lower_priority,

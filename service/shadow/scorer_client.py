@@ -14,8 +14,8 @@ import msgspec
 
 from penumbra.core.system.process_tree import describe_exit_code, kill_process_tree
 from penumbra.logs.schema import STATUS_OK
-from service.processes.process_control import IDLE_NICENESS
-from service.processes.supervisor import start_process
+from service.processes.workers.process_control import IDLE_NICENESS
+from service.processes.workers.supervisor import start_process
 from service.shadow.request_clock import RequestClock
 
 SCORER_MODULE = f"{__package__}.scorer"

@@ -12,7 +12,7 @@ from monitoring.dashboard import processes
 from penumbra.cli.fresh_start import StartOverRefused, start_over
 from penumbra.core.settings import load_settings
 from penumbra.storage.work_lock import hold_work_lock
-from service.processes.state_lock import acquire_state_lock
+from service.processes.deployment.state_lock import acquire_state_lock
 
 
 def make_settings(**data):

@@ -12,7 +12,7 @@ from penumbra.cli.fresh_start import StartOverRefused
 from penumbra.cli.new_problem import install_problem, plan_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.drafting.draft import DraftRefused
-from service.processes.state_lock import acquire_state_lock
+from service.processes.deployment.state_lock import acquire_state_lock
 from tests.helpers.drafts import draft_orders, write_orders
 
 GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import Settings, load_settings
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_pointer
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import replace_sealed_file
-from service.processes.rollback_watch import RollbackWatch
+from service.processes.deployment.rollback_watch import RollbackWatch
 from tests.helpers.command_line import run_command_line
 from tests.helpers.prediction_logs import append_to_new_segment, make_label_by_id
 from tests.helpers.registered_versions import append_earlier_event, make_registry_environment

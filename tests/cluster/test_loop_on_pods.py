@@ -83,7 +83,7 @@ def test_what_replicas_answered_is_there_once_though_one_is_killed_under_load(cl
 
 
 def test_a_promotion_and_a_rollback_reach_all_replicas_and_the_ledger_has_each_once(cluster, replicas):
-    from penumbra.registry.shared_ledger import open_ledger
+    from penumbra.registry.history.shared_ledger import open_ledger
 
     cluster.argo.variables |= {"PENUMBRA_DATA__TODAY": "2024-05-02"}
     with ThreadPoolExecutor(2) as both:

@@ -29,7 +29,7 @@ from problem import schema
 from problem.schema import EXAMPLE
 from service.http.requests.record_reader import Contract
 from service.inference.pinned_models import install_pinned_models
-from service.processes.launcher import PROCESS_MODULES
+from service.processes.workers.launcher import PROCESS_MODULES
 from tests.helpers import local_service
 
 DOCKERFILE = (PROJECT_ROOT / "deploy/Dockerfile").read_text()

@@ -26,9 +26,9 @@ from service.http import metrics, side_metrics
 from service.http.access.access_control import KEY_ROLES, PUBLIC_PATHS, find_needed_role
 from service.processes.archiver import ARCHIVE_METRIC_HELP
 from service.processes.indexer import INDEX_METRIC_HELP
-from service.processes.launcher import PROCESS_MODULES
 from service.processes.review_pass import REVIEW_METRIC_HELP
 from service.processes.shipper import SHIP_METRIC_HELP
+from service.processes.workers.launcher import PROCESS_MODULES
 from service.shadow.metrics_file import METRIC_HELP
 from tests.helpers.kustomize import Manifest, list_containers, read_env_file, render_kustomization
 

@@ -18,9 +18,9 @@ import pytest
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from problem.schema import EXAMPLE
-from service.processes.deployer import deploy_live
+from service.processes.deployment.deployer import deploy_live
 from tests.helpers import local_service
 from tests.helpers.checkout import FLIGHTS
 from tests.helpers.kustomize import Manifest, list_containers, render_kustomization

@@ -12,8 +12,8 @@ from flows.steps.monitor.backlog import Backlog
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
-from penumbra.registry.ledger import LedgerEntry
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.storage.shared.mirror import Mirror
 from tests.helpers import monitored_model as world
 from tests.helpers import registered_versions

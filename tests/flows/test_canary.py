@@ -15,8 +15,8 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.registry.aliases import sync_registry
 from penumbra.registry.bundles.bundle import read_bundle
-from penumbra.registry.ledger import Ledger
-from penumbra.registry.ledger_sync import rebuild_aliases
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_sync import rebuild_aliases
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, read_pointer
 from penumbra.registry.rollback import roll_back_live
@@ -24,7 +24,7 @@ from problem import schema
 from service.inference.canary_share import CanaryShare
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.processes.deployer import deploy_canary
+from service.processes.deployment.deployer import deploy_canary
 from tests.helpers import local_service, local_shadow, registered_versions
 from tests.helpers.local_service import FolderRegistry
 from tests.helpers.registered_versions import (

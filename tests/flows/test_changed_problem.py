@@ -26,10 +26,10 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.onnx.compile import compile_model
 from service.http.requests.record_reader import Contract
-from service.processes.deployer import deploy_live, discard_damaged_bundle
+from service.processes.deployment.deployer import deploy_live, discard_damaged_bundle
 from service.shadow.scorer import Scorer
 from tests.helpers import local_service
 from tests.helpers.orders import load_orders

@@ -18,7 +18,7 @@ from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import Ledger
+from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.models import ModelRegistry
 from tests.helpers.flow_workspace import FLOW_ENVIRONMENT, SKIP_DOCTOR, Workspace
 from tests.helpers.orders import write_orders

@@ -16,8 +16,8 @@ from penumbra.approvals.requests import ApprovalRefused, find_request, make_appr
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
-from penumbra.registry.ledger import LedgerEvent
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from tests.helpers import monitored_model as world
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.regular_flights import make_regular_flights

@@ -12,7 +12,7 @@ from flows.steps.monitor import retraining, window_summary
 from flows.steps.monitor.backlog import MIN_WINDOWS_OF_A_TASK
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers import monitored_model as world
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries

@@ -18,7 +18,7 @@ from penumbra.data.versioning import versions
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEvent
+from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers import local_service, prediction_logs, registered_versions
 from tests.helpers import monitored_model as world

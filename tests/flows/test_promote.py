@@ -19,7 +19,7 @@ from penumbra.core.system.actor import get_actor
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry import aliases
 from penumbra.registry.bundles.manifest import UnfitBundle
-from penumbra.registry.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
 from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.registered_versions import (

@@ -15,9 +15,9 @@ from penumbra.approvals.requests import ApprovalRefused, find_request
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.registry import pointers
-from penumbra.registry.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.shared_ledger import open_ledger
 from tests.helpers import registered_versions
 from tests.helpers.registered_versions import (
     append_earlier_event,

@@ -18,12 +18,12 @@ from flows.steps.train.release.registration import BegunRegistration, prepare_re
 from flows.steps.train.release.run_record import TrainingRuns
 from flows.steps.train.settlement import prepare_registry
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
-from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import LIVE_SINCE_TAG
-from penumbra.registry.ledger import BrokenLedger, LedgerEvent
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import BrokenLedger, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers.processes import run_python
 
 
@@ -253,6 +253,6 @@ def test_a_run_that_nobody_records_any_more_is_ended(settings: Settings, monkeyp
         with pytest.raises(KilledError):
             models.record(FinishedRun("experiment", 0, 1))
     assert models.end_aborted_runs() == 0
-    monkeypatch.setattr("penumbra.registry.run_records.MAX_RECORDING_SECONDS", -1.0)
+    monkeypatch.setattr("penumbra.registry.tracking.run_records.MAX_RECORDING_SECONDS", -1.0)
     assert models.end_aborted_runs() == 1
     assert read_state(settings)[2] == ["KILLED"]

@@ -12,9 +12,9 @@ from flows.steps.promote import promotion_case, verdicts
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
-from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.shared import lease
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.mirror import Mirror

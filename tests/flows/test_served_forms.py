@@ -17,8 +17,8 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.core.problem import Problem
 from penumbra.features import Category, Expression, Feature, Number, Weekday
 from penumbra.registry.bundles.bundle import Bundle, open_onnx_session
-from penumbra.registry.ledger import Ledger
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.gate import GateReport
 from penumbra.training.gate_checks import FormComparison, check_served_forms
 from penumbra.training.onnx.compile import compile_model

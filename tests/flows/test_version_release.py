@@ -12,10 +12,10 @@ from flows.steps.train.release.version_release import RELEASED_KEY, ReleaseRefus
 from penumbra.core.settings import Settings, load_settings
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_manifest
-from penumbra.registry.ledger import COMPARED_DAYS_KEY, LedgerEvent
+from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers import local_service
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment

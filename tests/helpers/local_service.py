@@ -36,8 +36,8 @@ from penumbra.training.evaluate import predict_for_task
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from service.http.access.access_control import KeyDigests
-from service.processes import launcher
-from service.processes.deployer import deploy_live
+from service.processes.deployment.deployer import deploy_live
+from service.processes.workers import launcher
 
 with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
     warnings.simplefilter("ignore")

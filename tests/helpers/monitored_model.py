@@ -22,7 +22,7 @@ from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import read_manifest
-from penumbra.registry.ledger import Ledger, LedgerEntry
+from penumbra.registry.history.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema

@@ -23,8 +23,8 @@ from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from penumbra.registry.ledger import LedgerEvent
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from problem import schema
 from tests.helpers import prediction_logs, registered_versions
 

@@ -12,9 +12,9 @@ import numpy as np
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import BEHIND_REASON, LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers import local_service, prediction_logs
 
 FIRST_TIME = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)

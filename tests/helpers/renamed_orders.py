@@ -48,7 +48,7 @@ from penumbra.training.fit import compute_baseline
 from penumbra.training.gate_comparisons import list_slice_columns
 from penumbra.training.split import select_worst_failures, split_batches
 from service.http.requests import feedback
-from service.processes.deployer import deploy_live
+from service.processes.deployment.deployer import deploy_live
 from tests.helpers import local_service, registered_versions
 from tests.helpers.local_service import TestClient, build_service
 from tests.helpers.orders import load_orders

@@ -9,8 +9,8 @@ from penumbra.core.settings import Settings
 from penumbra.logs.replicas.heartbeats import ReplicaHeartbeat
 from penumbra.logs.replicas.log_shipping import ship_logs
 from penumbra.logs.replicas.shared_logs import list_log_folders
-from penumbra.registry.ledger import Ledger
-from penumbra.registry.shared_ledger import share_ledger
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.shared_ledger import share_ledger
 from tests.helpers.replica_logs import get_logs, make_replica
 
 

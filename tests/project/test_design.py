@@ -189,7 +189,7 @@ def test_only_the_deployer_of_the_service_ever_touches_the_model_store():
     users = {
         module for module in MODULES if room(module) == "service" and "penumbra.registry.models" in imports(module)
     }
-    assert users == {"service.processes.deployer"}
+    assert users == {"service.processes.deployment.deployer"}
 
 
 def test_that_reading_of_imports_sees_those_within_functions_and_through_other_modules():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
-from penumbra.registry.sqlite_registry import get_database_path, read_version_by_fingerprint
+from penumbra.registry.tracking.run_records import FinishedRun
+from penumbra.registry.tracking.sqlite_registry import get_database_path, read_version_by_fingerprint
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

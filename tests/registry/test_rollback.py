@@ -14,12 +14,12 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry import aliases, pointers
-from penumbra.registry.ledger import LEDGER_FILE, BrokenLedger, Ledger
+from penumbra.registry.history.ledger import LEDGER_FILE, BrokenLedger, Ledger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from penumbra.storage.shared.store_failures import StoreError
 from problem import schema
-from service.processes.deployer import deploy_live, record_unfit_versions
+from service.processes.deployment.deployer import deploy_live, record_unfit_versions
 from tests.helpers import local_service
 from tests.helpers import registered_versions as world
 from tests.helpers.local_service import FolderRegistry

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import Settings
-from penumbra.registry.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import replace_sealed_file
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.store_failures import StoreError
-from service.processes.rollback_watch import RollbackWatch
+from service.processes.deployment.rollback_watch import RollbackWatch
 from tests.helpers.registered_versions import make_aliased_registry, make_registry_settings
 from tests.helpers.shared_world import share_state
 

@@ -14,7 +14,7 @@ from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.doctor import checks, notes, serving_skew
 from problem import schema
 from tests.helpers.flow_workspace import Workspace

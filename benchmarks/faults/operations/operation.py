@@ -71,7 +71,7 @@ def make_environment(folder: Path, **changes: Any) -> dict[str, str]:
 
 def describe_ledger(settings: Settings) -> Iterator[str]:
     """Yield a text for each entry of the ledger."""
-    from penumbra.registry.shared_ledger import open_ledger
+    from penumbra.registry.history.shared_ledger import open_ledger
 
     for entry in open_ledger(settings).entries():
         yield f"ledger: {entry.kind} {entry.verdict} {entry.versions} {entry.reason} {sorted(entry.evidence)}"

@@ -11,7 +11,7 @@ from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.manifest import verify_bundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import LIVE_ALIAS
-from penumbra.registry.sqlite_registry import has_database
+from penumbra.registry.tracking.sqlite_registry import has_database
 
 SERVER_NEEDED = "a machine of the pipeline needs the address of a server in registry.tracking (docs/ci.md)"
 

@@ -32,10 +32,10 @@ from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.ledger import BrokenLedger
+from penumbra.registry.history.ledger import BrokenLedger
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.registry.state_repair import restore_damaged_marks
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import find_damaged_files, remove_sealed_file

@@ -28,8 +28,8 @@ from penumbra.core.settings import Settings
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.registry.bundles.manifest import UnfitBundle
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_shadow_versions
-from penumbra.registry.shared_ledger import open_ledger
 
 MeasuredWindows = Iterable[tuple[dt.date, MeasuredWindow | str]]
 

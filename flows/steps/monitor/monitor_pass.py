@@ -23,11 +23,11 @@ from penumbra.logs.daily.profiles import ProfileStore, ReferenceLoader
 from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.log_union import fetch_logs
-from penumbra.registry import ledger_sync
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
-from penumbra.registry.ledger import BrokenLedger, Ledger
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import BrokenLedger, Ledger
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import DamagedFile
 from penumbra.storage.sqlite import remove_database
 from penumbra.storage.work_lock import PassInProgress

@@ -18,10 +18,10 @@ from penumbra.core.system.actor import get_actor
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import list_recorded_batches
-from penumbra.registry.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.registry.shared_ledger import open_ledger
 
 RETRAIN_EVENT = "penumbra-retrain"
 NOTHING_NEW, TRAINED, FAILED, REQUESTED = "nothing new", "trained", "failed", "requested"

@@ -36,7 +36,7 @@ from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import STATUS_OK
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 
 REFERENCE_SAMPLE_SEED = 2013
 DATA_REPORT, QUALITY_REPORT, CANDIDATE_REPORT, CANDIDATE_QUALITY_REPORT = (

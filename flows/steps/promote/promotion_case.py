@@ -10,7 +10,6 @@ from penumbra.approvals.voiding import build_void_event
 from penumbra.core.settings import Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.promotion.decision import PromotionDecision
-from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import (
     AliasesChanged,
     compute_rolled_back_aliases,
@@ -18,7 +17,8 @@ from penumbra.registry.aliases import (
     move_aliases,
     require_aliases,
 )
-from penumbra.registry.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

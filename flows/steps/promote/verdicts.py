@@ -19,13 +19,13 @@ from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
-from penumbra.registry import ledger_sync
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
-from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.storage.sealed import DamagedFile
 
 GATE_VERDICTS = ("pass", "fail", "not enough data")  # those of the ledger's verdicts that are the gate's

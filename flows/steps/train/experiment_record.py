@@ -7,7 +7,7 @@ from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release import run_record
 from penumbra.core.settings import Settings
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FinishedRun
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluate import Trial, format_score_table
 from penumbra.training.gate_checks import ServingMeasurements

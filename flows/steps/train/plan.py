@@ -19,7 +19,7 @@ from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.patterns.candidate import Candidate
 from penumbra.registry import code_version
-from penumbra.registry.sqlite_registry import get_database_path, read_version_by_fingerprint
+from penumbra.registry.tracking.sqlite_registry import get_database_path, read_version_by_fingerprint
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.sealed import DamagedFile
@@ -211,7 +211,7 @@ def find_trained_version(plan: TrainingPlan, settings: Settings) -> str | None:
         try:
             return read_version_by_fingerprint(database, settings.registry.model, plan.fingerprint)
         except sqlite3.Error as error:
-            from penumbra.registry.database import refuse_locked
+            from penumbra.registry.tracking.database import refuse_locked
 
             refuse_locked(database, error)
     from penumbra.registry.models import ModelRegistry

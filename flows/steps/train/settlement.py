@@ -8,7 +8,7 @@ from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.addresses import get_scheme
-from penumbra.registry.sqlite_registry import get_database_path, needs_mlflow, read_aliases
+from penumbra.registry.tracking.sqlite_registry import get_database_path, needs_mlflow, read_aliases
 from penumbra.storage.cache import RunReceipts
 
 
@@ -56,8 +56,8 @@ def prepare_registry(settings: Settings) -> None:
         BrokenLedger: The ledger isn't whole, or the live model's past isn't here.
         MlflowException: The registry is damaged, locked or out of reach.
     """
-    from penumbra.registry.ledger_sync import require_history
-    from penumbra.registry.shared_ledger import open_ledger
+    from penumbra.registry.history.ledger_sync import require_history
+    from penumbra.registry.history.shared_ledger import open_ledger
 
     if _is_registry_in_order(settings):
         database = get_database_path(settings.registry.tracking)
@@ -94,7 +94,7 @@ def _is_registry_in_order(settings: Settings) -> bool:
     try:
         return not database.exists() or not needs_mlflow(database)
     except sqlite3.Error as error:
-        from penumbra.registry.database import refuse_locked
+        from penumbra.registry.tracking.database import refuse_locked
 
         refuse_locked(database, error)
         return False

@@ -27,10 +27,10 @@ from penumbra.core.task import Task
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
-from penumbra.registry.ledger import BrokenLedger, LedgerEntry
+from penumbra.registry.history.ledger import BrokenLedger, LedgerEntry
+from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_shadow_versions
-from penumbra.registry.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.scheduling.schedule import compute_next_runs
 from penumbra.storage.atomic import replace_file
 

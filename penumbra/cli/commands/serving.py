@@ -14,10 +14,10 @@ def serve_predictions() -> None:
 
     Starts the service and the processes beside it: deployer, indexer, archiver, shadow.
     """
-    from service.processes import head_start
+    from service.processes.workers import head_start
 
     waiting = head_start.start_ahead()
-    from service.processes import launcher
+    from service.processes.workers import launcher
 
     launcher.main(waiting)
 
@@ -202,7 +202,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     from flows.steps.score.scoring import SCORE_ERRORS, SCORED_PARTS
     from penumbra.cli.reports.score_report import score_with_progress
     from penumbra.core.loading.project_loading import load_project
-    from penumbra.registry.lazy_errors import handle_registry_errors
+    from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
     with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS, OSError):
         settings, problem = load_project(SCORED_PARTS)

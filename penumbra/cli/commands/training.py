@@ -246,8 +246,8 @@ def _is_trained(settings: "Settings") -> bool:
     from flows.steps import flow_locks
     from flows.steps.train import plan, settlement
     from penumbra.core.loading.problem_loading import load_problem
-    from penumbra.registry.lazy_errors import handle_registry_errors
-    from penumbra.registry.ledger import BrokenLedger
+    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
     with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger), handle_registry_errors(refuse_on):
         for lock in flow_locks.list_work_locks("train", settings):

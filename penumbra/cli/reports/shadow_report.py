@@ -15,8 +15,8 @@ from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.schema import STATUS_OK
 from penumbra.logs.shadow_log import load_shadow_state
 from penumbra.logs.shadow_state import ShadowProgress
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_refusal, read_shadow_versions
-from penumbra.registry.shared_ledger import open_ledger
 
 MAX_HEARTBEAT_AGE_SECONDS = 10.0
 KEEP_COLLECTING = "keep collecting"

@@ -25,10 +25,10 @@ from penumbra.core.task import Task
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries.labels import read_day_answers
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import LedgerEntry
+from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
-from penumbra.registry.shared_ledger import open_ledger
 from penumbra.simulation.replay import reviewers, sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
 from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService

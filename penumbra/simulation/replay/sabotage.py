@@ -14,11 +14,11 @@ from penumbra.core.system.actor import get_actor
 from penumbra.core.task import Task
 from penumbra.registry import aliases
 from penumbra.registry.bundles import bundle
-from penumbra.registry.ledger import LedgerEvent
+from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.registry.run_records import FinishedRun
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.onnx.compile import compile_model, predict_outputs
 
 TREE_LEAVES, SABOTAGE_PROBE_ROWS, SABOTAGED_NAME = 200, 256, "sabotaged"

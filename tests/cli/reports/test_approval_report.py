@@ -8,7 +8,7 @@ import pytest
 from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.cli.reports.approval_report import format_requests
 from penumbra.core.system.actor import get_actor
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment, make_registry_settings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from penumbra.cli.reports.ledger_report import encode_ledger, find_ledger_entry, format_ledger, format_ledger_entry
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.registered_versions import make_registry_environment, write_example_ledger
 

@@ -23,10 +23,10 @@ from penumbra.core.settings import Settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.index import LogIndex
-from penumbra.registry.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from service.http.access.access_control import read_keys
 from tests.helpers import browser_pages, local_service, local_sites, recorded_windows

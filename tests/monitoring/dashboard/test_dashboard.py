@@ -17,7 +17,7 @@ from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.system.http_client import find_free_port
-from service.processes.supervisor import ChildProcess
+from service.processes.workers.supervisor import ChildProcess
 from tests.helpers import browser_pages, local_service, recorded_windows
 
 PATIENCE = 120.0

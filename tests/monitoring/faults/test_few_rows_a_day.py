@@ -18,7 +18,7 @@ from monitoring.faults.expectations import Expectations, learn_expectations
 from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.window_records import DayFault
 from penumbra.core.settings import load_settings
-from penumbra.registry.ledger import Ledger
+from penumbra.registry.history.ledger import Ledger
 from tests.helpers.orders import load_orders
 from tests.helpers.recorded_windows import make_window
 

@@ -16,7 +16,7 @@ from penumbra.registry.bundles.signatures import require_signing_key, sign_manif
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live
 from service.inference.live_model import LiveModels
-from service.processes import deployer
+from service.processes.deployment import deployer
 from service.shadow.scorer_client import ScorerClient
 from tests.helpers import local_service
 from tests.helpers import registered_versions as world

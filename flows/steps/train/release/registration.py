@@ -21,12 +21,13 @@ from flows.steps.train.release.run_record import TrainingRuns, build_training_ru
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.data.failure_set import FailureSet
-from penumbra.registry import aliases, ledger_sync
-from penumbra.registry.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry import aliases
+from penumbra.registry.history import ledger_sync
+from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.registry.run_records import KEY_TAG
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import KEY_TAG
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.fingerprints import compute_fingerprint

@@ -13,7 +13,7 @@ from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release.outcome import TrainingOutcome, sum_cpu_seconds
 from penumbra.data.versioning import versions
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
+from penumbra.registry.tracking.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 

@@ -21,11 +21,11 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.bundle import read_bundle
-from penumbra.registry.ledger import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.registry.run_records import FACTS_TAG, FinishedRun, RecordedRun
-from penumbra.registry.shared_ledger import open_ledger
+from penumbra.registry.tracking.run_records import FACTS_TAG, FinishedRun, RecordedRun
 from penumbra.storage.fingerprints import compute_fingerprint
 
 RELEASED_KEY = "released_from"  # in the evidence of the gate's verdict: where a version was trained, and as which

@@ -1,0 +1,1 @@
+"""The service's workers: how they are started, watched and ended."""
