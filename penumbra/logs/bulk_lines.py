@@ -52,16 +52,19 @@ def write_times_as_text(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(texts)
 
 
-def encode_segment(segment: str, entries: pl.DataFrame, others: Sequence[bytes] = ()) -> tuple[memoryview, pl.Series]:
+def encode_segment(
+    segment: str, tables: Sequence[pl.DataFrame], others: Sequence[bytes] = ()
+) -> tuple[memoryview, pl.Series]:
     """Encode the content of a whole segment.
 
     Args:
         segment: The segment's name, 17 hexadecimal digits.
-        entries: A column for each field of the entries but `id`, in the order of the fields.
+        tables: Entries: a column for each of their fields but `id`, in the order of the fields; those of another table
+            may have other fields.
         others: JSON objects without an `id`, each with at least one field, which follow.
 
     Returns:
-        The lines, and the id of each (String), those of `entries` first.
+        The lines, and the id of each (String), those of `tables` first.
 
     Raises:
         ValueError: The name is none of a segment, or there are more than 4 GiB.
@@ -69,7 +72,7 @@ def encode_segment(segment: str, entries: pl.DataFrame, others: Sequence[bytes] 
     if not ENTRY_ID_PATTERN.fullmatch(f"{segment}-0"):
         raise ValueError(f"{segment!r} is no segment's name: expected 17 hexadecimal digits")
     zeros, buffer = "0" * POSITION_DIGITS, io.BytesIO()
-    if entries.height:
+    for entries in tables:
         unnumbered = entries.select(pl.lit(f"{segment}-{zeros}").alias("id"), pl.all(), pl.lit(zeros).alias("crc"))
         unnumbered.write_ndjson(buffer)
     head, tail = ID_START + f'{segment}-{zeros}",'.encode(), CHECK_MARKER + zeros.encode() + LINE_END

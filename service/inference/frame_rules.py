@@ -1,8 +1,7 @@
-"""The conditions of business rules for a frame of records: which rows a rule may have something to say of.
+"""The conditions of business rules for a frame of records: for which rows one holds, and for which it can't be told.
 
-What is said of those rows is found as for the records of a request (service/inference/rule_engine.py). The built-in
-conditions that read one number or a category are found in columns, others by the record, or by the different values of
-their column.
+The built-in conditions that read one number or a category are found in columns, others by the record, or by the
+different values of their column.
 """
 
 import functools
@@ -24,9 +23,30 @@ class FramePredictions(NamedTuple):
     outputs: np.ndarray | None
 
 
+class FoundRows(NamedTuple):
+    """For which of n rows a condition holds, and for which it fails, as by an exception; both bool [n]."""
+
+    holding: np.ndarray
+    failing: np.ndarray
+
+
+class RuledRows(NamedTuple):
+    """What rules say of the rows of a frame.
+
+    Attributes:
+        concerned: The rows for which rules may say something else than the model, or are to be asked anew, bool [n].
+        codes: What marks each of the other rows gets: positions in `marks`, int64 [n].
+        marks: The marks of several rows each, see `service.inference.rule_engine`; empty where no rule fired.
+    """
+
+    concerned: np.ndarray
+    codes: np.ndarray
+    marks: Sequence[dict[str, Any]]
+
+
 @functools.singledispatch
-def find_rows(when: Condition, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
-    """Find the rows for which a condition holds, or can't be told.
+def find_rows(when: Condition, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+    """Find the rows for which a condition holds.
 
     Args:
         when: The condition.
@@ -35,67 +55,72 @@ def find_rows(when: Condition, test: RuleTest, priors: ModelPriors, scored: Fram
         scored: The rows; without `outputs` where the condition comes before the model.
 
     Returns:
-        bool [n].
+        Those rows, and those for which it can't be told.
     """
     predictions = repeat(None) if scored.outputs is None else scored.outputs.tolist()
     pairs = zip(scored.rows.iter_rows(named=True), predictions, strict=False)
-    return np.array([_holds(test, record, prediction) for record, prediction in pairs], bool)
+    answers = [_ask(test, record, prediction) for record, prediction in pairs]
+    return FoundRows(*(np.array([answer is each for answer in answers], bool) for each in (True, None)))
 
 
 @find_rows.register
-def _(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
+def _(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     counts = priors.counts.get(when.column)
     if counts is None or when.column not in priors.readers:
-        return np.zeros(scored.rows.height, bool)
+        return _find_all_told(np.zeros(scored.rows.height, bool))
     enough = pl.Series([value for value, count in counts.items() if count >= when.below], dtype=pl.String)
     values = scored.features[when.column]
-    return (values.is_not_null() & ~values.is_in(enough.implode()).fill_null(value=False)).to_numpy()
+    return _find_all_told((values.is_not_null() & ~values.is_in(enough.implode()).fill_null(value=False)).to_numpy())
 
 
 @find_rows.register
-def _(when: OneOf, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
+def _(when: OneOf, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     return _find_by_value(when.column, test, scored.rows)
 
 
 @find_rows.register
-def _(when: Between, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
+def _(when: Between, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     values = scored.rows[when.column]
     if not (values.dtype.is_numeric() and _are_numbers((when.low, when.high))) or values.dtype.is_decimal():
         return _find_by_value(when.column, test, scored.rows)
-    return values.is_between(when.low, when.high).fill_null(value=False).to_numpy()
+    return _find_all_told(values.is_between(when.low, when.high).fill_null(value=False).to_numpy())
 
 
 @find_rows.register
-def _(when: CloseCall, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
+def _(when: CloseCall, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     outputs = np.asarray(scored.outputs, float)
     if outputs.ndim == 1:
-        return np.abs(outputs - priors.threshold) < when.margin
+        return _find_all_told(np.abs(outputs - priors.threshold) < when.margin)
     *_, second, first = np.sort(outputs, axis=1).T
-    return first - second < when.margin
+    return _find_all_told(first - second < when.margin)
 
 
 @find_rows.register
-def _(when: Outside, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> np.ndarray:
+def _(when: Outside, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     outputs = np.asarray(scored.outputs, float)
     if outputs.ndim > 1:  # a rule that fails for every row
-        return np.ones(len(outputs), bool)
-    return ~((when.low <= outputs) & (outputs <= when.high))
+        return FoundRows(np.zeros(len(outputs), bool), np.ones(len(outputs), bool))
+    return _find_all_told(~((when.low <= outputs) & (outputs <= when.high)))
 
 
-def _find_by_value(column: str, test: RuleTest, rows: pl.DataFrame) -> np.ndarray:
+def _find_all_told(holding: np.ndarray) -> FoundRows:
+    return FoundRows(holding, np.zeros(len(holding), bool))
+
+
+def _find_by_value(column: str, test: RuleTest, rows: pl.DataFrame) -> FoundRows:
     """The rows whose value of a column a condition holds for, which reads nothing else; it is asked once a value."""
     different = rows[column].unique()
-    holding = different.filter(
-        pl.Series([_holds(test, {column: value}, None) for value in different], dtype=pl.Boolean)
-    )
-    return rows[column].is_in(holding.implode(), nulls_equal=True).to_numpy()
+    answers = pl.Series([_ask(test, {column: value}, None) for value in different], dtype=pl.Boolean)
+    parts = different.filter(answers.fill_null(value=False)), different.filter(answers.is_null())
+    return FoundRows(*(rows[column].is_in(part.implode(), nulls_equal=True).to_numpy() for part in parts))
 
 
-def _holds(test: RuleTest, record: Mapping[str, Any], prediction: Any) -> bool:
+def _ask(test: RuleTest, record: Mapping[str, Any], prediction: Any) -> bool | None:
+    """Whether a condition holds; None where it fails, which the rule engine finds out again, and reports."""
     try:
         return bool(test(record, prediction))
-    except Exception:  # the rule engine finds out, and reports it
-        return True
+    except Exception:
+        return None
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

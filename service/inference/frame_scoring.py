@@ -1,7 +1,8 @@
 """Scoring of frames: the answers that the service gives to lists of the same records, without an object for each row.
 
-Rows that no rule may concern are scored and decided in columns. All others go through the inference pipeline, as do all
-rows while records are blocked, a canary answers, decisions are explored, or the model fails for the frame.
+Rows for which no rule changes what the model says are scored and decided in columns, and get their marks there, such as
+that people are to look at one. All others go through the inference pipeline, as do all rows while records are blocked,
+a canary answers, decisions are explored, or the model fails for the frame.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,15 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.encoding import derive_features
-from penumbra.core.predictions import find_finite_rows
 from penumbra.core.task import Task
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordBatch
 from service.inference.batch_run import MAX_PART_ROWS, RefusedByRules, ScoredRecord
-from service.inference.frame_rules import FramePredictions
+from service.inference.frame_rules import FramePredictions, RuledRows
 from service.inference.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
+from service.inference.rule_engine import NO_MARKS
 
 
 class NoLiveModel(RuntimeError):
@@ -31,11 +32,13 @@ class ScoredFrame(NamedTuple):
 
     Attributes:
         version: The live version, which answered the plain rows.
-        plain: The numbers of the rows that the model alone has answered, int64 [m], ascending.
+        plain: The numbers of the rows for which what the model says counts, int64 [m], ascending.
         inputs: What the model was given of these, float64 [m, k].
         outputs: Its outputs, float64 [m] or [m, classes].
         decisions: What follows from them: Boolean, String or Float64.
-        others: The answers to rows that a rule or another model had a part in, by the row's number.
+        codes: Which marks each of them has: positions in `marks`, int64 [m].
+        marks: The marks of rules that have answers reviewed, of none of them or of several.
+        others: The other answers, such as those that a rule or another model gave, by the row's number.
         refused: The other rows by number: the rule that refuses the row, or why there is no answer.
     """
 
@@ -44,6 +47,8 @@ class ScoredFrame(NamedTuple):
     inputs: np.ndarray
     outputs: np.ndarray
     decisions: pl.Series
+    codes: np.ndarray
+    marks: Sequence[dict[str, Any]]
     others: dict[int, ScoredRecord]
     refused: dict[int, Rule | str]
 
@@ -70,13 +75,14 @@ class FrameScorer:
         if (model := self._live.model) is None:
             raise NoLiveModel(self._live.explain_absence())
         found = None if self._live.canary or self._pipeline.blocked.is_active else _score_columns(model, rows)
-        matrix, outputs, is_plain = found or (np.empty((0, 0)), np.empty(0), np.zeros(rows.height, bool))
-        plain, special = np.flatnonzero(is_plain), np.flatnonzero(~is_plain)
+        matrix, outputs, ruled = found or (np.empty((0, 0)), np.empty(0), _leave_all(rows.height))
+        plain, special = np.flatnonzero(~ruled.concerned), np.flatnonzero(ruled.concerned)
         others, refused = self._score_rows(rows[special], special.tolist())
         if len(special):
-            matrix, outputs = matrix[is_plain[: len(matrix)]], outputs[is_plain[: len(outputs)]]
+            matrix, outputs = (each[plain] if len(plain) else each[:0] for each in (matrix, outputs))
         decisions = decide_all(self._task, outputs, model.bundle.facts.get("threshold"))
-        return ScoredFrame(model.version, plain, matrix, outputs, decisions, others, refused)
+        codes = ruled.codes[plain]
+        return ScoredFrame(model.version, plain, matrix, outputs, decisions, codes, ruled.marks, others, refused)
 
     def _score_rows(
         self, rows: pl.DataFrame, numbers: Sequence[int]
@@ -134,13 +140,17 @@ def decide_all(task: Task, outputs: np.ndarray, threshold: float | None) -> pl.S
     return classes[outputs.argmax(axis=1)] if len(outputs) else classes.clear()
 
 
-def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[Any, ...] | None:
-    """The inputs, the outputs, and which rows nothing but the model concerns; None where the model fails."""
+def _leave_all(height: int) -> RuledRows:
+    """What rules say of rows that are all left to the pipeline."""
+    return RuledRows(np.ones(height, bool), np.zeros(height, np.int64), [NO_MARKS])
+
+
+def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, RuledRows] | None:
+    """The inputs, the outputs, and what rules say of the rows; None where the model fails."""
     try:
         features = derive_features(model.bundle.inputs.kinds, rows)
         matrix = model.bundle.inputs.encode_frame(features)
         outputs = model.bundle.predictions(matrix)
     except Exception:  # whose it is, shows row by row
         return None
-    concerned = model.rules.find_concerned_rows(FramePredictions(rows, features, outputs))
-    return matrix, outputs, find_finite_rows(outputs) & ~concerned
+    return matrix, outputs, model.rules.rule_rows(FramePredictions(rows, features, outputs))

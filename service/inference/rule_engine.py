@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from penumbra.core.predictions import find_finite_rows
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RuleSettings
 from penumbra.features import Record
@@ -28,7 +29,7 @@ from penumbra.rules import (
 from service.http import metrics
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.frame_rules import FramePredictions, find_rows
+from service.inference.frame_rules import FramePredictions, RuledRows, find_rows
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
@@ -165,20 +166,31 @@ class RuleEngine:
             return dict.fromkeys(range(len(records)), self._after)
         return _find_concerned(self._after, records, predictions)
 
-    def find_concerned_rows(self, scored: FramePredictions) -> np.ndarray:
-        """Find the rows of a frame for which any rule may say something else than the model.
+    def rule_rows(self, scored: FramePredictions) -> RuledRows:
+        """Apply the rules to the rows of a frame, as far as what the model says stays: those that have a row reviewed.
 
         Args:
             scored: The rows with their outputs.
 
         Returns:
-            bool [n]; all rows where decisions are explored.
+            The marks of these rows. All rows are concerned where decisions are explored, and those always whose output
+            is NaN or infinite.
         """
-        concerned = np.full(scored.rows.height, self._explore is not keep_decision)
-        unscored = scored._replace(outputs=None)
-        for rule, test in () if concerned.any() else (*self._before, *self._after):
-            concerned |= find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
-        return concerned
+        concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
+        unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
+        fired: list[tuple[Rule, ...]] = [()]  # by code
+        for rule, test in () if concerned.all() else (*self._before, *self._after):
+            found = find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
+            concerned |= found.failing
+            if not isinstance(rule.then, Review):
+                concerned |= found.holding
+            elif found.holding.any():
+                different, codes = np.unique(codes * 2 + found.holding, return_inverse=True)
+                fired = [fired[code // 2] + (rule,) * (code % 2) for code in different]
+        for rules, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
+            for rule in rules:
+                metrics.rules_fired.labels(rule.name).inc(int(count))
+        return RuledRows(concerned, codes, [_make_marks(rules, ()) for rules in fired])
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -190,16 +202,14 @@ class RuleEngine:
     def _add_marks(
         self, prediction: Prediction, decision: DecisionValue, fired: Sequence[Rule], failed: Sequence[str]
     ) -> RuledPrediction:
-        review = any(rule.then.review for rule in fired)
+        is_doubtful = False
         if failed and self._on_error == "baseline" and self._priors.baseline is not None:
             prediction, decision = self._priors.baseline, self._decide(self._priors.baseline)
         elif failed and self._on_error != "model":
-            review = True
+            is_doubtful = True
         for rule in fired:
             metrics.rules_fired.labels(rule.name).inc()
-        marks = {"rules": [rule.name for rule in fired], "review": review, "failed_rules": list(failed)}
-        marks = {name: mark for name, mark in marks.items() if mark}
-        return prediction, decision, marks | _defer_decision(fired, decision)
+        return prediction, decision, _make_marks(fired, failed, is_doubtful) | _defer_decision(fired, decision)
 
     def _report_failure(self, rule: Rule, error: Exception) -> str:
         """Count a failed rule, and log it the first time. Returns the rule's name."""
@@ -239,6 +249,13 @@ def _recall(answer: bool | Exception) -> RuleTest:
         return answer
 
     return test
+
+
+def _make_marks(fired: Sequence[Rule], failed: Sequence[str], is_doubtful: bool = False) -> dict[str, Any]:
+    """The marks of what fired and what failed; of an answer that is doubtful by that, that people are to look at it."""
+    review = is_doubtful or any(rule.then.review for rule in fired)
+    marks = {"rules": [rule.name for rule in fired], "review": review, "failed_rules": list(failed)}
+    return {name: mark for name, mark in marks.items() if mark}
 
 
 def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str, Any]:

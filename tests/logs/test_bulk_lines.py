@@ -49,7 +49,7 @@ TYPED = msgspec.defstruct(
 @given(st.lists(CELLS, min_size=1, max_size=5))
 def test_a_record_has_the_values_that_the_encoder_of_single_entries_writes(cells):
     rows = pl.DataFrame(cells, DTYPES)
-    content, _ = encode_segment(SEGMENT, pl.DataFrame({"record": write_times_as_text(rows).to_struct()}))
+    content, _ = encode_segment(SEGMENT, [pl.DataFrame({"record": write_times_as_text(rows).to_struct()})])
     records = [msgspec.json.encode(decode_entry(line)["record"]) for line in bytes(content).split(b"\n")[:-1]]
     decoded = [msgspec.json.decode(record, type=TYPED) for record in records]
     assert decoded == [msgspec.json.decode(encode_json(each), type=TYPED) for each in cells]
@@ -67,15 +67,16 @@ def test_times_of_another_zone_are_written_in_utc():
 
 def test_every_entry_is_found_by_its_id_and_read_as_whole(tmp_path):
     entries = pl.DataFrame({"model": ["1", "2"], "inputs": [[1.0, float("nan")], [2.0, 3.0]]})
-    content, ids = encode_segment(SEGMENT, entries, [b'{"model":"3"}'])
+    marked = pl.DataFrame({"model": ["3"], "rules": [["far"]]})
+    content, ids = encode_segment(SEGMENT, [entries, marked], [b'{"model":"4"}'])
     (tmp_path / f"{SEGMENT}.jsonl").write_bytes(content)
-    assert [entry["model"] for entry in read_entries(tmp_path)] == ["1", "2", "3"]
-    assert [find_entry_in_segments(tmp_path, name)["model"] for name in ids] == ["1", "2", "3"]
+    assert [entry["model"] for entry in read_entries(tmp_path)] == ["1", "2", "3", "4"]
+    assert [find_entry_in_segments(tmp_path, name)["model"] for name in ids] == ["1", "2", "3", "4"]
     assert find_entry_in_segments(tmp_path, ids[0])["inputs"] == [1.0, None]
 
 
 def test_a_changed_byte_is_told_by_the_checksum(tmp_path):
-    content, _ = encode_segment(SEGMENT, pl.DataFrame({"model": ["1", "2"]}))
+    content, _ = encode_segment(SEGMENT, [pl.DataFrame({"model": ["1", "2"]})])
     (tmp_path / f"{SEGMENT}.jsonl").write_bytes(bytes(content).replace(b'"model":"1"', b'"model":"7"'))
     assert [entry["model"] for entry in read_entries(tmp_path)] == ["2"]
 
@@ -83,20 +84,20 @@ def test_a_changed_byte_is_told_by_the_checksum(tmp_path):
 def test_rows_after_a_chunk_without_rows_are_written_too():
     rows = pl.concat(pl.DataFrame({"model": [name, name]}) for name in "abc")
     kept = rows.lazy().filter(pl.col("model") != "b").collect()
-    content, ids = encode_segment(SEGMENT, pl.DataFrame({"record": kept.to_struct("record")}))
+    content, ids = encode_segment(SEGMENT, [pl.DataFrame({"record": kept.to_struct("record")})])
     lines = bytes(content).split(b"\n")[:-1]
     assert [decode_entry(line)["record"]["model"] for line in lines] == ["a", "a", "c", "c"]
     assert len(ids) == 4
 
 
 def test_a_segment_may_have_no_columns_at_all():
-    content, ids = encode_segment(SEGMENT, pl.DataFrame(), [b'{"rule":"far"}'])
+    content, ids = encode_segment(SEGMENT, [], [b'{"rule":"far"}'])
     assert decode_entry(bytes(content)) == {"id": ids[0], "rule": "far"}
 
 
 def test_a_name_that_no_log_reads_is_refused():
     with pytest.raises(ValueError, match="'batch-7' is no segment's name: expected 17 hexadecimal digits"):
-        encode_segment("batch-7", pl.DataFrame(), [b'{"rule":"far"}'])
+        encode_segment("batch-7", [], [b'{"rule":"far"}'])
 
 
 @pytest.mark.parametrize("dtype", [pl.Decimal(10, 2), pl.Duration(), pl.Time(), pl.List(pl.Int64), pl.Binary()])

@@ -154,7 +154,7 @@ class PartScorer:
             PredictionEntry(now, version, line, inputs, output, decision, model, micros, **marks, job=job)
             for line, model, inputs, output, decision, marks in others.values()
         ]
-        columns = pl.DataFrame()
+        tables, order = list[pl.DataFrame](), np.arange(plain.height)
         if self._is_plain and plain.height:
             columns = pl.select(
                 time=pl.lit(encode_json(now)[1:-1].decode()),
@@ -165,18 +165,23 @@ class PartScorer:
                 decision=scored.decisions,
                 model=pl.lit(scored.version),
                 micros=pl.lit(micros),
-                job=pl.lit(job),
             )
+            tables = _split_by_marks(columns, scored, job)
+            order = np.argsort(scored.codes, kind="stable")
         elif plain.height:
             answers = zip(
                 plain.to_dicts(), scored.inputs.tolist(), scored.outputs.tolist(), scored.decisions, strict=True
             )
-            made = [*(PredictionEntry(now, version, *each, scored.version, micros, job=job) for each in answers), *made]
-        if not columns.height and not made:
+            entries = [
+                PredictionEntry(now, version, *each, scored.version, micros, **scored.marks[code], job=job)
+                for code, each in zip(scored.codes, answers, strict=True)
+            ]
+            made = [*entries, *made]
+        if not tables and not made:
             return pl.Series(dtype=pl.String)
-        content, ids = encode_segment(segment, columns, encode_lines(made) if made else ())
+        content, ids = encode_segment(segment, tables, encode_lines(made) if made else ())
         _write_segment(folder, PREDICTIONS, segment, content)
-        return ids
+        return pl.concat([ids.head(len(order))[np.argsort(order)], ids.slice(len(order))])
 
     def _write_side_logs(
         self, checked: CheckedRecords, scored: ScoredFrame, now: dt.datetime, segment: str, folder: Path
@@ -189,11 +194,11 @@ class PartScorer:
                 RefusalEntry(now, version, record, rule.name, scored.version)
                 for record, rule in zip(records, ruled.values(), strict=True)
             ]
-            content, _ = encode_segment(segment, pl.DataFrame(), encode_lines(entries))
+            content, _ = encode_segment(segment, [], encode_lines(entries))
             _write_segment(folder, REFUSED, segment, content)
         if checked.rejected.height:
             count = BrokenCountEntry(now, checked.rejected.height, checked.broken)
-            content, _ = encode_segment(segment, pl.DataFrame(), [encode_json(count)])
+            content, _ = encode_segment(segment, [], [encode_json(count)])
             _write_segment(folder, BROKEN, segment, content)
 
     def _list_scores(
@@ -234,6 +239,8 @@ class PartScorer:
 
     def _make_facts(self, part: RowPart, rejected: pl.DataFrame, scored: ScoredFrame) -> PartFacts:
         fired = Counter(name for each in scored.others.values() for name in each.marks.get("rules", ()))
+        for marks, count in zip(scored.marks, np.bincount(scored.codes, minlength=len(scored.marks)), strict=True):
+            fired.update(dict.fromkeys(marks.get("rules", ()), int(count)))
         versions = Counter(each.model for each in scored.others.values())
         versions[scored.version] += len(scored.plain)
         return PartFacts(
@@ -241,9 +248,20 @@ class PartScorer:
             part.rows.height - rejected.height,
             rejected.height,
             dict(Counter(rejected[BROKEN_RULES_COLUMN].explode().to_list())),
-            dict(fired),
+            dict(+fired),
             dict(+versions),
         )
+
+
+def _split_by_marks(columns: pl.DataFrame, scored: ScoredFrame, job: str) -> list[pl.DataFrame]:
+    """The entries with the same marks in a table each, in the order of the marks' codes, and with all their fields."""
+    tables = []
+    for code, marks in enumerate(scored.marks):
+        some = columns if len(scored.marks) == 1 else columns[np.flatnonzero(scored.codes == code)]
+        fields = [pl.lit(pl.Series(name, [mark])).first() for name, mark in marks.items()]
+        if some.height:
+            tables.append(some.with_columns(*fields, pl.lit(job).alias("job")))
+    return tables
 
 
 def _make_column(outputs: np.ndarray) -> pl.Series:

@@ -23,7 +23,9 @@ def test_key_columns_with_the_names_of_an_answer_are_kept_under_another_one(kind
     keys = list_keys(task, rows, pl.Series("penumbra.row", [0]), rows.columns)
     assert keys.columns == ["penumbra.row", *(f"penumbra.key.{name}" for name in taken), "ring"]
     outputs = np.full((1, 2) if task.classes else 1, 0.5)
-    scored = ScoredFrame("1", np.arange(1), np.empty((1, 0)), outputs, pl.Series([True]), {}, {})
+    scored = ScoredFrame(
+        "1", np.arange(1), np.empty((1, 0)), outputs, pl.Series([True]), np.zeros(1, int), [{}], {}, {}
+    )
     scores = list_plain_scores(task, keys, pl.Series(["id"]), scored)
     assert scores.columns[: len(keys.columns)] == keys.columns
     assert scores.select(keys.columns[1:]).row(0) == (*taken, "ring")

@@ -1,5 +1,7 @@
 import datetime as dt
 
+import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from penumbra.rules import (
 )
 from problem.rules import RULES
 from problem.schema import Row
+from service.inference.frame_rules import FramePredictions
 from service.inference.rule_engine import RefusedByRule, RuleEngine, build_rule_refusal
 
 BINARY = ModelPriors(0.5, {"dest": {"ORD": 500, "BGR": 2}}, 0.2, {"dest": Category("dest").scalar()})
@@ -230,6 +233,24 @@ def test_rules_that_fire_and_rules_that_fail_are_counted():
         read_counter("penumbra_rule_failures_total", rule="odd"),
     )
     assert after == (before[0] + 1, before[1] + 1)
+
+
+def test_rows_of_a_frame_that_are_only_reviewed_get_the_marks_of_what_fired_and_are_counted():
+    rules = [
+        rule(CloseCall(0.2), Review(), "close_row"),
+        rule(OneOf("dest", ["BGR"]), Review(), "rare_row"),
+        rule(Outside(0.0, 0.9), Override(False), "sure_row"),
+    ]
+    rows, before = (
+        pl.DataFrame({"dest": ["ORD", "BGR", "BGR", "BGR"]}),
+        read_counter("penumbra_rules_fired_total", rule="rare_row"),
+    )
+    ready = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review")
+    ruled = ready.rule_rows(FramePredictions(rows, rows, np.array([0.2, 0.6, 0.2, 0.95])))
+    marks = [None if asked else ruled.marks[code] for asked, code in zip(ruled.concerned, ruled.codes, strict=True)]
+    both = {"rules": ["close_row", "rare_row"], "review": True}
+    assert marks == [{}, both, {"rules": ["rare_row"], "review": True}, None]
+    assert read_counter("penumbra_rules_fired_total", rule="rare_row") == before + 2
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ORD", "BGR", "XXX"]), st.floats(0, 1)), max_size=5))

@@ -1,6 +1,7 @@
 """The columns of the answers: the row, its key, and what an answer of the service has, under the same names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,7 @@ def list_keys(task: Task, rows: pl.DataFrame, numbers: pl.Series, key: Iterable[
 
 
 def list_plain_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, scored: ScoredFrame) -> pl.DataFrame:
-    """List the answers that the model alone has given.
+    """List the answers that are the model's.
 
     Args:
         task: The problem's task.
@@ -49,7 +50,7 @@ def list_plain_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, scored: Sc
     Returns:
         The columns of an answer beside the keys, in the same order.
     """
-    marks = [pl.lit(None if dtype == pl.String else False, dtype).alias(name) for name, dtype in MARK_COLUMNS.items()]
+    marks = [marks[scored.codes] for marks in _list_marks(scored.marks)]
     answers = _list_answers(task, scored.outputs, scored.decisions)
     return keys.with_columns(
         ids.alias("prediction_id"), *answers, pl.lit(scored.version).alias("model_version"), *marks
@@ -57,7 +58,7 @@ def list_plain_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, scored: Sc
 
 
 def list_other_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, answers: Sequence[ScoredRecord]) -> pl.DataFrame:
-    """List the answers that a rule or another model had a part in.
+    """List the other answers, such as those that a rule or another model gave.
 
     Args:
         task: The problem's task.
@@ -70,10 +71,7 @@ def list_other_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, answers: S
     """
     outputs = np.array([each.output for each in answers], float)
     decisions = pl.Series([each.decision for each in answers])
-    marks = [
-        pl.Series(name, [_read_mark(each, name, dtype == pl.Boolean) for each in answers], dtype)
-        for name, dtype in MARK_COLUMNS.items()
-    ]
+    marks = _list_marks([each.marks for each in answers])
     versions = pl.Series("model_version", [each.model for each in answers])
     return keys.with_columns(ids.alias("prediction_id"), *_list_answers(task, outputs, decisions), versions, *marks)
 
@@ -91,6 +89,12 @@ def _name_outputs(task: Task) -> list[str]:
     return ["value" if task.kind == "regression" else "probability"]
 
 
-def _read_mark(answer: ScoredRecord, name: str, is_flag: bool) -> object:
-    mark = answer.marks.get(name)
+def _list_marks(marks: Sequence[Mapping[str, Any]]) -> list[pl.Series]:
+    return [
+        pl.Series(name, [_write_mark(each.get(name), dtype == pl.Boolean) for each in marks], dtype)
+        for name, dtype in MARK_COLUMNS.items()
+    ]
+
+
+def _write_mark(mark: Any, is_flag: bool) -> object:
     return bool(mark) if is_flag else " ".join(mark) if isinstance(mark, list | tuple) else mark
