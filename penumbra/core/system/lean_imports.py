@@ -1,9 +1,20 @@
 """Libraries, imported without others that they load at once and that nobody here uses through them."""
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-UNUSED = {"dataframely": "sqlalchemy", "sklearn.base": "pandas"}
+UNUSED = {
+    "dataframely": ("sqlalchemy",),
+    "sklearn.base": ("pandas", "scipy.stats"),
+    "sklearn.compose": ("scipy.stats",),
+    "sklearn.linear_model": ("scipy.stats",),
+    "sklearn.ensemble": ("scipy.stats",),
+    "sklearn.discriminant_analysis": ("scipy.stats",),
+}
+DEFERRED = ("scipy.stats",)  # of which scikit-learn takes functions by name as it is loaded
 PLACEHOLDERS = {  # what dataframely takes for modules that it doesn't find, and which modules these are
     "sa": "sqlalchemy",
     "sa_mssql": "sqlalchemy.dialects.mssql",
@@ -12,27 +23,60 @@ PLACEHOLDERS = {  # what dataframely takes for modules that it doesn't find, and
 
 
 def import_lean(library: str) -> None:
-    """Import a library without the one that it would load in vain; who imports that one gets it nevertheless.
+    """Import a library without those that it would load in vain; who imports one of them gets it nevertheless.
 
-    scikit-learn loads pandas, which it asks for again where it uses it, and dataframely SQLAlchemy for the tables that
-    it can make of schemas, which it then loads when it makes the first: together a quarter of what importing them
-    takes, in time and memory. Nothing is done where either was imported before.
+    scikit-learn loads pandas, which it asks for again where it uses it, and SciPy's statistics, which are then loaded
+    when it calls the first of their functions. dataframely loads SQLAlchemy for the tables that it can make of schemas,
+    which it then loads when it makes the first. Nothing is hidden that was imported before.
 
     Args:
-        library: "dataframely" or "sklearn.base".
+        library: One of `UNUSED`.
 
     Raises:
         ImportError: The library isn't installed.
     """
-    if {library, UNUSED[library]} & sys.modules.keys():
+    if library in sys.modules:
         return
-    sys.modules[UNUSED[library]] = None  # type: ignore[assignment]
-    try:
+    with _hide_modules(UNUSED[library]) as hidden:
         importlib.import_module(library)
-    finally:
-        del sys.modules[UNUSED[library]]
-    if library == "dataframely":
+    if "sqlalchemy" in hidden:
         _fill_placeholders()
+    if library == "sklearn.compose":
+        _spare_pandas()
+
+
+class DeferredName:
+    """A name of a module that is imported when the name is called, as are the names below it."""
+
+    def __init__(self, module: str, *names: str) -> None:
+        """Take the `module`, and the `names` that lead from it to what this stands for."""
+        self._module, self._names = module, names
+
+    def __getattr__(self, name: str) -> "DeferredName":
+        """Return what stands for a `name` below this one."""
+        if name.startswith("__"):
+            raise AttributeError(f"{self._module} isn't imported yet, and {name} isn't known before")
+        return DeferredName(self._module, *self._names, name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call what this stands for."""
+        found: Any = importlib.import_module(self._module)
+        for name in self._names:
+            found = getattr(found, name)
+        return found(*arguments, **options)
+
+
+@contextlib.contextmanager
+def _hide_modules(names: Sequence[str]) -> Iterator[list[str]]:
+    """Let modules that aren't imported yet not be found, or be deferred; yields the names of these."""
+    hidden = {name: DeferredName(name) if name in DEFERRED else None for name in names if name not in sys.modules}
+    sys.modules.update(hidden)  # type: ignore[arg-type]
+    try:
+        yield list(hidden)
+    finally:
+        for name, placeholder in hidden.items():
+            if sys.modules.get(name, name) is placeholder:
+                del sys.modules[name]
 
 
 def _fill_placeholders() -> None:
@@ -41,3 +85,15 @@ def _fill_placeholders() -> None:
     for name, module in PLACEHOLDERS.items():
         getattr(compat, name).module = module
     compat._DummyModule.__getattr__ = lambda self, name: getattr(importlib.import_module(self.module), name)
+
+
+def _spare_pandas() -> None:
+    """Let a ColumnTransformer look for pandas' missing values only where there can be any: once pandas is imported."""
+    transformer = importlib.import_module("sklearn.compose").ColumnTransformer
+    validate = transformer._validate_output
+
+    def validate_output(self: Any, result: Any) -> None:
+        with _hide_modules(["pandas"]):
+            validate(self, result)
+
+    transformer._validate_output = validate_output

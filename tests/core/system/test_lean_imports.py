@@ -4,14 +4,14 @@ from tests.helpers.processes import run_python
 
 IMPORTS = """
 import sys
-from penumbra.core.system.lean_imports import import_lean
-for library in ("dataframely", "sklearn.base"):
+from penumbra.core.system.lean_imports import UNUSED, import_lean
+for library in UNUSED:
     import_lean(library)
-print({"pandas", "sqlalchemy"} & sys.modules.keys())
+print({"pandas", "scipy.stats", "sqlalchemy"} & sys.modules.keys())
 """
 
 
-def test_neither_pandas_nor_sqlalchemy_is_loaded_with_libraries_that_do_without() -> None:
+def test_what_libraries_do_without_is_not_loaded_with_them() -> None:
     assert run_python(IMPORTS) == ["set()"]
 
 
@@ -27,7 +27,10 @@ print(polars.from_pandas(frame)["a"].to_list(), sqlalchemy.create_engine("sqlite
 
 
 def test_what_was_imported_before_stays() -> None:
-    assert run_python("import pandas, sqlalchemy\n" + IMPORTS + "print(sys.modules['pandas'] is pandas)")[1] == "True"
+    assert (
+        run_python("import pandas, scipy.stats, sqlalchemy\n" + IMPORTS + "print(sys.modules['pandas'] is pandas)")[1]
+        == "True"
+    )
 
 
 def test_dataframely_makes_tables_of_any_database_though_it_was_imported_without_sqlalchemy() -> None:
@@ -42,3 +45,44 @@ print(sqlalchemy.Table("rows", sqlalchemy.MetaData(), *Row.to_sqlalchemy_columns
 print([Row.when.sqlalchemy_dtype(sqlalchemy.dialects.mssql.dialect())])
 """
     assert run_python(IMPORTS + code) == ["set()", "['when', 'parts']", "[DATETIME2(precision=6)]"]
+
+
+def test_boosting_with_categories_is_fitted_without_pandas_and_scipys_statistics() -> None:
+    code = """
+from sklearn.ensemble import HistGradientBoostingClassifier
+import numpy
+rows = numpy.array([[category, number] for category in (0.0, 1.0) for number in range(40)])
+model = HistGradientBoostingClassifier(categorical_features=[0], max_iter=5).fit(rows, rows[:, 0] == 1)
+print(model.predict(rows[[3, 43]]).tolist(), {"pandas", "scipy.stats"} & sys.modules.keys())
+"""
+    assert run_python(IMPORTS + code) == ["set()", "[False, True] set()"]
+
+
+def test_scikit_learn_loads_scipys_statistics_when_it_calls_them() -> None:
+    code = """
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer
+rows = [[1.0], [2.0], [4.0], [8.0]]
+print(QuantileTransformer(n_quantiles=4, output_distribution="normal").fit_transform(rows).ravel().round(2).tolist())
+print(PowerTransformer(method="box-cox").fit_transform(rows).ravel().round(2).tolist(), "scipy.stats" in sys.modules)
+import scipy.stats
+print(scipy.stats.norm.ppf(0.5), scipy.stats.rankdata([3, 1]).tolist())
+"""
+    assert run_python(IMPORTS + code) == [
+        "set()",
+        "[-5.2, -0.43, 0.43, 5.2]",
+        "[-1.34, -0.45, 0.45, 1.34] True",
+        "0.0 [2.0, 1.0]",
+    ]
+
+
+def test_missing_values_of_pandas_in_a_transformers_output_are_still_refused() -> None:
+    code = """
+import pandas
+from sklearn.compose import ColumnTransformer
+frame = pandas.DataFrame({"a": pandas.array([1, None], dtype="Int64")})
+try:
+    ColumnTransformer([("same", "passthrough", ["a"])]).fit_transform(frame)
+except ValueError as error:
+    print("pandas.NA" in str(error))
+"""
+    assert run_python(IMPORTS + code) == ["set()", "True"]
