@@ -18,6 +18,8 @@ from penumbra.features import Expression
 from penumbra.features.kinds import select_column
 
 PROBE_ROWS, SAMPLE_SEED = 20, 2013
+MAX_PROBE_ROUNDS = 1000  # dataframely's own 10,000 take seconds, at each start, where no value meets a condition
+NANOSECOND_TIMES = dt.datetime(1678, 1, 1), dt.datetime(2262, 1, 1)  # whole years, which any resolution divides
 
 
 def find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterator[str]:
@@ -166,12 +168,26 @@ def sample_columns(row: type[dy.Schema], names: Sequence[str], count: int) -> pl
 
 
 def _sample_as_microseconds(column: dy.Column) -> dy.Column:
-    """dataframely samples milliseconds a thousandfold too large; in a time zone, polars panics then."""
-    if not isinstance(column, dy.Datetime) or column.time_unit != "ms":
-        return column
+    """dataframely samples microseconds and takes them for the column's unit, so that none may keep its limits."""
     sampled = copy.copy(column)
-    sampled.time_unit = "us"
+    if isinstance(sampled, dy.List | dy.Array):
+        sampled.inner = _sample_as_microseconds(sampled.inner)
+    elif isinstance(sampled, dy.Struct):
+        sampled.inner = {name: _sample_as_microseconds(inner) for name, inner in sampled.inner.items()}
+    elif isinstance(sampled, dy.Datetime | dy.Duration):
+        if isinstance(sampled, dy.Datetime) and sampled.time_unit == "ns":
+            _keep_to_nanoseconds(sampled)
+        sampled.time_unit = "us"
     return sampled
+
+
+def _keep_to_nanoseconds(column: dy.Datetime) -> None:
+    """Have a column sample times that nanoseconds can hold."""
+    least, most = (time.replace(tzinfo=dt.UTC if column.time_zone else None) for time in NANOSECOND_TIMES)
+    if column.min_exclusive is None:
+        column.min = max(column.min or least, least)
+    if column.max_exclusive is None:
+        column.max = min(column.max or most, most)
 
 
 def _drop_years_beyond_python(name: str) -> pl.Expr:
@@ -186,10 +202,11 @@ def _sample_rows(feature: Expression, row: type[dy.Schema]) -> tuple[pl.DataFram
     The second result is whether they keep the contract: dataframely can't sample what the user's own `check` demands.
     """
     names, allowed = feature.columns, True
-    try:
-        rows = sample_columns(row, names, PROBE_ROWS)
-    except (Exception, pl.exceptions.PanicException):  # whatever the user's conditions do
-        rows, allowed = _sample_without_checks(row, names), False
+    with dy.Config(max_sampling_iterations=MAX_PROBE_ROUNDS):
+        try:
+            rows = sample_columns(row, names, PROBE_ROWS)
+        except (Exception, pl.exceptions.PanicException):  # whatever the user's conditions do
+            rows, allowed = _sample_without_checks(row, names), False
     return pl.concat([rows, rows, rows.with_columns(pl.col(names[0]).reverse())]), allowed
 
 
