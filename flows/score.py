@@ -41,7 +41,8 @@ class ScoreFlow(FlowSpec):
             places = self.source, self.output, self.database
             self.order = score_order.make_order(settings.score, *places, problem, **asked)
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
-            tables = score_order.begin_tables(settings, self.order)
+            self.busy = list[str]()
+            tables = score_order.begin_tables(settings, self.order, self.busy)
             self.shares = split_jobs(tables, min(count_parallel_tasks(), len(tables)))
         self.next(self.score, foreach="shares")
 
@@ -62,15 +63,16 @@ class ScoreFlow(FlowSpec):
         """Say what became of the rows (`inputs`: the tasks of `score`); tables that can't be scored end the flow."""
         from flows.steps.score.receipts import NothingAnswered, format_receipts, require_all_scored, require_answers
         from flows.steps.score.score_order import ScoreRefused
-        from flows.steps.score.shared_parts import remove_shared_parts
+        from flows.steps.score.shared_parts import SharedParts
         from penumbra.core.settings import load_settings
 
-        with stop_with_one_sentence():
-            remove_shared_parts(load_settings(), inputs[0].order.job)
+        with stop_with_one_sentence(OSError):
+            if shared := SharedParts.from_settings(load_settings(), inputs[0].order.job):
+                shared.remove_done()
         scored = [receipt for task in inputs for receipt in task.receipts]
         say_result("\n".join(format_receipts(scored)))
         with stop_with_one_sentence(ScoreRefused, NothingAnswered):
-            require_all_scored([sentence for task in inputs for sentence in task.refused])
+            require_all_scored([*inputs[0].busy, *(sentence for task in inputs for sentence in task.refused)])
             require_answers(scored)
         self.next(self.end)
 

@@ -8,9 +8,9 @@
 <state>/monitor/<folder>/…                   windows, reports, and sums of days
 <state>/score/<job>/…                        receipts of tables that are scored, and parts of those that aren't yet
 
-Files appear whole. Of them only parts of tables are removed, once these are scored: objects below `train` and
-`data/staged` may be once their runs are over. Where this machine has everything (`cluster.state = ""`), none of this is
-read or written.
+Files appear whole. Of them only parts of tables are removed, once these are scored or refused: objects below
+`train` and `data/staged` may be once their runs are over. Where this machine has everything (`cluster.state = ""`),
+none of this is read or written.
 """
 
 import contextlib
@@ -103,7 +103,7 @@ def fetch_folders(folders: FolderUrls) -> None:
     from penumbra.storage.shared.mirror import Mirror
 
     for folder, url in folders.items():
-        Mirror(folder, url).fetch()
+        Mirror(folder, url).fetch(last=LAST_FILES)
 
 
 def push_folders(folders: FolderUrls) -> None:

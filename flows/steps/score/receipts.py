@@ -5,13 +5,14 @@ from typing import Any
 
 from flows.steps.score.score_order import ScoreRefused
 from flows.steps.score.table_job import TableReceipt, name_title
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
 
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
 
 
-class NothingAnswered(ValueError):
+class NothingAnswered(LastingRefusal):
     """No row of a table has an answer; names the table and where the reasons are."""
 
 
@@ -26,22 +27,20 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
     """
     for receipt, is_new in scored:
         facts = receipt.facts
+        when = f"{receipt.time:%Y-%m-%d %H:%M} UTC"
         if not is_new and facts.answered:
-            yield f"{_name_table(receipt)}: nothing new, scored on {receipt.time:%Y-%m-%d %H:%M} UTC"
+            yield f"{_name_table(receipt)}: nothing new, scored on {when}"
+            yield from _format_rejected(receipt, "are still")
             continue
         answers = f"{facts.answered:,} of {facts.rows:,} rows answered" if facts.answered else "no row answered"
         versions = " and ".join(f"version {version}" for version in facts.versions)
         by = f" by {versions}, in {mask_address(receipt.output)}" if versions else ""
-        yield f"{_name_table(receipt)}: {answers}{by}" + (
-            "" if is_new else f", as on {receipt.time:%Y-%m-%d %H:%M} UTC"
-        )
+        yield f"{_name_table(receipt)}: {answers}{by}" + ("" if is_new else f", as on {when}")
         if receipt.is_queried:
             yield f"  the rows are those that the query found on {receipt.table.time:%Y-%m-%d %H:%M} UTC"
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"
-        if facts.rejected:
-            reasons = _list_counts(facts.reasons)
-            yield f"  {facts.rejected:,} rows without an answer ({reasons}), in {mask_address(receipt.rejected)}"
+        yield from _format_rejected(receipt)
 
 
 def require_answers(scored: ScoredTables) -> None:
@@ -97,6 +96,13 @@ def require_all_scored(refused: Sequence[str]) -> None:
     if refused:
         many = f"{len(refused)} tables can't be scored: " if len(refused) > 1 else ""
         raise ScoreRefused(many + "; ".join(refused))
+
+
+def _format_rejected(receipt: TableReceipt, are: str = "") -> Iterator[str]:
+    """Say how many rows have no answer, why, and where they are; nothing where all have one."""
+    if rejected := receipt.facts.rejected:
+        rows = " ".join(filter(None, (f"{rejected:,} rows", are, "without an answer")))
+        yield f"  {rows} ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

@@ -15,9 +15,11 @@ from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ScoreSettings, Settings
 from penumbra.core.text.addresses import make_absolute
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.sources.row_reading import find_row_reading
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import find_table_files
+from penumbra.storage.work_lock import WorkInProgress
 
 FILES_ONLY = "duckdb://"  # a database for queries over files alone
 DIGEST_DIGITS = 16
@@ -25,7 +27,7 @@ LINE_ENDS = ("\n", "\r")
 TOKENS = 1 << 24
 
 
-class ScoreRefused(ValueError):
+class ScoreRefused(LastingRefusal):
     """What is asked for can't be scored as it is asked for; says why, and what was expected."""
 
 
@@ -127,22 +129,24 @@ def _require_readable(separator: str, quote: str, encoding: str) -> None:
         raise ScoreRefused(f"--encoding is {encoding!r}: expected one of Python's, such as cp1252") from None
 
 
-def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
+def begin_tables(settings: Settings, order: ScoreOrder, refused: list[str] | None = None) -> list[TableJob]:
     """Find the tables to score, and begin with those that are new; what was begun before goes on.
 
     Args:
         settings: Section [score] is read.
         order: What is to be scored.
+        refused: Gets a sentence for each table that another process scores, while the others are begun; None where the
+            first such table refuses all.
 
     Returns:
-        The tables, those that are done, too.
+        The tables, those that are done, too; at least one.
 
     Raises:
         OutputRefused: Several tables would have one output, or an output would be an input.
         FileNotFoundError: There is no table.
         ConnectionError: The files can't be reached.
         ValueError: Two tables have the same name.
-        WorkInProgress: Another process scores one of them.
+        WorkInProgress: Another process scores one of them, or all of them.
         OSError: The folder can't be written.
     """
     output, folder = make_absolute(order.output), settings.score.folder / order.job
@@ -160,10 +164,23 @@ def begin_tables(settings: Settings, order: ScoreOrder) -> list[TableJob]:
     outputs = name_outputs(output, [file.name for file in files])
     keep_from_inputs(outputs, order.source, files)
     tables = [make_table(file.name, file.fingerprint, number) for number, file in enumerate(files)]
-    return [
-        begin_table(order.job, table, folder / _hash_text(table.name), place, file, order.again)
-        for table, file, place in zip(tables, files, outputs, strict=True)
-    ]
+    begun = list[TableJob]()
+    for table, file, place in zip(tables, files, outputs, strict=True):
+        try:
+            begun.append(begin_table(order.job, table, folder / _hash_text(table.name), place, file, order.again))
+        except WorkInProgress as error:
+            if refused is None:
+                raise
+            refused.append(describe_refusal(table.name, error))
+    if refused and not begun:
+        raise WorkInProgress("; ".join(refused))
+    return begun
+
+
+def describe_refusal(title: str, error: Exception) -> str:
+    """Return a sentence that says why a table can't be scored, by its `title` and an `error`, which needn't name it."""
+    said = str(error)
+    return said if title in said else f"{title}: {said}"
 
 
 def _hash_text(text: str) -> str:

@@ -1,7 +1,6 @@
 """Scoring of everything that is asked for: the tables are found, dealt to processes, and each gets its receipt."""
 
 import contextlib
-import functools
 import multiprocessing
 import os
 import signal
@@ -17,10 +16,10 @@ from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.outputs.answer_details import DetailsMissing
 from flows.steps.score.outputs.output_files import has_file, write_outputs
 from flows.steps.score.outputs.output_places import require_writable
-from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
+from flows.steps.score.part_scoring import PartScorer
 from flows.steps.score.record_check import RowsRefused
-from flows.steps.score.score_order import ScoreOrder, ScoreRefused
-from flows.steps.score.shared_parts import push_parts
+from flows.steps.score.score_order import ScoreOrder, ScoreRefused, describe_refusal
+from flows.steps.score.shared_parts import SharedParts
 from flows.steps.score.spooled_query import spool_query
 from flows.steps.score.table_job import (
     TableJob,
@@ -35,11 +34,10 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.text.masking import mask_address
-from penumbra.logs.replicas.log_shipping import ship_logs
-from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.plain_files import open_plain_file
+from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.work_lock import WorkInProgress
 from service.inference.frame_scoring import NoLiveModel
 
@@ -54,18 +52,17 @@ class ScorerEnded(RuntimeError):
 
 SCORE_ERRORS = (
     *(ScoreRefused, ScorerEnded, RowsRefused, NoLiveModel, WorkInProgress, SettingsError, ProblemError),
-    *(BrokenBundle, UnfitBundle, ConnectionError, FileNotFoundError, ValueError),
+    *(BrokenBundle, UnfitBundle, OSError, ValueError),
 )
 ProgressHandler = Callable[[int, int], object]  # takes how many parts are done, of about how many
-PartKeeper = Callable[[TableJob], object]
 TABLE_ERRORS = (WorkInProgress, ConnectionError, FileNotFoundError, ValueError)
-RUN_ERRORS = (BrokenBundle, DetailsMissing)  # those among them that every table would have
+RUN_ERRORS = (BrokenBundle, DetailsMissing, LeaseLost)  # those among them that every table would have
 
 
 def score_share(
     settings: Settings, problem: Problem, order: ScoreOrder, tables: Sequence[TableJob], shares: int
 ) -> tuple[list[tuple[TableReceipt, bool]], list[str]]:
-    """Score one share of the tables as a task of the flow: with the live model, and what is logged shipped.
+    """Score one share of the tables as a task of the flow, with the live model.
 
     Args:
         settings: As for `score_tables`, and [cluster].
@@ -80,18 +77,12 @@ def score_share(
     Raises:
         Exception: One of `SCORE_ERRORS`, where no table can be scored.
         OSError: A file can't be written.
-        StoreError: What was logged can't be shipped.
+        StoreError: The store of what machines share refuses, or is away.
     """
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
-    keep_parts = functools.partial(push_parts, settings) if settings.cluster.state else None
     refused = list[str]()
-    given = settings, problem, order, tables, processes
-    try:
-        with follow_live_versions(settings, problem):
-            return list(score_tables(*given, keep_parts=keep_parts, refused=refused)), refused
-    finally:
-        if logs := SharedLogs.from_settings(settings):
-            ship_logs(logs, (PREDICTIONS, REFUSED, BROKEN))
+    with follow_live_versions(settings, problem):
+        return list(score_tables(settings, problem, order, tables, processes, refused=refused)), refused
 
 
 def score_tables(
@@ -101,20 +92,18 @@ def score_tables(
     tables: Sequence[TableJob],
     processes: int = 1,
     report: ProgressHandler = lambda done, total: None,
-    keep_parts: PartKeeper | None = None,
     refused: list[str] | None = None,
 ) -> Iterator[tuple[TableReceipt, bool]]:
     """Score tables one after the other, and write the output and the receipt of each.
 
     Args:
-        settings: Sections [score], [service], [rules], [registry] and [promotion] are read.
+        settings: Sections [score], [service], [rules], [registry] and [promotion] are read, and [cluster]: where
+            machines share their state, the entries of a table are logged, and shipped, once all its parts are done.
         problem: The problem, with schema, features and rules.
         order: How the tables are written.
         tables: The tables.
         processes: How many processes score the parts of a table.
         report: Is told how many parts are done, of about how many.
-        keep_parts: Brings the parts of a table to where they outlast this machine, before any of them is in the logs;
-            None where they do, so that each is in the logs at once.
         refused: Gets a sentence for each table that can't be scored, for what another one needn't have, while the
             others are; None where the first such table ends it.
 
@@ -125,27 +114,48 @@ def score_tables(
         ScoreRefused: A table is done, and its output is gone.
         OutputRefused: The output can't be written.
         Exception: Another one of `SCORE_ERRORS`, where a table can't be scored; those before it are done.
+        LeaseLost: This machine was silent for too long, and another one scores a table now.
         OSError: A file can't be written.
+        StoreError: The store of what machines share refuses, or is away.
     """
-    logs = settings.service.predictions
-    with _ScoringRun(settings, problem, order, processes, None if keep_parts else logs) as run:
+    shared = SharedParts.from_settings(settings, order.job)
+    with _ScoringRun(settings, problem, order, processes, None if shared else settings.service.predictions) as run:
         for table in tables:
             with contextlib.nullcontext() if refused is None else _note_refusal(table, refused):
-                yield _score_table(run, table, report, keep_parts, logs)
+                yield _score_table(run, table, report, shared)
 
 
 def _score_table(
-    run: "_ScoringRun", table: TableJob, report: ProgressHandler, keep_parts: PartKeeper | None, logs: Path
+    run: "_ScoringRun", table: TableJob, report: ProgressHandler, shared: SharedParts | None
 ) -> tuple[TableReceipt, bool]:
     with table.hold():
-        if receipt := _find_kept_receipt(table):
-            return receipt, False
-        require_writable(table.output)
+        if (receipt := _find_kept_receipt(table)) is None:
+            require_writable(table.output)
+            with shared.hold(table) if shared else contextlib.nullcontext() as lease:
+                receipt = _find_kept_receipt(table)
+                if receipt is None:
+                    _score_parts(run, table, report, shared)
+                    if shared and lease:
+                        shared.publish(table, lease)
+                    receipt = complete_table(table, write_outputs(table))
+        return receipt, not table.is_done
+
+
+def _score_parts(run: "_ScoringRun", table: TableJob, report: ProgressHandler, shared: SharedParts | None) -> None:
+    """Score all parts; of a table that is refused for its rows nothing stays that can't count any more.
+
+    A file goes on where each part was logged at once, as it may be mended by other settings; a query is run anew.
+    """
+    try:
         run.score(table, report)
-        if keep_parts:
-            keep_parts(table)
-            publish_parts(table, logs)
-        return complete_table(table, write_outputs(table)), True
+    except RUN_ERRORS:
+        raise
+    except ValueError:
+        if shared:
+            shared.drop(table)
+        if shared or table.file is None:
+            table.forget()
+        raise
 
 
 @contextlib.contextmanager
@@ -156,8 +166,7 @@ def _note_refusal(table: TableJob, refused: list[str]) -> Iterator[None]:
     except RUN_ERRORS:
         raise
     except TABLE_ERRORS as error:
-        said = str(error)
-        refused.append(said if table.title in said else f"{table.title}: {said}")
+        refused.append(describe_refusal(table.title, error))
 
 
 def _find_kept_receipt(table: TableJob) -> TableReceipt | None:

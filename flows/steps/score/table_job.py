@@ -100,6 +100,7 @@ class TableJob:
         folder: The folder of what is done of it since it was begun.
         output: The address of the answers.
         file: Where the table is; None for the result of a query, which is in the folder.
+        is_done: Whether it was scored before this run.
     """
 
     job: str
@@ -107,6 +108,7 @@ class TableJob:
     folder: Path
     output: str
     file: TableFile | None
+    is_done: bool = False
 
     @property
     def name(self) -> str:
@@ -152,9 +154,19 @@ class TableJob:
             OSError: The lock can't be written.
         """
         with _hold_table(self.folder.parent, self.name):
-            if _read_struct(self.folder.parent / BEGUN_FILE, BegunTable) != self.begun:
-                raise WorkInProgress(f"another score has begun {self.name} anew")
+            self.require_begun()
+            self.folder.mkdir(exist_ok=True)  # begun on another machine
             yield
+
+    def require_begun(self) -> None:
+        """Require that nobody has begun the table anew since. Raises WorkInProgress where somebody has."""
+        if _read_struct(self.folder.parent / BEGUN_FILE, BegunTable) != self.begun:
+            raise WorkInProgress(f"another score has begun {self.title} anew")
+
+    def forget(self) -> None:
+        """Remove all that is done of the table here, so that it is begun anew the next time."""
+        (self.folder.parent / BEGUN_FILE).unlink(missing_ok=True)
+        _remove_folders(self.folder.parent)
 
 
 def begin_table(
@@ -181,12 +193,12 @@ def begin_table(
         begun = _read_struct(folder / BEGUN_FILE, BegunTable)
         is_done = begun is not None and (folder / begun.key / DONE_FILE).exists()
         if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
-            begun = table
+            begun, is_done = table, False
             (folder / begun.key).mkdir(parents=True)
             replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
         (folder / begun.key).mkdir(exist_ok=True)
         _remove_folders(folder, begun.key)
-    return TableJob(job, begun, folder / begun.key, output, file)
+    return TableJob(job, begun, folder / begun.key, output, file, is_done)
 
 
 def score_lane(

@@ -204,7 +204,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     from penumbra.core.loading.project_loading import load_project
     from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
-    with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS, OSError):
+    with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS):
         settings, problem = load_project(SCORED_PARTS)
         order = make_order(settings.score, source, output, database, problem, **reading)
         scored, refused = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1)

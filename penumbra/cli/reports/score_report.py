@@ -33,13 +33,14 @@ def score_with_progress(
         Exception: One of `SCORE_ERRORS`.
         OSError: A file can't be written.
     """
-    tables = begin_tables(settings, order)
+    refused = list[str]()
+    tables = begin_tables(settings, order, refused)
     label, steps = "Scoring", len(tables) * BAR_STEPS
     with follow_live_versions(settings, problem), click.progressbar(length=steps, label=label, file=sys.stderr) as bar:
-        finished, refused = list[tuple[TableReceipt, bool]](), list[str]()
+        finished, busy = list[tuple[TableReceipt, bool]](), len(refused)
 
         def report(done: int, total: int) -> None:
-            bar.update((len(finished) + len(refused)) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
+            bar.update((len(finished) + len(refused) - busy) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
 
         for scored in score_tables(settings, problem, order, tables, processes, report, refused=refused):
             finished.append(scored)

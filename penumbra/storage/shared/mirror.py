@@ -67,20 +67,18 @@ class Mirror:
                 for name, path in self._list_files(prefix)
                 if not _is_pushed(path, receipts.get(name), there.get(name))
             ]
-            final = [name for name in changed if any(fnmatch.fnmatch(name, pattern) for pattern in last)]
             before = {name: receipts[name][2] for name in changed if name in receipts and name in there}
-            pushed: list[str] = []
-            for names in (sorted({*changed} - {*final}), sorted(final)):
-                pushed += _transfer(names, lambda name: self._upload(name, before.get(name)), receipts)
+            pushed = _transfer_in_turn(changed, last, lambda name: self._upload(name, before.get(name)), receipts)
         if left := sorted(name for name in {*changed} - {*pushed} if (self.folder / name).exists()):
             logger.warning("%s: what another machine wrote stays: %s", mask_address(self.store.url), ", ".join(left))
         return sorted(pushed)
 
-    def fetch(self, prefix: str = "") -> list[str]:
-        """Download the files that are new or have changed, or are missing here.
+    def fetch(self, prefix: str = "", last: Sequence[str] = ()) -> list[str]:
+        """Download the files that are new or have changed, or are missing here; not those that are removed meanwhile.
 
         Args:
             prefix: The name of a folder or a file below the folder; "" for all.
+            last: Patterns of the names of files that make others count: they are downloaded once all others are here.
 
         Returns:
             The names of what was downloaded, relative to the folder, with slashes.
@@ -94,8 +92,7 @@ class Mirror:
             changed = [
                 name for name in sorted(there) if not _is_fetched(self.folder / name, receipts.get(name), there[name])
             ]
-            _transfer(changed, lambda name: self._download(name, there[name]), receipts)
-        return changed
+            return _transfer_in_turn(changed, last, lambda name: self._download(name, there[name]), receipts)
 
     def _upload(self, name: str, before: str | None) -> Receipt | None:
         path = self.folder / name
@@ -108,9 +105,12 @@ class Mirror:
             return None  # removed since it was listed
         return None if version is None else (facts.st_size, facts.st_mtime_ns, version)
 
-    def _download(self, name: str, version: str) -> Receipt:
+    def _download(self, name: str, version: str) -> Receipt | None:
         path = self.folder / name
-        self.store.download(name, path)
+        try:
+            self.store.download(name, path)
+        except FileNotFoundError:
+            return None  # removed since it was listed
         return path.stat().st_size, path.stat().st_mtime_ns, version
 
     def _list_files(self, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -134,6 +134,15 @@ class Mirror:
             if receipts != before:
                 self._notes.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(self._notes, json.dumps({"url": self.store.url, "receipts": receipts}))
+
+
+def _transfer_in_turn(
+    names: Sequence[str], last: Sequence[str], move: Callable[[str], Receipt | None], receipts: dict[str, Receipt]
+) -> list[str]:
+    """Move files as `_transfer` does, those whose names have one of the last patterns once all others have arrived."""
+    final = {name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in last)}
+    turns = sorted({*names} - final), sorted(final)
+    return sorted(moved for turn in turns for moved in _transfer(turn, move, receipts))
 
 
 def _transfer(names: Sequence[str], move: Callable[[str], Receipt | None], receipts: dict[str, Receipt]) -> list[str]:

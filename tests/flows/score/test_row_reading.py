@@ -122,6 +122,17 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
             require_answers(scored)
 
 
+def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    far = pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("far")).otherwise("distance").alias("distance")
+    source = write_flights(tmp_path / "in.csv", make_flights(3).with_columns(far))
+    score_files(tmp_path, source)
+    nothing_new, rejected = format_receipts(score_files(tmp_path, source))
+    assert nothing_new.startswith("in.csv: nothing new, scored on ")
+    where = tmp_path / "scores.rejected.parquet"
+    assert rejected == f"  1 rows are still without an answer (distance|dtype 1), in {where}"
+
+
 def test_sentences_call_the_rows_of_a_query_the_query(tmp_path):
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     source = write_flights(tmp_path / "in.parquet", make_flights(3))

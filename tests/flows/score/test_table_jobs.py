@@ -9,15 +9,19 @@ import msgspec
 import polars as pl
 import pytest
 
+from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.score.outputs.output_files import write_outputs
 from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE, PartFacts
+from flows.steps.score.receipts import format_receipts
+from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
-from flows.steps.score.scoring import score_share, score_tables
-from flows.steps.score.shared_parts import remove_shared_parts
+from flows.steps.score.scoring import SCORE_ERRORS, score_share, score_tables
+from flows.steps.score.shared_parts import SharedParts
 from flows.steps.shared_work import share_work
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.sources.tables.locations import is_parquet
+from penumbra.storage.shared import lease
 from penumbra.storage.work_lock import WorkInProgress
 from tests.flows.score.scored_flights import (
     make_flights,
@@ -154,6 +158,98 @@ def test_a_machine_that_is_lost_after_it_has_shipped_its_logs_has_left_the_parts
     assert len(logged) == 100
 
 
+def test_a_table_that_one_machine_begins_is_scored_by_another_that_has_nothing(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with share_work("score", order.job):
+        tables = begin_tables(settings, order)
+    settings = enter_pod("two")
+    with share_work("score", order.job):
+        ((receipt, is_new),), refused = score_share(settings, make_problem(), order, tables, 1)
+    assert (receipt.facts.answered, is_new, refused) == (100, True, [])
+
+
+def test_a_task_that_is_done_again_says_what_became_of_the_tables_as_the_lost_one_would_have(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights(30))
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with share_work("score", order.job):
+        tables = begin_tables(settings, order)
+    for name in ("lost", "two"):
+        settings = enter_pod(name)
+        with share_work("score", order.job):
+            scored, _ = score_share(settings, make_problem(), order, tables, 1)
+        assert next(format_receipts(scored)).startswith("in.parquet: 30 of 30 rows answered by version 1")
+
+
+def test_two_machines_do_not_score_one_table_at_once(enter_pod, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.6)
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings, refused = enter_pod("one"), []
+
+    def come(done: int, _: int) -> None:
+        if done == 2:
+            other = enter_pod("two")
+            with share_work("score", order.job):
+                given = other, make_problem(), order, begin_tables(other, order)
+                assert list(score_tables(*given, refused=refused)) == []
+            enter_pod("one")
+
+    with share_work("score", order.job):
+        tables = begin_tables(settings, order)
+    with share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, tables, report=come))
+    assert [said.partition(" (since")[0] for said in refused] == ["another score of in.parquet is at work"]
+    assert (pl.read_parquet(order.output).height, len(read_logged(tmp_path / "one"))) == (100, 100)
+    assert not (tmp_path / "two/predictions").exists()
+
+
+def test_of_a_table_that_is_refused_for_its_rows_machines_share_nothing(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.csv", make_flights(400))
+    with source.open("a") as file:
+        file.write('"open')
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with pytest.raises(KeyboardInterrupt), share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=stop))
+    assert list((tmp_path / "shared/score").rglob(FACTS_FILE))
+    settings, refused = enter_pod("two"), []
+    with share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), refused=refused))
+    assert len(refused) == 1
+    assert [path for path in (tmp_path / "shared/score").rglob("*") if path.is_file()] == []
+
+
+def test_a_query_whose_rows_were_refused_is_run_anew(folder):
+    source = write_flights(folder / "in.parquet", make_flights(30).drop("dest"))
+    with pytest.raises(RowsRefused, match="the query has no column dest"):
+        score_files(folder, query := f"select * from '{source}'")
+    write_flights(source, make_flights(30))
+    ((receipt, _),) = score_files(folder, query)
+    assert receipt.facts.answered == 30
+
+
+def test_a_table_that_somebody_scores_keeps_no_other_one_from_being_begun(folder):
+    for name in "ab":
+        write_flights(folder / f"in/{name}.csv", make_flights(1))
+    settings, order = make_score_settings(folder), ScoreOrder(f"{folder}/in", f"{folder}/out")
+    (first, second), refused = begin_tables(settings, order), list[str]()
+    with first.hold():
+        assert begin_tables(settings, order, refused) == [second]
+        assert [said.partition(" (since")[0] for said in refused] == ["another score of a.csv is at work"]
+        with second.hold(), pytest.raises(WorkInProgress, match=r"score of a\.csv is at work.*; .*score of b\.csv"):
+            begin_tables(settings, order, [])
+
+
+def test_what_the_system_refuses_ends_a_flow_with_a_sentence(folder):
+    source = write_flights(folder / "in.parquet", make_flights(1))
+    (folder / "score").write_text("no folder")
+    with pytest.raises(FlowStopped, match="/score"), stop_with_one_sentence(*SCORE_ERRORS):
+        begin_tables(make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet")))
+
+
 def test_a_part_of_which_a_lost_machine_left_half_is_scored_again(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -172,14 +268,14 @@ def test_once_tables_are_done_machines_share_their_receipts_alone(enter_pod, tmp
     settings = enter_pod("one")
     with pytest.raises(KeyboardInterrupt), share_work("score", order.job):
         list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=stop))
-    remove_shared_parts(settings, order.job)
+    SharedParts.from_settings(settings, order.job).remove_done()
     shared = tmp_path / "shared/score" / order.job
     assert {path.parent.name for path in shared.rglob("facts.json")} == {"000000", "000001"}
     write_flights(source, make_flights(seed=2))
     settings = enter_pod("two")
     with share_work("score", order.job):
         score_share(settings, make_problem(), order, begin_tables(settings, order), 1)
-    remove_shared_parts(settings, order.job)
+    SharedParts.from_settings(settings, order.job).remove_done()
     assert sorted(path.name for path in shared.rglob("*") if path.is_file()) == ["begun.json", "done.json"]
     assert score_in_pod(enter_pod("three"), order) == [False]
 

@@ -187,6 +187,26 @@ def test_files_that_make_others_count_are_pushed_last(tmp_path: Path, monkeypatc
     assert sorted(order[:2]) == ["rows.npy", "z.npy"]
 
 
+def test_files_that_make_others_count_are_fetched_last_and_not_at_all_where_others_are_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = make_mirrors(tmp_path)
+    write(here.folder, **{"done.json": "{}"})
+    for name in "xy":
+        write(here.folder / name, zz="large")
+    here.push()
+    shared, download = tmp_path / "shared", ObjectStore.download
+
+    def remove_others(store: ObjectStore, name: str, path: Path) -> None:
+        for other in ("done.json", "x/zz", "y/zz"):
+            (shared / other).unlink(missing_ok=True)
+        download(store, name, path)
+
+    monkeypatch.setattr(ObjectStore, "download", remove_others)
+    assert there.fetch(last=["done.json"]) == []
+    assert read_all(there.folder) == {}
+
+
 def test_another_store_behind_the_folder_gets_everything(tmp_path: Path) -> None:
     here, _ = make_mirrors(tmp_path)
     write(here.folder, a="1")

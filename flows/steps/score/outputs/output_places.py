@@ -10,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from penumbra.core.text.addresses import get_scheme, make_absolute
+from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.sources.tables.locations import (
     PARQUET_SUFFIXES,
@@ -26,7 +27,7 @@ OUTPUT_SUFFIXES = (*PARQUET_SUFFIXES, ".csv")
 QUOTED_PATTERN = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 
 
-class OutputRefused(ValueError):
+class OutputRefused(LastingRefusal):
     """Answers can't go where they are wanted; says why, and what was expected."""
 
 
