@@ -12,11 +12,20 @@ import polars as pl
 
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
+from penumbra.core.system.lazy_packages import defer_modules
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 
+EVIDENTLY_PACKAGES = (  # of which a report needs a part
+    "evidently",
+    *(f"evidently.{name}" for name in ("metrics", "presets", "sdk", "tests", "ui")),
+    *(f"evidently.legacy.{name}" for name in ("descriptors", "features", "metric_preset", "metrics", "report")),
+    *(f"evidently.legacy.{name}" for name in ("test_preset", "test_suite", "tests", "ui.dashboards")),
+)
+
 with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
     warnings.simplefilter("ignore")
+    defer_modules(*EVIDENTLY_PACKAGES)
     from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression
 
 

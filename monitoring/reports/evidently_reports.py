@@ -3,7 +3,7 @@
 The rows are samples. The numbers that alarms rest on are counted over all rows elsewhere and passed in: figures, and
 for each column its distance with the calibrated threshold. So no page says "drift" where the monitor doesn't.
 
-Importing this takes about 3 CPU seconds and 300 MB: only the step that reports does (flows/steps/monitor/reports.py).
+Importing this takes about a CPU second and 200 MB: only the step that reports does (flows/steps/monitor/reports.py).
 """
 
 import warnings
@@ -28,6 +28,7 @@ with warnings.catch_warnings():  # Evidently uses deprecated parts of its depend
     from evidently.legacy.calculations.stattests import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
     from evidently.legacy.renderers.html_widgets import table_data
+    from evidently.legacy.ui.dashboards import utils as _utils  # noqa: F401  gives charts Evidently's colours
     from evidently.metrics import DriftedColumnsCount, ValueDrift, column_statistics
     from evidently.presets import ClassificationPreset, DataSummaryPreset, RegressionPreset, ValueStats
 

@@ -237,13 +237,17 @@ class ReportWorkspace:
     def _prepare_workspace(self, latest: Window) -> None:
         """Create project and dashboard where needed; the verdict on the `latest` window heads the dashboard."""
         from evidently.sdk.models import DashboardModel, ProjectModel
-        from evidently.ui.workspace import Workspace
+        from evidently.ui.storage.local.base import (
+            LocalState,
+        )  # what its `Workspace` keeps files with, without a server
 
-        workspace = Workspace.create(str(self.workspace))
-        if workspace.get_project(self.project) is None:
-            workspace.add_project(ProjectModel(id=self.project, name=self.name, description="One report a window."))
+        workspace = LocalState(str(self.workspace))
+        try:
+            workspace.read_project(self.project)
+        except FileNotFoundError:
+            workspace.write_project(ProjectModel(id=self.project, name=self.name, description="One report a window."))
         panels = [_build_verdict_panel(latest), *(_build_panel(panel) for panel in DASHBOARD_PANELS)]
-        workspace.save_dashboard(self.project, DashboardModel(tabs=[], panels=panels))
+        workspace.write_dashboard(self.project, DashboardModel(tabs=[], panels=panels))
 
     def _page(self, window: Window, kind: str) -> Path:
         return self.folder / REPORT_PAGES_FOLDER / str(window.begin) / f"{kind}.html"

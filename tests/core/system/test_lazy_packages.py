@@ -1,0 +1,86 @@
+"""A package of which only those modules are loaded that something is taken from."""
+
+import sys
+
+import pytest
+
+from penumbra.core.system.lazy_packages import defer_modules
+
+FILES = {
+    "__init__.py": """
+from lazily.large import LARGE
+from .small import SMALL as LITTLE
+from . import plain
+__all__ = ["LARGE", "LITTLE", "plain", "OWN"]
+OWN = LITTLE + 1
+""",
+    "large.py": "LARGE = 100",
+    "small.py": "SMALL = 1",
+    "plain.py": "",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """The name of a package that can be imported, in a package of its own; both are gone at the end."""
+    (folder := tmp_path / "lazily").mkdir()
+    for name, code in FILES.items():
+        (folder / name).write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "lazily"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lazily"]:
+        del sys.modules[name]
+
+
+def list_loaded() -> list[str]:
+    return sorted(name.partition(".")[2] for name in sys.modules if name.startswith("lazily."))
+
+
+def test_a_name_of_a_package_loads_the_module_that_has_it_and_no_other(package):
+    defer_modules(package)
+    before = list_loaded()
+    from lazily import LITTLE
+
+    assert (LITTLE, before, list_loaded()) == (1, [], ["small"])
+
+
+def test_modules_of_the_package_are_imported_as_ever(package):
+    defer_modules(package)
+    import lazily.large
+    from lazily import plain
+
+    assert (lazily.large.LARGE, plain.__name__, list_loaded()) == (100, "lazily.plain", ["large", "plain"])
+
+
+def test_a_name_that_the_package_makes_itself_is_there(package):
+    defer_modules(package)
+    from lazily import OWN
+
+    assert (OWN, list_loaded()) == (2, ["large", "plain", "small"])
+
+
+def test_who_takes_all_names_gets_all(package):
+    defer_modules(package)
+    names: dict[str, object] = {}
+    exec("from lazily import *", names)
+    assert {"LARGE", "LITTLE", "plain", "OWN"} <= names.keys()
+
+
+def test_a_name_that_is_nowhere_is_an_error_as_ever(package):
+    defer_modules(package)
+    with pytest.raises(ImportError, match="cannot import name 'NOTHING' from 'lazily'"):
+        from lazily import NOTHING  # noqa: F401
+    with pytest.raises(AttributeError, match="no attribute '__wrapped__'"):
+        sys.modules["lazily"].__wrapped__  # noqa: B018
+
+
+def test_a_package_that_was_imported_before_stays_as_it_is(package):
+    import lazily
+
+    defer_modules(package)
+    assert (sys.modules[package], lazily.OWN) == (lazily, 2)
+
+
+def test_a_package_that_is_not_there_is_an_error():
+    with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_package'"):
+        defer_modules("no_such_package")
