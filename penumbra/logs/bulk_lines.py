@@ -6,7 +6,8 @@ digits whatever it is, so that where each line begins is known before the ids ar
 
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -15,6 +16,7 @@ import polars as pl
 from penumbra.logs.append_log import CHECK_BYTES, CHECK_MARKER, ENTRY_ID_PATTERN
 
 POSITION_DIGITS = 8
+PIECE_ROWS = 4096  # some megabytes
 ID_START = b'{"id":"'
 LINE_END = b'"}\n'
 MAX_SEGMENT_BYTES = 1 << 32  # that so many digits can address
@@ -52,48 +54,64 @@ def write_times_as_text(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(texts)
 
 
-def encode_segment(
-    segment: str, tables: Sequence[pl.DataFrame], others: Sequence[bytes] = ()
-) -> tuple[memoryview, pl.Series]:
-    """Encode the content of a whole segment.
+def write_segment(path: Path, tables: Sequence[pl.DataFrame], others: Sequence[bytes] = ()) -> pl.Series:
+    """Write a whole segment, some thousand lines at a time, which stay in the processor's cache meanwhile.
 
     Args:
-        segment: The segment's name, 17 hexadecimal digits.
+        path: The file to create, which has the segment's name: 17 hexadecimal digits.
         tables: Entries: a column for each of their fields but `id`, in the order of the fields; those of another table
             may have other fields.
         others: JSON objects without an `id`, each with at least one field, which follow.
 
     Returns:
-        The lines, and the id of each (String), those of `tables` first.
+        The id of each line (String), those of `tables` first.
 
     Raises:
         ValueError: The name is none of a segment, or there are more than 4 GiB.
+        OSError: The file can't be written.
     """
-    if not ENTRY_ID_PATTERN.fullmatch(f"{segment}-0"):
-        raise ValueError(f"{segment!r} is no segment's name: expected 17 hexadecimal digits")
-    zeros, buffer = "0" * POSITION_DIGITS, io.BytesIO()
+    if not ENTRY_ID_PATTERN.fullmatch(f"{path.stem}-0"):
+        raise ValueError(f"{path.stem!r} is no segment's name: expected 17 hexadecimal digits")
+    starts = list[np.ndarray]()
+    with path.open("wb") as file:
+        for piece in _encode_pieces(path.stem, tables, others):
+            content, position = piece.getbuffer(), file.tell()
+            if position + len(content) > MAX_SEGMENT_BYTES:
+                raise ValueError(f"over {position:,} bytes in one segment: expected at most {MAX_SEGMENT_BYTES:,}")
+            starts.append(_fill_in(content, path.stem, position))
+            file.write(content)
+    return _name_entries(path.stem, np.concatenate(starts or [np.zeros(0, np.int64)]))
+
+
+def _encode_pieces(segment: str, tables: Sequence[pl.DataFrame], others: Sequence[bytes]) -> Iterator[io.BytesIO]:
+    """Encode some lines after the other, with zeros in place of positions and checksums."""
+    zeros = "0" * POSITION_DIGITS
     for entries in tables:
         unnumbered = entries.select(pl.lit(f"{segment}-{zeros}").alias("id"), pl.all(), pl.lit(zeros).alias("crc"))
-        unnumbered.write_ndjson(buffer)
+        for some in unnumbered.iter_slices(PIECE_ROWS):
+            some.write_ndjson(piece := io.BytesIO())
+            yield piece
     head, tail = ID_START + f'{segment}-{zeros}",'.encode(), CHECK_MARKER + zeros.encode() + LINE_END
-    buffer.writelines(b"%b%b%b" % (head, other[1:-1], tail) for other in others)
-    content = buffer.getbuffer()
-    if len(content) > MAX_SEGMENT_BYTES:
-        raise ValueError(f"{len(content):,} bytes in one segment: expected at most {MAX_SEGMENT_BYTES:,}")
-    return content, _fill_in(content, segment)
+    for start in range(0, len(others), PIECE_ROWS):
+        some_others = others[start : start + PIECE_ROWS]
+        yield io.BytesIO(b"".join([b"%b%b%b" % (head, other[1:-1], tail) for other in some_others]))
 
 
-def _fill_in(content: memoryview, segment: str) -> pl.Series:
-    """Fill in the positions and the checksums of lines; returns the ids."""
+def _fill_in(content: memoryview, segment: str, position: int) -> np.ndarray:
+    """Fill in the positions of lines, the first of them at a `position`, and the checksums; returns the positions."""
     letters = np.frombuffer(content, np.uint8)
     ends = np.flatnonzero(letters == ord("\n"))
     starts = np.concatenate((np.zeros(min(len(ends), 1), int), ends[:-1] + 1))
-    _write_hexadecimal(letters, starts + len(ID_START) + len(segment) + 1, starts)
+    _write_hexadecimal(letters, starts + len(ID_START) + len(segment) + 1, position + starts)
     bodies = map(slice, starts.tolist(), (ends - CHECK_BYTES).tolist())
     checksums = np.fromiter(map(crc32, map(content.__getitem__, bodies)), np.int64, len(ends))
     _write_hexadecimal(letters, ends + 1 - len(LINE_END) - POSITION_DIGITS, checksums)
+    return position + starts
+
+
+def _name_entries(segment: str, positions: np.ndarray) -> pl.Series:
     table = _list_half_words()
-    halves = pl.DataFrame({"high": table[starts >> 16], "low": table[starts & 0xFFFF]})
+    halves = pl.DataFrame({"high": table[positions >> 16], "low": table[positions & 0xFFFF]})
     return halves.select(pl.concat_str(pl.lit(f"{segment}-"), "high", "low").alias("id")).to_series()
 
 

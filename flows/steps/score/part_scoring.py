@@ -20,7 +20,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.append_log import SEGMENT_SUFFIX, encode_json, encode_lines
-from penumbra.logs.bulk_lines import can_write_columns, encode_segment, write_times_as_text
+from penumbra.logs.bulk_lines import can_write_columns, write_segment, write_times_as_text
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.rules import Rule
@@ -179,8 +179,7 @@ class PartScorer:
             made = [*entries, *made]
         if not tables and not made:
             return pl.Series(dtype=pl.String)
-        content, ids = encode_segment(segment, tables, encode_lines(made) if made else ())
-        _write_segment(folder, PREDICTIONS, segment, content)
+        ids = write_segment(_place_segment(folder, PREDICTIONS, segment), tables, encode_lines(made) if made else ())
         return pl.concat([ids.head(len(order))[np.argsort(order)], ids.slice(len(order))])
 
     def _write_side_logs(
@@ -194,12 +193,10 @@ class PartScorer:
                 RefusalEntry(now, version, record, rule.name, scored.version)
                 for record, rule in zip(records, ruled.values(), strict=True)
             ]
-            content, _ = encode_segment(segment, [], encode_lines(entries))
-            _write_segment(folder, REFUSED, segment, content)
+            write_segment(_place_segment(folder, REFUSED, segment), [], encode_lines(entries))
         if checked.rejected.height:
             count = BrokenCountEntry(now, checked.rejected.height, checked.broken)
-            content, _ = encode_segment(segment, [], [encode_json(count)])
-            _write_segment(folder, BROKEN, segment, content)
+            write_segment(_place_segment(folder, BROKEN, segment), [], [encode_json(count)])
 
     def _list_scores(
         self, checked: CheckedRecords, scored: ScoredFrame, others: dict[int, ScoredRecord], ids: pl.Series
@@ -269,6 +266,6 @@ def _make_column(outputs: np.ndarray) -> pl.Series:
     return pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64)
 
 
-def _write_segment(folder: Path, log: str, segment: str, content: memoryview) -> None:
+def _place_segment(folder: Path, log: str, segment: str) -> Path:
     (folder / log).mkdir()
-    (folder / log / (segment + SEGMENT_SUFFIX)).write_bytes(content)
+    return folder / log / (segment + SEGMENT_SUFFIX)
