@@ -1,10 +1,11 @@
-"""Runs of flows as forks of one process in which their imports are done, for a command that runs several.
+"""Runs of flows as forks of one process in which their imports are done, beside the command that waits for the runs.
 
 Each run is like a process of its own, with the command line, environment and output that it is given; what runs share
 are modules, and none of the project's own. Its tasks are forks of it in turn, see flows/steps/task_forks.py. Only on
 Linux.
 """
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -12,10 +13,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES, import_modules, run_script
 from penumbra.core.system.process_tree import end_with_parent, list_lost_threads
 
@@ -32,29 +33,39 @@ class FlowRunner:
         if self._requests:
             self._requests.send((os.getcwd(), dict(os.environ)))
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> int:
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], output: Path | None) -> int:
         """Run a flow to its end.
 
         Args:
             arguments: The path of the flow's file, and what follows on its command line.
             environment: Variables beside those of this process.
-            output: The file that its output and its errors go to; what it had is lost.
+            output: The file that its output and its errors go to, of which what it had is lost; None for those of this
+                process.
 
         Returns:
             Its exit code, negative for a signal.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed, which reaches the run from the terminal; it has ended.
         """
-        output.write_bytes(b"")
         everything = {**os.environ, **environment}
-        if self._requests and self._begin((list(arguments), everything, output.absolute())):
-            try:
-                return int(self._requests.recv())
-            except (OSError, EOFError):  # the process was killed, and the run has ended with it
-                self._requests = None
-                return -signal.SIGKILL
-        with output.open("wb") as file:
+        if self._requests and self._begin((list(arguments), everything, output and output.absolute())):
+            return self._wait_for_end(self._requests)
+        with output.open("wb") if output else contextlib.nullcontext() as file:
             return subprocess.call([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
 
-    def _begin(self, run: tuple[list[str], dict[str, str], Path]) -> bool:
+    def _wait_for_end(self, requests: Connection) -> int:
+        try:
+            try:
+                return int(requests.recv())
+            except KeyboardInterrupt:
+                requests.recv()
+                raise
+        except (OSError, EOFError):  # the process was killed, and the run has ended with it
+            self._requests = None
+            return -signal.SIGKILL
+
+    def _begin(self, run: tuple[list[str], dict[str, str], Path | None]) -> bool:
         """Have a run begun; returns whether it is. If not, the process has ended, and is not asked again."""
         try:
             self._requests.send(run)  # type: ignore[union-attr]
@@ -64,7 +75,7 @@ class FlowRunner:
             return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
     """Start the process whose forks are runs of flows, as a context manager.
 
@@ -72,7 +83,8 @@ def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
     there are any, each run is a new process.
 
     Args:
-        flows: The names of the flows, as of their files in flows/.
+        flows: The names of the flows, as of their files in flows/. What the first one's first task needs is imported
+            before anything is run; the rest while nothing runs, and what other flows need beside a run.
 
     Yields:
         What runs them. At the end a run that is under way is killed.
@@ -100,23 +112,36 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Se
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it
     folder, environment = requests.recv()
     os.chdir(folder)
-    os.environ.update(environment)
+    os.environ.update({**environment, **SINGLE_THREAD_ENVIRONMENT})  # which is read once, when libraries are loaded
     import_modules([*METAFLOW_MODULES, *(f"flows.{flow}" for flow in flows)])
-    for flow in flows:
-        module = importlib.import_module(f"flows.{flow}")
-        import_modules([*module.IMPORTED_AHEAD, *getattr(module, "IMPORTED_LATER", ())])
+    stages = _list_stages(flows)
+    import_modules(stages.pop(0)[1])
     while not list_lost_threads():
+        if stages and not requests.poll():
+            import_modules(stages.pop(0)[1])
+            continue
         arguments, environment, output = requests.recv()
         run = multiprocessing.get_context("fork").Process(
             target=_run_flow, args=(arguments, environment, output, os.getpid())
         )
         run.start()
         requests.send(True)
+        for stage in [stage for stage in stages if stage[0] != Path(arguments[0]).stem]:
+            if run.is_alive():
+                import_modules(stage[1])
+                stages.remove(stage)
         run.join()
         requests.send(run.exitcode)
 
 
-def _run_flow(arguments: Sequence[str], environment: Mapping[str, str], output: Path, parent: int) -> None:
+def _list_stages(flows: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """The modules to import at a time, by flow: what first tasks need comes first."""
+    modules = [(flow, importlib.import_module(f"flows.{flow}")) for flow in flows]
+    ahead = [(flow, module.IMPORTED_AHEAD) for flow, module in modules]
+    return [*ahead, *((flow, getattr(module, "IMPORTED_LATER", ())) for flow, module in modules)]
+
+
+def _run_flow(arguments: Sequence[str], environment: Mapping[str, str], output: Path | None, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with output.open("wb") as file:
-        run_script(arguments, environment, file.fileno(), parent)
+    with output.open("wb") if output else contextlib.nullcontext() as file:
+        run_script(arguments, environment, file.fileno() if file else None, parent)

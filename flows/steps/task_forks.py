@@ -213,18 +213,19 @@ def _run_forked(command: Sequence[str], env: Mapping[str, str], timeout: float |
         return output.read()
 
 
-def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int, parent: int) -> None:
+def run_script(arguments: Sequence[str], env: Mapping[str, str], output: int | None, parent: int) -> None:
     """Run a script as a program of its own, in a fork that does nothing else.
 
     Args:
         arguments: The script's path, and what follows on its command line.
         env: The whole environment.
-        output: The descriptor that its output and its errors go to.
+        output: The descriptor that its output and its errors go to; None for those of this process.
         parent: The process that it ends with.
     """
     end_with_parent(parent)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    if output is not None:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
     _replace_environment(env)
     sys.argv[:] = arguments
     runpy.run_path(arguments[0], vars(sys.modules["__main__"]), "__main__")  # where Metaflow has put a class of its own

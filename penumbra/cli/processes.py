@@ -16,6 +16,7 @@ import click
 from penumbra.cli.group import Refusal
 
 if TYPE_CHECKING:
+    from flows.steps.flow_forks import FlowRunner
     from penumbra.core.settings import ClusterSettings
 
 # No library calls home, and nothing at run time needs the network.
@@ -35,7 +36,13 @@ def set_environment_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None" = None, is_quiet: bool = False) -> str:
+def run_flow_process(
+    name: str,
+    *options: str,
+    cluster: "ClusterSettings | None" = None,
+    is_quiet: bool = False,
+    runner: "FlowRunner | None" = None,
+) -> str:
     """Run a flow until it ends; its log goes where the output of this process goes.
 
     Args:
@@ -43,6 +50,7 @@ def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None"
         options: Options of its `run`, such as "--only=forest".
         cluster: Where its steps run as pods; None for this machine.
         is_quiet: Whether its log is shown only if it fails.
+        runner: What runs it in place of a new process; its log isn't quiet then.
 
     Returns:
         The words that it ends with, which aren't in its log; "" for a flow without, and for pods, which keep them as a
@@ -61,7 +69,10 @@ def run_flow_process(name: str, *options: str, cluster: "ClusterSettings | None"
         command = sys.executable, flow, *words, *options
         files = {REASON_VARIABLE: str(reason), RESULT_VARIABLE: str(result)}
         with log.open("wb") if is_quiet else contextlib.nullcontext() as output:
-            code = run_command(*command, environment={**environment, **files}, output=output)
+            if runner:
+                code = runner.run(command[1:], files, None)
+            else:
+                code = run_command(*command, environment={**environment, **files}, output=output)
         if code:
             if is_quiet:
                 click.echo(log.read_bytes(), nl=False)

@@ -20,7 +20,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     ran: Steps = []
     monkeypatch.setenv("PENUMBRA_TRAINING__FOLDER", str(tmp_path))
 
-    def run(flow: str, *options: str) -> None:
+    def run(flow: str, *options: str, runner: object = None) -> None:
         ran.append((flow, *options))
         if flow != "ingest":
             (tmp_path / "receipts").mkdir(exist_ok=True)

@@ -107,3 +107,44 @@ def test_a_run_that_is_killed_is_not_begun_again(tmp_path: Path, monkeypatch: py
     assert [line for line in output.splitlines() if line.startswith("code")] == ["code -9", "code 0"]
     assert "executing ToyFlow" in output.partition("code 0")[0]
     assert len((tmp_path / "seen.jsonl").read_text().splitlines()) == 1
+
+
+WATCHED = """
+from flows.steps.flow_forks import fork_flows
+with fork_flows(["ingest", "train"]) as runner:
+    runner.import_ahead()
+    print("code", runner.run(["toy.py", "--no-pylint", "run"], {}, None), flush=True)
+"""
+
+
+def test_a_run_without_a_file_for_its_output_writes_where_its_command_does(tmp_path: Path) -> None:
+    (tmp_path / "toy.py").write_text(FLOW)
+    output = Workspace(tmp_path).run("-c", WATCHED)
+    assert "executing ToyFlow" in output.partition("code 0")[0]
+
+
+INTERRUPTED = """
+from flows.steps.flow_forks import fork_flows
+with fork_flows(["ingest"]) as runner:
+    runner.import_ahead()
+    try:
+        runner.run(["slow.py"], {}, None)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+SLOW_SCRIPT = """
+import os, signal, time
+try:
+    os.killpg(0, signal.SIGINT)  # as a terminal does at Ctrl-C
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("the run has ended", flush=True)
+"""
+
+
+def test_at_ctrl_c_a_run_ends_before_its_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_SCRIPT)
+    (tmp_path / "command.py").write_text(INTERRUPTED)
+    code = "import subprocess, sys; subprocess.run([sys.executable, 'command.py'], start_new_session=True)"
+    output = Workspace(tmp_path).run("-c", code)
+    assert output.index("the run has ended") < output.index("interrupted")

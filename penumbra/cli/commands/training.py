@@ -45,8 +45,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     words = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
     words += [f"--reason={reason}"] if reason else []
     if cluster:
-        _train_in_pods(settings, words)
-        return
+        return _train_in_pods(settings, words)
     if not _is_ingested():
         run_flow_process("ingest")
     if not skip_doctor and not (settings.training.folder / "receipts").exists():
@@ -62,18 +61,22 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
 @click.argument("candidate")
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
-    from penumbra.core.loading.project_loading import load_project
-    from penumbra.core.problem import ProblemError
-    from penumbra.core.settings import SettingsError
-    from penumbra.data.flywheel_manifest import BATCHES_FOLDER
+    from flows.steps.flow_forks import fork_flows
 
-    with refuse_on(SettingsError, ProblemError):
-        settings, problem = load_project(["candidates"])
-    if candidate not in (known := problem.candidates.CANDIDATES):
-        raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
-    if not (settings.data.folder / BATCHES_FOLDER).is_dir():
-        run_flow_process("ingest")
-    run_flow_process("experiment", f"--only={candidate}")
+    with fork_flows(["experiment"]) as runner:
+        runner.import_ahead()  # and then what this process needs itself
+        from penumbra.core.loading.project_loading import load_project
+        from penumbra.core.problem import ProblemError
+        from penumbra.core.settings import SettingsError
+        from penumbra.data.flywheel_manifest import BATCHES_FOLDER
+
+        with refuse_on(SettingsError, ProblemError):
+            settings, problem = load_project(["candidates"])
+        if candidate not in (known := problem.candidates.CANDIDATES):
+            raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
+        if not (settings.data.folder / BATCHES_FOLDER).is_dir():
+            run_flow_process("ingest")
+        run_flow_process("experiment", f"--only={candidate}", runner=runner)
     _print_latest_receipt(settings.training.folder)
 
 
@@ -90,10 +93,8 @@ def compare_latest_runs(last: int, as_json: bool) -> None:
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.training import comparison
 
-    with (
-        refuse_on(SettingsError, MlflowException, prefix="nothing can be compared: "),
-        show_progress("Reading the runs"),
-    ):
+    errors = SettingsError, MlflowException
+    with refuse_on(*errors, prefix="nothing can be compared: "), show_progress("Reading the runs"):
         runs = read_compared_runs(load_settings().registry, last)
     if as_json:
         print_json([asdict(run) for run in runs])
