@@ -9,11 +9,12 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from flows.steps.train import final_fit
 from flows.steps.train.plan import read_training_rows
 from flows.steps.train.release import bundle_completion, conformal_calibration, outcome
-from flows.steps.train.trials import attempts
+from flows.steps.train.trials import attempts, screening
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertainty
 from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import TrialJob
+from penumbra.training.rejection import TrainingRefused
 from tests.helpers.orders import load_orders
 from tests.helpers.training_runs import FEW_ROWS, prepare_run
 
@@ -57,8 +58,8 @@ def read_days(run, batches):
 
 @pytest.mark.parametrize("name", ["boosting", "memory"])
 def test_across_days_each_row_is_predicted_by_a_fit_on_the_other_spans(prepare, name):
-    run = prepare(name)
-    conformal_calibration.write_cross_predictions(run.settings, run.matrices, JOB, run.plan.split)
+    run = prepare(name, uncertainty__method="cross")
+    conformal_calibration.write_cross_predictions(run.matrices, JOB, run.plan.split)
     inputs, labels = run.matrices.read_evaluation_set(run.plan.split.all)
     spans = PredefinedSplit(assign_day_folds(read_days(run, run.plan.split.all), 5))
     estimator = clone(run.matrices.make_estimator(JOB))
@@ -70,12 +71,11 @@ def test_across_days_each_row_is_predicted_by_a_fit_on_the_other_spans(prepare, 
 
 
 def test_a_candidate_with_a_window_is_measured_on_the_batches_that_it_learns_from(prepare):
-    run = prepare("boosting", "Candidate(boosting, window=2)")
-    conformal_calibration.write_cross_predictions(run.settings, run.matrices, JOB, run.plan.split)
+    run = prepare("boosting", "Candidate(boosting, window=2)", uncertainty__method="cross")
+    conformal_calibration.write_cross_predictions(run.matrices, JOB, run.plan.split)
     latest = run.plan.split.all[-2:]
     assert len(run.matrices.arrays.read("cross-boosting")) == len(read_days(run, latest))
-    settings = run.settings.uncertainty.model_copy(update={"method": "cross"})
-    found = conformal_calibration.calibrate_winner(settings, run.matrices, JOB, run.plan.split)
+    found = conformal_calibration.calibrate_winner(run.settings.uncertainty, run.matrices, JOB, run.plan.split)
     assert (found.method, found.rows) == ("cross", len(read_days(run, latest)))
 
 
@@ -93,11 +93,16 @@ def test_held_out_rows_that_count_for_more_than_one_have_no_part(prepare):
     assert calibrate(run.settings.uncertainty, run.matrices, JOB, run.plan.split).rows == rows - 5
 
 
-def test_rows_of_a_single_day_are_refused_across_days_by_name_of_the_setting(prepare, monkeypatch):
-    run = prepare()
-    monkeypatch.setattr(conformal_calibration, "assign_day_folds", lambda days, _: assign_day_folds(days[:1], 5))
-    with pytest.raises(ValueError, match=r'uncertainty\.method is "cross"'):
-        conformal_calibration.write_cross_predictions(run.settings, run.matrices, JOB, run.plan.split)
+def test_a_candidate_that_learns_from_a_single_day_is_left_out_across_days_before_anything_is_fitted(prepare):
+    run = prepare("boosting", "Candidate(boosting, window=1)", uncertainty__method="cross")
+    screen = screening.screen_candidates
+    assert screen(run.matrices, ["boosting"], run.plan.split) == []
+    latest = len(read_days(run, run.plan.split.all[-1:]))
+    days = np.array(run.matrices.arrays.read("days"))
+    days[-latest:] = days[-1]
+    run.matrices.arrays.write("days", days)
+    with pytest.raises(TrainingRefused, match=rf'uncertainty\.method is "cross".*all {latest:,} rows that it learns'):
+        screen(run.matrices, ["boosting"], run.plan.split)
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def test_classifiers_beside_a_numeric_target_are_named_and_nothing_is_trained(ru
     with pytest.raises(TrainingRefused, match=r"DummyClassifier is no regressor and target\(\) gives numbers"):
         screening.screen_run(run.matrices, ["boosting"], run.plan)
     with pytest.raises(TrainingRefused, match="boosting is left out: a HistGradientBoostingClassifier is no regressor"):
-        screening.screen_candidates(run.matrices, ["boosting"])
+        screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
 # Candidates
@@ -137,13 +137,13 @@ def test_an_estimator_of_the_users_own_type_cannot_be_shipped(run_orders):
 def test_a_candidate_that_ends_its_process_politely_is_left_out(run_orders):
     run = run_orders(candidates=make_candidate("raise SystemExit('enough')"))
     with pytest.raises(TrainingRefused, match=r"candidates.py, line 12: SystemExit: enough"):
-        screening.screen_candidates(run.matrices, ["boosting"])
+        screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
 def test_a_failing_candidate_is_located_in_the_users_file(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.ensemble.Forest()"))
     with pytest.raises(TrainingRefused, match=r"candidates.py, line 12: AttributeError: module .* has no attribute"):
-        screening.screen_candidates(run.matrices, ["boosting"])
+        screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
 def test_a_process_that_died_in_a_trial_is_not_tried_again(run_orders):

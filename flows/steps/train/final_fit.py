@@ -127,7 +127,7 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     inspected = inspect_model(matrices.task, padded, matrices.read_evaluation_set(split.test), names, matrices.tables)
     tested = replace(tested, curves={**tested.curves, **inspected})
     if settings.uncertainty.method == CROSS_PART:
-        write_cross_predictions(settings, matrices, winner, split)
+        write_cross_predictions(matrices, winner, split)
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
     held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(
         INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN

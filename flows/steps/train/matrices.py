@@ -38,7 +38,7 @@ from penumbra.training.split import mask_matching_rows
 
 TRAINING_SET_ARTIFACT = "lesson"  # kept with a run: without it the run could not be reproduced
 WITHHELD_ARRAY, LIVE_ARRAY = f"{TRAINING_SET_ARTIFACT}/withheld", f"{TRAINING_SET_ARTIFACT}/live"
-WEIGHTS_ARRAY = "weights"
+WEIGHTS_ARRAY, DAYS_ARRAY = "weights", "days"
 MAX_WITHHELD_ROWS = 2000
 SEARCHES_PER_CANDIDATE = 2  # side by side, each from a seed of its own with its share of a candidate's trials
 
@@ -49,7 +49,8 @@ class Matrices:
 
     All arrays have the rows of the same batches in the same order: "inputs" is float64 [n, features], "labels" as the
     task has them (see penumbra/core/task.py), "learns-<candidate>" the labels of candidates that learn something else,
-    "weights" float64 [n], which isn't there where all rows count once.
+    "weights" float64 [n], which isn't there where all rows count once, "days" the number of each row's day, from 1 on,
+    where `uncertainty.method` is "cross".
     `columns` has the names, and the positions of categorical and numeric features; `tables` the values of categories;
     `faults` by candidate why what it learns can't be computed. `most_rows` is how many rows a candidate learns from at
     most, spread evenly over its batches; None for all.
@@ -231,8 +232,8 @@ def write_matrices(
     """Write the matrices of some batches, with what trials depend on beside data, code and settings.
 
     Args:
-        settings: Those that the rows, the set of failures and the live model's predictions are read by, and
-            `promotion.loss`.
+        settings: Those that the rows, the set of failures and the live model's predictions are read by,
+            `promotion.loss` and `uncertainty.method`.
         problem: The problem, with every part.
         batches: Names of admitted batches; their rows are written in this order.
         folder: Where the arrays are written.
@@ -251,6 +252,8 @@ def write_matrices(
     weights = compute_fit_weights(rows[BATCH_COLUMN], rows[WEIGHT_COLUMN])
     if (weights != 1).any():
         arrays.write(WEIGHTS_ARRAY, weights)
+    if settings.uncertainty.method == "cross":
+        arrays.write(DAYS_ARRAY, rows.select(problem.slices.DAY.rank("dense")).to_series().to_numpy())
     faults = _write_learnt_labels(problem, rows, arrays)
     columns: dict[str, list[Any]] = {
         "names": encoding.names,

@@ -10,12 +10,10 @@ Source:
 
 import numpy as np
 
-from flows.steps.train.matrices import Matrices
-from flows.steps.train.plan import read_training_rows
-from penumbra.core.columns import DAY_COLUMN
+from flows.steps.train.matrices import DAYS_ARRAY, Matrices
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits
-from penumbra.core.settings import Settings, UncertaintySettings
+from penumbra.core.settings import UncertaintySettings
 from penumbra.training.evaluate import TrialJob, predict_soundly
 from penumbra.training.fit import fit_estimator
 from penumbra.training.split import Split
@@ -24,27 +22,38 @@ DAY_FOLDS = 5
 CROSS_PART = "cross"
 
 
-def write_cross_predictions(settings: Settings, matrices: Matrices, winner: TrialJob, split: Split) -> None:
+def describe_single_day(matrices: Matrices, name: str, split: Split) -> str:
+    """Say that a model of this recipe couldn't be measured across days, before anything is fitted.
+
+    Args:
+        matrices: The matrices of the run; those of an experiment, which releases nothing, lack the test batches.
+        name: The candidate's name.
+        split: The batches of the run.
+
+    Returns:
+        A sentence; "" where the rows that it learns from are of several days, or limits aren't measured across days.
+    """
+    if not matrices.arrays.has(DAYS_ARRAY) or split.all[-1] not in matrices.arrays.sizes:
+        return ""
+    days = matrices.arrays.part(matrices.list_learnt_batches(name, split.all), DAYS_ARRAY)
+    if days.min() < days.max():
+        return ""
+    return (
+        f'uncertainty.method is "{CROSS_PART}", which predicts some days by a fit on the others, and all '
+        f'{len(days):,} rows that it learns from are of one day: set it to "split", or learn from more days'
+    )
+
+
+def write_cross_predictions(matrices: Matrices, winner: TrialJob, split: Split) -> None:
     """Predict the rows that a model learns from by fits on other days, as the array "cross-<winner>".
 
     Args:
-        settings: Those that the rows are read by.
-        matrices: The matrices of the run.
+        matrices: The matrices of the run, in which these rows are of two days or more.
         winner: The candidate with its parameters.
         split: The batches of the run.
-
-    Raises:
-        ValueError: The candidate learns from the rows of one day.
     """
-    learnt = matrices.list_learnt_batches(winner.candidate, split.all)
-    rows = read_training_rows(settings, matrices.problem, learnt)
-    days = rows.select(matrices.problem.slices.DAY.alias(DAY_COLUMN)).to_series().to_physical().to_numpy()
+    days = matrices.arrays.part(matrices.list_learnt_batches(winner.candidate, split.all), DAYS_ARRAY)
     folds, training = assign_day_folds(days, DAY_FOLDS), matrices.build_training_set(winner.candidate, split.all)
-    if not folds.any():
-        raise ValueError(
-            f'uncertainty.method is "{CROSS_PART}", which predicts some days by a fit on the others, and all '
-            f'{len(days):,} rows that {winner} learns from are of one day: set it to "split", or learn from more days'
-        )
     predictions = np.full((len(days), len(matrices.task.classes)) if matrices.task.classes else len(days), np.nan)
     for fold in range(folds.max() + 1):
         estimator = matrices.make_estimator(winner)

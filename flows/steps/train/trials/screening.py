@@ -7,6 +7,7 @@ import numpy as np
 
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
+from flows.steps.train.release.conformal_calibration import describe_single_day
 from flows.steps.train.trials.attempts import find_problem_folder
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.task import read_target_dtype
@@ -28,12 +29,13 @@ LARGEST_NUMBER = 1e70  # a spread of squared errors, its fourth power, is within
 FEWER_BATCHES = "or lower training.validation_batches or training.test_batches"
 
 
-def screen_candidates(matrices: Matrices, names: Sequence[str]) -> list[Rejection]:
-    """Find the candidates that can't be tried at all.
+def screen_candidates(matrices: Matrices, names: Sequence[str], split: Split) -> list[Rejection]:
+    """Find the candidates that can't be tried at all, or couldn't be released.
 
     Args:
         matrices: The matrices of the run.
         names: The candidates, as the settings name them.
+        split: The batches of the run.
 
     Returns:
         Why each of them can't be tried.
@@ -41,7 +43,10 @@ def screen_candidates(matrices: Matrices, names: Sequence[str]) -> list[Rejectio
     Raises:
         TrainingRefused: No candidate is left.
     """
-    faults = {name: matrices.faults.get(name) or _find_fault(matrices, name) for name in names}
+    faults = {
+        name: matrices.faults.get(name) or _find_fault(matrices, name) or describe_single_day(matrices, name, split)
+        for name in names
+    }
     rejections = [Rejection(name, fault) for name, fault in faults.items() if fault]
     if len(rejections) == len(names):
         refuse_training(rejections)
@@ -147,7 +152,7 @@ def screen_run(matrices: Matrices, names: Sequence[str], plan: TrainingPlan) -> 
     remarks = [*plan.facts["remarks"], *check_outcomes(matrices, plan.split)]
     require_baseline(matrices, plan.split)
     remarks += describe_weak_baseline(matrices, plan.split)
-    return screen_candidates(matrices, names), remarks
+    return screen_candidates(matrices, names, plan.split), remarks
 
 
 def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
