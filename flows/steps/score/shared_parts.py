@@ -15,8 +15,9 @@ from flows.steps.shared_folders import LAST_FILES, list_flow_folders
 from penumbra.core.settings import Settings
 from penumbra.logs.replicas.log_shipping import ship_logs
 from penumbra.logs.replicas.shared_logs import SharedLogs
-from penumbra.storage.shared.lease import Lease, hold_lease
+from penumbra.storage.shared.lease import Lease, LeaseLost, hold_lease
 from penumbra.storage.shared.mirror import Mirror
+from penumbra.storage.shared.store_failures import StoreError
 
 
 class SharedParts:
@@ -39,6 +40,28 @@ class SharedParts:
             return None
         ((folder, url),) = list_flow_folders(settings, "score", job).items()
         return cls(folder, url, logs)
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[None]:
+        """Fetch what others have done of the job, and leave what the block does of it, also where it fails.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            StoreError: The store refuses, or is away.
+            OSError: A file can't be read or written.
+        """
+        self._mirror.fetch(last=LAST_FILES)
+        try:
+            yield
+        except LeaseLost:
+            raise
+        except BaseException:
+            with contextlib.suppress(StoreError):  # the block's own error says more
+                self._mirror.push(LAST_FILES)
+            raise
+        self._mirror.push(LAST_FILES)
 
     @contextlib.contextmanager
     def hold(self, table: TableJob) -> Iterator[Lease]:

@@ -1,5 +1,6 @@
 """What `penumbra score` does on a terminal: it scores, and shows how far it is."""
 
+import contextlib
 import sys
 
 import click
@@ -8,6 +9,7 @@ from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.receipts import ScoredTables
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
+from flows.steps.score.shared_parts import SharedParts
 from flows.steps.score.table_job import TableReceipt
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -33,10 +35,16 @@ def score_with_progress(
         Exception: One of `SCORE_ERRORS`.
         OSError: A file can't be written.
     """
-    refused = list[str]()
-    tables = begin_tables(settings, order, refused)
+    refused, shared = list[str](), SharedParts.from_settings(settings, order.job)
+    share = shared.share if shared else contextlib.nullcontext
+    with share():
+        tables = begin_tables(settings, order, refused)
     label, steps = "Scoring", len(tables) * BAR_STEPS
-    with follow_live_versions(settings, problem), click.progressbar(length=steps, label=label, file=sys.stderr) as bar:
+    with (
+        share(),
+        follow_live_versions(settings, problem),
+        click.progressbar(length=steps, label=label, file=sys.stderr) as bar,
+    ):
         finished, busy = list[tuple[TableReceipt, bool]](), len(refused)
 
         def report(done: int, total: int) -> None:
@@ -45,4 +53,6 @@ def score_with_progress(
         for scored in score_tables(settings, problem, order, tables, processes, report, refused=refused):
             finished.append(scored)
             report(0, 1)
+    if shared:
+        shared.remove_done()
     return finished, refused

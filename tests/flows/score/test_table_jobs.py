@@ -18,6 +18,7 @@ from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import SCORE_ERRORS, score_share, score_tables
 from flows.steps.score.shared_parts import SharedParts
 from flows.steps.shared_work import share_work
+from penumbra.cli.reports.score_report import score_with_progress
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.sources.tables.locations import is_parquet
@@ -301,6 +302,21 @@ def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
     assert score_in_pod(enter_pod("one"), order) == [True]
     assert score_in_pod(enter_pod("two"), order) == [False]
+
+
+def test_the_command_too_goes_on_with_what_another_machine_has_done_and_ships_what_it_logs(enter_pod, tmp_path):
+    source = write_flights(tmp_path / "in.parquet", make_flights())
+    order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
+    settings = enter_pod("one")
+    with pytest.raises(KeyboardInterrupt), share_work("score", order.job):
+        list(score_tables(settings, make_problem(), order, begin_tables(settings, order), report=stop))
+    scored = [score_with_progress(enter_pod(name), make_problem(), order, 1)[0] for name in ("two", "three")]
+    assert [[is_new for _, is_new in each] for each in scored] == [[True], [False]]
+    shared = [path.name for path in (tmp_path / "shared/score").rglob("*") if path.is_file()]
+    assert sorted(shared) == ["begun.json", "done.json"]
+    fetch_logs(load_settings())
+    logged = [entry["id"] for entry in read_logged(Path())]
+    assert sorted(logged) == sorted(pl.read_parquet(order.output)["prediction_id"])
 
 
 def test_a_table_whose_content_was_there_before_is_begun_anew(folder):
