@@ -37,7 +37,8 @@ class ScoredFrame(NamedTuple):
         outputs: Its outputs, float64 [m] or [m, classes].
         decisions: What follows from them: Boolean, String or Float64.
         codes: Which marks each of them has: positions in `marks`, int64 [m].
-        marks: The marks of rules that have answers reviewed, of none of them or of several.
+        marks: The marks of rules that have people look at answers, of none of them or of several; a `default` that is
+            None is the answer's own decision.
         others: The other answers, such as those that a rule or another model gave, by the row's number.
         refused: The other rows by number: the rule that refuses the row, or why there is no answer.
     """

@@ -167,14 +167,14 @@ class RuleEngine:
         return _find_concerned(self._after, records, predictions)
 
     def rule_rows(self, scored: FramePredictions) -> RuledRows:
-        """Apply the rules to the rows of a frame, as far as what the model says stays: those that have a row reviewed.
+        """Apply the rules to the rows of a frame, as far as what the model says stays: where people are to look at it.
 
         Args:
             scored: The rows with their outputs.
 
         Returns:
-            The marks of these rows. All rows are concerned where decisions are explored, and those always whose output
-            is NaN or infinite.
+            The marks of these rows; a `default` that is None is the row's own decision. All rows are concerned where
+            decisions are explored, and those always whose output is NaN or infinite.
         """
         concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
@@ -182,7 +182,7 @@ class RuleEngine:
         for rule, test in () if concerned.all() else (*self._before, *self._after):
             found = find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
             concerned |= found.failing
-            if not isinstance(rule.then, Review):
+            if not isinstance(rule.then, Review | Defer):
                 concerned |= found.holding
             elif found.holding.any():
                 different, codes = np.unique(codes * 2 + found.holding, return_inverse=True)
@@ -190,7 +190,7 @@ class RuleEngine:
         for rules, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
             for rule in rules:
                 metrics.rules_fired.labels(rule.name).inc(int(count))
-        return RuledRows(concerned, codes, [_make_marks(rules, ()) for rules in fired])
+        return RuledRows(concerned, codes, [_make_marks(rules, ()) | _defer_decision(rules, None) for rules in fired])
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -258,7 +258,7 @@ def _make_marks(fired: Sequence[Rule], failed: Sequence[str], is_doubtful: bool 
     return {name: mark for name, mark in marks.items() if mark}
 
 
-def _defer_decision(fired: Sequence[Rule], decision: DecisionValue) -> dict[str, Any]:
+def _defer_decision(fired: Sequence[Rule], decision: DecisionValue | None) -> dict[str, Any]:
     """The marks of an answer whose decision is left to people; `decision` is what it says meanwhile."""
     deferring = next((rule.then for rule in fired if isinstance(rule.then, Defer)), None)
     if deferring is None:

@@ -3,9 +3,10 @@
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ from penumbra.logs.append_log import SEGMENT_SUFFIX, encode_json, encode_lines
 from penumbra.logs.bulk_lines import can_write_columns, write_segment, write_times_as_text
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
-from penumbra.rules import Rule
+from penumbra.rules import DecisionValue, Rule
 from penumbra.sources.row_reading import find_row_reading
 from service.http.requests.record_reader import Contract
 from service.inference.batch_run import ScoredRecord
@@ -173,8 +174,8 @@ class PartScorer:
                 plain.to_dicts(), scored.inputs.tolist(), scored.outputs.tolist(), scored.decisions, strict=True
             )
             entries = [
-                PredictionEntry(now, version, *each, scored.version, micros, **scored.marks[code], job=job)
-                for code, each in zip(scored.codes, answers, strict=True)
+                PredictionEntry(now, version, *each, scored.version, micros, **_fill_default(marks, each[-1]), job=job)
+                for marks, each in zip(map(scored.marks.__getitem__, scored.codes), answers, strict=True)
             ]
             made = [*entries, *made]
         if not tables and not made:
@@ -255,10 +256,21 @@ def _split_by_marks(columns: pl.DataFrame, scored: ScoredFrame, job: str) -> lis
     tables = []
     for code, marks in enumerate(scored.marks):
         some = columns if len(scored.marks) == 1 else columns[np.flatnonzero(scored.codes == code)]
-        fields = [pl.lit(pl.Series(name, [mark])).first() for name, mark in marks.items()]
+        fields = [_make_field(name, mark) for name, mark in marks.items()]
         if some.height:
             tables.append(some.with_columns(*fields, pl.lit(job).alias("job")))
     return tables
+
+
+def _make_field(name: str, mark: Any) -> pl.Expr:
+    if mark is None:
+        return pl.col("decision").alias(name)
+    value = encode_json(mark)[1:-1].decode() if isinstance(mark, dt.datetime) else mark
+    return pl.lit(pl.Series(name, [value])).first()
+
+
+def _fill_default(marks: Mapping[str, Any], decision: DecisionValue) -> dict[str, Any]:
+    return {name: decision if mark is None else mark for name, mark in marks.items()}
 
 
 def _make_column(outputs: np.ndarray) -> pl.Series:

@@ -71,6 +71,7 @@ RULES = [
     Rule("delta", "ours", CarrierBegins("D"), Override(True)),
     Rule("cold", "needs a temperature", Failing(), Review()),
     Rule("close", "may be either", CloseCall(0.2), Defer(5)),
+    Rule("damp", "somebody decides", Between("humid", 30, 60), Defer(5, default=False)),
     Rule("sure", "nothing is that sure", Outside(0.05, 0.95), Clamp(0.05, 0.95)),
     Rule("wet", "only a look", Between("humid", 20.5, 30.5), Review()),
 ]
@@ -116,6 +117,7 @@ def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch:
         assert (row["probability"], row["decision"]) == (entry["output"], entry["decision"])
         assert (row["rules"] or "").split() == entry.get("rules", [])
         assert row["review"] == entry.get("review", False)
+        assert row["pending"] == entry.get("pending", False) == ("due" in entry)
         found[row["penumbra.row"]] = {key: value for key, value in entry.items() if key not in TIMELESS}
     assert entries == {}
     if (scratch / REJECTED_FILE).exists():

@@ -235,6 +235,22 @@ def test_rules_that_fire_and_rules_that_fail_are_counted():
     assert after == (before[0] + 1, before[1] + 1)
 
 
+def test_rows_of_a_frame_whose_decision_is_deferred_have_their_own_one_as_the_default_unless_the_rule_says_which():
+    rules = [
+        rule(OneOf("dest", ["BGR"]), Defer(2), "own"),
+        rule(OneOf("dest", ["XXX"]), Defer(3, default=False), "said"),
+    ]
+    rows = pl.DataFrame({"dest": ["BGR", "XXX", "ORD"]})
+    ruled = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review").rule_rows(
+        FramePredictions(rows, rows, np.array([0.6] * 3))
+    )
+    own, said, none = (ruled.marks[code] for code in ruled.codes)
+    assert (own["rules"], own["pending"], own["default"]) == (["own"], True, None)
+    assert (said["rules"], said["pending"], said["default"]) == (["said"], True, False)
+    assert none == {}
+    assert not ruled.concerned.any()
+
+
 def test_rows_of_a_frame_that_are_only_reviewed_get_the_marks_of_what_fired_and_are_counted():
     rules = [
         rule(CloseCall(0.2), Review(), "close_row"),
