@@ -6,4 +6,5 @@ SIZES = {80_789: (3, 1), 1_010_328: (12, 3), 10_103_280: (12, 30), 100_022_472: 
 """By number of rows: how many months, and how often each row is in it."""
 MILLION_ROWS = 1_010_328
 MOST_ROWS = {"training": 10_103_280, "backtest": 10_103_280}  # where matrices of more don't fit into memory
-MOST_EVIDENTLY_ROWS = 1_010_328  # which takes 0.65 GB for a million
+MOST_PEER_ROWS = {("monitoring", "Evidently"): MILLION_ROWS}
+"""By stage and way: the size beyond which a peer isn't measured, as it takes more than ten times as long as ours."""

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.growth.sizes import MILLION_ROWS, OURS, STAGES
+from benchmarks.growth.sizes import MILLION_ROWS, MOST_PEER_ROWS, OURS, STAGES
 from penumbra.core.text.tables import align_columns
 
 GROWTH_FIGURES = "growth/costs/"
 PLAIN_TRAINING = "scikit-learn, joblib"
+TOO_SLOW = "over 10x"
 GrowthCosts = dict[tuple[str, str, int], dict[str, float]]
 """By stage, way and number of rows: "cpu_s_per_million" and "peak_mb"."""
 
@@ -36,17 +37,15 @@ def format_growth_table(costs: GrowthCosts) -> str:
         costs: The costs.
 
     Returns:
-        A line for each stage and way, with both figures of each size.
+        A line for each stage and way, with both figures of each size; "over 10x" where a way isn't measured, as
+        it takes more than ten times as long as ours.
     """
     sizes = sorted({rows for *_, rows in costs})
     ways = list(dict.fromkeys((stage, way) for stage, way, _ in costs))
     heads = [f"{rows:,}" for rows in sizes]
     lines = [["CPU s a million rows; peak MB", "", *(cell for head in heads for cell in (head, "MB"))]]
     for stage, way in ways:
-        found = [costs.get((stage, way, rows), {}) for rows in sizes]
-        cells = [
-            (_format_cost(each.get("cpu_s_per_million"), 2), _format_cost(each.get("peak_mb"), 0)) for each in found
-        ]
+        cells = [_format_costs(costs, stage, way, rows) for rows in sizes]
         lines.append([stage, way, *(cell for pair in cells for cell in pair)])
     return align_columns(lines, (True, True))
 
@@ -73,6 +72,12 @@ def derive_growth_ratios(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, 
             if most and other and most is not other:
                 ratios[f"growth/ratios/{stage}/{name}"] = {**most, "value": round(most["value"] / other["value"], 2)}
     return ratios
+
+
+def _format_costs(costs: GrowthCosts, stage: str, way: str, rows: int) -> tuple[str, str]:
+    found, is_too_slow = costs.get((stage, way, rows), {}), rows > MOST_PEER_ROWS.get((stage, way), rows)
+    cpu_seconds = TOO_SLOW if is_too_slow else _format_cost(found.get("cpu_s_per_million"), 2)
+    return cpu_seconds, _format_cost(found.get("peak_mb"), 0)
 
 
 def _format_cost(value: float | None, digits: int) -> str:

@@ -122,6 +122,22 @@ def test_growth_compares_the_largest_size_with_a_million_rows_and_training_with_
     assert ratios["growth/ratios/ingest/peak_mb"] == {"value": 1.25, **STAMP}
 
 
+def test_the_table_of_growth_says_where_a_peer_would_take_more_than_ten_times_as_long():
+    costs = read_growth_costs(
+        measure(
+            **{
+                f"growth/costs/monitoring/{OURS}/{LARGE}/cpu_s_per_million": 0.7,
+                f"growth/costs/monitoring/Evidently/{MILLION_ROWS}/cpu_s_per_million": 19.5,
+            }
+        )
+    )
+    _, *lines = format_growth_table(costs).splitlines()
+    assert [line.split() for line in lines] == [
+        ["monitoring", "penumbra", "-", "-", "0.70", "-"],
+        ["monitoring", "Evidently", "19.50", "-", "over", "10x", "-"],
+    ]
+
+
 def test_the_table_of_growth_has_a_dash_for_what_was_not_measured():
     costs = read_growth_costs(
         measure(
