@@ -197,6 +197,7 @@ def check_batches(store: DataStore, batches: list[str]) -> list[str]:
             print(f"{batch}: no rows, it is left out; {stays}")
         except BatchRefused as reason:
             refused.append(reason)
+    store.checksums.save()
     if refused:
         sentences = "\n".join(map(str, refused))
         if any(isinstance(reason, BatchUnfetched) for reason in refused):

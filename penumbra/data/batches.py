@@ -91,7 +91,10 @@ class DataStore:
             OSError: Where the quarantine, the partition or the files can't be written.
         """
         with self.staging.write(batch, files) as (raw, scratch):
-            return self._derive(batch, raw, scratch)
+            result = self._derive(batch, raw, scratch)
+            for name, path in raw.paths.items():
+                self.checksums.note(str(self.raw / batch / name), path, raw.sums[name])
+        return result
 
     def admit(self, batches: Iterable[str]) -> None:
         """Move staged batches into `data/`, each as a whole; one that is there already is replaced.
@@ -104,6 +107,7 @@ class DataStore:
             OSError: Where a folder can't be moved.
         """
         self.staging.admit(batches)
+        self.checksums.save()
         self._lasting = [], pl.DataFrame()
 
     def staged_rows(self, batch: str, files: Mapping[str, bytes]) -> pl.DataFrame:

@@ -1,3 +1,5 @@
+import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -219,6 +221,18 @@ def test_admitting_moves_the_raw_files_into_the_data_folder(store):
         f"batches/2013-01/{name}": content for name, content in flights(3).items()
     }
     assert files_in(store.staging.folder) == {}
+
+
+def test_the_files_of_an_admitted_batch_are_not_read_again_for_their_checksums(store):
+    files = flights(20)
+    store.stage("2013-01", files)
+    store.admit(["2013-01"])
+    path = store.raw / "2013-01" / "flights.csv"
+    as_staged = path.stat()
+    path.write_bytes(files["flights.csv"].replace(b"UA", b"AA"))
+    os.utime(path, ns=(as_staged.st_atime_ns, as_staged.st_mtime_ns))
+    found = DataStore(store.settings, PROBLEM).sums("2013-01")
+    assert found == {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
 
 
 def test_admitted_batches_are_listed_in_order_of_time(store):

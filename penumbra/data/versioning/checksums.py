@@ -42,14 +42,29 @@ class ChecksumCache:
             self.changed = True
         return found[1]
 
+    def note(self, path: str, file: Path, md5: str) -> None:
+        """Note the md5 of a file's content that was computed elsewhere.
+
+        Args:
+            path: Where the file will be, moved by a rename, when it is asked for.
+            file: Where it is now.
+            md5: In hexadecimal digits.
+
+        Raises:
+            OSError: There is no such file.
+        """
+        self.known[path] = _read_file_stat(str(file)), md5
+        self.changed = True
+
     def sum_sizes(self, paths: Iterable[str]) -> int:
         """Return the bytes of the files at `paths`, whose checksums were looked up."""
         return sum(self.known[path][0][0] for path in paths)
 
     def save(self) -> None:
-        """Write the index where it has changed, as a whole or not at all."""
+        """Write the index where it has changed, as a whole or not at all, with what others have written meanwhile."""
         if not self.changed:
             return
+        self.known = _load_index(self.index) | self.known
         self.index.parent.mkdir(parents=True, exist_ok=True)
         replace_sealed_file(self.index, msgspec.json.encode(self.known))
         self.changed = False
