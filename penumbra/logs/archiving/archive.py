@@ -152,7 +152,7 @@ def _delete_part_files(path: Path, part: ArchivePart, needed: Callable[[Path], b
 
 def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowReader | None) -> Path:
     (folder / DAYS_FOLDER).mkdir(exist_ok=True)
-    number = sum(1 for path, _ in list_parts(folder) if read_part_day(path) == day)
+    number = sum(1 for _ in (folder / DAYS_FOLDER).glob(f"{day}.*{FACTS_SUFFIX}"))
     table = folder / DAYS_FOLDER / f"{day}.{number:03}{TABLE_SUFFIX}"
     archived, frames = {}, list[Any]()
     for path in paths:

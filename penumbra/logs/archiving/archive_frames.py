@@ -1,6 +1,7 @@
 """The table of a part of a log's archive: lines as columns, and written so that they can be read back."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
 
     whole = blank_damaged_lines(lines)
     read = [entry or ArchivedPrediction() for entry in decode_each_line(_decoder, whole)]
-    columns = {name: [getattr(entry, name) for entry in read] for name in ArchivedPrediction.__struct_fields__}
+    columns = {name: list(map(attrgetter(name), read)) for name in ArchivedPrediction.__struct_fields__}
     text, raw = _split_text(pl.Series("raw", lines, pl.Binary))
     known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
     time = pl.col("time").cast(pl.String).str.to_datetime(LOGGED_TIME_FORMAT, time_zone="UTC", strict=False)
