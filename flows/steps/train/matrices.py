@@ -243,7 +243,26 @@ def write_matrices(
     Returns:
         The matrices.
     """
-    rows = plan.read_training_rows(settings, problem, batches)
+    return write_row_matrices(
+        settings, problem, plan.read_training_rows(settings, problem, batches), folder, recorded_context
+    )
+
+
+def write_row_matrices(
+    settings: Settings, problem: Problem, rows: pl.DataFrame, folder: Path, recorded_context: Path | None = None
+) -> Matrices:
+    """Write the matrices of rows that were read, as `write_matrices` does.
+
+    Args:
+        settings: As in `write_matrices`.
+        problem: As in `write_matrices`.
+        rows: What `plan.read_training_rows` returns.
+        folder: As in `write_matrices`.
+        recorded_context: As in `write_matrices`.
+
+    Returns:
+        The matrices.
+    """
     task = build_judged_task(problem.schema, settings.promotion.loss)
     inputs, encoding = build_matrix(rows, problem.features.FEATURES)
     arrays = ArrayStore(folder, dict(rows.group_by(BATCH_COLUMN, maintain_order=True).len().iter_rows()))

@@ -39,6 +39,7 @@ class FittedModels:
         self._history, self._day, self._block = history, day, day // BLOCK_DAYS
         self._cache = FileCache(history.fits, ARRAYS)
         self._seconds, self._predicted = dict[ModelFit, float](), dict[tuple[ModelFit, int], PredictedRows]()
+        self._block_rows, self._loaded = dict[int, np.ndarray](), dict[ModelFit, Any]()
 
     def require_fitted(self, fit: ModelFit) -> float:
         """Fit a model unless any process has.
@@ -83,33 +84,40 @@ class FittedModels:
         """The predictions of a block of days, which is fixed in the calendar."""
         if (fit, number) not in self._predicted:
             self.require_fitted(fit)
-            if (found := self._cache.find(_name_block(fit, number))) is None:
-                found = self._predict_block(fit, number, self._load_estimator(fit))
-            self._predicted[fit, number] = PredictedRows(np.flatnonzero(self._block == number), found["said"])
+            found = self._cache.get_or_make(
+                _name_block(fit, number), lambda: self._predict_block(fit, number, self._load_estimator(fit))
+            )
+            self._predicted[fit, number] = PredictedRows(self._list_block_rows(number), found["said"])
         return self._predicted[fit, number]
 
     def _predict_block(self, fit: ModelFit, number: int, estimator: Any) -> NamedArrays:
-        matrices, rows = self._history.matrices, np.flatnonzero(self._block == number)
+        matrices, rows = self._history.matrices, self._list_block_rows(number)
         said = np.zeros((0, len(matrices.task.classes)) if matrices.task.kind == "multiclass" else 0, np.float32)
         if len(rows):
             try:
                 said = predict_for_task(matrices.task, estimator, matrices.arrays.read("inputs")[rows])
             except ValueError as error:  # it lacks a class
                 raise BacktestRefused(f"{self.describe_fit(fit)} can't be fitted: {error}") from None
-        found = {"said": np.asarray(said, np.float32)}
-        self._cache.save(_name_block(fit, number), found)
-        return found
+        return {"said": np.asarray(said, np.float32)}
+
+    def _list_block_rows(self, number: int) -> np.ndarray:
+        """The positions of a block's rows, one array for all models that predict them."""
+        if number not in self._block_rows:
+            self._block_rows[number] = np.flatnonzero(self._block == number)
+        return self._block_rows[number]
 
     def _load_estimator(self, fit: ModelFit) -> Any:
-        """The estimator as it was pickled, or fitted again."""
-        pickled = self._read_fitted(fit)["estimator"].tobytes()
-        return PICKLED.read(io.BytesIO(pickled)) if pickled else self._fit_estimator(fit)[0]
+        """The estimator as it was pickled, or fitted again; the last one is kept, as it may predict more blocks."""
+        if fit not in self._loaded:
+            pickled = self._read_fitted(fit)["estimator"].tobytes()
+            self._loaded = {fit: PICKLED.read(io.BytesIO(pickled)) if pickled else self._fit_estimator(fit)[0]}
+        return self._loaded[fit]
 
     def _fit(self, fit: ModelFit) -> NamedArrays:
         estimator, seconds = self._fit_estimator(fit)
         if not (pickled := _pickle_estimator(estimator)):
             for number in list_blocks(max(0, fit.end - self._history.holdout_days), int(self._day.max()) + 1):
-                self._predict_block(fit, number, estimator)
+                self._cache.save(_name_block(fit, number), self._predict_block(fit, number, estimator))
         return {"estimator": np.frombuffer(pickled, np.uint8), "cpu_seconds": np.array(seconds)}
 
     def _fit_estimator(self, fit: ModelFit) -> tuple[Any, float]:

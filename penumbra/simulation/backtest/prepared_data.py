@@ -81,10 +81,10 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
     all_days = settings.model_copy(update=changes)
     store = future.fill_data_store(data, problem)
     batches = store.batches()
-    made = matrices.write_matrices(all_days, problem, batches, folder / "arrays")
     rows = plan.read_training_rows(all_days, problem, batches)
     if rows.is_empty():
         raise BacktestRefused("no row of the source has an outcome: a backtest compares losses")
+    made = matrices.write_row_matrices(all_days, problem, rows, folder / "arrays")
     days = rows.select(build_utc_date(problem.schema)).to_series().to_physical().to_numpy()
     made.arrays.write("day", days - days.min())
     rows.select(list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)).write_parquet(

@@ -127,11 +127,9 @@ def run_backtest(
     os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     past = BacktestHistory(history, settings)
     shared = sorted({past.name_fit(end, 0).end for end in range(history.first_unlearnt_day, past.end, WEEK)})
-    workers, spawn = (
-        parallel.count_parallel_tasks(),
-        multiprocessing.get_context("spawn"),
-    )  # polars doesn't survive a fork
-    with ProcessPoolExecutor(workers, spawn, _open_history, (history, settings)) as pool:
+    context = multiprocessing.get_context("forkserver")  # polars doesn't survive a fork where it has computed
+    context.set_forkserver_preload([__name__])  # imported once for all workers
+    with ProcessPoolExecutor(parallel.count_parallel_tasks(), context, _open_history, (history, settings)) as pool:
         list(pool.map(_fit_shared_model, reversed(shared)))
         yield from pool.map(_try_trial, trials)
 
