@@ -70,11 +70,11 @@ class DayCalibration:
         Returns:
             The mean, and how far from it the realised one may lie.
         """
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         away = expected - self.expected
         leverage = away**2 / (self.days * self.variance) if self.variance > TINY_VARIANCE else 0.0
-        reach = t.ppf((1 + confidence) / 2, max(self.days - 2, 1.0)) * np.sqrt(
+        reach = stdtrit(max(self.days - 2, 1.0), (1 + confidence) / 2) * np.sqrt(
             self.spread * (1 / days + 1 / self.days + leverage)
         )
         return self.realised + self.slope * away, float(reach)

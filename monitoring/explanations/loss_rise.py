@@ -155,14 +155,14 @@ def _describe_slices(slices: Sequence[SlicePlace], measured: _MeasuredParts) -> 
 
 def _describe_part(name: str, at: int, measured: _MeasuredParts) -> LossPart:
     """A part with its interval."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     left_out = (measured.by_window[:, at], measured.by_reference[:, at])
     variances = [float((len(each) - 1) / len(each) * ((each - each.mean()) ** 2).sum()) for each in left_out]
     total = sum(variances)
     freedom = total**2 / max(sum(v**2 / (len(e) - 1) for v, e in zip(variances, left_out, strict=True)), 1e-300)
     amount = float(measured.whole[at])
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, max(freedom, 1.0)) * np.sqrt(total)) if total > 0 else 0.0
+    reach = float(stdtrit(max(freedom, 1.0), (1 + CONFIDENCE) / 2) * np.sqrt(total)) if total > 0 else 0.0
     return LossPart(name, amount, amount - reach, amount + reach)
 
 

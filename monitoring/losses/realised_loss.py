@@ -85,7 +85,7 @@ def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.
     Source: Student's t over the days' linearised sums: Cochran, *Sampling Techniques*, 1977, chapter 9 (ratio estimates
     of clusters).
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     sums, rows = sums[rows > 0], rows[rows > 0]
     if len(rows) < MIN_BAND_DAYS:
@@ -93,7 +93,7 @@ def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.
     mean = float(sums.sum() / rows.sum())
     pulls = sums - mean * rows
     error = np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum()
-    reach = float(t.ppf((1 + confidence) / 2, len(rows) - 1) * error)
+    reach = float(stdtrit(len(rows) - 1, (1 + confidence) / 2) * error)
     return MeanBand(int(rows.sum()), mean, mean - reach, mean + reach)
 
 

@@ -17,6 +17,7 @@ from monitoring.losses.realised_loss import (
 )
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.task import Task
+from tests.helpers.processes import run_python
 
 BINARY = Task("binary")
 
@@ -128,3 +129,17 @@ def test_numbers_have_no_calibration():
 
 def test_without_rows_there_is_no_calibration():
     assert error(BINARY, np.zeros(0, bool), np.zeros(0)) is None
+
+
+@pytest.mark.slow
+def test_bands_and_weights_are_computed_without_all_of_scipy_s_statistics():
+    code = """
+import sys
+import numpy as np
+from monitoring.estimation.shift_weights import compute_shift_weights
+from monitoring.losses.realised_loss import compute_mean_band
+days, rows = np.repeat(np.arange(9), 30), np.random.default_rng(7).normal(size=(270, 2))
+print(compute_mean_band(np.array([0.5, 0.5, 1.0]), np.array([1, 1, 2])).mean)
+print(round(compute_shift_weights(rows, days, rows, days, []).covered), "scipy.stats" in sys.modules)
+"""
+    assert run_python(code) == ["0.5", "1 False"]
