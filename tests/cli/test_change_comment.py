@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ import pytest
 
 from penumbra.cli.change_comment import NO_HOST, NO_REQUEST, post_report
 from penumbra.cli.reports.change_report import REPORT_MARK
+from tests.helpers.small_server import serve_in_thread
 
 REPORT = f"{REPORT_MARK}\n## What this change does\n"
 
@@ -61,10 +61,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(CodeHost, "requests", [])
     monkeypatch.setattr(CodeHost, "may_write", True)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), CodeHost) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), CodeHost) as server, serve_in_thread(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def make_github_variables(host: str, folder: Path, event: dict[str, Any]) -> dict[str, str]:

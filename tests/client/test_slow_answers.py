@@ -11,6 +11,7 @@ import pytest
 
 from penumbra.client import AsyncClient, Client, ClientError, InvalidRequest, RetryPolicy, ServiceUnreachable
 from penumbra.client.tables import ArrowPart
+from tests.helpers.small_server import serve_in_thread
 
 ANSWER = b'{"prediction_id":"a","model_version":"1"}'
 HASTY = RetryPolicy(deadline_seconds=0.4)
@@ -67,11 +68,8 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with Server(("127.0.0.1", 0), Handler) as server, serve_in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_an_answer_that_comes_byte_by_byte_ends_with_the_deadline(url: str) -> None:

@@ -17,6 +17,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from penumbra.core.system.http_client import find_free_port
 from tests.helpers.server_process import ServerProcess
+from tests.helpers.small_server import STOP_POLL_SECONDS
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -57,7 +58,7 @@ class MotoServer:
     def start(self) -> None:
         """Serve in a thread."""
         self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=QuietHandler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop serving: connections are refused."""
@@ -102,8 +103,8 @@ class SeaweedServer:
         self._process.wait_until_ready()
 
     def stop(self) -> None:
-        """Stop the server."""
-        self._process.stop()
+        """Kill the server: to end by itself takes it 25 s."""
+        self._process.kill()
 
 
 def list_store_variables(port: int) -> dict[str, str]:

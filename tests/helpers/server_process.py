@@ -42,6 +42,12 @@ class ServerProcess:
             self._process.terminate()
             self._process.wait()
 
+    def kill(self) -> None:
+        """Kill it: it loses what it hasn't handed to the system, and connections are refused."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
     def _is_ready(self) -> bool:
         try:
             with OPEN_WITHOUT_PROXY(self.health, timeout=5) as answer:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import TypeVar
+
+STOP_POLL_SECONDS = 0.01
 
 
 class SmallServer(ThreadingHTTPServer):
@@ -55,7 +58,15 @@ Server = TypeVar("Server", bound=SmallServer)
 @contextmanager
 def run_small_server(server: Server) -> Iterator[Server]:
     """The server, while it answers."""
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with server, serve_in_thread(server):
         yield server
+
+
+@contextmanager
+def serve_in_thread(server: BaseServer) -> Iterator[None]:
+    """Let a server answer during the block; without a word it would look twice a second whether it is to stop."""
+    threading.Thread(target=server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True).start()
+    try:
+        yield
+    finally:
         server.shutdown()

@@ -13,13 +13,13 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.contract.feature_specs import find_foreign_code
+from penumbra.core.contract.value_readers import NANOSECOND_YEARS
 from penumbra.core.text.errors import describe_error
 from penumbra.features import Expression
 from penumbra.features.kinds import select_column
 
 PROBE_ROWS, SAMPLE_SEED = 20, 2013
 MAX_PROBE_ROUNDS = 1000  # dataframely's own 10,000 take seconds, at each start, where no value meets a condition
-NANOSECOND_TIMES = dt.datetime(1678, 1, 1), dt.datetime(2262, 1, 1)  # whole years, which any resolution divides
 
 
 def find_expression_faults(feature: Expression, row: type[dy.Schema]) -> Iterator[str]:
@@ -182,12 +182,13 @@ def _sample_as_microseconds(column: dy.Column) -> dy.Column:
 
 
 def _keep_to_nanoseconds(column: dy.Datetime) -> None:
-    """Have a column sample times that nanoseconds can hold."""
-    least, most = (time.replace(tzinfo=dt.UTC if column.time_zone else None) for time in NANOSECOND_TIMES)
+    """Have a column sample times of the years that nanoseconds can hold, whose ends suit any resolution."""
+    zone, (first, last) = dt.UTC if column.time_zone else None, NANOSECOND_YEARS
+    begin, end = dt.datetime(first, 1, 1, tzinfo=zone), dt.datetime(last + 1, 1, 1, tzinfo=zone)
     if column.min_exclusive is None:
-        column.min = max(column.min or least, least)
-    if column.max_exclusive is None:
-        column.max = min(column.max or most, most)
+        column.min = max(column.min or begin, begin)
+    if column.max_exclusive is None and (column.max is None or column.max >= end):
+        column.max, column.max_exclusive = None, end
 
 
 def _drop_years_beyond_python(name: str) -> pl.Expr:

@@ -22,7 +22,7 @@ NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 MAX_WHOLE_FLOAT = 2.0**53  # from here on, a float doesn't tell which whole number was meant
 EXACT_FLOAT_DIGITS = 15  # a decimal of so many digits survives being a float
 UNIT_MICROSECONDS = {"ms": 1_000, "us": 1, "ns": 1}
-YEARS = ((1, 9999), (1678, 2261))  # that Python has, and that a column of nanoseconds has
+PYTHON_YEARS, NANOSECOND_YEARS = (1, 9999), (1678, 2261)  # the first and the last that a column can hold
 FIRST_INSTANT = dt.datetime(1, 1, 2, tzinfo=dt.UTC)  # before it and after the last one, a zone may have no such time
 LAST_INSTANT = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 MAX_DURATION_DAYS = {"ms": 106_751_990, "us": 106_751_990, "ns": 106_750}  # polars reads timedeltas as microseconds
@@ -98,7 +98,10 @@ def _make_form_check(pattern: str, expected: str) -> Convert:
 def _make_moment_reader(dtype: pl.Datetime) -> Convert:
     """Convert to the column's zone, and cut what is finer than its unit."""
     zone = dtype.time_zone and (dt.UTC if dtype.time_zone == "UTC" else ZoneInfo(dtype.time_zone))
-    unit, (first, last) = UNIT_MICROSECONDS[dtype.time_unit], YEARS[dtype.time_unit == "ns"]
+    unit, (first, last) = (
+        UNIT_MICROSECONDS[dtype.time_unit],
+        NANOSECOND_YEARS if dtype.time_unit == "ns" else PYTHON_YEARS,
+    )
     words = f"Input should be a time between the years {first} and {last}{' in every time zone' if zone else ''}"
     is_plain = zone is dt.UTC and dtype.time_unit == "us"
 

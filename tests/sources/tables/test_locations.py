@@ -8,7 +8,6 @@ import gzip
 import http.server
 import lzma
 import os
-import threading
 import zipfile
 
 import fsspec
@@ -16,6 +15,7 @@ import polars as pl
 import pytest
 
 from penumbra.sources import TableFiles
+from tests.helpers.small_server import serve_in_thread
 from tests.helpers.table_sources import ORDERS_CSV, read_batches
 
 
@@ -130,12 +130,9 @@ class TaciturnServer(WebServer):
 @contextlib.contextmanager
 def serve_folder(folder, handler):
     """The address of a web server that serves a folder."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    at_folder = functools.partial(handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), at_folder) as server, serve_in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_a_path_with_characters_of_a_pattern_in_it_is_the_file_that_is_called_so(tmp_path):
