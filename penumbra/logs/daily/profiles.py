@@ -41,6 +41,8 @@ INSERT INTO segments VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET position = excluded.position, unreadable = unreadable + excluded.unreadable, closed = excluded.closed
 """
 DAY_ROWS_QUERY = "SELECT day, rows FROM profiles WHERE model = ? AND part = ? ORDER BY day"
+POSITIONS_QUERY = "SELECT name, position, closed FROM segments"
+OF_NAMES = "WHERE name IN (SELECT value FROM json_each(?))"
 LIVE_PART, REFERENCE_PART = "live", "reference"
 PROFILES_TIMEOUT_SECONDS = 60
 CLOSED = -1  # in place of the position in a segment that was counted to its end
@@ -153,7 +155,7 @@ class ProfileStore:
         profiles = self._profiles(db, rows, reference)
         with write_transaction(db):
             first = {piece.segment: piece.position for piece in reversed(pieces)}
-            begun = _read_positions(db)
+            begun = _read_positions(db, first)
             if any(begun.get(name, 0) != at for name, at in first.items()):
                 return None
             profile_rows.add_profiles(db, LIVE_PART, profiles)
@@ -170,7 +172,7 @@ class ProfileStore:
         dated = rows.filter(pl.col(DAY_COLUMN).is_not_null()) if rows[DAY_COLUMN].null_count() else rows
         profiles = self._profiles(db, dated, reference)
         with write_transaction(db):
-            if not _read_positions(db).keys().isdisjoint(names):
+            if _read_positions(db, names):
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
             unreadable = rows.height - int(rows[READABLE_COLUMN].sum())
@@ -210,12 +212,13 @@ def _read_binning(db: sqlite3.Connection, model: str) -> Binning | None:
     return msgspec.json.decode(found[0], type=Binning) if found else None
 
 
-def _read_positions(db: sqlite3.Connection) -> dict[str, int]:
-    """How far each segment was counted that was begun."""
-    return {
-        name: CLOSED if closed else position
-        for name, position, closed in db.execute("SELECT name, position, closed FROM segments")
-    }
+def _read_positions(db: sqlite3.Connection, names: Iterable[str] | None = None) -> dict[str, int]:
+    """How far each segment was counted that was begun: of all, or of those with these names."""
+    if names is None:
+        found = db.execute(POSITIONS_QUERY)
+    else:
+        found = db.execute(f"{POSITIONS_QUERY} {OF_NAMES}", (append_log.encode_json([*names]).decode(),))
+    return {name: CLOSED if closed else position for name, position, closed in found}
 
 
 def _read_pieces(path: Path, position: int) -> Iterator[LogPiece]:
