@@ -1,8 +1,9 @@
 """`python -m benchmarks.cluster pods`: ingest and training in pods beside the same on one machine, and faults.
 
 Both run the shipped example in pods of this machine (tests/helpers/pods.py), with two tasks at once, in turns. Then a
-cluster of made-up orders loses a pod in each step, its store for some seconds, and a replica under load, while two
-ingests run at once: what was accepted and isn't found is lost, what is found more than once was done twice.
+cluster of made-up orders loses a pod in each step, one that scores tables, its store for some seconds, and a replica
+under load, while two ingests run at once: what was accepted and isn't found is lost, what is found more than once was
+done twice.
 """
 
 import logging
@@ -14,7 +15,12 @@ from collections import Counter
 from pathlib import Path
 
 from tests.helpers.checkout import FLIGHTS
-from tests.helpers.cluster_faults import answer_under_faults, ingest_under_faults, train_under_faults
+from tests.helpers.cluster_faults import (
+    answer_under_faults,
+    ingest_under_faults,
+    score_under_faults,
+    train_under_faults,
+)
 from tests.helpers.pods import start_pod
 from tests.helpers.replica_logs import make_replica
 from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
@@ -63,9 +69,9 @@ def _run_on_one_machine(cluster: ToyCluster, folder: Path, flow: str) -> None:
 def _count_faults() -> tuple[int, int]:
     """How much of all that was accepted is lost, and how much is there more than once."""
     with tempfile.TemporaryDirectory() as place, launch_cluster(Path(place)) as cluster:
-        names = [ingest_under_faults(cluster), train_under_faults(cluster)]
-        replicas = [Replica(cluster, Path(place) / image[-1], image) for image in (OLD_IMAGE, IMAGE)]
         reader = make_replica(Path(place) / "reader", cluster.variables["PENUMBRA_CLUSTER__STATE"])
+        names = [ingest_under_faults(cluster), train_under_faults(cluster), score_under_faults(cluster, reader)]
+        replicas = [Replica(cluster, Path(place) / image[-1], image) for image in (OLD_IMAGE, IMAGE)]
         names.append(answer_under_faults(*replicas, reader))
         for replica in replicas:
             replica.kill()

@@ -15,6 +15,7 @@ from tests.helpers.cluster_faults import (
     NO_DOCTOR,
     answer_under_faults,
     ingest_under_faults,
+    score_under_faults,
     train_under_faults,
 )
 from tests.helpers.local_service import wait_until
@@ -73,6 +74,15 @@ def test_a_training_whose_steps_lose_pods_while_the_store_is_away_registers_one_
     expected, found = train_under_faults(cluster, TRAIN_STEPS)
     assert found == expected
     assert count_killed(cluster) - before == Counter(TRAIN_STEPS)
+
+
+def test_a_scoring_that_loses_a_pod_logs_each_row_once_and_one_refused_table_is_said_once(cluster, tmp_path):
+    before = count_killed(cluster)
+    expected, found = score_under_faults(cluster, make_replica(tmp_path, cluster.variables["PENUMBRA_CLUSTER__STATE"]))
+    assert Counter(found) == Counter(expected)
+    assert count_killed(cluster) - before == Counter(["score"])
+    (report,) = [pod for pod in cluster.argo.pods if pod.step == "report"]
+    assert report.log.count(": 30 of 30 rows answered by version 1") == 2
 
 
 def test_what_replicas_answered_is_there_once_though_one_is_killed_under_load(cluster, replicas, tmp_path):

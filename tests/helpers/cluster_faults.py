@@ -7,18 +7,22 @@ that is found more than once was done twice.
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import httpx
 import mlflow
+import polars as pl
+import pytest
 from ruamel.yaml import YAML
 
 from penumbra.core.settings import Settings
 from tests.helpers.local_service import wait_until
+from tests.helpers.pods import WorkflowFailed
 from tests.helpers.replica_logs import read_union
-from tests.helpers.toy_cluster import BATCHES, MAX_START_SECONDS, Replica, ToyCluster
+from tests.helpers.toy_cluster import BATCHES, EXAMPLE, MAX_START_SECONDS, Replica, ToyCluster
 
 NO_DOCTOR = "skipped: a test of pods"
 Names = tuple[list[str], list[str]]
@@ -26,6 +30,8 @@ Steps = Sequence[str]
 # The moment at which a step has done its work and nobody knows yet: all that it made is made once more.
 WORK_IS_DONE = r"PUT .*Flow/.*/{step}/.*task_end"
 INGEST_STEPS = ("start", "list-new", "check", "admit", "finish")
+SCORED_ROWS, BEGUN_AND_DONE = 30, [*["begun.json"] * 3, *["done.json"] * 2]
+TWO_TASKS = {"METAFLOW_RUN_MAX_WORKERS": "2", "PENUMBRA_SCORE__PART_ROWS": "20"}
 TRAIN_STEPS = ("start", "fit", "select", "finals", "refit", "register")
 
 
@@ -68,6 +74,39 @@ def train_under_faults(cluster: ToyCluster, steps: Steps = TRAIN_STEPS) -> Names
     versions = [version.version for version in client.search_model_versions("name='orders'")]
     experiments = [each.experiment_id for each in client.search_experiments()]
     return ["1", "FINISHED"], [*versions, *{run.info.status for run in client.search_runs(experiments)}]
+
+
+def score_under_faults(cluster: ToyCluster, reader: Settings) -> Names:
+    """Score tables by two pods, the first of which is lost once it has done its work; one table lacks a column.
+
+    Args:
+        cluster: The cluster, with a live model.
+        reader: The settings of a machine that reads the logs of all.
+
+    Returns:
+        The rows of the other tables, and those in the outputs, each as often as its entry is logged; and entries
+        without a row. The names of files that machines still share of the tables, too.
+    """
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    whole = pl.DataFrame([{**EXAMPLE, "order_id": 9000 + row} for row in range(SCORED_ROWS)])
+    for name, rows in (("a", whole), ("b", whole), ("c", whole.drop("age"))):
+        files.pipe_file(f"{cluster.bucket}/in/{name}.csv", rows.write_csv().encode())
+    kill_pods(cluster, ["score"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster.argo, "variables", {**cluster.argo.variables, **TWO_TASKS})
+        patch.setattr(cluster.argo, "at_once", 1)  # so that the pod that is lost has done its work
+        places = {"input": f"{cluster.bucket}/in", "out": f"{cluster.bucket}/out"}
+        with pytest.raises(WorkflowFailed, match=r"c\.csv has no column age"):
+            cluster.argo.run(cluster.manifests / "score.yaml", **places)
+    logged, answered = Counter(read_union(reader)), list[str]()
+    for name in "ab":
+        scores = pl.read_parquet(files.cat_file(f"{cluster.bucket}/out/{name}.parquet"))
+        for row, prediction in scores["penumbra.row", "prediction_id"].rows():
+            answered += [f"{name} {row}"] * logged[prediction]
+    extra = sum(map(bool, read_union(reader, field="job"))) - len(answered)
+    shared = [path.rpartition("/")[2] for path in files.find(f"{cluster.bucket}/state/score")]
+    expected = [f"{name} {row}" for name in "ab" for row in range(SCORED_ROWS)]
+    return [*expected, *BEGUN_AND_DONE], [*answered, *["no row"] * extra, *shared]
 
 
 def answer_under_faults(old: Replica, new: Replica, reader: Settings) -> Names:

@@ -137,7 +137,9 @@ def launch_cluster(folder: Path, problem: Path | None = None) -> Iterator[ToyClu
         }
         for name, value in variables.items():
             patch.setenv(name, value)
-        compile_flows(load_settings(), folder / "k8s", NO_CALLS_HOME, ["ingest", "train", "monitor", "promote"])
+        compile_flows(
+            load_settings(), folder / "k8s", NO_CALLS_HOME, ["ingest", "train", "monitor", "promote", "score"]
+        )
         argo = Argo(folder / "pods", images, store.environ, store.requests)
         yield ToyCluster(argo, folder / "k8s", store, bucket, {**store.environ, **variables})
 

@@ -104,8 +104,8 @@ class SharedParts:
         ship_logs(self._logs, (PREDICTIONS, REFUSED, BROKEN))
 
     def drop(self, table: TableJob) -> None:
-        """Remove what machines share of a table of which nothing is logged. Raises StoreError as the store does."""
-        self._delete(self._mirror.store.list_versions(self._name_place(table)))
+        """Remove the shared parts of a table of which nothing is logged. Raises StoreError where the store refuses."""
+        self._delete(self._mirror.store.list_versions(f"{self._name_place(table)}/{table.begun.key}"))
 
     def remove_done(self) -> None:
         """Remove what no machine needs: all but the receipts of tables that are done, and all earlier beginnings.

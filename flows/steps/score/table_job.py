@@ -164,8 +164,7 @@ class TableJob:
             raise WorkInProgress(f"another score has begun {self.title} anew")
 
     def forget(self) -> None:
-        """Remove all that is done of the table here, so that it is begun anew the next time."""
-        (self.folder.parent / BEGUN_FILE).unlink(missing_ok=True)
+        """Remove all that is done of the table here; a query is run anew the next time."""
         _remove_folders(self.folder.parent)
 
 
@@ -192,7 +191,8 @@ def begin_table(
     with _hold_table(folder, table.name):
         begun = _read_struct(folder / BEGUN_FILE, BegunTable)
         is_done = begun is not None and (folder / begun.key / DONE_FILE).exists()
-        if begun is None or begun.fingerprint != table.fingerprint or (is_done and again):
+        is_lost = file is None and begun and not (folder / begun.key / begun.name).exists()  # the result of the query
+        if begun is None or is_lost or begun.fingerprint != table.fingerprint or (is_done and again):
             begun, is_done = table, False
             (folder / begun.key).mkdir(parents=True)
             replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
