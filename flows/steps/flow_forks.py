@@ -26,12 +26,20 @@ class FlowRunner:
 
     def __init__(self, requests: Connection | None) -> None:
         """Take the connection to the process that is forked; None to run each flow in a new process."""
-        self._requests = requests
+        self._requests, self._is_importing = requests, False
 
-    def import_ahead(self) -> None:
-        """Let the imports begin, beside this process: in its folder and its environment, which the runs will have."""
-        if self._requests:
-            self._requests.send((os.getcwd(), dict(os.environ)))
+    def import_ahead(self, flows: Sequence[str]) -> None:
+        """Let the imports begin, beside this process: in its folder and its environment, which the runs will have.
+
+        What the first tasks of the first flow need is imported before anything is run, what those of the others need
+        beside a run, and what only later tasks need while nothing runs. Nothing is done the second time.
+
+        Args:
+            flows: The names of the flows, as of their files in flows/, in the order in which they will run.
+        """
+        if self._requests and not self._is_importing:
+            self._requests.send((list(flows), os.getcwd(), dict(os.environ)))
+        self._is_importing = True
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], output: Path | None) -> int:
         """Run a flow to its end.
@@ -76,15 +84,11 @@ class FlowRunner:
 
 
 @contextlib.contextmanager
-def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
+def fork_flows() -> Iterator[FlowRunner]:
     """Start the process whose forks are runs of flows, as a context manager.
 
     To be called before anything of the project is loaded, and before threads are started that a fork would miss: where
     there are any, each run is a new process.
-
-    Args:
-        flows: The names of the flows, as of their files in flows/. What the first one's first task needs is imported
-            before anything is run; the rest while nothing runs, and what other flows need beside a run.
 
     Yields:
         What runs them. At the end a run that is under way is killed.
@@ -94,7 +98,7 @@ def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
         return
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve_runs, args=(ours, theirs, os.getpid(), flows))
+    process = context.Process(target=_serve_runs, args=(ours, theirs, os.getpid()))
     process.start()
     theirs.close()
     try:
@@ -105,20 +109,22 @@ def fork_flows(flows: Sequence[str]) -> Iterator[FlowRunner]:
         ours.close()
 
 
-def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Sequence[str]) -> None:
+def _serve_runs(caller: Connection, requests: Connection, parent: int) -> None:
     """Import what the tasks of some flows import, and fork their runs."""
     end_with_parent(parent)
     caller.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it
-    folder, environment = requests.recv()
+    flows, folder, environment = requests.recv()
     os.chdir(folder)
     os.environ.update({**environment, **SINGLE_THREAD_ENVIRONMENT})  # which is read once, when libraries are loaded
     import_modules([*METAFLOW_MODULES, *(f"flows.{flow}" for flow in flows)])
-    stages = _list_stages(flows)
-    import_modules(stages.pop(0)[1])
+    modules = [importlib.import_module(f"flows.{flow}") for flow in flows]
+    ahead = [module.IMPORTED_AHEAD for module in modules]
+    later = [getattr(module, "IMPORTED_LATER", ()) for module in modules]
+    import_modules(ahead.pop(0))
     while not list_lost_threads():
-        if stages and not requests.poll():
-            import_modules(stages.pop(0)[1])
+        if (waiting := ahead or later) and not requests.poll():
+            import_modules(waiting.pop(0))
             continue
         arguments, environment, output = requests.recv()
         run = multiprocessing.get_context("fork").Process(
@@ -126,19 +132,10 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int, flows: Se
         )
         run.start()
         requests.send(True)
-        for stage in [stage for stage in stages if stage[0] != Path(arguments[0]).stem]:
-            if run.is_alive():
-                import_modules(stage[1])
-                stages.remove(stage)
+        while ahead and run.is_alive():
+            import_modules(ahead.pop(0))
         run.join()
         requests.send(run.exitcode)
-
-
-def _list_stages(flows: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-    """The modules to import at a time, by flow: what first tasks need comes first."""
-    modules = [(flow, importlib.import_module(f"flows.{flow}")) for flow in flows]
-    ahead = [(flow, module.IMPORTED_AHEAD) for flow, module in modules]
-    return [*ahead, *((flow, getattr(module, "IMPORTED_LATER", ())) for flow, module in modules)]
 
 
 def _run_flow(arguments: Sequence[str], environment: Mapping[str, str], output: Path | None, parent: int) -> None:

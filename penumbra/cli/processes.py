@@ -6,18 +6,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from penumbra.cli.group import Refusal
+from penumbra.cli.group import Refusal, refuse_on
 
 if TYPE_CHECKING:
     from flows.steps.flow_forks import FlowRunner
-    from penumbra.core.settings import ClusterSettings
+    from penumbra.core.settings import ClusterSettings, Settings
 
 # No library calls home, and nothing at run time needs the network.
 NO_CALLS_HOME = {
@@ -79,6 +79,28 @@ def run_flow_process(
             said = reason.read_text() if reason.exists() else "its output above says why"
             raise Refusal(f"flows/{name}.py failed: {said}")
         return result.read_text() if result.exists() else ""
+
+
+def train_in_pods(settings: "Settings", words: Sequence[str]) -> None:
+    """Ingest and train in pods of the cluster that this machine knows, and fetch what they share of it.
+
+    Args:
+        settings: Those of the project.
+        words: The options of the training.
+
+    Raises:
+        Refusal: A setting, the cluster or the store refuses, or a flow failed.
+    """
+    from flows.steps.shared_folders import fetch_folders, list_training_folders
+    from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
+    from penumbra.storage.shared.store_failures import StoreError
+
+    with refuse_on(ClusterRefused, StoreError):
+        require_cluster_settings(settings)
+        require_reachable_cluster()
+        run_flow_process("ingest", cluster=settings.cluster)
+        run_flow_process("train", *words, cluster=settings.cluster)
+        fetch_folders(list_training_folders(settings))
 
 
 def _address_cluster(cluster: "ClusterSettings") -> tuple[list[str], dict[str, str]]:

@@ -56,9 +56,9 @@ import os, sys
 from pathlib import Path
 from flows.steps.flow_forks import fork_flows
 BEFORE
-with fork_flows(["ingest"]) as runner:
+with fork_flows() as runner:
     os.environ["METAFLOW_USER"] = "tester"
-    runner.import_ahead()
+    runner.import_ahead(["ingest"])
     for environment in ({"FIRST": "yes"}, {}, {"CODE": "3"}):
         print("code", runner.run(["toy.py", "--no-pylint", "run"], environment, Path("log.txt")), flush=True)
     print(Path("log.txt").read_text())
@@ -90,8 +90,8 @@ def test_runs_leave_nothing_to_each_other(tmp_path: Path, monkeypatch: pytest.Mo
 KILLED = """
 from pathlib import Path
 from flows.steps.flow_forks import fork_flows
-with fork_flows(["ingest"]) as runner:
-    runner.import_ahead()
+with fork_flows() as runner:
+    runner.import_ahead(["ingest"])
     for environment in ({"KILL": "yes"}, {}):
         print("code", runner.run(["toy.py", "--no-pylint", "run"], environment, Path("log.txt")), flush=True)
         print(Path("log.txt").read_text())
@@ -111,8 +111,8 @@ def test_a_run_that_is_killed_is_not_begun_again(tmp_path: Path, monkeypatch: py
 
 WATCHED = """
 from flows.steps.flow_forks import fork_flows
-with fork_flows(["ingest", "train"]) as runner:
-    runner.import_ahead()
+with fork_flows() as runner:
+    runner.import_ahead(["ingest", "train"])
     print("code", runner.run(["toy.py", "--no-pylint", "run"], {}, None), flush=True)
 """
 
@@ -125,8 +125,8 @@ def test_a_run_without_a_file_for_its_output_writes_where_its_command_does(tmp_p
 
 INTERRUPTED = """
 from flows.steps.flow_forks import fork_flows
-with fork_flows(["ingest"]) as runner:
-    runner.import_ahead()
+with fork_flows() as runner:
+    runner.import_ahead(["ingest"])
     try:
         runner.run(["slow.py"], {}, None)
     except KeyboardInterrupt:

@@ -18,9 +18,11 @@ from penumbra.cli.group import (
     refuse_on,
     show_progress,
 )
-from penumbra.cli.processes import run_flow_process
+from penumbra.cli.processes import run_flow_process, train_in_pods
 
 if TYPE_CHECKING:
+    from flows.steps.flow_forks import FlowRunner
+    from penumbra.core.problem import Problem
     from penumbra.core.settings import Settings
 
 
@@ -36,24 +38,16 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
     training. If data, code and settings were trained before, that is all the command says.
     """
-    from penumbra.core.loading.project_loading import load_project
-    from penumbra.core.problem import ProblemError
-    from penumbra.core.settings import SettingsError
+    from flows.steps.flow_forks import fork_flows
 
-    with refuse_on(SettingsError, ProblemError):
-        settings, _ = load_project(["schema"])
     words = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
     words += [f"--reason={reason}"] if reason else []
-    if cluster:
-        return _train_in_pods(settings, words)
-    if not _is_ingested():
-        run_flow_process("ingest")
-    if not skip_doctor and not (settings.training.folder / "receipts").exists():
-        from flows.steps.doctor import examination
-
-        examination.main(with_files=False)
-    if not _is_trained(settings):
-        run_flow_process("train", *words)
+    with fork_flows() as runner:
+        settings, _ = _load_project("schema")
+        if cluster:
+            train_in_pods(settings, words)
+        else:
+            _train_here(runner, settings, words, skip_doctor)
     _print_latest_receipt(settings.training.folder)
 
 
@@ -63,15 +57,11 @@ def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
     from flows.steps.flow_forks import fork_flows
 
-    with fork_flows(["experiment"]) as runner:
-        runner.import_ahead()  # and then what this process needs itself
-        from penumbra.core.loading.project_loading import load_project
-        from penumbra.core.problem import ProblemError
-        from penumbra.core.settings import SettingsError
+    with fork_flows() as runner:
+        runner.import_ahead(["experiment"])
         from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 
-        with refuse_on(SettingsError, ProblemError):
-            settings, problem = load_project(["candidates"])
+        settings, problem = _load_project("candidates")
         if candidate not in (known := problem.candidates.CANDIDATES):
             raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
         if not (settings.data.folder / BATCHES_FOLDER).is_dir():
@@ -220,19 +210,28 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     ctx.exit(0 if reproduction.is_identical else EXIT_FINDINGS)
 
 
-def _train_in_pods(settings: "Settings", words: list[str]) -> None:
-    """Ingest and train in pods of the cluster that this machine knows; `words` are the options of the training."""
-    from flows.steps.shared_folders import fetch_folders, list_training_folders
-    from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
-    from penumbra.storage.shared.store_failures import StoreError
+def _load_project(part: str) -> "tuple[Settings, Problem]":
+    """Load the settings and a part of problem/."""
+    from penumbra.core.loading.project_loading import load_project
+    from penumbra.core.problem import ProblemError
+    from penumbra.core.settings import SettingsError
 
-    with refuse_on(ClusterRefused, StoreError):
-        require_cluster_settings(settings)
-        require_reachable_cluster()
-        run_flow_process("ingest", cluster=settings.cluster)
-        run_flow_process("train", *words, cluster=settings.cluster)
-        fetch_folders(list_training_folders(settings))
-    _print_latest_receipt(settings.training.folder)
+    with refuse_on(SettingsError, ProblemError):
+        return load_project([part])
+
+
+def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], skip_doctor: bool) -> None:
+    """Ingest, examine and train on this machine, as far as anything is new; `words` are the options of the training."""
+    if not _is_ingested():
+        runner.import_ahead(["ingest", "train"])
+        run_flow_process("ingest", runner=runner)
+    if not skip_doctor and not (settings.training.folder / "receipts").exists():
+        from flows.steps.doctor import examination
+
+        examination.main(with_files=False)
+    if not _is_trained(settings):
+        runner.import_ahead(["train"])
+        run_flow_process("train", *words, runner=runner)
 
 
 def _is_ingested() -> bool:

@@ -76,7 +76,7 @@ def main(days: int = 0) -> tuple[Path, str]:
         BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
-    with fork_flows(list(sandbox.FLOW_OPTIONS)) as runner:
+    with fork_flows() as runner:
         return _play(days, runner)
 
 
@@ -97,7 +97,7 @@ def _play(days: int, runner: FlowRunner) -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings, plan))
     try:
-        runner.import_ahead()
+        runner.import_ahead(list(sandbox.FLOW_OPTIONS))
         run_days(settings, problem, plan, runner)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
