@@ -1,6 +1,5 @@
 """Tables in files as a source: CSV and Parquet, on this machine or elsewhere, cut by periods of a time column."""
 
-import codecs
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names
 from penumbra.sources.row_reading import RowReading
 from penumbra.sources.tables.csv_records import scan_csv_table
-from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
+from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table, suggest_separator
 from penumbra.sources.tables.locations import is_parquet
 from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_table
 from penumbra.sources.tables.table_index import TableIndex
@@ -103,7 +102,7 @@ class TableFiles:
         if len(self.separator) != 1 or len(self.quote) > 1:
             raise ValueError("separator and quote are one character each; quote may be empty")
         try:
-            codecs.lookup(self.encoding)
+            b"-".decode(self.encoding, "replace")
         except LookupError:
             raise ValueError(f"encoding = {self.encoding!r}: expected one of Python's, such as 'cp1252'") from None
         paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
@@ -222,5 +221,6 @@ class TableFiles:
             time = TimeColumn(self.time, None, self.time_zone).normalize(day).item()
             return rows.with_columns(pl.lit(time).alias(self.time))
         if self.time not in (columns := rows.collect_schema()):
-            raise ValueError(f"{name} has no column {self.time!r}: expected one of {list_names(columns)}")
+            found = list_names(columns) + suggest_separator(list(columns))
+            raise ValueError(f"{name} has no column {self.time!r}: expected one of {found}")
         return rows.with_columns(reading.time.build_expression(columns[self.time]))

@@ -183,13 +183,35 @@ def test_rows_without_any_time_are_dealt_to_made_up_days_in_their_order(tmp_path
             {},
             "orders.csv, line 1: byte 0xf6 isn't UTF-8: expected the enc",
         ),
-        ("größe,at\n1,2024-01-02\n", {"encoding": "ascii"}, "orders.csv isn't in ascii, the encoding of the source"),
+        ("größe,at\n1,2024-01-02\n", {"encoding": "ascii"}, "orders.csv isn't in ascii: 'ascii' codec can't"),
+        (
+            "größe,at\n1,2024-01-02\n",
+            {"encoding": "cp1252"},
+            "orders.csv isn't in cp1252, as all that isn't ASCII in it",
+        ),
+        (
+            "\ufeffat,n\n2024-01-02,1\n",
+            {"encoding": "latin-1"},
+            'expected encoding="utf-8" in the source, or --encoding',
+        ),
+        ("n;at\n1;2024-01-02\n", {}, "expected one of n;at; ';' separates the names: expected separator=';' in the"),
+        ("n,at\n1,2024-01-02\n", {"separator": "\t"}, "expected one of 'n,at'; ',' separates the names"),
+        ("at;n\n2024-01-02;1,5\n", {"columns": ()}, "--separator ';'"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named_with_what_was_expected(tmp_path, content, options, words):
     (tmp_path / "orders.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=re.escape(words)):
         TableFiles(tmp_path / "orders.csv", time="at", **options).batches()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("cp1252", ["Größe", "Ã¤", "naïve"]), ("cp1251", ["дом", "Щука"]), ("gbk", ["联通"])]
+)
+def test_text_in_its_own_encoding_is_read_though_some_of_it_may_be_utf_8(tmp_path, encoding, words):
+    (tmp_path / "orders.csv").write_text("at,n\n" + "".join(f"2024-01-02,{word}\n" for word in words), encoding)
+    source = TableFiles(tmp_path / "orders.csv", time="at", encoding=encoding)
+    assert source.parse(source.fetch("2024-01"))["n"].to_list() == words
 
 
 def test_a_batch_that_is_not_there_is_refused_with_those_that_are(tmp_path):

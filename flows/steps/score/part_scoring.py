@@ -49,6 +49,8 @@ class PartFacts(msgspec.Struct):
         reasons: How many were rejected for which reason: a rule of the contract, or the name of a business rule.
         fired: How many answers which business rule had a part in.
         versions: How many were answered by which version of the model.
+        missing: The columns of the contract that the table doesn't have, so that they are null in all rows.
+        unread: The columns of the table that nothing reads.
     """
 
     rows: int = 0
@@ -57,6 +59,8 @@ class PartFacts(msgspec.Struct):
     reasons: dict[str, int] = {}
     fired: dict[str, int] = {}
     versions: dict[str, int] = {}
+    missing: list[str] = []
+    unread: list[str] = []
 
 
 def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
@@ -65,8 +69,13 @@ def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
     def count(name: str) -> dict[str, int]:
         return dict(sum((Counter(getattr(part, name)) for part in parts), Counter[str]()))
 
+    def unite(name: str) -> list[str]:
+        return list(dict.fromkeys(column for part in parts for column in getattr(part, name)))
+
     numbers = {name: sum(map(attrgetter(name), parts)) for name in ("rows", "answered", "rejected")}
-    return PartFacts(**numbers, reasons=count("reasons"), fired=count("fired"), versions=count("versions"))
+    counts = {name: count(name) for name in ("reasons", "fired", "versions")}
+    lists = {name: unite(name) for name in ("missing", "unread")}
+    return msgspec.convert({**numbers, **counts, **lists}, PartFacts)
 
 
 class PartScorer:
@@ -128,7 +137,7 @@ class PartScorer:
         rejected = self._list_rejected(part, checked, scored)
         if rejected.height:
             rejected.write_ipc(folder / REJECTED_FILE)
-        facts = self._make_facts(part, rejected, scored)
+        facts = self._make_facts(part, checked, rejected, scored)
         (folder / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
         return facts
 
@@ -235,7 +244,9 @@ class PartScorer:
         refused = pl.concat([named, part.rows[numbers - part.first]], how="horizontal")
         return pl.concat([checked.rejected, refused]).sort(ROW_NUMBER_COLUMN)
 
-    def _make_facts(self, part: RowPart, rejected: pl.DataFrame, scored: ScoredFrame) -> PartFacts:
+    def _make_facts(
+        self, part: RowPart, checked: CheckedRecords, rejected: pl.DataFrame, scored: ScoredFrame
+    ) -> PartFacts:
         fired = Counter(name for each in scored.others.values() for name in each.marks.get("rules", ()))
         for marks, count in zip(scored.marks, np.bincount(scored.codes, minlength=len(scored.marks)), strict=True):
             fired.update(dict.fromkeys(marks.get("rules", ()), int(count)))
@@ -248,6 +259,8 @@ class PartScorer:
             dict(Counter(rejected[BROKEN_RULES_COLUMN].explode().to_list())),
             dict(+fired),
             dict(+versions),
+            list(checked.missing),
+            list(checked.unread),
         )
 
 

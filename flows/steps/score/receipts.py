@@ -30,6 +30,7 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         when = f"{receipt.time:%Y-%m-%d %H:%M} UTC"
         if not is_new and facts.answered:
             yield f"{_name_table(receipt)}: nothing new, scored on {when}"
+            yield from _format_missing(receipt)
             yield from _format_rejected(receipt, "are still")
             continue
         answers = f"{facts.answered:,} of {facts.rows:,} rows answered" if facts.answered else "no row answered"
@@ -38,6 +39,7 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         yield f"{_name_table(receipt)}: {answers}{by}" + ("" if is_new else f", as on {when}")
         if receipt.is_queried:
             yield f"  the rows are those that the query found on {receipt.table.time:%Y-%m-%d %H:%M} UTC"
+        yield from _format_missing(receipt)
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"
         yield from _format_rejected(receipt)
@@ -96,6 +98,13 @@ def require_all_scored(refused: Sequence[str]) -> None:
     if refused:
         many = f"{len(refused)} tables can't be scored: " if len(refused) > 1 else ""
         raise ScoreRefused(many + "; ".join(refused))
+
+
+def _format_missing(receipt: TableReceipt) -> Iterator[str]:
+    """Say which columns the table doesn't have, beside those that may be meant; nothing where it has all."""
+    if missing := receipt.facts.missing:
+        unread = f"; not read: {list_names(receipt.facts.unread)}" if receipt.facts.unread else ""
+        yield f"  no column {list_names(missing)}: read as missing{unread}"
 
 
 def _format_rejected(receipt: TableReceipt, are: str = "") -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The check of rows to be scored against the contract of requests: the same rows are accepted as over HTTP."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -13,6 +13,7 @@ from penumbra.core.text.quoting import list_names
 from penumbra.data.partitions.contract import UNREADABLE_RULE, list_record_rules
 from penumbra.data.partitions.conversion import convert_columns
 from penumbra.sources.row_reading import RowReading
+from penumbra.sources.tables.csv_tables import suggest_separator
 
 
 class RowsRefused(ValueError):
@@ -27,12 +28,16 @@ class CheckedRecords(NamedTuple):
         numbers: The number of each of them in the table, int64 [n] (Int64).
         rejected: The others: their number, the rules that they break (List(String)), and their values as they arrived.
         broken: How many rows break the contract in which column, by its name, or by that of a rule.
+        missing: The columns of the contract that the table doesn't have; they are null.
+        unread: The columns of the table that nothing reads.
     """
 
     good: pl.DataFrame
     numbers: pl.Series
     rejected: pl.DataFrame
     broken: Mapping[str, int]
+    missing: Sequence[str]
+    unread: Sequence[str]
 
 
 class RecordCheck:
@@ -49,6 +54,10 @@ class RecordCheck:
         self._reading = reading
         self._source_dtypes = {name: column.dtype for name, column in schema.Labelled.columns().items()}
         self._dtypes = {name: column.dtype for name, column in columns.items()}
+        self._read_columns = {
+            *self._source_dtypes,
+            *(name for each in reading.conversions for name in each.meta.root_names()),
+        }
         self._nullable = {name for name, column in columns.items() if column.nullable}
         self._rules = dict(list_record_rules(schema.Row))
         stated = {str(rule): name for name, rule in self._rules.items()}
@@ -75,17 +84,20 @@ class RecordCheck:
         read = self._read(rows, name, now)
         missing = [column for column in self._dtypes if column not in read.columns]
         if lost := [column for column in missing if column not in self._nullable]:
-            raise RowsRefused(f"{name} has no column {', '.join(lost)}; it has {list_names(rows.columns)}")
+            found = list_names(rows.columns) + suggest_separator(rows.columns)
+            raise RowsRefused(f"{name} has no column {list_names(lost)}; it has {found}")
+        unread = [column for column in rows.columns if column not in self._read_columns]
         given = read.with_columns(pl.lit(None).alias(column) for column in missing)
         values = convert_columns(given, self._dtypes)
         given = given.with_columns(rows.select(each for each in self._dtypes if each in rows.columns))
         numbers = pl.int_range(first, first + rows.height, dtype=pl.Int64, eager=True).alias(ROW_NUMBER_COLUMN)
         faults = self._find_faults(given, values, name)
         if not faults:
-            return CheckedRecords(values, numbers, _name_rejected(numbers, {}, rows), {})
+            return CheckedRecords(values, numbers, _name_rejected(numbers, {}, rows), {}, missing, unread)
         is_bad = pl.select(pl.any_horizontal(*faults.values())).to_series()
         rejected = _name_rejected(numbers, faults, rows).filter(is_bad)
-        return CheckedRecords(values.filter(~is_bad), numbers.filter(~is_bad), rejected, self._count_broken(faults))
+        good, numbers = values.filter(~is_bad), numbers.filter(~is_bad)
+        return CheckedRecords(good, numbers, rejected, self._count_broken(faults), missing, unread)
 
     def _read(self, rows: pl.DataFrame, name: str, now: dt.datetime) -> pl.DataFrame:
         try:

@@ -1,6 +1,5 @@
 """What is to be scored, and the tables that are found by it."""
 
-import codecs
 import datetime as dt
 import hashlib
 import secrets
@@ -71,9 +70,9 @@ def make_order(
     output: str,
     database: str,
     problem: Problem,
-    separator: str = "",
+    separator: str | None = None,
     quote: str | None = None,
-    encoding: str = "",
+    encoding: str | None = None,
     null_words: Sequence[str] = (),
     again: bool = False,
     explain: bool = False,
@@ -87,9 +86,9 @@ def make_order(
         output: Where the answers go; "" for `score.output`.
         database: The database of a query; "" for `score.database`.
         problem: The problem, loaded with its source, as which tables are read.
-        separator: The character between the values of CSV files; "" for that of the source.
+        separator: The character between the values of CSV files; None for that of the source.
         quote: The character around values, "" for none; None for that of the source.
-        encoding: Their encoding; "" for that of the source.
+        encoding: Their encoding; None for that of the source.
         null_words: Texts that stand for a missing value, beside those of the source.
         again: Whether to score tables anew that are done.
         explain: Whether to add why answers are so.
@@ -105,7 +104,7 @@ def make_order(
         raise ScoreRefused("there is nothing to score: name a file, a folder, a URL or a query, or set score.input")
     if not (output := output or score.output):
         raise ScoreRefused("there is no place for the answers: name it with --out, or set score.output")
-    _require_readable(separator, quote or "", encoding)
+    _require_readable(separator, quote, encoding)
     reading = find_row_reading(problem)
     written = reading.layout
     words = tuple(dict.fromkeys(("", *written.null_words, *null_words)))
@@ -119,12 +118,12 @@ def make_order(
     return ScoreOrder(source, output, place, layout, encoding or reading.encoding, conversions, again, options)
 
 
-def _require_readable(separator: str, quote: str, encoding: str) -> None:
-    for option, text in (("--separator", separator), ("--quote", quote)):
-        if len(text.encode()) > 1 or text in LINE_ENDS:
+def _require_readable(separator: str | None, quote: str | None, encoding: str | None) -> None:
+    for option, text in (("--separator", separator), ("--quote", quote or None)):
+        if text is not None and (len(text.encode()) != 1 or text in LINE_ENDS):
             raise ScoreRefused(f"{option} is {text!r}: expected one ASCII character")
     try:
-        codecs.lookup(encoding or "utf-8")
+        b"-".decode("utf-8" if encoding is None else encoding, "replace")
     except LookupError:
         raise ScoreRefused(f"--encoding is {encoding!r}: expected one of Python's, such as cp1252") from None
 

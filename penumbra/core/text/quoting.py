@@ -56,10 +56,11 @@ def list_names(names: Iterable[str]) -> str:
         names: The names.
 
     Returns:
-        The first twenty, escaped, with how many more there are; "none" without any.
+        The first twenty, escaped, with how many more there are; "none" without any. One that has commas, or blanks
+        at its ends, is within quotation marks.
     """
     found = list(names)
-    return list_beginning([*map(escape_text, found[:MAX_QUOTED_NAMES]), *found[MAX_QUOTED_NAMES:]]) or "none"
+    return list_beginning([*map(_show_name, found[:MAX_QUOTED_NAMES]), *found[MAX_QUOTED_NAMES:]]) or "none"
 
 
 def list_beginning(texts: Sequence[str], most: int = MAX_QUOTED_NAMES) -> str:
@@ -87,6 +88,10 @@ def fence_text(text: str) -> str:
     """
     fence = "`" * (2 + max(map(len, re.findall("`+", text)), default=1))
     return f"{fence}\n{text}\n{fence}"
+
+
+def _show_name(name: str) -> str:
+    return quote_value(name) if "," in name or name != name.strip() or not name else escape_text(name)
 
 
 def _escape_character(character: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.draft import DraftRefused
+from penumbra.sources.tables.csv_tables import SEPARATORS
 from penumbra.sources.tables.text_values import complete_names
 
-SEPARATORS = (",", ";", "\t", "|")
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 ASCII = "ascii"
 WESTERN_ENCODINGS = ("latin-1", "cp1252")  # the first reads any byte, so what the second does, too

@@ -13,6 +13,8 @@ from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_lines import drop_blanks_beside_quotes, drop_empty_lines
 from penumbra.sources.tables.text_values import clean_text, complete_names
 
+SEPARATORS = (",", ";", "\t", "|")
+SHELL_ESCAPED = "\t"  # a shell reads its escape after a dollar sign
 UNQUOTED = 'quote="" in the source, or --quote "" of a command'
 
 
@@ -51,6 +53,22 @@ def read_column_names(header: bytes, layout: CsvLayout, name: str) -> list[str]:
     """
     first = next((values for _, values in _read_lines(header, layout, name) if values), [])
     return complete_names(layout.columns or first, name, layout.trim_blanks)
+
+
+def suggest_separator(names: Sequence[str]) -> str:
+    """Suggest another separator to somebody whose table was cut at a wrong one.
+
+    Args:
+        names: The names of the columns as they were read.
+
+    Returns:
+        The rest of a sentence, where another separator stands between the names; else nothing.
+    """
+    for mark in SEPARATORS:
+        if 0 < len(names) <= sum(name.count(mark) for name in names):
+            shown = f"{'$' * (mark == SHELL_ESCAPED)}{mark!r}"
+            return f"; {mark!r} separates the names: expected separator={mark!r} in the source, or --separator {shown}"
+    return ""
 
 
 def read_csv_table(
@@ -94,11 +112,13 @@ def read_csv_table(
 def _describe_fault(content: bytes, layout: CsvLayout, name: str, lines_before: int, error: Exception) -> str:
     """Where a file stops being CSV: the first line with too many values, or what polars says."""
     lines = _read_lines(content, layout, name)
-    width = len(layout.columns or next((values for _, values in lines if values), []))
+    header = layout.columns or next((values for _, values in lines if values), [])
+    width = len(header)
     for number, values in lines:
         if len(values) > width:
             found = escape_text(layout.separator.join(values))
-            return f"{name}, line {number + lines_before}: {len(values)} values, expected {width}: {found}"
+            hint = suggest_separator(header)
+            return f"{name}, line {number + lines_before}: {len(values)} values, expected {width}: {found}{hint}"
     return (
         f"{name} isn't readable as CSV ({escape_text(error, most=300)}): expected quotation marks around whole values "
         f"only, or {UNQUOTED}"

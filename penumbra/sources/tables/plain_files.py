@@ -19,7 +19,9 @@ from penumbra.core.text.quoting import list_names
 from penumbra.sources.tables.locations import TableFile, list_store_errors, raise_unreachable
 
 PIECE_BYTES = 1 << 22
+ALL_BYTES = bytes(range(256))
 DAMAGE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error)  # what decompression raises
+NAMED_ENCODING = 'its encoding to be named, such as encoding="cp1252" in the source, or --encoding'
 BZ2_DAMAGE = "Invalid data stream"  # the words of a mere OSError
 
 
@@ -85,9 +87,9 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
             if _is_plain(file, encoding):
                 shutil.copyfileobj(source, target, PIECE_BYTES)
             else:
-                _write_utf8(source, target, encoding)
+                _write_utf8(source, target, encoding, file.name)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name} isn't in {encoding}, the encoding of the source: {error}") from None
+        raise ValueError(f"{file.name} isn't in {encoding}: {error}; expected {NAMED_ENCODING}") from None
     except DAMAGE as error:
         _raise_damaged(file, error)
     except list_store_errors() as error:
@@ -117,11 +119,27 @@ def _is_side_file(name: str) -> bool:
     return name.startswith("__MACOSX/")
 
 
-def _write_utf8(source: Any, target: Any, encoding: str) -> None:
+def _write_utf8(source: Any, target: Any, encoding: str, name: str) -> None:
+    """Write text in UTF-8. Raises ValueError where it is that already, though each byte should be a character."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    while piece := source.read(PIECE_BYTES):
-        target.write(decoder.decode(piece).encode())
-    target.write(decoder.decode(b"", final=True).encode())
+    utf8 = codecs.getincrementaldecoder("utf-8")() if _has_single_bytes(encoding) else None
+    is_ascii, piece = True, b"\n"
+    while piece:
+        piece = source.read(PIECE_BYTES)
+        target.write(decoder.decode(piece, final=not piece).encode())
+        try:
+            is_ascii &= utf8 is None or utf8.decode(piece, final=not piece).isascii()
+        except UnicodeDecodeError:
+            utf8 = None
+    if utf8 and not is_ascii:
+        said = 'expected encoding="utf-8" in the source, or --encoding utf-8'
+        raise ValueError(f"{name} isn't in {encoding}, as all that isn't ASCII in it is UTF-8: {said}")
+
+
+def _has_single_bytes(encoding: str) -> bool:
+    """Whether each byte is a character: text beyond ASCII in such an encoding hardly ever is UTF-8 as a whole."""
+    is_utf = codecs.lookup(encoding).name.startswith("utf")
+    return not is_utf and len(ALL_BYTES.decode(encoding, "replace")) == len(ALL_BYTES)
 
 
 def _raise_damaged(file: TableFile, error: Exception) -> NoReturn:

@@ -11,7 +11,7 @@ import polars as pl
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
-from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_column_names
+from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_column_names, suggest_separator
 from penumbra.sources.tables.locations import TableFile
 from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_rows, read_parquet_table
 from penumbra.sources.tables.plain_files import PIECE_BYTES
@@ -21,6 +21,7 @@ from penumbra.sources.times.time_column import TimeColumn
 
 FILE_PERIOD = "file"
 MADE_UP_START = dt.date(2000, 1, 1)
+HINT = "; or dated_names=True, rows_per_day=… in the source for a table without time"
 RUNS = {"day": pl.Date, "start": pl.Int64, "end": pl.Int64}
 
 # The days of rows, by the values of the time column (None where it isn't read), the first row's number, the count.
@@ -165,8 +166,8 @@ def _choose_days(
     names = _read_names(file, path, header, reading.layout)
     if reading.time.name not in names:
         raise ValueError(
-            f"{file.name} has no column {quote_value(reading.time.name)}: expected one of {list_names(names)}; "
-            "or dated_names=True, rows_per_day=… in the source for a table without time"
+            f"{file.name} has no column {quote_value(reading.time.name)}: expected one of {list_names(names)}"
+            f"{suggest_separator(names) or HINT}"
         )
     return lambda values, first, count: _round_down(reading.time.find_days(values), reading.period), reading.time.name
 

@@ -62,3 +62,7 @@ def test_of_many_names_the_first_are_listed():
     assert list_names(["a", "<b>"]) == "a, \\x3cb\\x3e"
     assert list_names([]) == "none"
     assert list_names(map(str, range(25))).endswith("18, 19 and 5 more")
+
+
+def test_names_that_could_be_taken_for_several_are_within_quotation_marks():
+    assert list_names(["day", "a,b", " n", ""]) == "day, 'a,b', ' n', ''"

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.outputs.output_places import OutputRefused
-from flows.steps.score.receipts import format_receipts, require_all_scored
+from flows.steps.score.receipts import describe_receipts, format_receipts, require_all_scored
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables, make_order
 from flows.steps.score.scoring import score_tables
@@ -240,6 +240,26 @@ def test_how_a_csv_file_is_written_is_said_with_the_order(folder):
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
 
 
+def test_a_column_that_is_read_as_missing_is_named_with_those_that_nothing_reads(folder):
+    flights = make_flights().rename({"temp": "temperature"}).with_columns(n=pl.lit(1))
+    scored = score_files(folder, source := write_flights(folder / "in.csv", flights))
+    said = "  no column temp: read as missing; not read: temperature, n"
+    assert list(format_receipts(scored))[1] == said
+    assert said in list(format_receipts(score_files(folder, source)))
+    assert describe_receipts(scored)[0]["missing"] == ["temp"]
+
+
+def test_columns_that_nothing_reads_are_not_spoken_of_where_none_is_missing(folder):
+    source = write_flights(folder / "in.csv", make_flights().with_columns(n=pl.lit(1)))
+    assert "not read" not in "".join(format_receipts(score_files(folder, source)))
+
+
+def test_a_separator_that_was_not_named_is_suggested(folder):
+    make_flights().write_csv(folder / "in.csv", separator="\t")
+    with pytest.raises(RowsRefused, match=r"it has '?carrier.*separates the names: .* or --separator \$'\\t'$"):
+        score_files(folder, folder / "in.csv")
+
+
 def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
     flights = make_flights(5).with_columns(note=pl.lit('9" tall'))
     flights.write_csv(folder / "in.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ", quote_style="never")
@@ -255,6 +275,9 @@ def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
     ("reading", "reason"),
     [
         ({"separator": ";;"}, r"--separator is ';;': expected one ASCII character$"),
+        ({"separator": ""}, r"--separator is '': expected one ASCII character$"),
+        ({"encoding": ""}, r"--encoding is '': expected one of Python's"),
+        ({"encoding": "rot13"}, r"--encoding is 'rot13': expected one of Python's"),
         ({"separator": "\n"}, r"--separator is '\\n'"),
         ({"separator": "·"}, r"--separator is '·'"),
         ({"quote": "''"}, r"--quote is \"''\": expected one ASCII character"),

@@ -5,6 +5,7 @@ import pytest
 from penumbra.core.raw_files import write_raw_files
 from penumbra.sources import TableFiles, table_files
 from penumbra.sources.tables import csv_records
+from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
 from tests.helpers.table_sources import read_batches
 
 
@@ -26,6 +27,13 @@ def test_a_line_with_too_many_values_is_named(tmp_path):
     source = TableFiles(tmp_path / "orders.csv", time="at")
     with pytest.raises(ValueError, match=r"orders\.csv, line 4: 3 values, expected 2: 2024-01-03,c,d"):
         source.parse(source.fetch("2024-01"))
+
+
+@pytest.mark.parametrize(("mark", "option"), [(";", "';'"), ("\t", r"\$'\\t'")])
+def test_a_line_with_too_many_values_names_the_separator_that_the_header_has(mark, option):
+    content = f"at{mark}price\n2024-01-02{mark}1,5\n".encode()
+    with pytest.raises(ValueError, match=rf"line 2: 2 values, expected 1: .*--separator {option}$"):
+        read_csv_table(content, CsvLayout(), "orders.csv")
 
 
 def test_the_header_of_a_large_file_is_checked_before_its_rows_are_read(tmp_path, monkeypatch):
