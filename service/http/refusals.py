@@ -8,6 +8,7 @@ from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
 from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
+from penumbra.rules import Rule
 
 MAX_DETAILS = 100
 MAX_FAULTS_PER_RECORD = 1000
@@ -133,3 +134,26 @@ def _list_item_faults(item: Any, nullable: Collection[str]) -> list[Fault]:
 
 def _make_fault(field: str, value: Any, expected: str) -> Fault:
     return {"field": field, "value": format_shown_value(value), "expected": expected}
+
+
+def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int, n_answered: int = 0) -> RequestRefused:
+    """Build the refusal (422) of records that rules refuse.
+
+    Args:
+        refused: For each such record, its index in the list (None for a single record) and the rule.
+        total: The number of records in the request.
+        n_answered: How many of them, at its beginning, were answered when it was sent before.
+
+    Returns:
+        A refusal with at most `MAX_DETAILS` faults.
+    """
+    index, rule = refused[0]
+    subject = "the record is" if index is None else f"{len(refused)} of {total} records are"
+    details = [_make_rule_fault(*pair) for pair in refused]
+    consequence = f"only the first {n_answered} were answered, earlier" if n_answered else "nothing was predicted"
+    return RequestRefused(422, f"{subject} refused ({rule.name}: {rule.reason}), {consequence}", details[:MAX_DETAILS])
+
+
+def _make_rule_fault(index: int | None, rule: Rule) -> Fault:
+    position: Any = {} if index is None else {"index": index}
+    return {**position, "rule": rule.name, "expected": f"not that {rule.when.words}: {rule.reason}"}

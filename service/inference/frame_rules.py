@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from penumbra.rules import Between, CloseCall, Condition, FewRows, ModelPriors, OneOf, Outside, RuleTest
+from penumbra.rules import (
+    Between,
+    CloseCall,
+    Condition,
+    DecisionValue,
+    FewRows,
+    ModelPriors,
+    OneOf,
+    Outside,
+    RuleTest,
+)
 
 
 class FramePredictions(NamedTuple):
@@ -37,11 +47,13 @@ class RuledRows(NamedTuple):
         concerned: The rows for which rules may say something else than the model, or are to be asked anew, bool [n].
         codes: What marks each of the other rows gets: positions in `marks`, int64 [n].
         marks: The marks of several rows each, see `service.inference.rule_engine`; empty where no rule fired.
+        decisions: What rules decide in place of the model, for each of `marks`; None where they don't.
     """
 
     concerned: np.ndarray
     codes: np.ndarray
     marks: Sequence[dict[str, Any]]
+    decisions: Sequence[DecisionValue | None]
 
 
 @functools.singledispatch

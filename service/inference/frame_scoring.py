@@ -1,8 +1,8 @@
 """Scoring of frames: the answers that the service gives to lists of the same records, without an object for each row.
 
-Rows for which no rule changes what the model says are scored and decided in columns, and get their marks there, such as
-that people are to look at one. All others go through the inference pipeline, as do all rows while records are blocked,
-a canary answers, decisions are explored, or the model fails for the frame.
+Rows for which no rule changes what the model predicts are scored and decided in columns, also by rules, and get their
+marks there, such as that people are to look at one. All others go through the inference pipeline, as do all rows while
+records are blocked, a canary answers, decisions are explored, or the model fails for the frame.
 """
 
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ class ScoredFrame(NamedTuple):
 
     Attributes:
         version: The live version, which answered the plain rows.
-        plain: The numbers of the rows for which what the model says counts, int64 [m], ascending.
+        plain: The numbers of the rows for which what the model predicts counts, int64 [m], ascending.
         inputs: What the model was given of these, float64 [m, k].
         outputs: Its outputs, float64 [m] or [m, classes].
-        decisions: What follows from them: Boolean, String or Float64.
+        decisions: What follows from them, or what a rule decides: Boolean, String or Float64.
         codes: Which marks each of them has: positions in `marks`, int64 [m].
-        marks: The marks of rules that have people look at answers, of none of them or of several; a `default` that is
+        marks: The marks of rules that decide, or have people do so, of none of them or of several; a `default` that is
             None is the answer's own decision.
         others: The other answers, such as those that a rule or another model gave, by the row's number.
         refused: The other rows by number: the rule that refuses the row, or why there is no answer.
@@ -83,6 +83,9 @@ class FrameScorer:
             matrix, outputs = (each[plain] if len(plain) else each[:0] for each in (matrix, outputs))
         decisions = decide_all(self._task, outputs, model.bundle.facts.get("threshold"))
         codes = ruled.codes[plain]
+        if any(decision is not None for decision in ruled.decisions):
+            by_rules = pl.Series(ruled.decisions, dtype=decisions.dtype)[codes]
+            decisions = pl.select(pl.coalesce(by_rules, decisions)).to_series()
         return ScoredFrame(model.version, plain, matrix, outputs, decisions, codes, ruled.marks, others, refused)
 
     def _score_rows(
@@ -143,7 +146,7 @@ def decide_all(task: Task, outputs: np.ndarray, threshold: float | None) -> pl.S
 
 def _leave_all(height: int) -> RuledRows:
     """What rules say of rows that are all left to the pipeline."""
-    return RuledRows(np.ones(height, bool), np.zeros(height, np.int64), [NO_MARKS])
+    return RuledRows(np.ones(height, bool), np.zeros(height, np.int64), [NO_MARKS], [None])
 
 
 def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, RuledRows] | None:

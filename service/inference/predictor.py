@@ -14,10 +14,9 @@ from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json, encode_lines
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from service.http import metrics
-from service.http.refusals import RequestRefused
+from service.http.refusals import RequestRefused, build_rule_refusal
 from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import AnswerBody, make_answer_formatter
-from service.inference import rule_engine
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.canary_share import CanaryShare
 from service.inference.details import OPTIONS, DetailThread, DetailValues
@@ -290,7 +289,7 @@ class Predictor:
         entries = [RefusalEntry(now, version, record, rule.name, model) for _, record, rule in by_rules.refused]
         with suppress(OSError):
             self.logs.refusals.append([encode_json(refusal) for refusal in entries])
-        return rule_engine.build_rule_refusal(
+        return build_rule_refusal(
             [(start + index if total else None, rule) for index, _, rule in by_rules.refused], total or 1, start
         )
 

@@ -27,7 +27,6 @@ from penumbra.rules import (
     RuleTest,
 )
 from service.http import metrics
-from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
 from service.inference.frame_rules import FramePredictions, RuledRows, find_rows
 
@@ -167,14 +166,14 @@ class RuleEngine:
         return _find_concerned(self._after, records, predictions)
 
     def rule_rows(self, scored: FramePredictions) -> RuledRows:
-        """Apply the rules to the rows of a frame, as far as what the model says stays: where people are to look at it.
+        """Apply the rules to the rows of a frame, as far as what the model predicts stays, whatever is decided.
 
         Args:
             scored: The rows with their outputs.
 
         Returns:
-            The marks of these rows; a `default` that is None is the row's own decision. All rows are concerned where
-            decisions are explored, and those always whose output is NaN or infinite.
+            The marks of these rows, and what rules decide; a `default` that is None is the row's own decision. All rows
+            are concerned where decisions are explored, and those always whose output is NaN or infinite.
         """
         concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
@@ -182,7 +181,7 @@ class RuleEngine:
         for rule, test in () if concerned.all() else (*self._before, *self._after):
             found = find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
             concerned |= found.failing
-            if not isinstance(rule.then, Review | Defer):
+            if not _keeps_prediction(rule):
                 concerned |= found.holding
             elif found.holding.any():
                 different, codes = np.unique(codes * 2 + found.holding, return_inverse=True)
@@ -190,7 +189,8 @@ class RuleEngine:
         for rules, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
             for rule in rules:
                 metrics.rules_fired.labels(rule.name).inc(int(count))
-        return RuledRows(concerned, codes, [_make_marks(rules, ()) | _defer_decision(rules, None) for rules in fired])
+        marks = [_make_marks(rules, ()) | _defer_decision(rules, None) for rules in fired]
+        return RuledRows(concerned, codes, marks, [_override_decision(rules) for rules in fired])
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -251,6 +251,15 @@ def _recall(answer: bool | Exception) -> RuleTest:
     return test
 
 
+def _keeps_prediction(rule: Rule) -> bool:
+    decision = rule.then.decision if isinstance(rule.then, Override) else None
+    return isinstance(rule.then, Review | Defer) or isinstance(decision, bool | str)  # a number is the prediction, too
+
+
+def _override_decision(fired: Sequence[Rule]) -> DecisionValue | None:
+    return next((rule.then.decision for rule in reversed(fired) if isinstance(rule.then, Override)), None)
+
+
 def _make_marks(fired: Sequence[Rule], failed: Sequence[str], is_doubtful: bool = False) -> dict[str, Any]:
     """The marks of what fired and what failed; of an answer that is doubtful by that, that people are to look at it."""
     review = is_doubtful or any(rule.then.review for rule in fired)
@@ -303,26 +312,3 @@ def make_problem_rule_engines(rules: RuleSettings, problem: Problem, spec: Label
 
 
 make_empty_rule_engine = make_rule_engine_factory((), "model")
-
-
-def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int, n_answered: int = 0) -> RequestRefused:
-    """Build the refusal (422) of records that rules refuse.
-
-    Args:
-        refused: For each such record, its index in the list (None for a single record) and the rule.
-        total: The number of records in the request.
-        n_answered: How many of them, at its beginning, were answered when it was sent before.
-
-    Returns:
-        A refusal with at most `MAX_DETAILS` faults.
-    """
-    index, rule = refused[0]
-    subject = "the record is" if index is None else f"{len(refused)} of {total} records are"
-    details = [_make_fault(*pair) for pair in refused]
-    consequence = f"only the first {n_answered} were answered, earlier" if n_answered else "nothing was predicted"
-    return RequestRefused(422, f"{subject} refused ({rule.name}: {rule.reason}), {consequence}", details[:MAX_DETAILS])
-
-
-def _make_fault(index: int | None, rule: Rule) -> Fault:
-    position: Any = {} if index is None else {"index": index}
-    return {**position, "rule": rule.name, "expected": f"not that {rule.when.words}: {rule.reason}"}

@@ -25,8 +25,9 @@ from penumbra.rules import (
 )
 from problem.rules import RULES
 from problem.schema import Row
+from service.http.refusals import build_rule_refusal
 from service.inference.frame_rules import FramePredictions
-from service.inference.rule_engine import RefusedByRule, RuleEngine, build_rule_refusal
+from service.inference.rule_engine import RefusedByRule, RuleEngine
 
 BINARY = ModelPriors(0.5, {"dest": {"ORD": 500, "BGR": 2}}, 0.2, {"dest": Category("dest").scalar()})
 FLIGHT = {"dest": "ORD", "distance": 700}
@@ -251,11 +252,24 @@ def test_rows_of_a_frame_whose_decision_is_deferred_have_their_own_one_as_the_de
     assert not ruled.concerned.any()
 
 
+def test_the_last_rule_that_overrides_decides_for_rows_of_a_frame_as_long_as_none_changes_the_prediction():
+    rules = [
+        rule(OneOf("dest", ["BGR", "XXX"]), Override(True), "yes"),
+        rule(OneOf("dest", ["XXX"]), Override(False), "no"),
+        rule(Outside(0.0, 0.9), Clamp(0.0, 0.9), "most"),
+    ]
+    rows = pl.DataFrame({"dest": ["ORD", "BGR", "XXX", "XXX"]})
+    ready = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review")
+    ruled = ready.rule_rows(FramePredictions(rows, rows, np.array([0.2, 0.2, 0.2, 0.95])))
+    assert [ruled.decisions[code] for code in ruled.codes] == [None, True, False, False]
+    assert ruled.concerned.tolist() == [False, False, False, True]
+
+
 def test_rows_of_a_frame_that_are_only_reviewed_get_the_marks_of_what_fired_and_are_counted():
     rules = [
         rule(CloseCall(0.2), Review(), "close_row"),
         rule(OneOf("dest", ["BGR"]), Review(), "rare_row"),
-        rule(Outside(0.0, 0.9), Override(False), "sure_row"),
+        rule(Outside(0.0, 0.9), Clamp(0.0, 0.9), "sure_row"),
     ]
     rows, before = (
         pl.DataFrame({"dest": ["ORD", "BGR", "BGR", "BGR"]}),
