@@ -39,6 +39,8 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         yield f"{_name_table(receipt)}: {answers}{by}" + ("" if is_new else f", as on {when}")
         if receipt.is_queried:
             yield f"  the rows are those that the query found on {receipt.table.time:%Y-%m-%d %H:%M} UTC"
+        if is_new and receipt.table.reason:
+            yield f"  all rows are scored and logged anew, as {receipt.table.reason}"
         yield from _format_missing(receipt)
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from flows.steps.score.input_tables import is_query
 from flows.steps.score.outputs.answer_details import EXPLAIN, UNCERTAINTY
-from flows.steps.score.outputs.output_places import keep_from_inputs, keep_from_query, name_output, name_outputs
+from flows.steps.score.outputs.output_places import (
+    keep_from_inputs,
+    keep_from_query,
+    locate_output,
+    name_output,
+    name_outputs,
+)
 from flows.steps.score.spooled_query import RESULT_FILE
 from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ScoreSettings, Settings
-from penumbra.core.text.addresses import make_absolute
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.sources.row_reading import find_row_reading
 from penumbra.sources.tables.csv_tables import CsvLayout
@@ -56,8 +61,8 @@ class ScoreOrder:
 
     @property
     def job(self) -> str:
-        """The name of the scoring job: the same for the same output."""
-        return _hash_text(make_absolute(self.output))
+        """The name of the scoring job: the same for the same output. Raises OutputRefused for a wrong name of it."""
+        return _hash_text(locate_output(self.output))
 
     def identify(self, content: str) -> str:
         """Return what is another when the `content` of a table has changed, or how it is read and answered."""
@@ -141,18 +146,19 @@ def begin_tables(settings: Settings, order: ScoreOrder, refused: list[str] | Non
         The tables, those that are done, too; at least one.
 
     Raises:
-        OutputRefused: Several tables would have one output, or an output would be an input.
+        OutputRefused: Several tables would have one output, or an output would be an input or is called wrongly.
         FileNotFoundError: There is no table.
         ConnectionError: The files can't be reached.
         ValueError: Two tables have the same name.
         WorkInProgress: Another process scores one of them, or all of them.
         OSError: The folder can't be written.
     """
-    output, folder = make_absolute(order.output), settings.score.folder / order.job
+    output, folder = locate_output(order.output), settings.score.folder / order.job
     now, rows, token = dt.datetime.now(dt.UTC), settings.score.part_rows, secrets.randbelow(TOKENS)
 
     def make_table(name: str, content: str, number: int = 0) -> BegunTable:
-        return BegunTable(name, order.identify(content), rows, now, f"{(token + number) % TOKENS:06x}")
+        unique = f"{(token + number) % TOKENS:06x}"
+        return BegunTable(name, order.identify(content), rows, now, unique, _hash_text(content), [*order.options])
 
     if is_query(order.source):
         table = make_table(RESULT_FILE, f"{order.database}\n{order.source}")

@@ -47,6 +47,9 @@ class BegunTable(msgspec.Struct):
         part_rows: The number of rows of a part.
         time: When its scoring was begun (UTC).
         token: Six hexadecimal digits that no other table has which is begun at the time.
+        content: What is another when its content has changed.
+        options: What is added to answers.
+        reason: Why it was begun anew, as a sentence says it; "" where nothing of it was logged before.
     """
 
     name: str
@@ -54,6 +57,9 @@ class BegunTable(msgspec.Struct):
     part_rows: int
     time: dt.datetime
     token: str
+    content: str = ""
+    options: list[str] = []
+    reason: str = ""
 
     @property
     def key(self) -> str:
@@ -193,6 +199,8 @@ def begin_table(
         is_done = begun is not None and (folder / begun.key / DONE_FILE).exists()
         is_lost = file is None and begun and not (folder / begun.key / begun.name).exists()  # the result of the query
         if begun is None or is_lost or begun.fingerprint != table.fingerprint or (is_done and again):
+            if begun and file and (is_done or any((folder / begun.key / PARTS_FOLDER).glob(f"*/{FACTS_FILE}"))):
+                table.reason = _describe_change(begun, table)
             begun, is_done = table, False
             (folder / begun.key).mkdir(parents=True)
             replace_file(folder / BEGUN_FILE, msgspec.json.encode(begun))
@@ -300,6 +308,16 @@ def remove_parts(table: TableJob) -> None:
     for path in table.folder.iterdir():
         if path.is_file() and path.name != DONE_FILE:
             path.unlink(missing_ok=True)
+
+
+def _describe_change(before: BegunTable, table: BegunTable) -> str:
+    """Why a table is begun anew that was begun before."""
+    if before.content != table.content:
+        return "it has changed"
+    if before.options != table.options:
+        options = " and ".join(f"--{name}" for name in before.options)
+        return f"the last time was with {options}" if options else "the last time was without such options"
+    return "it is read in another way" if before.fingerprint != table.fingerprint else "--again says so"
 
 
 def _hold_table(folder: Path, name: str) -> contextlib.AbstractContextManager[bool]:

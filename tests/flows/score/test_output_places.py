@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.steps.score.outputs.output_places import OutputRefused, name_outputs
+from flows.steps.score.outputs.output_places import OutputRefused, locate_output, name_outputs
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from tests.flows.score.scored_flights import (
@@ -75,6 +75,43 @@ def test_answers_beside_the_input_that_it_does_not_find_are_written(folder, sour
     write_flights(folder / "in/a.parquet", make_flights(5))
     for is_new in (True, False):
         assert [new for _, new in score_files(folder, folder / source, output)] == [is_new]
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["x.json", "out/x.csv.gz", "x.XLSX", "s3://bucket/x.jsonl", "x.rejected.csv", "s3://bucket/x.rejected.parquet"],
+)
+def test_an_output_with_a_name_that_is_none_for_answers_is_refused(folder, output):
+    source = write_flights(folder / "in.parquet", make_flights(5))
+    asked = ScoreOrder(str(source), output if "://" in output else str(folder / output))
+    with pytest.raises(
+        OutputRefused, match=r"x\.json|ends in \.\w+: expected .*\.parquet or .*\.csv, or a folder|called"
+    ):
+        begin_tables(make_score_settings(folder), asked)
+    assert not (folder / output).exists()
+    assert not (folder / "score").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "address"),
+    [
+        ("x.old/", "x.old"),
+        ("there.old", "there.old"),
+        ("x.v2", "x.v2"),
+        ("2024.05", "2024.05"),
+        (".answers", ".answers"),
+        ("there.old/../x.CSV", "x.CSV"),
+    ],
+)
+def test_a_folder_may_be_called_anything_and_has_one_address(tmp_path, monkeypatch, output, address):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.old").mkdir()
+    assert locate_output(output) == str(tmp_path / address)
+    assert ScoreOrder("in", output).job == ScoreOrder("in", str(tmp_path / address) + "/" * output.endswith("/")).job
+
+
+def test_a_bucket_may_have_a_dot_in_its_name():
+    assert locate_output("s3://data.example/") == locate_output("s3://data.example") == "s3://data.example"
 
 
 def test_rejected_rows_and_the_answers_of_another_table_do_not_share_a_file():

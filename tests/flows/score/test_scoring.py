@@ -15,6 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows.steps.score.input_tables import iterate_parts
+from flows.steps.score.outputs.answer_details import EXPLAIN, UNCERTAINTY, DetailsMissing
 from flows.steps.score.outputs.output_places import OutputRefused
 from flows.steps.score.receipts import describe_receipts, format_receipts, require_all_scored
 from flows.steps.score.record_check import RowsRefused
@@ -95,6 +96,24 @@ def test_a_table_is_scored_anew_where_that_is_asked_for(folder):
     score_files(folder, source)
     assert [is_new for _, is_new in score_files(folder, source, again=True)] == [True]
     assert len(read_logged(folder)) == 200
+
+
+def test_why_a_table_is_scored_and_logged_anew_is_said(folder):
+    source = write_flights(folder / "in.parquet", make_flights())
+    score_files(folder, source)
+    for _ in range(2):  # version 1 can't say how sure it is, so that nothing is logged by that
+        with pytest.raises(DetailsMissing):
+            score_files(folder, source, options=[UNCERTAINTY])
+    assert list(format_receipts(score_files(folder, source)))[1:] == []
+    (begun,) = begin_tables(
+        make_score_settings(folder), ScoreOrder(str(source), f"{folder}/scores.parquet", options=[EXPLAIN])
+    )
+    assert begun.begun.reason == "the last time was without such options"
+    for words, order in (("it is read in another way", {"encoding": "cp1252"}), ("--again says so", {"again": True})):
+        score_files(folder, source)
+        assert list(format_receipts(score_files(folder, source, **order)))[1].endswith(f"anew, as {words}")
+    write_flights(source, make_flights(50, seed=2))
+    assert list(format_receipts(score_files(folder, source)))[1].endswith("anew, as it has changed")
 
 
 def test_an_output_that_is_gone_is_said_to_be(folder):

@@ -24,11 +24,42 @@ from penumbra.sources.tables.locations import (
 )
 
 OUTPUT_SUFFIXES = (*PARQUET_SUFFIXES, ".csv")
+OTHER_SUFFIX_PATTERN = re.compile(r"[^/:]/[^/]+(\.[A-Za-z]{2,}\d?)$")  # what looks like the ending of a file's name
+REJECTED_PATTERN = re.compile(r"\.rejected\.[a-z]+$", re.IGNORECASE)
 QUOTED_PATTERN = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 
 
 class OutputRefused(LastingRefusal):
     """Answers can't go where they are wanted; says why, and what was expected."""
+
+
+def locate_output(output: str) -> str:
+    """Locate where answers go.
+
+    Args:
+        output: A file that ends in .csv or .parquet, or a folder; a path or a URL.
+
+    Returns:
+        The absolute address, without a slash at its end: always the same one for the same path from anywhere.
+
+    Raises:
+        OutputRefused: The name ends as that of a file of another format, and isn't that of a folder; or it is that of
+            rows without an answer, which are beside the answers of another output.
+    """
+    address = make_absolute(output).rstrip("/")
+    path = None if get_scheme(address) else Path(address)
+    found = None if is_file_address(address) else OTHER_SUFFIX_PATTERN.search(address)
+    if found and not output.endswith("/") and not (path and path.is_dir()):
+        raise OutputRefused(
+            f"the output {mask_address(output)} ends in {found[1]}: expected {' or '.join(OUTPUT_SUFFIXES)}, or a "
+            "folder; for one that is new and called so, a / at the end"
+        )
+    if is_file_address(address) and REJECTED_PATTERN.search(address):
+        raise OutputRefused(
+            f"the output {mask_address(output)} is called as the rows without an answer of another output are: "
+            "expected a name that doesn't end in .rejected before its suffix"
+        )
+    return str(path.resolve()) if path and ".." in path.parts else address
 
 
 def is_file_address(address: str) -> bool:
