@@ -8,7 +8,8 @@ of all cases. What keeps the promise, for 20 days or more (simulated in tests/tr
 
 - circular blocks of neighbouring days are drawn, of five days, or of an eighth of all where that is more;
 - each draw is studentised by its own spread;
-- no limit is nearer than by Student's t with one degree of freedom less than there are blocks.
+- no limit is nearer than by Student's t with one degree of freedom less than there are blocks;
+- there is no limit where the draws that decide have no spread of their own, as those of few days.
 
 Metrics that are no means enter by their jackknife pseudo-values: each day's contribution to the metric.
 
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penumbra.core.metrics.group_metrics import ODDS
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
@@ -30,9 +32,15 @@ from penumbra.core.task import Task
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
 BOOTSTRAP_REPLICATES = 1000
 MAX_JACKKNIFE_UNITS = 50
-SIGNED_METRIC_RANGES = {"r2": (-np.inf, 1.0), "bias": (-np.inf, np.inf)}
-SHARE_METRIC_RANGES = dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage"), (0.0, 1.0))
+SIGNED_METRIC_RANGES = {
+    **dict.fromkeys(("bias", "mean_error", "mean_prediction"), (-np.inf, np.inf)),
+    "r2": (-np.inf, 1.0),
+}
+SHARE_METRICS = ("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage", "selection_rate", *ODDS)
+SHARE_METRIC_RANGES = dict.fromkeys(SHARE_METRICS, (0.0, 1.0))
 BOOTSTRAP_SEED = 2013
+MAX_STUDENTISED = 1000.0  # standard errors; draws beyond are of blocks that are all alike: they have no spread
+ROUNDING = 1e-12  # of a mean: days that differ by no more are alike
 
 
 @dataclass(frozen=True)
@@ -110,15 +118,13 @@ def compute_metric_intervals(
     """
     scores = compute_metrics(task, labels, predictions)
     codes = _code_days(days)
-    count = codes.max() + 1
-    units = codes * min(count, MAX_JACKKNIFE_UNITS) // count
+    units = _group_days(codes.max() + 1)[codes]
     without = [
         _metrics_or_empty(task, labels[kept], predictions[kept])
         for kept in (units != unit for unit in np.unique(units))
     ]
     left_out = np.array([[each.get(name, np.nan) for each in without] for name in scores])
-    values = np.array([[value] for value in scores.values()])
-    contributions = values - (len(without) - 1) * (left_out - left_out.mean(axis=1, keepdims=True))
+    contributions = _compute_pseudo_values(np.array(list(scores.values())), left_out)
     lows, highs = compute_confidence_limits(contributions, confidence)
     return {
         name: _clip_interval(name, *limits) for name, *limits in zip(scores, scores.values(), lows, highs, strict=True)
@@ -142,8 +148,8 @@ def compute_defined_intervals(
     try:
         intervals = compute_metric_intervals(task, labels, predictions, days)
     except ValueError:
-        losses = compute_row_losses(task, labels, predictions)
-        return {get_primary_metric(task): compute_mean_interval(losses, days)}
+        name, losses, codes = get_primary_metric(task), compute_row_losses(task, labels, predictions), _code_days(days)
+        return {name: compute_day_sum_interval(name, np.bincount(codes, losses), np.bincount(codes))}
     return {name: interval for name, interval in intervals.items() if not np.isnan(interval.value)}
 
 
@@ -182,6 +188,26 @@ def convert_sums_to_contributions(sums: np.ndarray, rows: np.ndarray) -> np.ndar
     return np.asarray(overall + (sums - overall * rows) * rows.shape[1] / total)
 
 
+def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Compute a metric that is a mean over rows, from sums by day, with the interval of `compute_metric_intervals`.
+
+    Args:
+        metric: The metric's name, by which its range is known.
+        sums: Sums of the rows' values by day, float64 [days].
+        rows: Numbers of rows by day, [days], each at least one.
+        confidence: Two-sided confidence.
+
+    Returns:
+        The mean with its interval.
+    """
+    units, total, count = _group_days(len(sums)), sums.sum(), rows.sum()
+    with np.errstate(invalid="ignore"):
+        left_out = (total - np.bincount(units, sums)) / (count - np.bincount(units, rows))
+    contributions = _compute_pseudo_values(np.array([total / count]), left_out[None, :])
+    low, high = compute_confidence_limits(contributions, confidence)
+    return _clip_interval(metric, float(total / count), float(low[0]), float(high[0]))
+
+
 def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Compute two-sided confidence limits of means over days, by the studentised block bootstrap.
 
@@ -190,7 +216,8 @@ def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.9
         confidence: Two-sided confidence.
 
     Returns:
-        Lower and upper limits, each float64 [k]; infinite with fewer than two blocks of days.
+        Lower and upper limits, each float64 [k]; infinite with fewer than two blocks of days, and where so many draws
+        are of blocks that are all alike that these would decide.
     """
     from scipy.special import stdtrit
 
@@ -201,7 +228,9 @@ def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.9
     tail = (1 - confidence) / 2
     student = stdtrit(blocks - 1, 1 - tail)
     lower, upper = np.quantile(drawn, [tail, 1 - tail], axis=1)
-    return middle - np.maximum(upper, student) * spread, middle + np.maximum(-lower, student) * spread
+    spread = np.where(spread > ROUNDING * np.abs(middle), spread, 0)
+    below, above = (_reach(np.maximum(each, student), spread) for each in (upper, -lower))
+    return middle - below, middle + above
 
 
 def compute_joint_limits(
@@ -288,6 +317,24 @@ def draw_studentised_means(contributions: np.ndarray) -> np.ndarray:
     distance = means @ draws
     spreads = np.sqrt(np.maximum(means**2 @ draws - distance**2, np.finfo(float).tiny) / (blocks - 1))
     return np.asarray(distance / spreads)
+
+
+def _reach(distances: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return how far a limit is from the mean: float64 [k], 0 where nothing varies."""
+    return np.where(
+        (distances > MAX_STUDENTISED) & (spread > 0), np.inf, np.minimum(distances, MAX_STUDENTISED) * spread
+    )
+
+
+def _group_days(count: int) -> np.ndarray:
+    """Return the group of neighbours that each day is left out with: int64 [days]."""
+    return np.arange(count) * min(count, MAX_JACKKNIFE_UNITS) // count
+
+
+def _compute_pseudo_values(values: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Compute what each unit adds to values [k], from the values without it [k, units]: float64 [k, units]."""
+    others = left_out.shape[1] - 1
+    return np.asarray(values[:, None] - others * (left_out - left_out.mean(axis=1, keepdims=True)))
 
 
 def _block_means(contributions: np.ndarray) -> np.ndarray:

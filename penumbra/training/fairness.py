@@ -6,6 +6,7 @@ together, and the check asks each pair (Holm), with the same share of the error 
 takes nothing from the others.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -68,8 +69,8 @@ class GroupMetric:
         metric: The metric.
         groups: The groups.
         rows: How many rows of each count, int64 [groups].
-        days: On how many days, int64 [groups].
-        contributions: Each day's contribution to the groups' values, float64 [groups, days].
+        day_sums: The sum of what counts of each day, float64 [groups, days].
+        day_rows: The rows that count of each day, float64 [groups, days].
         left_out: The groups with too few rows or days.
         beyond: How many groups of the column are not among its largest, of which alone all this is.
     """
@@ -78,10 +79,15 @@ class GroupMetric:
     metric: str
     groups: list[str]
     rows: np.ndarray
-    days: np.ndarray
-    contributions: np.ndarray
+    day_sums: np.ndarray
+    day_rows: np.ndarray
     left_out: list[str]
     beyond: int
+
+    @functools.cached_property
+    def contributions(self) -> np.ndarray:
+        """Each day's contribution to the groups' values, float64 [groups, days]."""
+        return bootstrap.convert_sums_to_contributions(self.day_sums, self.day_rows)
 
     @property
     def pairs(self) -> np.ndarray:
@@ -132,31 +138,29 @@ def _read_metric(
         for name in ("sum", "rows")
     )
     left_out = sorted(set(largest) - set(kept["group"]))
-    group_rows, group_days = (kept[name].to_numpy() for name in ("rows", "days"))
-    contributions = bootstrap.convert_sums_to_contributions(totals, rows)
     column, metric = (of_metric[name][0] for name in ("column", "metric"))
     groups = kept["group"].to_list()
-    return GroupMetric(column, metric, groups, group_rows, group_days, contributions, left_out, beyond)
+    return GroupMetric(column, metric, groups, kept["rows"].to_numpy(), totals, rows, left_out, beyond)
 
 
 def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
-    """Compute every metric of every group, with its interval over days.
+    """Compute every metric of every group, with its interval over the days that have such rows, as that of a slice.
 
     Args:
         sums: The columns of `GROUP_SUM_SCHEMA`.
         confidence: Two-sided confidence of each interval.
 
     Returns:
-        The columns of `GROUP_SCORE_SCHEMA`; the limits are infinite where there are too few days to tell.
+        The columns of `GROUP_SCORE_SCHEMA`; where there are too few days to tell, an interval covers every value that
+        the metric can have.
     """
     found = []
     for each in read_group_metrics(sums, min_rows=1):
-        limits = bootstrap.compute_confidence_limits(each.contributions, confidence)
-        values = zip(each.groups, each.rows.tolist(), each.days.tolist(), each.contributions.mean(axis=1), strict=True)
-        found += [
-            (each.column, group, rows, days, each.metric, float(value), float(low), float(high))
-            for (group, rows, days, value), low, high in zip(values, *limits, strict=True)
-        ]
+        days_of_groups = zip(each.groups, each.rows.tolist(), each.day_sums, each.day_rows, strict=True)
+        for group, count, of_days, rows in days_of_groups:
+            met = rows > 0
+            interval = bootstrap.compute_day_sum_interval(each.metric, of_days[met], rows[met], confidence)
+            found.append((each.column, group, count, int(met.sum()), each.metric, *vars(interval).values()))
     return pl.DataFrame(found, GROUP_SCORE_SCHEMA, orient="row").sort("column", "group", maintain_order=True)
 
 

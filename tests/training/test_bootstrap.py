@@ -78,6 +78,26 @@ def test_less_than_two_blocks_of_days_say_nothing():
     assert limits(bootstrap.compute_mean_interval(np.arange(7.0), np.arange(7))) == (3, -np.inf, np.inf)
 
 
+@pytest.mark.parametrize("losses", [np.arange(11.0) ** 2, np.repeat([0.0, 5.0, 0.0], [9, 1, 30])])
+def test_there_is_no_limit_where_draws_of_days_that_are_alike_would_decide(losses):
+    found = bootstrap.compute_mean_interval(losses, np.arange(len(losses)))
+    assert found.high == np.inf
+
+
+def test_days_that_are_alike_but_for_rounding_have_their_mean_as_limits():
+    values, days = np.full(90, 0.1), np.repeat(np.arange(30), 3)
+    assert limits(bootstrap.compute_mean_interval(values, days)) == pytest.approx((0.1, 0.1, 0.1), rel=1e-9)
+
+
+@pytest.mark.parametrize("days", [25, 120])
+def test_a_mean_left_out_by_day_has_the_interval_of_that_metric(days):
+    labels, predictions, day = said(7, days=days)
+    losses = compute_row_losses(BINARY, labels, predictions)
+    whole = bootstrap.compute_metric_intervals(BINARY, labels, predictions, day)["log_loss"]
+    found = bootstrap.compute_day_sum_interval("log_loss", np.bincount(day, losses), np.bincount(day))
+    assert limits(found) == pytest.approx(limits(whole), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("task", "labels", "predictions"),
     [

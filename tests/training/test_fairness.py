@@ -16,6 +16,7 @@ from penumbra.core.metrics.group_metrics import compute_group_values, select_gro
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.training.fairness import GroupSums, check_fairness, compare_groups, score_groups
+from penumbra.training.slices import score_slices
 
 LIMITS = load_settings(environ={}).gate.model_copy(
     update={"min_days": 20, "fairness_limit": 0.2, "fairness_margin": 0.05}
@@ -79,6 +80,38 @@ def test_classes_are_compared_by_accuracy_and_numbers_by_their_errors():
 def test_a_row_without_a_group_counts_for_none():
     found = score_groups(sums(BINARY, ["a", None, "b"], [True, True, True], [0.9, 0.9, 0.1]))
     assert values_by_group(found, "selection_rate") == {"a": 1.0, "b": 0.0}
+
+
+def test_a_groups_loss_has_the_interval_of_the_slice_with_the_same_rows():
+    rng = np.random.default_rng(3)
+    days = rng.integers(0, 40, 400)
+    groups = np.where(days % 3 == 0, rng.choice(["a", "b"], 400), "a")
+    labels, predictions = rng.normal(size=400), rng.normal(size=400)
+    of_groups = score_groups(sums(NUMBER, groups.tolist(), labels, predictions, days)).filter(metric="loss")
+    named = pl.DataFrame({"sex": groups})
+    of_slices = score_slices(NUMBER, labels, predictions, days, named).filter(metric="squared_error")
+    names = ["rows", "days", "value", "low", "high"]
+    assert_frame_equal(of_groups.select(names), of_slices.select(names), rel_tol=1e-9)
+
+
+def test_a_group_of_few_days_has_no_interval_whatever_the_days_of_others():
+    groups = [*["rare"] * 3, *["often"] * 120]
+    errors = np.array([4.0, 9.0, 20.0, *np.random.default_rng(0).normal(size=120)])
+    found = score_groups(sums(NUMBER, groups, np.zeros(123), errors, [3, 11, 25, *np.arange(120) % 30]))
+    rare = {metric: limits for metric, *limits in found.filter(group="rare").select("metric", "low", "high").rows()}
+    assert (rare["mean_error"], rare["loss"]) == ([-np.inf, np.inf], [0, np.inf])
+    assert found.filter(group="often").select(pl.col("low", "high").is_finite().all()).row(0) == (True, True)
+
+
+def test_no_limit_of_a_group_is_beyond_what_its_metric_can_be():
+    rng = np.random.default_rng(1)
+    days, labels = np.repeat(np.arange(25), 2), rng.random(50) < 0.9
+    rates = score_groups(sums(BINARY, ["a"] * 50, labels, rng.random(50) * 0.3 + 0.4, days))
+    errors = score_groups(sums(NUMBER, ["a"] * 50, np.zeros(50), rng.normal(size=50) ** 9, days))
+    bounded = pl.concat([rates, errors.filter(pl.col("metric").is_in(["loss", "mean_absolute_error"]))])
+    assert bounded["low"].min() == 0
+    assert rates.filter(pl.col("metric") != "loss")["high"].max() <= 1
+    assert errors.filter(metric="mean_error")["low"][0] < 0
 
 
 def test_numbers_are_cut_into_groups_and_a_column_that_is_left_out_gives_none():

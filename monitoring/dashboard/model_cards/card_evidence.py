@@ -13,6 +13,7 @@ from penumbra.training.evaluate import get_metric_title
 
 NOT_RECORDED = "not recorded"
 MAX_ROWS = 40  # of a table
+INTERVALS = "95 % intervals over days (-: too few days for one)"
 Facts = Mapping[str, Any]
 
 
@@ -80,7 +81,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
         [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
         pairs,
         [
-            CardTable("Metrics, with 95 % intervals over days", ["metric", "value"], rows),
+            CardTable(f"Metrics, with {INTERVALS}", ["metric", "value"], rows),
             CardTable("Beside other models on the same rows", ["model", *map(get_metric_title, names)], others),
             CardTable("Calibration: what was predicted, what happened", ["predicted", "observed", "rows"], curve),
             cut_table("Importance: what the loss rises by if a feature is shuffled", ["feature", "value"], importance),
@@ -129,7 +130,7 @@ def _describe_slices(records: Facts) -> CardSection:
         none,
         (),
         [
-            cut_table(f"{metric} by slice, with 95 % intervals over days", ["slice", "rows", "days", metric], rows),
+            cut_table(f"{metric} by slice, with {INTERVALS}", ["slice", "rows", "days", metric], rows),
             cut_table("Surely worse than others on the same day", ["slice", "rows", "more loss"], worst),
         ],
     )
@@ -168,9 +169,7 @@ def _describe_fairness(records: Facts) -> CardSection:
                 ["groups of", "difference in", "value", "highest", "lowest", "ratio"],
                 compared,
             ),
-            CardTable(
-                f"Metrics by group, with 95 % intervals over days{cut}", ["group", "metric", "rows", "value"], groups
-            ),
+            CardTable(f"Metrics by group, with {INTERVALS}{cut}", ["group", "metric", "rows", "value"], groups),
         ],
     )
 
@@ -186,5 +185,6 @@ def _format_limits(row: Facts, value: str = "value") -> str:
 
 
 def _format_interval(interval: Sequence[float | None]) -> str:
+    """Return such as "0.4845 [0.470, 0.499]"; "-" in place of an interval of which a limit isn't known."""
     value, low, high = map(format_optional, interval)
-    return f"{value} [{low or '…'}, {high or '…'}]"
+    return f"{value} [{low}, {high}]" if low and high else f"{value} -"
