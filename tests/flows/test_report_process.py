@@ -48,6 +48,18 @@ for snapshot in made:
     print(re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", "id", snapshot.dumps()))
 """
 
+IMPORT_MLFLOW = """
+import importlib, sys
+import flows.monitor
+for name in (*flows.monitor.IMPORTED_AHEAD, *flows.monitor.IMPORTED_LATER):
+    importlib.import_module(name)
+print("mlflow.tracking.client" in sys.modules, "fastapi" in sys.modules)
+import mlflow
+from mlflow.genai import evaluate
+from mlflow.models import Model, infer_signature
+print(mlflow.MlflowClient.__name__, mlflow.models.ModelSignature.__name__, evaluate.__name__, infer_signature.__name__)
+"""
+
 
 def test_where_every_window_has_its_reports_evidently_is_not_imported(tmp_path):
     environ = recorded_windows.make_history_environment(tmp_path)
@@ -71,6 +83,11 @@ def test_an_error_in_a_report_is_one_sentence_that_says_where(settings):
 @pytest.mark.slow
 def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collector():
     assert run_python(IMPORT_ALL) == ["True True 0"]
+
+
+@pytest.mark.slow
+def test_a_pass_loads_the_parts_of_mlflow_that_it_needs_and_finds_the_others():
+    assert run_python(IMPORT_MLFLOW) == ["True False", "MlflowClient ModelSignature evaluate infer_signature"]
 
 
 @pytest.mark.slow

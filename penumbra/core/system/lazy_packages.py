@@ -4,8 +4,9 @@ import ast
 import importlib
 import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
-from pathlib import Path
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -18,59 +19,61 @@ def defer_modules(*packages: str) -> None:
     for it, and run for names that it doesn't import. Nothing is done to a package that was imported before.
 
     Args:
-        *packages: Their full names, each after the package that it is in.
-
-    Raises:
-        ModuleNotFoundError: There is no such package.
+        *packages: Their full names.
     """
-    for package in packages:
-        if package not in sys.modules:
-            _defer_package(package)
+    sys.meta_path.insert(0, _PackageFinder(packages))
 
 
-def _defer_package(package: str) -> None:
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-    module = importlib.util.module_from_spec(spec)
-    module.__getattr__ = _NameFinder(module, spec)  # type: ignore[method-assign]
-    sys.modules[package] = module
-    parent, _, name = package.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], name, module)
+class _PackageFinder(MetaPathFinder):
+    """Finds packages that are deferred, and nothing else."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = frozenset(packages)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self._packages:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _PackageLoader(fullname, spec.loader.path)
+        return spec
 
 
-class _NameFinder:
-    """A package's function `__getattr__`: finds names that the package doesn't have yet."""
+class _PackageLoader(SourceFileLoader):
+    """Runs a package's `__init__.py` only for a name that it makes itself."""
 
-    def __init__(self, module: ModuleType, spec: ModuleSpec) -> None:
-        self._module, self._spec = module, spec
-        self._sources: dict[str, tuple[str, str]] | None = None
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module a function `__getattr__`, which finds the names that it doesn't have yet."""
+        sources: dict[str, tuple[str, str]] = {}
 
-    def __call__(self, name: str) -> Any:
-        if self._sources is None:
-            self._sources = _read_sources(self._spec)
-        if name in self._sources:
-            module, original = self._sources[name]
-            value = getattr(importlib.import_module(module), original)
-            setattr(self._module, name, value)
-            return value
-        if name.startswith("__") and name != "__all__":
-            raise AttributeError(f"module {self._spec.name!r} has no attribute {name!r}", name=name, obj=self._module)
-        if importlib.util.find_spec(f"{self._spec.name}.{name}"):
-            return importlib.import_module(f"{self._spec.name}.{name}")
-        del self._module.__getattr__
-        self._spec.loader.exec_module(self._module)  # type: ignore[union-attr]
-        return getattr(self._module, name)
+        def find_name(name: str) -> Any:
+            if not sources:
+                sources.update(_read_sources(self.get_data(self.path), self.name))
+            if name in sources:
+                origin, original = sources[name]
+                value = getattr(importlib.import_module(origin), original)
+                setattr(module, name, value)
+                return value
+            if name.startswith("__") and name not in ("__all__", "__version__"):
+                raise AttributeError(f"module {self.name!r} has no attribute {name!r}", name=name, obj=module)
+            if importlib.util.find_spec(f"{self.name}.{name}"):
+                return importlib.import_module(f"{self.name}.{name}")
+            vars(module).pop("__getattr__", None)
+            super(_PackageLoader, self).exec_module(module)
+            return getattr(module, name)
+
+        module.__getattr__ = find_name  # type: ignore[method-assign]
 
 
-def _read_sources(spec: ModuleSpec) -> dict[str, tuple[str, str]]:
+def _read_sources(source: bytes, package: str) -> dict[str, tuple[str, str]]:
     """By each name that a package imports from its modules or others: the module, and the name there."""
     sources = dict[str, tuple[str, str]]()
-    for each in ast.parse(Path(str(spec.origin)).read_bytes()).body:
+    for each in ast.parse(source).body:
         if not isinstance(each, ast.ImportFrom):
             continue
-        module = importlib.util.resolve_name("." * each.level + (each.module or ""), spec.name)
-        if module != spec.name:  # the names of others are modules of the package
-            sources |= {alias.asname or alias.name: (module, alias.name) for alias in each.names}
+        origin = importlib.util.resolve_name("." * each.level + (each.module or ""), package)
+        if origin != package:  # the names of others are modules of the package
+            sources |= {alias.asname or alias.name: (origin, alias.name) for alias in each.names}
     return sources

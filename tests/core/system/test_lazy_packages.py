@@ -27,6 +27,7 @@ def package(tmp_path, monkeypatch):
     for name, code in FILES.items():
         (folder / name).write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     yield "lazily"
     for name in [name for name in sys.modules if name.partition(".")[0] == "lazily"]:
         del sys.modules[name]
@@ -81,6 +82,7 @@ def test_a_package_that_was_imported_before_stays_as_it_is(package):
     assert (sys.modules[package], lazily.OWN) == (lazily, 2)
 
 
-def test_a_package_that_is_not_there_is_an_error():
+def test_a_package_that_is_not_there_is_an_error_as_ever(package):
+    defer_modules("no_such_package")
     with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_package'"):
-        defer_modules("no_such_package")
+        import no_such_package  # noqa: F401
