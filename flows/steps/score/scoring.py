@@ -1,10 +1,12 @@
 """Scoring of everything that is asked for: the tables are found, dealt to processes, and each gets its receipt."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -38,12 +40,13 @@ from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.storage.shared.lease import LeaseLost
+from penumbra.storage.shared.object_store import PATIENCE_SECONDS
 from penumbra.storage.work_lock import WorkInProgress
 from service.inference.frame_scoring import NoLiveModel
 
 SCORED_PARTS = (*SERVED_PARTS, "source")
 PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin
-POLL_SECONDS = 0.2
+POLL_SECONDS, AWAY_SECONDS = 0.2, 5.0
 
 
 class ScorerEnded(RuntimeError):
@@ -96,6 +99,9 @@ def score_tables(
 ) -> Iterator[tuple[TableReceipt, bool]]:
     """Score tables one after the other, and write the output and the receipt of each.
 
+    Where machines share their state, a table whose place can't be reached is tried again after the others, for as long
+    as a store that is away.
+
     Args:
         settings: Sections [score], [service], [rules], [registry] and [promotion] are read, and [cluster]: where
             machines share their state, the entries of a table are logged, and shipped, once all its parts are done.
@@ -120,9 +126,24 @@ def score_tables(
     """
     shared = SharedParts.from_settings(settings, order.job)
     with _ScoringRun(settings, problem, order, processes, None if shared else settings.service.predictions) as run:
-        for table in tables:
-            with contextlib.nullcontext() if refused is None else _note_refusal(table, refused):
-                yield _score_table(run, table, report, shared)
+        pending, end = list(tables), math.inf
+        while pending:
+            away = list[TableJob]()
+            for table in pending:
+                try:
+                    yield _score_table(run, table, report, shared)
+                except RUN_ERRORS:
+                    raise
+                except TABLE_ERRORS as error:
+                    if refused is None:
+                        raise
+                    if shared and isinstance(error, ConnectionError) and time.monotonic() < end:
+                        away.append(table)
+                    else:
+                        refused.append(describe_refusal(table.title, error))
+            if pending := away:
+                end = min(end, time.monotonic() + PATIENCE_SECONDS)
+                time.sleep(AWAY_SECONDS)
 
 
 def _score_table(
@@ -156,17 +177,6 @@ def _score_parts(run: "_ScoringRun", table: TableJob, report: ProgressHandler, s
         if shared or table.file is None:
             table.forget()
         raise
-
-
-@contextlib.contextmanager
-def _note_refusal(table: TableJob, refused: list[str]) -> Iterator[None]:
-    """Note why a table can't be scored, with its name, and go on."""
-    try:
-        yield
-    except RUN_ERRORS:
-        raise
-    except TABLE_ERRORS as error:
-        refused.append(describe_refusal(table.title, error))
 
 
 def _find_kept_receipt(table: TableJob) -> TableReceipt | None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from flows.steps.errors import FlowStopped, stop_with_one_sentence
+from flows.steps.score import scoring
 from flows.steps.score.outputs.output_files import write_outputs
 from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE, PartFacts
 from flows.steps.score.receipts import format_receipts
@@ -223,7 +224,7 @@ def test_of_a_table_that_is_refused_for_its_rows_machines_share_no_parts(enter_p
     for name in ("two", "three"):  # as a task that is done again
         settings = enter_pod(name)
         with share_work("score", order.job):
-            said += score_share(settings, make_problem(), order, tables, 1)[1]
+            assert list(score_tables(settings, make_problem(), order, tables, refused=said)) == []
     assert [sentence.startswith("in.csv") for sentence in said] == [True, True]
     assert [path.name for path in (tmp_path / "shared/score").rglob("*") if path.is_file()] == ["begun.json"]
 
@@ -322,6 +323,31 @@ def test_the_command_too_goes_on_with_what_another_machine_has_done_and_ships_wh
     fetch_logs(load_settings())
     logged = [entry["id"] for entry in read_logged(Path())]
     assert sorted(logged) == sorted(pl.read_parquet(order.output)["prediction_id"])
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.0])
+def test_a_table_whose_place_can_not_be_reached_is_tried_again_after_the_others_for_a_while(
+    enter_pod, tmp_path, monkeypatch, patience
+):
+    for name in "ab":
+        write_flights(tmp_path / f"in/{name}.parquet", make_flights())
+    order, settings, refused, failed = ScoreOrder(f"{tmp_path}/in", f"{tmp_path}/out"), enter_pod("one"), [], []
+
+    def write_later(table):
+        if table.name == "a.parquet" and len(failed) < 3:
+            failed.append(table)
+            raise ConnectionError("the store is away")
+        return write_outputs(table)
+
+    monkeypatch.setattr(scoring, "write_outputs", write_later)
+    monkeypatch.setattr(scoring, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(scoring, "PATIENCE_SECONDS", patience)
+    with share_work("score", order.job):
+        given = settings, make_problem(), order, begin_tables(settings, order)
+        scored = [receipt.table.name for receipt, _ in score_tables(*given, refused=refused)]
+    assert scored == (["b.parquet", "a.parquet"] if patience else ["b.parquet"])
+    assert refused == ([] if patience else ["a.parquet: the store is away"])
+    assert len(read_logged(Path())) == 200
 
 
 def test_a_table_whose_content_was_there_before_is_begun_anew(folder):
