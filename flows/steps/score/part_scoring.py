@@ -3,8 +3,7 @@
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import polars as pl
 from flows.steps.score.input_tables import RowPart
 from flows.steps.score.outputs.answer_details import compute_details
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
+from flows.steps.score.part_facts import PartFacts
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
@@ -37,45 +37,6 @@ from service.inference.scoring_marks import CallMarks
 
 SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"
 PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, as SharedLogs names them
-
-
-class PartFacts(msgspec.Struct):
-    """What became of the rows of a part, or of several.
-
-    Attributes:
-        rows: How many there are.
-        answered: How many have an answer.
-        rejected: How many broke the contract, or were refused by a rule.
-        reasons: How many were rejected for which reason: a rule of the contract, or the name of a business rule.
-        fired: How many answers which business rule had a part in.
-        versions: How many were answered by which version of the model.
-        missing: The columns of the contract that the table doesn't have, so that they are null in all rows.
-        unread: The columns of the table that nothing reads.
-    """
-
-    rows: int = 0
-    answered: int = 0
-    rejected: int = 0
-    reasons: dict[str, int] = {}
-    fired: dict[str, int] = {}
-    versions: dict[str, int] = {}
-    missing: list[str] = []
-    unread: list[str] = []
-
-
-def sum_facts(parts: Sequence[PartFacts]) -> PartFacts:
-    """Return what became of the rows of several `parts` together."""
-
-    def count(name: str) -> dict[str, int]:
-        return dict(sum((Counter(getattr(part, name)) for part in parts), Counter[str]()))
-
-    def unite(name: str) -> list[str]:
-        return list(dict.fromkeys(column for part in parts for column in getattr(part, name)))
-
-    numbers = {name: sum(map(attrgetter(name), parts)) for name in ("rows", "answered", "rejected")}
-    counts = {name: count(name) for name in ("reasons", "fired", "versions")}
-    lists = {name: unite(name) for name in ("missing", "unread")}
-    return msgspec.convert({**numbers, **counts, **lists}, PartFacts)
 
 
 class PartScorer:

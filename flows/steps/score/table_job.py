@@ -25,7 +25,8 @@ from typing import TypeVar
 import msgspec
 
 from flows.steps.score.input_tables import iterate_parts
-from flows.steps.score.part_scoring import BROKEN, FACTS_FILE, PREDICTIONS, REFUSED, PartFacts, PartScorer, sum_facts
+from flows.steps.score.part_facts import PartFacts, sum_facts
+from flows.steps.score.part_scoring import BROKEN, FACTS_FILE, PREDICTIONS, REFUSED, PartScorer
 from penumbra.logs.append_log import SEGMENT_SUFFIX
 from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder
 from penumbra.sources.tables.csv_tables import CsvLayout

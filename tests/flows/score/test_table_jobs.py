@@ -12,7 +12,8 @@ import pytest
 from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.score import scoring
 from flows.steps.score.outputs.output_files import write_outputs
-from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE, PartFacts
+from flows.steps.score.part_facts import PartFacts
+from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE
 from flows.steps.score.receipts import format_receipts
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
