@@ -29,7 +29,7 @@ class FlowRunner:
         self._requests, self._is_importing = requests, False
 
     def import_ahead(self, flows: Sequence[str]) -> None:
-        """Let the imports begin, beside this process: in its folder and its environment, which the runs will have.
+        """Let the imports begin, beside this process, in its folder and its environment as they are now.
 
         What the first tasks of the first flow need is imported before anything is run, what those of the others need
         beside a run, and what only later tasks need while nothing runs. Nothing is done the second time.
@@ -57,7 +57,7 @@ class FlowRunner:
             KeyboardInterrupt: Ctrl-C was pressed, which reaches the run from the terminal; it has ended.
         """
         everything = {**os.environ, **environment}
-        if self._requests and self._begin((list(arguments), everything, output and output.absolute())):
+        if self._requests and self._begin((list(arguments), everything, output and output.absolute(), os.getcwd())):
             return self._wait_for_end(self._requests)
         with output.open("wb") if output else contextlib.nullcontext() as file:
             return subprocess.call([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
@@ -73,7 +73,7 @@ class FlowRunner:
             self._requests = None
             return -signal.SIGKILL
 
-    def _begin(self, run: tuple[list[str], dict[str, str], Path | None]) -> bool:
+    def _begin(self, run: tuple[list[str], dict[str, str], Path | None, str]) -> bool:
         """Have a run begun; returns whether it is. If not, the process has ended, and is not asked again."""
         try:
             self._requests.send(run)  # type: ignore[union-attr]
@@ -126,10 +126,7 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int) -> None:
         if (waiting := ahead or later) and not requests.poll():
             import_modules(waiting.pop(0))
             continue
-        arguments, environment, output = requests.recv()
-        run = multiprocessing.get_context("fork").Process(
-            target=_run_flow, args=(arguments, environment, output, os.getpid())
-        )
+        run = multiprocessing.get_context("fork").Process(target=_run_flow, args=(*requests.recv(), os.getpid()))
         run.start()
         requests.send(True)
         while ahead and run.is_alive():
@@ -138,7 +135,10 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int) -> None:
         requests.send(run.exitcode)
 
 
-def _run_flow(arguments: Sequence[str], environment: Mapping[str, str], output: Path | None, parent: int) -> None:
+def _run_flow(
+    arguments: Sequence[str], environment: Mapping[str, str], output: Path | None, folder: str, parent: int
+) -> None:
+    os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with output.open("wb") if output else contextlib.nullcontext() as file:
         run_script(arguments, environment, file.fileno() if file else None, parent)

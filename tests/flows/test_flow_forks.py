@@ -110,17 +110,22 @@ def test_a_run_that_is_killed_is_not_begun_again(tmp_path: Path, monkeypatch: py
 
 
 WATCHED = """
+import os
 from flows.steps.flow_forks import fork_flows
 with fork_flows() as runner:
     runner.import_ahead(["ingest", "train"])
-    print("code", runner.run(["toy.py", "--no-pylint", "run"], {}, None), flush=True)
+    os.makedirs("inner/.metaflow")
+    os.chdir("inner")
+    print("code", runner.run(["../toy.py", "--no-pylint", "run"], {}, None), flush=True)
 """
 
 
-def test_a_run_without_a_file_for_its_output_writes_where_its_command_does(tmp_path: Path) -> None:
+def test_a_run_is_where_its_command_is_and_writes_where_it_does(tmp_path: Path) -> None:
     (tmp_path / "toy.py").write_text(FLOW)
     output = Workspace(tmp_path).run("-c", WATCHED)
     assert "executing ToyFlow" in output.partition("code 0")[0]
+    assert (tmp_path / "inner/seen.jsonl").exists()
+    assert (tmp_path / "inner/.metaflow/ToyFlow").is_dir()
 
 
 INTERRUPTED = """

@@ -24,17 +24,21 @@ def play_replay(days: int | None, update_readme: bool) -> None:
 
     A replay that was interrupted goes on where it was.
     """
+    from flows.steps.flow_forks import fork_flows
     from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 
-    os.environ.update(SINGLE_THREAD_ENVIRONMENT)  # read once, when the libraries are loaded: flows run beside the days
-    from penumbra.simulation.replay import demo, run
+    # Read once, when libraries are loaded: flows run beside the days.
+    os.environ.update(SINGLE_THREAD_ENVIRONMENT, METAFLOW_USER="replay")
+    with fork_flows() as runner:
+        runner.import_ahead(["train", "ingest"])  # and then what this process needs itself
+        from penumbra.simulation.replay import demo, run
 
-    if update_readme:
-        demo.extract_replay_output(demo.README_FILE.read_text(encoding="utf-8"))
-    with refuse_on(*run.PLAN_ERRORS):
-        folder, report = run.main(days or (14 if update_readme else 0))
-    if update_readme:
-        demo.record_demo(folder, report)
+        if update_readme:
+            demo.extract_replay_output(demo.README_FILE.read_text(encoding="utf-8"))
+        with refuse_on(*run.PLAN_ERRORS):
+            folder, report = run.main(runner, days or (14 if update_readme else 0))
+        if update_readme:
+            demo.record_demo(folder, report)
 
 
 COMMANDS = (compare_policies, play_replay)

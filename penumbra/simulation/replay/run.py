@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.steps.flow_forks import FlowRunner, fork_flows
+from flows.steps.flow_forks import FlowRunner
 from flows.steps.train.plan import require_known_candidates
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.problem import Problem, ProblemError
@@ -60,10 +60,11 @@ class ReplayPlan:
         return max(1, len(self.days) // 2)
 
 
-def main(days: int = 0) -> tuple[Path, str]:
+def main(runner: FlowRunner, days: int = 0) -> tuple[Path, str]:
     """Play the days that are not played yet, and print the report.
 
     Args:
+        runner: What runs flows.
         days: How many days to play, 0 for all.
 
     Returns:
@@ -76,11 +77,6 @@ def main(days: int = 0) -> tuple[Path, str]:
         BatchRefused: A batch of the source breaks the contract.
         SystemExit: There is nothing to replay, or the replay stopped; what was played is kept.
     """
-    with fork_flows() as runner:
-        return _play(days, runner)
-
-
-def _play(days: int, runner: FlowRunner) -> tuple[Path, str]:
     settings, problem = load_project()
     require_known_candidates("replay.candidate", [settings.replay.candidate], problem.candidates.CANDIDATES)
     plan = plan_replay(settings, problem, days)
@@ -97,7 +93,6 @@ def _play(days: int, runner: FlowRunner) -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings, plan))
     try:
-        runner.import_ahead(list(sandbox.FLOW_OPTIONS))
         run_days(settings, problem, plan, runner)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None

@@ -64,7 +64,7 @@ def enter_sandbox(folder: Path, overrides: dict[str, str]) -> Settings:
     for name in [name for name in os.environ if name.startswith(API_KEY_PREFIX)]:
         del os.environ[name]
     paths = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), str(PROJECT_ROOT)]
-    os.environ.update(overrides, METAFLOW_USER="replay", PYTHONPATH=os.pathsep.join(dict.fromkeys(paths)))
+    os.environ.update(overrides, PYTHONPATH=os.pathsep.join(dict.fromkeys(paths)))
     os.chdir(folder)
     return load_settings()
 

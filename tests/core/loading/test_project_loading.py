@@ -1,10 +1,12 @@
 """Settings and problem that don't fit each other, in all that begins with both."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from flows.steps.doctor import examination
+from flows.steps.flow_forks import FlowRunner
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, SettingsError
 from penumbra.simulation.backtest import run as backtest
@@ -22,7 +24,7 @@ def unfit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unfit")
-@pytest.mark.parametrize("start", [load_project, backtest.main, replay.main])
+@pytest.mark.parametrize("start", [load_project, backtest.main, partial(replay.main, FlowRunner(None))])
 def test_a_loss_that_does_not_fit_the_target_is_refused_at_the_start(start: Callable[[], object]) -> None:
     with pytest.raises(SettingsError) as refused:
         start()
