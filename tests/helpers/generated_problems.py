@@ -76,8 +76,10 @@ def draw_schema(draw: random.Random, name: str = "Row") -> type[dy.Schema]:
 
 
 def draw_problem(draw: random.Random) -> Any:
-    """A problem with such a contract, with every feature and check that `load_problem` would accept."""
+    """A problem of such a contract, which takes requests, with every feature and check that `load_problem` accepts."""
     row = draw_schema(draw)
+    while any(good is bad for good, bad in RequestMaker(row).columns.values()):
+        row = draw_schema(draw)
     outcome = draw.choice((dy.Bool, dy.Float64, lambda **given: dy.Enum(["x", "y", "z"], **given)))(nullable=True)
     labelled = type("Labelled", (row,), {"__module__": __name__, "happened": outcome})
     schema = SimpleNamespace(
@@ -149,7 +151,7 @@ MUTATIONS: Sequence[Callable[[random.Random, bytes], bytes]] = (
 
 
 def _sort_literals(row: type[dy.Schema], name: str) -> tuple[list[str], list[str]]:
-    """The literals that a column takes, and those that it doesn't."""
+    """The literals that a column takes, and those that it doesn't; twice the same list where it takes none."""
     alone = type("Alone", (dy.Schema,), {"__module__": __name__, name: row.columns()[name]})
     contract = Contract(alone, (), {}, 1)
     good, bad = [], []
