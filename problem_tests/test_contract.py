@@ -1,6 +1,8 @@
 """The folder, its settings, and the example that stands in the documentation of the API."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -33,10 +35,8 @@ def test_the_folder_and_the_settings_are_whole() -> None:
 def test_the_example_is_a_request_that_keeps_the_contract(problem: Problem, settings: Settings) -> None:
     schema = problem.schema
     contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, settings.service.max_records)
-    try:
-        contract.parse_one(json.dumps(schema.EXAMPLE).encode())
-    except (RequestRefused, TypeError) as refused:
-        pytest.fail(f"EXAMPLE of problem/schema.py is refused as a request: {describe(refused)}", pytrace=False)
+    if refusal := find_refusal(contract, schema.EXAMPLE, "EXAMPLE"):
+        pytest.fail(f"EXAMPLE of problem/schema.py is refused as a request: {refusal}", pytrace=False)
 
 
 def test_the_outcome_of_the_example_can_be_reported_and_tells_the_target(problem: Problem, settings: Settings) -> None:
@@ -45,17 +45,24 @@ def test_the_outcome_of_the_example_can_be_reported_and_tells_the_target(problem
         pytest.skip("problem/schema.py has no OUTCOME")
     reader, spec = build_label_reader(schema, settings.service.max_records), LabelSpec.from_schema(schema)
     for label in build_label_examples(schema):
-        try:
-            record = reader.parse_one(json.dumps(label).encode())
-        except (RequestRefused, TypeError) as refused:
-            pytest.fail(f"OUTCOME of problem/schema.py is refused as a label: {describe(refused)}", pytrace=False)
+        if refusal := find_refusal(reader, label, "OUTCOME"):
+            pytest.fail(f"OUTCOME of problem/schema.py is refused as a label: {refusal}", pytrace=False)
+        record = reader.parse_one(json.dumps(label).encode())
     if spec.compute_targets([record]).item() is None:
         pytest.fail(f"target() of problem/schema.py is null for the OUTCOME {schema.OUTCOME}", pytrace=False)
 
 
-def describe(refused: Exception) -> str:
-    """What is wrong with each field, or the message where no field is named."""
-    faults = [fault for fault in getattr(refused, "details", ()) if "field" in fault]
-    return "; ".join(f"{each['field']} is {each.get('value')}, expected {each['expected']}" for each in faults) or str(
-        refused
-    )
+def find_refusal(reader: Contract, record: Mapping[str, Any], name: str) -> str:
+    """Why a record isn't taken: what is wrong with each field, or the message where no field is named; "" if it is."""
+    try:
+        reader.parse_one(json.dumps(record).encode())
+    except (RequestRefused, TypeError) as refused:
+        faults = [fault for fault in getattr(refused, "details", ()) if "field" in fault]
+        return "; ".join(describe_fault(fault, name) for fault in faults) or str(refused)
+    return ""
+
+
+def describe_fault(fault: Mapping[str, Any], name: str) -> str:
+    if "value" not in fault:
+        return f"{fault['field']} is missing, expected {fault['expected']}: add it to {name}"
+    return f"{fault['field']} is {fault['value']}, expected {fault['expected']}"

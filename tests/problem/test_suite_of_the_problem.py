@@ -109,6 +109,22 @@ def test_an_example_that_breaks_the_contract_is_named(tmp_path):
     )
 
 
+def test_a_column_of_labels_that_the_outcome_lacks_is_said_to_be_missing_in_one_sentence(tmp_path):
+    columns = (
+        "churned = dy.Bool(nullable=True)",
+        "churned = dy.Bool(nullable=True)\n    paid = dy.Int8(nullable=True)",
+    )
+    problem = load_orders(tmp_path, schema=[columns])
+    test = test_contract.test_the_outcome_of_the_example_can_be_reported_and_tells_the_target
+    with pytest.raises(Failed) as failed:
+        test(problem, SETTINGS)
+    assert str(failed.value) == (
+        "OUTCOME of problem/schema.py is refused as a label: paid is missing, expected a value or null: the field is "
+        "required: add it to OUTCOME"
+    )
+    assert (failed.value.pytrace, failed.value.__context__) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
