@@ -16,7 +16,7 @@ from penumbra.logs import append_log
 from penumbra.logs.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.queries.labels import find_first_outputs, join_labels
+from penumbra.logs.queries.labels import count_label_outcomes, find_first_outputs, join_labels
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from tests.helpers.orders import load_orders
 
@@ -152,6 +152,20 @@ def test_the_row_of_a_batch_meets_the_prediction_and_the_feedback_of_its_key(tmp
     assert index.attach_labels([rows]) == 0
     assert join_labels(index)["target"].to_list() == [False]
     assert find_first_outputs(index, rows).to_list() == [0.25]
+
+
+def test_a_column_more_of_the_labels_adds_each_row_of_a_batch_once(tmp_path):
+    outcome = "churned = dy.Bool(nullable=True)"
+    now, then = (
+        LabelSpec.from_schema(load_orders(tmp_path, schema=[(outcome, f"{outcome}{more}")]).schema)
+        for more in ("\n    paid = dy.Int8(nullable=True)", "")
+    )
+    rows = pl.DataFrame({"order_id": [7, 8], "churned": [True, False], "penumbra.batch": "march"})
+    paid = rows.with_columns(paid=pl.Series([1, None], dtype=pl.Int8))
+    assert make_index(tmp_path, then).attach_labels([rows]) == 2
+    assert make_index(tmp_path, now).attach_labels([paid]) == 2
+    assert make_index(tmp_path, now).attach_labels([paid]) == 0
+    assert count_label_outcomes(make_index(tmp_path, now)).row(0) == ("batch", "orphan", 4)
 
 
 def test_an_index_of_an_older_way_to_write_keys_is_made_anew(tmp_path, spec, monkeypatch):
