@@ -13,7 +13,7 @@ from penumbra.core.settings import Settings, SettingsError, load_settings
 from penumbra.logs.labels import LabelSpec
 from service.http.refusals import RequestRefused
 from service.http.requests.feedback import build_label_examples, build_label_reader
-from service.http.requests.record_reader import Contract
+from service.http.requests.record_reader import Contract, RecordReader
 
 
 def test_the_folder_and_the_settings_are_whole() -> None:
@@ -52,7 +52,7 @@ def test_the_outcome_of_the_example_can_be_reported_and_tells_the_target(problem
         pytest.fail(f"target() of problem/schema.py is null for the OUTCOME {schema.OUTCOME}", pytrace=False)
 
 
-def find_refusal(reader: Contract, record: Mapping[str, Any], name: str) -> str:
+def find_refusal(reader: RecordReader, record: Mapping[str, Any], name: str) -> str:
     """Why a record isn't taken: what is wrong with each field, or the message where no field is named; "" if it is."""
     try:
         reader.parse_one(json.dumps(record).encode())
