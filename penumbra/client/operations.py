@@ -1,9 +1,11 @@
 """What the client asks the service: each operation as an exchange, and long lists as several."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import math
 import re
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -27,6 +29,7 @@ MAX_KEY_LENGTH = 255
 KEY_PATTERN = re.compile(r"(?! )[ !#-\[\]-~]{1,255}(?<! )")  # printable ASCII, but for quote and backslash
 MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are by default
 MAX_CONNECTIONS = 50
+TOO_FINE = "a record has the time {}: expected none that is finer than a microsecond"
 
 Answer = TypeVar("Answer")
 
@@ -200,8 +203,8 @@ def encode_record(record: Any) -> bytes:
     """Encode a record or a label.
 
     Args:
-        record: A mapping by column, or what msgspec encodes as an object. NumPy's scalars are Python's, decimals are
-            numbers, NaN is null.
+        record: A mapping by column, or what msgspec encodes as an object. NumPy's scalars and pandas' times are
+            Python's, decimals are numbers; NaN, NaT and pandas' NA are null.
 
     Returns:
         The JSON.
@@ -246,6 +249,10 @@ def _refuse_infinity(value: Any, name: str = "the record") -> None:
 
 
 def _unwrap_scalar(value: Any) -> Any:
+    if (pandas := sys.modules.get("pandas")) and (value is pandas.NA or value is pandas.NaT):
+        return None
+    if isinstance(value, dt.datetime | dt.timedelta):
+        return _make_plain(value)
     if getattr(value, "size", 0) == 1 and hasattr(value, "item"):
         item = value.item()
         return _round_time(value) if isinstance(item, int) and value.dtype.kind in "mM" else item
@@ -255,9 +262,18 @@ def _unwrap_scalar(value: Any) -> Any:
 def _round_time(value: Any) -> Any:
     """NumPy's times that are stored in nanoseconds, or finer, as Python's in microseconds, the finest of both."""
     micros = value.astype(f"{value.dtype.kind}8[us]")
-    if micros != value:
-        raise InvalidRecord(f"a record has the time {value}: expected none that is finer than a microsecond")
+    if micros.item() is not None and micros != value:
+        raise InvalidRecord(TOO_FINE.format(value))
     return micros.item()
+
+
+def _make_plain(value: dt.datetime | dt.timedelta) -> dt.datetime | dt.timedelta:
+    """Python's own time of one of its kind, such as pandas', which may have nanoseconds."""
+    if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
+        raise InvalidRecord(TOO_FINE.format(value))
+    if isinstance(value, dt.datetime):
+        return dt.datetime.combine(value.date(), value.timetz())
+    return dt.timedelta(value.days, value.seconds, value.microseconds)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_unwrap_scalar, decimal_format="number").encode

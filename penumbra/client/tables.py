@@ -2,11 +2,13 @@
 
 import importlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 ARROW_MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 ARROW_HEADERS = {"content-type": ARROW_MEDIA_TYPE, "accept": ARROW_MEDIA_TYPE}
+PANDAS_KEY, UNNAMED_INDEX = b"pandas", re.compile(r"__index_level_\d+__")
 LIBRARIES = ("polars", "pyarrow")
 
 
@@ -48,12 +50,13 @@ def split_table(table: Any, max_records: int) -> Iterator[ArrowPart]:
         max_records: The most rows of a part.
 
     Yields:
-        The parts in their order.
+        The parts in their order, without an index that pandas has made a column of and that has no name.
 
     Raises:
         TypeError: It is something else.
     """
-    _import_library(table)
+    if _import_library(table).__name__ == "pyarrow" and PANDAS_KEY in (table.schema.metadata or {}):
+        table = table.select([name for name in table.column_names if not UNNAMED_INDEX.fullmatch(name)])
     for start in range(0, len(table), max_records):
         yield ArrowPart(start, table.slice(start, max_records))
 

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from service.http.refusals import ErrorBody
 from service.http.requests.arrow_body import ARROW_MEDIA_TYPE
 from service.http.requests.feedback import Accepted
+from service.http.requests.idempotency_key import SENT_KEY_PATTERN
 from service.http.requests.record_reader import Contract, RecordDict, RecordReader
 
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -45,7 +46,7 @@ KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": SENT_KEY_PATTERN},
     "description": "A repeated request with the same key, such as a UUID, gets the first one's answer.",
 }
 ARROW_SCHEMA = {

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from penumbra.client import (
@@ -28,6 +30,7 @@ from penumbra.client import (
 )
 from penumbra.client.exchange import Exchange
 from penumbra.client.operations import Operations, RecordPart, encode_record
+from penumbra.client.tables import split_table
 
 PROBLEM = b'{"error":"it is broken","details":[{"index":1,"field":"temp","value":"warm","expected":"a number"}]}'
 
@@ -177,6 +180,35 @@ def test_decimals_are_numbers_and_numpys_times_are_times() -> None:
     assert encode_record(record) == b'{"a":55.50,"b":"2013-04-01T05:00:00","c":"2013-04-01"}'
     with pytest.raises(InvalidRecord, match="finer than a microsecond"):
         encode_record({"a": np.datetime64("2013-04-01T05:00:00.000000001", "ns")})
+
+
+def test_times_of_pandas_are_times_and_what_it_calls_missing_is_null() -> None:
+    when, took = pd.Timestamp("2013-04-01T05:00:00.5"), pd.Timedelta(minutes=90)
+    record = {"a": when, "b": when.tz_localize("Europe/Berlin"), "c": took, "d": pd.NaT, "e": pd.NA}
+    plain = {"a": when.to_pydatetime(), "b": record["b"].to_pydatetime(), "c": took.to_pytimedelta()}
+    assert encode_record(record) == encode_record({**plain, "d": None, "e": None})
+    assert encode_record({"a": np.datetime64("NaT", "ns"), "b": np.timedelta64("NaT")}) == b'{"a":null,"b":null}'
+    for value in (when + pd.Timedelta(1, "ns"), took + pd.Timedelta(1, "ns")):
+        with pytest.raises(InvalidRecord, match="finer than a microsecond"):
+            encode_record({"a": value})
+
+
+def test_records_of_a_frame_of_pandas_are_those_of_its_rows() -> None:
+    frame = pd.DataFrame(
+        {"t": pd.to_datetime(["2013-04-01", None]), "n": pd.array([1, None], "Int64"), "x": [0.5, None]}
+    )
+    lines = [encode_record(record) for record in frame.to_dict("records")]
+    assert lines == [b'{"t":"2013-04-01T00:00:00","n":1,"x":0.5}', b'{"t":null,"n":null,"x":null}']
+
+
+def test_an_index_of_pandas_is_sent_if_it_has_a_name() -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3]})[[False, True, True]]
+    (part,) = split_table(pa.Table.from_pandas(frame), 10)
+    assert (part.table.column_names, part.n_records) == (["n"], 2)
+    (part,) = split_table(pa.Table.from_pandas(frame.rename_axis("flight")), 10)
+    assert part.table.column_names == ["n", "flight"]
+    (part,) = split_table(pa.table({"__index_level_0__": [1]}), 10)
+    assert part.table.column_names == ["__index_level_0__"]
 
 
 @pytest.mark.parametrize("key", ["", " a", "a ", "a\nb", "für", '"a"', "k" * 256])

@@ -13,6 +13,7 @@ from service.inference.idempotency.request_claims import KeyedRequest
 
 KEY_HEADER = b"idempotency-key"
 PLAIN_KEY = re.compile(rb'("?)([ !#-\[\]-~]{1,255})\1')  # printable ASCII, but for quote and backslash
+SENT_KEY_PATTERN = r"^[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?$"  # a header has no blanks at its ends
 DIGEST_BYTES = 16
 
 
@@ -35,7 +36,9 @@ def read_idempotency_key(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None
     if len(given) > 1 or match is None:
         shown = ", ".join(value.decode("latin-1")[:100] for value in given)
         raise RequestRefused(
-            400, f"the idempotency key is {shown!r}: send one of 1 to 255 printable characters of ASCII, such as a UUID"
+            400,
+            f"the idempotency key is {shown!r}: send one of 1 to 255 printable characters of ASCII, no quotes and "
+            "backslashes among them, such as a UUID",
         )
     return match[2]
 

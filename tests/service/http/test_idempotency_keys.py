@@ -1,12 +1,15 @@
 """`Idempotency-Key`: a repeated request gets the answer of the first, which is in the log once."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from sklearn.tree import DecisionTreeClassifier
 
@@ -14,6 +17,7 @@ from penumbra.logs.append_log import read_entries
 from penumbra.rules import Between, Defer, Override, Refuse, Review, Rule
 from problem.schema import EXAMPLE
 from service.http.access.access_control import read_keys
+from service.http.requests.idempotency_key import SENT_KEY_PATTERN, read_idempotency_key
 from tests.helpers import local_service
 
 OTHER = {**EXAMPLE, "temp": 60.0}
@@ -109,11 +113,19 @@ def test_a_key_in_quotes_is_the_same_key(client: Any) -> None:
     assert post(client, EXAMPLE, '"a key"').json() == post(client, EXAMPLE).json()
 
 
-@pytest.mark.parametrize("key", ["", " ", '""', "a" * 256, "caf\u00e9", '"half'])
+@pytest.mark.parametrize("key", ["", " ", '""', "a" * 256, "caf\u00e9", '"half', 'a"b', "a\\b"])
 def test_what_is_no_key_is_refused(client: Any, tmp_path: Path, key: str) -> None:
     answer = client.post("/predict", json=EXAMPLE, headers=[(b"idempotency-key", key.encode("latin-1"))])
     assert answer.status_code == 400
+    assert "characters of ASCII, no quotes and backslashes among them" in answer.json()["error"]
     assert list_logged(tmp_path) == []
+
+
+@given(st.from_regex(SENT_KEY_PATTERN, fullmatch=True).filter(lambda key: len(key) <= 255))
+@example("orders of 2013-04-01")
+def test_a_key_is_taken_as_the_document_has_it(key: str) -> None:
+    assert read_idempotency_key([(b"idempotency-key", key.encode())]) == key.encode()
+    assert re.search(SENT_KEY_PATTERN, key)
 
 
 def test_a_refused_request_leaves_its_key_free(client: Any) -> None:
