@@ -15,7 +15,8 @@ from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
-from penumbra.training.fairness import GroupSums, check_fairness, compare_groups, score_groups
+from penumbra.training.fairness import GroupSums, check_fairness
+from penumbra.training.group_scores import compare_groups, score_groups
 from penumbra.training.slices import score_slices
 
 LIMITS = load_settings(environ={}).gate.model_copy(
@@ -197,7 +198,15 @@ def test_a_column_with_one_group_of_rows_enough_is_not_enough_data():
     few = sums(BINARY, ["a"] * 600 + ["b"] * 10, [True] * 610, [0.9] * 600 + [0.1] * 10, np.arange(610) % 30)
     check = check_fairness(GroupSums(few, None, "binary"), LIMITS)
     assert check.verdict == "not enough data"
-    assert "too few rows of sex=b" in check.sentence
+    assert check.sentence.endswith("; too little of sex=b (10 of 50 rows)")
+
+
+def test_a_group_on_too_few_days_is_named_with_its_days():
+    days = np.concatenate([np.arange(600) % 30, np.arange(600) % 14])
+    few = sums(NUMBER, ["a"] * 600 + ["b"] * 600, np.zeros(1200), np.ones(1200), days)
+    check = check_fairness(GroupSums(few, None, "regression"), LIMITS)
+    assert check.verdict == "not enough data"
+    assert check.sentence.endswith("; too little of sex=b (14 of 20 days)")
 
 
 def test_a_column_that_cannot_be_judged_is_named_beside_one_that_can():

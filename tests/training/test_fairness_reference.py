@@ -9,7 +9,7 @@ from fairlearn import metrics
 
 from penumbra.core.metrics.group_metrics import compute_group_values, sum_by_group
 from penumbra.core.task import Task
-from penumbra.training.fairness import compare_groups, score_groups
+from penumbra.training.group_scores import compare_groups, score_groups
 
 
 @pytest.fixture

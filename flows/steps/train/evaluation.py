@@ -9,7 +9,7 @@ from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
-from penumbra.training import charts, fairness
+from penumbra.training import charts, group_scores
 from penumbra.training.evaluate import Trial, format_score_table
 
 CURVE_CHARTS = (
@@ -98,8 +98,8 @@ def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     folder.mkdir(parents=True, exist_ok=True)
     by_slice.write_csv(folder / "slices.csv")
     if groups := outcome.gate.groups:
-        fairness.score_groups(groups.candidate).write_csv(folder / "groups.csv")
-        fairness.compare_groups(groups.candidate, groups.kind).write_csv(folder / "fairness.csv")
+        group_scores.score_groups(groups.candidate).write_csv(folder / "groups.csv")
+        group_scores.compare_groups(groups.candidate, groups.kind).write_csv(folder / "fairness.csv")
     outcome.gate.worst.write_csv(folder / "worst.csv")
     (folder / "gate.txt").write_text(f"{outcome.gate.report}\n")
     for name, spec in specs.items():

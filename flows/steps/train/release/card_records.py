@@ -18,7 +18,7 @@ from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.masking import mask_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.manifest import CARD_FILE, CARD_FILES
-from penumbra.training import fairness
+from penumbra.training import group_scores
 from penumbra.training.split import SPLIT_PARTS
 
 MAX_DESCRIPTION = 4000  # characters; MLflow takes 5,000
@@ -85,8 +85,8 @@ def collect_card_records(outcome: TrainingOutcome) -> dict[str, Any]:
         "cost": _sum_cost(outcome),
     }
     if groups := gate.groups:
-        records["groups"] = fairness.score_groups(groups.candidate).to_dicts()
-        records["fairness"] = fairness.compare_groups(groups.candidate, groups.kind).to_dicts()
+        records["groups"] = group_scores.score_groups(groups.candidate).to_dicts()
+        records["fairness"] = group_scores.compare_groups(groups.candidate, groups.kind).to_dicts()
     finite: dict[str, Any] = replace_non_finite(mask_settings(records))
     return finite
 
