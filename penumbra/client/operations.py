@@ -24,7 +24,7 @@ PREDICT, FEEDBACK = ("POST", "/predict"), ("POST", "/feedback")
 EXPLAIN, REVIEW = ("GET", "/explain/{id}"), ("GET", "/reviews/{id}")
 READY, ALIVE, METRICS = ("GET", "/readyz"), ("GET", "/livez"), ("GET", "/metrics")
 JSON_HEADERS = {"content-type": "application/json"}
-KEY_HEADER = "idempotency-key"
+KEY_HEADER, RANGE_HEADER = "idempotency-key", "content-range"
 MAX_KEY_LENGTH = 255
 KEY_PATTERN = re.compile(r"(?! )[ !#-\[\]-~]{1,255}(?<! )")  # printable ASCII, but for quote and backslash
 MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are by default
@@ -42,6 +42,10 @@ class Part(Protocol):
         """The position of its first record in the list."""
 
     @property
+    def is_last(self) -> bool:
+        """Whether the list ends with it."""
+
+    @property
     def n_records(self) -> int:
         """The number of its records."""
 
@@ -57,6 +61,7 @@ class RecordPart(NamedTuple):
 
     start: int
     lines: list[bytes]
+    is_last: bool
 
     @property
     def n_records(self) -> int:
@@ -70,12 +75,20 @@ class RecordPart(NamedTuple):
     def split(self) -> tuple["RecordPart", "RecordPart"]:
         """Return its two halves."""
         middle = len(self.lines) // 2
-        return RecordPart(self.start, self.lines[:middle]), RecordPart(self.start + middle, self.lines[middle:])
+        return (
+            RecordPart(self.start, self.lines[:middle], False),
+            RecordPart(self.start + middle, self.lines[middle:], self.is_last),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class PartSender(Generic[Answer]):
-    """Makes the exchange of each part of a list; the same list with the same `key` is sent in the same requests."""
+    """Makes the exchange of each part of a list.
+
+    The idempotency key of a part is made of the list's `key` and the part's first position alone, and what the service
+    compares has all the rest: body, end, and whether the list ends there. So with the same key the same list in the
+    same parts is the same requests, and another list, or other parts, are refused where they begin to differ.
+    """
 
     path: str
     decode: Callable[[bytes], list[Answer]]
@@ -86,11 +99,16 @@ class PartSender(Generic[Answer]):
 
     def make_exchange(self, part: Part) -> Exchange[list[Answer]]:
         """Return the exchange of a `part`."""
-        place = f"/{part.start}-{part.start + part.n_records}"
-        fits = len(self.key) + len(place) <= MAX_KEY_LENGTH
-        key = self.key if fits else hashlib.sha256(self.key.encode()).hexdigest()
-        headers = {**self.headers, KEY_HEADER: key + place}
+        headers = {**self.headers, KEY_HEADER: self._name_part(part.start)}
+        if part.start or not part.is_last:
+            end = part.start + part.n_records
+            headers[RANGE_HEADER] = f"records {part.start}-{end - 1}/{end if part.is_last else '*'}"
         return Exchange("POST", self.path, partial(self._decode, part.n_records), self.policy, headers, part.encode())
+
+    def _name_part(self, start: int) -> str:
+        place = f"#{start}" if start else ""
+        fits = len(self.key) + len(place) <= MAX_KEY_LENGTH
+        return (self.key if fits else hashlib.sha256(self.key.encode()).hexdigest()) + place
 
     def _decode(self, n_records: int, body: bytes) -> list[Answer]:
         answers = self.decode(body)
@@ -167,14 +185,14 @@ class Operations:
         try:
             for line in map(encode_record, records):
                 if lines and (len(lines) == self.max_records or size + len(line) + 2 > self.max_body_bytes):
-                    yield RecordPart(start, lines)
+                    yield RecordPart(start, lines, is_last=False)
                     start, size, lines = start + len(lines), 0, []
                 lines.append(line)
                 size += len(line) + 1
         except InvalidRecord as error:
             raise InvalidRecord(f"record {start + len(lines)}: {error}") from None
         if lines:
-            yield RecordPart(start, lines)
+            yield RecordPart(start, lines, is_last=True)
 
 
 def resolve_key(key: str | None = None) -> str:

@@ -13,10 +13,11 @@ LIBRARIES = ("polars", "pyarrow")
 
 
 class ArrowPart(NamedTuple):
-    """Rows of a table that are sent together; `start` is the position of the first."""
+    """Rows of a table that are sent together: `start` is the position of the first, `is_last` where it ends there."""
 
     start: int
     table: Any
+    is_last: bool
 
     @property
     def n_records(self) -> int:
@@ -37,8 +38,8 @@ class ArrowPart(NamedTuple):
         """Return its two halves."""
         middle = len(self.table) // 2
         return (
-            ArrowPart(self.start, self.table.slice(0, middle)),
-            ArrowPart(self.start + middle, self.table.slice(middle)),
+            ArrowPart(self.start, self.table.slice(0, middle), False),
+            ArrowPart(self.start + middle, self.table.slice(middle), self.is_last),
         )
 
 
@@ -58,7 +59,7 @@ def split_table(table: Any, max_records: int) -> Iterator[ArrowPart]:
     if _import_library(table).__name__ == "pyarrow" and PANDAS_KEY in (table.schema.metadata or {}):
         table = table.select([name for name in table.column_names if not UNNAMED_INDEX.fullmatch(name)])
     for start in range(0, len(table), max_records):
-        yield ArrowPart(start, table.slice(start, max_records))
+        yield ArrowPart(start, table.slice(start, max_records), start + max_records >= len(table))
 
 
 def decode_answers(table: Any, body: bytes) -> list[Any]:

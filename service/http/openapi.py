@@ -49,6 +49,15 @@ KEY_PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": SENT_KEY_PATTERN},
     "description": "A repeated request with the same key, such as a UUID, gets the first one's answer.",
 }
+RANGE_PARAMETER = {
+    "name": "Content-Range",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "With a key: which records of a list that is sent in several requests these are, such as "
+    "`records 0-9999/*`, or `records 10000-12344/12345` where it ends. The same records as a list of their own, or as "
+    "another part, are another request.",
+}
 ARROW_SCHEMA = {
     "type": "string",
     "format": "binary",
@@ -106,7 +115,7 @@ def _predict(contract: Contract, options: Mapping[str, str]) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Predict for one record, or for a list of up to " + str(contract.max_records),
-        "parameters": [KEY_PARAMETER, *(_option(name, words) for name, words in options.items())],
+        "parameters": [KEY_PARAMETER, RANGE_PARAMETER, *(_option(name, words) for name, words in options.items())],
         "requestBody": _request(contract, {"one": contract.example, "list": [contract.example]}),
         "responses": {
             "200": _answers("The answer, or the answers in the records' order.", "Answer"),

@@ -74,6 +74,40 @@ def test_the_same_key_gets_the_same_answer(client: Client) -> None:
     assert client.predict_list([EXAMPLE] * 7, "a list") == client.predict_list([EXAMPLE] * 7, "a list")
 
 
+def test_a_key_with_another_list_or_with_other_parts_is_refused_and_nothing_more_is_logged(
+    client: Client, url: str, folder: Path
+) -> None:
+    with Client(url, policy=PATIENT, max_records=2, trust_env=False) as other:
+        asked: list[tuple[str, Callable[[], Any], list[Callable[[], Any]]]] = [
+            (
+                "orders",
+                lambda: client.predict_list([EXAMPLE] * 3, "orders"),
+                [
+                    lambda: client.predict_list([EXAMPLE] * 4, "orders"),
+                    lambda: other.predict_list([EXAMPLE] * 3, "orders"),
+                    lambda: client.predict_table(pl.from_dicts([EXAMPLE] * 3), "orders"),
+                ],
+            ),
+            (
+                "twos",
+                lambda: other.predict_list([EXAMPLE] * 2, "twos"),
+                [
+                    lambda: other.predict_list([EXAMPLE] * 4, "twos"),
+                    lambda: list(other.predict_stream([EXAMPLE], "twos")),
+                ],
+            ),
+            ("fours", lambda: other.predict_list([EXAMPLE] * 4, "fours"), [lambda: other.predict(EXAMPLE, "fours")]),
+            ("one", lambda: client.predict(EXAMPLE, "one"), [lambda: client.predict_list([EXAMPLE], "one")]),
+        ]
+        for key, ask, others in asked:
+            first, logged = ask(), list_logged(folder)
+            for refused in others:
+                with pytest.raises(InvalidRequest, match="this idempotency key was sent with another request"):
+                    refused()
+            assert ask() == first, key
+            assert list_logged(folder) == logged
+
+
 def test_a_long_list_is_sent_in_parts_even_where_the_service_takes_fewer_than_the_client_thinks(
     client: Client, folder: Path
 ) -> None:

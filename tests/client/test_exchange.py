@@ -11,8 +11,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penumbra.client import (
     AsyncClient,
@@ -30,7 +33,7 @@ from penumbra.client import (
 )
 from penumbra.client.exchange import Exchange
 from penumbra.client.operations import Operations, RecordPart, encode_record
-from penumbra.client.tables import split_table
+from penumbra.client.tables import ArrowPart, split_table
 
 PROBLEM = b'{"error":"it is broken","details":[{"index":1,"field":"temp","value":"warm","expected":"a number"}]}'
 
@@ -143,13 +146,42 @@ def test_no_part_is_larger_than_the_service_takes(size: int) -> None:
     assert sum(body.count(b"n") for body in bodies) == 40
 
 
-def test_the_same_list_with_the_same_key_is_the_same_requests() -> None:
-    operations = Operations(RetryPolicy(), 2, 1000)
-    keys = [
-        [operations.predict_parts("my list", {}).make_exchange(part).headers["idempotency-key"] for part in parts]
-        for parts in [list(operations.split([{"n": 1}] * 3)) for _ in range(2)]
-    ]
-    assert keys[0] == keys[1] == ["my list/0-2", "my list/2-3"]
+def make_requests(n_records: int, max_records: int, key: str = "my list", first: int = 0) -> dict[str, Any]:
+    """The requests of a list: what the service compares, by idempotency key."""
+    operations = Operations(RetryPolicy(), max_records, 1000)
+    sender = operations.predict_parts(key, {})
+    made = [sender.make_exchange(part) for part in operations.split({"n": first + n} for n in range(n_records))]
+    return {each.headers["idempotency-key"]: (each.headers.get("content-range"), each.body) for each in made}
+
+
+def test_a_list_in_one_request_has_the_key_as_it_is_given_and_parts_say_which_they_are() -> None:
+    assert make_requests(1, 2) == {"my list": (None, b'[{"n":0}]')}
+    assert make_requests(3, 2) == {
+        "my list": ("records 0-1/*", b'[{"n":0},{"n":1}]'),
+        "my list#2": ("records 2-2/3", b'[{"n":2}]'),
+    }
+
+
+lists = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from(["my list"]), st.integers(0, 1))
+
+
+@given(lists, lists)
+def test_a_key_that_comes_again_with_another_list_or_in_other_parts_is_refused_before_anything_new_is_predicted(
+    before: tuple[int, int, str, int], now: tuple[int, int, str, int]
+) -> None:
+    known, sent = make_requests(*before), make_requests(*now)
+    new = [key for key, asked in sent.items() if known.get(key) != asked]
+    assert new[:1] == [key for key in new[:1] if key in known]
+    assert bool(new) == (sent != known)
+
+
+def test_halves_of_a_part_that_is_too_large_are_parts_of_their_own() -> None:
+    whole = RecordPart(4, [b"{}"] * 3, is_last=True)
+    assert whole.split() == (RecordPart(4, [b"{}"], False), RecordPart(5, [b"{}"] * 2, True))
+    assert [part.is_last for part in RecordPart(0, [b"{}"] * 2, is_last=False).split()] == [False, False]
+    rows = ArrowPart(4, pl.DataFrame({"a": [1, 2, 3]}), is_last=True).split()
+    assert [(part.start, part.n_records, part.is_last) for part in rows] == [(4, 1, False), (5, 2, True)]
+    assert [part.is_last for part in split_table(pl.DataFrame({"a": range(4)}), 2)] == [False, True]
 
 
 def test_numpys_scalars_are_values_and_nan_is_null() -> None:
@@ -220,17 +252,16 @@ def test_what_is_no_idempotency_key_is_refused_at_once(key: str) -> None:
 
 
 def test_a_long_key_of_a_list_leaves_room_for_the_positions_and_stays_its_own() -> None:
-    keys = [
-        Operations(RetryPolicy(), 10, 1000).predict_parts(key, {}).make_exchange(RecordPart(0, [b"{}"])).headers
-        for key in ["k" * 255, "k" * 255, "k" * 254 + "l"]
-    ]
-    names = [headers["idempotency-key"] for headers in keys]
-    assert names[0] == names[1] != names[2]
-    assert len(names[0]) <= 255
+    (first, name), (_, same), (_, other) = [make_requests(2, 1, key) for key in ["k" * 255, "k" * 255, "k" * 254 + "l"]]
+    assert first == "k" * 255
+    assert name == same != other
+    assert len(name) <= 255
 
 
 def test_fewer_answers_than_records_are_an_error() -> None:
-    exchange = Operations(RetryPolicy(), 10, 1000).predict_parts("k", {}).make_exchange(RecordPart(0, [b"{}"] * 3))
+    exchange = (
+        Operations(RetryPolicy(), 10, 1000).predict_parts("k", {}).make_exchange(RecordPart(0, [b"{}"] * 3, True))
+    )
     with pytest.raises(ServiceFailed, match="1 answers to 3 records"):
         exchange.read(200, {}, b'[{"prediction_id":"a","model_version":"1"}]')
 

@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         elif b"bad" in body:
             self.answer(b'{"error":"bad"}', status=422)
         elif b"row" in body:
-            self.answer(ArrowPart(0, pl.DataFrame({"prediction_id": ["a"]})).encode())
+            self.answer(ArrowPart(0, pl.DataFrame({"prediction_id": ["a"]}), True).encode())
         else:
             self.answer_one_of_many(b"[%b]" % ANSWER if body.startswith(b"[") else ANSWER)
 

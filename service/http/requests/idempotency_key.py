@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from service.http.refusals import RequestRefused
 from service.inference.idempotency.request_claims import KeyedRequest
 
-KEY_HEADER = b"idempotency-key"
+KEY_HEADER, RANGE_HEADER = b"idempotency-key", b"content-range"
 PLAIN_KEY = re.compile(rb'("?)([ !#-\[\]-~]{1,255})\1')  # printable ASCII, but for quote and backslash
 SENT_KEY_PATTERN = r"^[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?$"  # a header has no blanks at its ends
 DIGEST_BYTES = 16
@@ -48,6 +48,9 @@ def describe_keyed_request(
 ) -> KeyedRequest:
     """Describe a request by digests, so that it is known again.
 
+    A sender that splits a list says by `Content-Range` (RFC 9110, 14.4) which part of it a request is, such as
+    "records 0-9999/*", and whether the list ends there ("/10000"): a part is another request than a list of its own.
+
     Args:
         key: Its idempotency key. The same one of another sender, by its API key, is another one.
         headers: Its headers, with names in lower case.
@@ -57,8 +60,10 @@ def describe_keyed_request(
     Returns:
         The digests of key and sender, and of all that is asked.
     """
-    sender = next((value for name, value in headers if name == b"authorization"), b"")
-    return KeyedRequest(_digest(sender, key), _digest("&".join(sorted(options)).encode(), body))
+    by_name = dict(reversed(headers))
+    place = by_name.get(RANGE_HEADER, b"")
+    asked = "&".join(sorted(options)).encode() + (b"\n" + place if place else b"")
+    return KeyedRequest(_digest(by_name.get(b"authorization", b""), key), _digest(asked, body))
 
 
 def _digest(first: bytes, second: bytes) -> str:

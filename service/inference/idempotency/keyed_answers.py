@@ -25,6 +25,9 @@ from service.inference.service_logs import ServiceLog, name_unlogged
 WAIT_SECONDS, LOOK_SECONDS = 2.0, 0.005  # for a request with the same key that is being logged; between two looks
 RETURN_SECONDS = 0.5  # in which a segment of the log that was deleted while it was open is there again
 RETRY_HEADER = (b"retry-after", b"1")
+OTHER_REQUEST = (
+    "this idempotency key was sent with another request, or with a list in other parts: take a new key for what is new"
+)
 
 NamedPrediction = tuple[str, ScoredRecord, bool]  # id, what was predicted, whether it is in the log
 Scored = tuple[Sequence[ScoredRecord], Sequence[bytes], DetailValues]  # with the entries for the log
@@ -82,7 +85,7 @@ class KeyedAnswers:
             if not claims:
                 return [], ClaimedAnswers([], False)
             if claims[0].request.body != request.body:
-                raise RequestRefused(422, "this idempotency key was sent with another request: take a new key for it")
+                raise RequestRefused(422, OTHER_REQUEST)
             if n_records == 1:  # a thread would take longer than that
                 return claims, read_claimed_answers(self._log.folder, claims, 1, can_return)
             return claims, await asyncio.to_thread(

@@ -109,6 +109,14 @@ def test_a_key_with_another_body_is_refused(client: Any, tmp_path: Path, body: A
     assert list_logged(tmp_path) == list_ids(first)
 
 
+def test_a_part_of_a_list_is_another_request_than_the_same_records_as_a_list(client: Any, tmp_path: Path) -> None:
+    part = post(client, [EXAMPLE], **{"content-range": "records 0-0/*"})
+    assert post(client, [EXAMPLE], **{"content-range": "records 0-0/*"}).json() == part.json()
+    for headers in ({}, {"content-range": "records 0-0/1"}):
+        assert post(client, [EXAMPLE], **headers).status_code == 422
+    assert list_logged(tmp_path) == list_ids(part)
+
+
 def test_a_key_in_quotes_is_the_same_key(client: Any) -> None:
     assert post(client, EXAMPLE, '"a key"').json() == post(client, EXAMPLE).json()
 
