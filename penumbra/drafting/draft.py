@@ -15,7 +15,6 @@ DraftTask = Literal["binary", "classes", "number"]
 ChoiceOption = Literal["--time", "--key"]
 
 
-NAMELESS = "a column"  # what one without a name is called
 NO_OUTCOME = ""  # in the place of a class, of rows without an outcome
 ANY_NUMBER = "a number"  # in the place of a class, where a number is predicted
 

@@ -9,9 +9,11 @@ from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
+from penumbra.core.text.tables import align_columns, wrap_lines
 from penumbra.training import charts, group_scores
-from penumbra.training.evaluate import Trial, format_score_table
+from penumbra.training.evaluate import Trial, format_score_table, get_metric_title
 
+CARD_WIDTH = 104  # characters of a line in Metaflow's card, on a screen of 1,280 pixels
 CURVE_CHARTS = (
     ("ROC", "roc", "false_positive_rate", "true_positive_rate"),
     ("Precision and recall", "pr", "recall", "precision"),
@@ -120,10 +122,14 @@ def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -
 
     add = current.card.append
     validated = format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
-    tested = format_score_table([(outcome.winner.candidate, outcome.gate.intervals)])
-    add(Markdown(f"# Training\n{fence_text(text)}"))
+    tested = align_columns([[get_metric_title(name), str(score)] for name, score in outcome.gate.intervals.items()])
+    add(Markdown(f"# Training\n{fence_text(wrap_lines(text, CARD_WIDTH))}"))
     add(Markdown(f"## All candidates on validation\n{fence_text(validated)}"))
-    add(Markdown(f"## On the test batches, with 95 % intervals over days\n{fence_text(tested)}"))
+    add(
+        Markdown(
+            f"## {outcome.winner.candidate} on the test batches, with 95 % intervals over days\n{fence_text(tested)}"
+        )
+    )
     for spec in specs.values():
         add(VegaChart(spec))
     add(Markdown("## Where it is surely worse than elsewhere on the same day"))

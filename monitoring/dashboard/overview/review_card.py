@@ -42,4 +42,4 @@ def build_review_card(settings: Settings, problem: Problem, address: str) -> Ove
 def _describe_next(settings: ReviewSettings) -> str:
     if not settings.per_day:
         return "only what a rule defers to people, as review.per_day is 0"
-    return f"picked by `make serve`, every {settings.every_minutes:g} minutes"
+    return f"picked by make serve, every {settings.every_minutes:g} minutes"

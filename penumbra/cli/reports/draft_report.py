@@ -9,9 +9,9 @@ from typing import Any
 from penumbra.cli.reports.quarantine_report import read_quarantine
 from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.settings import DataSettings, Settings
-from penumbra.core.text.quoting import escape_text, list_names, quote_value
+from penumbra.core.text.quoting import escape_text, list_beginning, list_names, quote_value
 from penumbra.data.batches import DataStore
-from penumbra.drafting.draft import CALENDAR_KINDS, NAMELESS, DraftColumn, ProblemDraft
+from penumbra.drafting.draft import CALENDAR_KINDS, DraftColumn, ProblemDraft
 from penumbra.training.split import format_batch_range
 
 COLUMN_WIDTH = 10
@@ -45,7 +45,7 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
     yield "time", f"{escape_text(draft.source.time)}; {cut}"
     yield "key", list_names(key) if key else "none: labels are joined by the prediction's id alone"
     features = [_name_features(column) for column in draft.columns if column.features]
-    yield "features", f"{sum(len(column.features) for column in draft.columns)}: {list_names(features)}"
+    yield "features", f"{sum(len(column.features) for column in draft.columns)}: {list_beginning(features)}"
     for column in draft.columns:
         if column.role == "unused" or (column.role == "outcome" and column.name != target.column):
             yield _describe_left_out(column)
@@ -56,12 +56,13 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
 def _name_features(column: DraftColumn) -> str:
     """The column's name, with the parts of a time that are read."""
     parts = f" ({', '.join(column.features)})" if set(column.features) & set(CALENDAR_KINDS) else ""
-    return f"{column.name}{parts}"
+    return f"{list_names([column.name])}{parts}"
 
 
 def _describe_left_out(column: DraftColumn) -> tuple[str, str]:
     if column.role == "unused":
-        return "left out", f"{escape_text(column.name) or NAMELESS}{_format_reason(column.reason)}"
+        named = f"{escape_text(column.name)}{_format_reason(column.reason)}"
+        return "left out", named if column.name.strip() else column.reason
     return "outcome", f"{escape_text(column.name)}, which requests don't have{_format_reason(column.reason)}"
 
 

@@ -75,7 +75,7 @@ def format_explanation(explanation: Mapping[str, Any]) -> Iterator[str]:
     yield f"{explanation['scale']}{of_class} {explanation['score']:.4f}, expected {explanation['expected']:.4f}"
     attributions = explanation["attributions"]
     for each in attributions[:SHOWN_ATTRIBUTIONS]:
-        yield f"{each['attribution']:+.4f}  {each['feature']}={'?' if each['value'] is None else each['value']}"
+        yield f"{each['attribution']:+.4f}  {each['feature']}={_show_value(each['value'])}"
     if rest := attributions[SHOWN_ATTRIBUTIONS:]:
         yield f"{sum(each['attribution'] for each in rest):+.4f}  {len(rest)} others"
 
@@ -88,7 +88,7 @@ def _format_link(name: str, lines: list[str]) -> str:
 def _format_fields(record: Mapping[str, Any], width: int = 96) -> Iterator[str]:
     """Yield lines of a record's fields, as many to a line as fit."""
     line = ""
-    for pair in (f"{name}={'?' if value is None else value}" for name, value in record.items()):
+    for pair in (f"{name}={_show_value(value)}" for name, value in record.items()):
         if line and len(line) + len(pair) > width:
             yield line
             line = ""
@@ -165,7 +165,7 @@ def _format_shadow_result(result: Mapping[str, Any]) -> str:
 
 def _format_labels(labels: Mapping[str, Any], review: Mapping[str, Any] | None) -> Iterator[str]:
     if current := labels["current"]:
-        target = "no outcome" if current["target"] is None else f"target {current['target']}"
+        target = "no outcome" if current["target"] is None else f"target {_show_value(current['target'])}"
         yield f"{_format_values(current['label'])}: {target}; the first {_format_arrival(labels)}"
     else:
         yield f"none yet{_describe_case(review) if review else ''}"
@@ -205,5 +205,10 @@ def _format_review(review: Mapping[str, Any], history: Sequence[Mapping[str, Any
             yield f"  corrected by {values} ({label['source']}) at {time}"
 
 
+def _show_value(value: Any) -> str:
+    """Show a value as JSON has it; text, and what is text there, without quotation marks."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode().strip('"')
+
+
 def _format_values(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={escape_text(value)}" for name, value in values.items())
+    return ", ".join(f"{name}={escape_text(_show_value(value))}" for name, value in values.items())

@@ -1,10 +1,13 @@
 """Tables and numbers as plain text."""
 
 import math
+import re
+import textwrap
 from collections.abc import Sequence
 
 import polars as pl
 
+COLUMN_GAP, MOST_INDENT = re.compile(r"(?<=\S)  +"), 0.6  # between columns; of a line that is broken, at most
 SHOWN_DIGITS = 4  # after the point, of a number below 10
 ROUNDING_ERROR = 1e-12  # what is smaller is taken for the rest of a sum that should be 0
 
@@ -24,6 +27,19 @@ def align_columns(rows: Sequence[Sequence[str]], left: Sequence[bool] = (True,))
     return "\n".join(
         "  ".join(_pad_cell(*cell) for cell in zip(row, widths, sides, strict=True)).rstrip() for row in rows
     )
+
+
+def wrap_lines(text: str, width: int) -> str:
+    """Break long lines of aligned columns at blanks, and go on below the beginning of the last column.
+
+    Args:
+        text: The lines.
+        width: The most characters of a line, longer words aside.
+
+    Returns:
+        The lines; short ones are as they were.
+    """
+    return "\n".join(piece for line in text.split("\n") for piece in _wrap_line(line, width))
 
 
 def format_number(value: float, sign: str = "") -> str:
@@ -77,6 +93,14 @@ def _format_share(name: str) -> pl.Expr:
 
 def _format_cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _wrap_line(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    starts = [gap.end() for gap in COLUMN_GAP.finditer(line) if gap.end() <= width * MOST_INDENT]
+    indent = " " * (starts[-1] if starts else 0)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _pad_cell(text: str, width: int, left: bool) -> str:

@@ -1,10 +1,10 @@
 """The target: whether it is yes or no, one of several classes, or a number, and whether it can be learnt at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
-from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.core.text.quoting import escape_text, list_beginning, quote_value
 from penumbra.drafting.draft import DraftRefused, DraftTarget
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.readings import Reading
@@ -99,5 +99,4 @@ def _tell_rare(column: str, counts: Mapping[object, int]) -> list[str]:
 
 
 def _list_counts(counts: Mapping[object, int]) -> str:
-    shown: Sequence[str] = [f"{value} ({rows:,})" for value, rows in counts.items()]
-    return list_names(shown)
+    return list_beginning([f"{escape_text(value)} ({rows:,})" for value, rows in counts.items()])

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.draft import NAMELESS, DraftColumn, DraftTarget, ProblemDraft
+from penumbra.drafting.draft import DraftColumn, DraftTarget, ProblemDraft
 from penumbra.drafting.files.python_code import LINE_WIDTH, Brackets, Code, format_code, format_value
 
 DOCSTRING = '"""What a row is. The contract that ingest, training, the HTTP API and monitoring all read."""'
@@ -64,10 +64,9 @@ def _render_left_out(columns: Sequence[DraftColumn]) -> Iterator[str]:
     """Comments on the columns that no contract has."""
     if columns:
         yield ""
-    yield from (
-        _format_comment(f"Without {format_value(column.name) if column.name.strip() else NAMELESS}: {column.reason}")
-        for column in columns
-    )
+    for column in columns:
+        name = f"{format_value(column.name)}: " if column.name.strip() else ""
+        yield _format_comment(f"Without {name}{column.reason}")
 
 
 def _format_comment(sentence: str) -> str:

@@ -220,9 +220,10 @@ def _check_dtypes(names: Sequence[str], tables: Sequence[pl.LazyFrame]) -> None:
 
 def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:
     """Why no schema can have a column; empty where one can."""
+    if not column.strip():
+        place = next(each.index(column) for each in map(list, names.values()) if column in each)
+        return f"column {place + 1}, which has no name"
     lacking = [file for file, columns in names.items() if column not in columns]
     if lacking:
         return f"the file {lacking[0]} hasn't it"
-    if not column.strip():
-        return f"it is column {[*next(iter(names.values()))].index(column) + 1} and has no name"
     return find_name_fault(column)

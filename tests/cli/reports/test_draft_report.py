@@ -54,11 +54,11 @@ def test_a_column_without_a_name_is_called_one():
     draft = draft_orders("orders.csv")
     columns = (
         *draft.columns[:-1],
-        replace(COMMENT, name="", reason="it is column 1 and has no name"),
+        replace(COMMENT, name="", reason="column 1, which has no name"),
         draft.columns[-1],
     )
     said = describe_draft(replace(draft, columns=columns), BATCHES, [])
-    assert "left out  a column (it is column 1 and has no name)" in said
+    assert "left out  column 1, which has no name" in said
 
 
 def test_the_next_commands_can_be_pasted_whatever_the_names_are():

@@ -143,7 +143,7 @@ def test_a_label_that_was_there_before_its_answer_came_after_no_time(tmp_path: P
     before = prediction_logs.NOON - prediction_logs.make_hours(24.5)
     prediction_logs.log_labels(tmp_path, prediction_logs.make_label_by_id(name, 42, before))
     shown = format_lineage(explain_prediction(catch_up(tmp_path), name))
-    assert "arr_delay=42: target True; the first was there already" in shown
+    assert "arr_delay=42: target true; the first was there already" in shown
 
 
 def test_a_label_of_people_says_who_why_and_how_sure_and_what_corrected_it(tmp_path: Path) -> None:
@@ -357,4 +357,4 @@ def test_an_explanation_of_a_class_names_it_and_sums_up_what_is_small() -> None:
     }
     first, second, third, *_, last = format_explanation(explained)
     assert first == "margin of dove 2.1000, expected -1.0000"
-    assert (second, third, last) == ("+1.0000  f0=2.5", "+0.5000  f1=?", "+0.1742  2 others")
+    assert (second, third, last) == ("+1.0000  f0=2.5", "+0.5000  f1=null", "+0.1742  2 others")

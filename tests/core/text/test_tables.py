@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from penumbra.core.text.tables import align_columns, format_number, format_significant
+from penumbra.core.text.tables import align_columns, format_number, format_significant, wrap_lines
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,11 @@ def test_of_a_small_number_the_digits_that_count_are_shown_and_a_rounding_error_
 
 def test_cells_of_any_length_stay_apart():
     assert align_columns([["a", "b"], ["longer", "1,000,000"]]) == "a               b\nlonger  1,000,000"
+
+
+def test_lines_that_are_too_long_go_on_below_their_last_column():
+    text = "check     limit  what\nlatency    1000  median microseconds for a single row\n\n  Next: see"
+    assert wrap_lines(text, 40) == (
+        "check     limit  what\nlatency    1000  median microseconds for\n                 a single row\n\n  Next: see"
+    )
+    assert wrap_lines("a sentence of several words", 12) == "a sentence\nof several\nwords"

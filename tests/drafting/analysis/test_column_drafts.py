@@ -257,7 +257,7 @@ def test_text_has_room_for_longer_words(tmp_path):
             [f"the parcel was left with a neighbour, number {n}" for n in range(400)],
             "free text, of 48 characters",
         ),
-        ("", [str(n) for n in range(400)], "it is column 4 and has no name"),
+        ("", [str(n) for n in range(400)], "column 4, which has no name"),
         ("Unnamed: 0", [str(n) for n in range(400)], "it numbers the rows"),
         (
             "customer_id",
