@@ -22,12 +22,11 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
     "415": "The content type is neither JSON nor Arrow's.",
-    "422": "A record breaks the contract, a rule refuses it, an option is wrong, or the key is another request's.",
+    "422": "A record breaks the contract, a rule refuses it, an option can't be granted, or the key is another request's.",
     "500": "The service failed.",
 }
 CONFLICT_RESPONSE = {
-    "409": "A request with the same idempotency key is under way, or was answered by a version that is gone; or the "
-    "version that answers has not what an option asks for."
+    "409": "A request with the same idempotency key is under way, or was answered by a version that is gone."
 }
 NO_MODEL_RESPONSE = {"503": "There is no live model yet, or it took too long."}
 NO_LOG_RESPONSE = {"503": "The label log can't be written, or it took too long."}

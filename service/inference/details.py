@@ -13,11 +13,11 @@ import numpy as np
 from penumbra.core.attributions.additive_model import NotExplainable
 from penumbra.core.metrics.conformal import describe_uncertainty
 from penumbra.registry.bundles.explanations import describe_explanations
-from service.http.refusals import RequestRefused
+from service.http.refusals import Fault, RequestRefused
 from service.inference.batch_run import ScoredRecord
 from service.inference.live_model import LoadedModel
 
-UNCERTAINTY_FIELD = "uncertainty"
+EXPLAIN_OPTION, UNCERTAINTY_FIELD = "explain", "uncertainty"
 PART_RECORDS = 32  # after which another request has its turn, and a cancelled one ends
 
 DetailValues = Sequence[dict[str, Any]]  # for each record its fields beside the answer's
@@ -45,14 +45,14 @@ def explain_answers(model: LoadedModel, scored: Sequence[ScoredRecord]) -> Detai
         For each record `explanation`: see `describe_explanations`; None where its model wasn't asked.
 
     Raises:
-        RequestRefused: 409, the version's model can't be explained.
+        RequestRefused: 422, the version's model can't be explained.
     """
     asked = [each.inputs for each in scored if each.inputs]
     try:
         explained = iter(describe_explanations(model.bundle, np.array(asked, float)) if asked else ())
     except NotExplainable as reason:
         refused = f"version {model.version} of the model can't explain its answers, as {reason}: nothing was predicted"
-        raise RequestRefused(409, refused) from None
+        raise RequestRefused(422, refused, [_name_option(EXPLAIN_OPTION, model)]) from None
     return [{"explanation": next(explained) if each.inputs else None} for each in scored]
 
 
@@ -67,21 +67,26 @@ def describe_prediction_sets(model: LoadedModel, scored: Sequence[ScoredRecord])
         For each record the field "uncertainty": what `describe_uncertainty` describes, None where no model was asked.
 
     Raises:
-        RequestRefused: 409, as the version has no limits.
+        RequestRefused: 422, as the version has no limits.
     """
     if (limits := model.bundle.limits) is None:
         raise RequestRefused(
-            409,
+            422,
             f"version {model.version} doesn't say how sure it is, as it was trained before that was measured: leave "
             "out ?uncertainty=true, or train a version that does (`penumbra train`)",
+            [_name_option(UNCERTAINTY_FIELD, model)],
         )
     asked = [each.output for each in scored if each.inputs]
     described = iter(describe_uncertainty(limits, np.array(asked, float)) if asked else ())
     return [{UNCERTAINTY_FIELD: next(described) if each.inputs else None} for each in scored]
 
 
+def _name_option(option: str, model: LoadedModel) -> Fault:
+    return {"field": option, "value": "true", "expected": f"false, as version {model.version} has no answer to it"}
+
+
 DETAILS: dict[str, Detail] = {
-    "explain": Detail("Also why: how far each feature has moved the model's score.", explain_answers),
+    EXPLAIN_OPTION: Detail("Also why: how far each feature has moved the model's score.", explain_answers),
     UNCERTAINTY_FIELD: Detail(
         "Also how sure the answer is: the classes, or the interval, that hold the truth in a share of the cases.",
         describe_prediction_sets,

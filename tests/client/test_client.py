@@ -117,6 +117,16 @@ def test_a_long_list_is_sent_in_parts_even_where_the_service_takes_fewer_than_th
     assert len(answers) == 170
 
 
+def test_an_option_to_which_the_version_has_no_answer_is_an_invalid_request_and_none_of_a_key(client: Client) -> None:
+    for ask in (
+        lambda: client.predict(EXAMPLE, uncertainty=True),
+        lambda: client.predict_list([EXAMPLE], "k", uncertainty=True),
+    ):
+        with pytest.raises(InvalidRequest, match="uncertainty is true: expected false, as version 1") as caught:
+            ask()
+        assert [detail.field for detail in caught.value.details] == ["uncertainty"]
+
+
 def test_a_faulty_record_is_named_by_its_position_in_the_whole_list(client: Client) -> None:
     records = [EXAMPLE] * 120 + [BAD] + [EXAMPLE] * 3
     with pytest.raises(InvalidRequest) as caught:

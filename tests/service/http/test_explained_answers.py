@@ -90,8 +90,9 @@ def test_a_model_that_is_no_sum_says_so_and_predicts_nothing(tmp_path: Path) -> 
     local_service.deploy_version(tmp_path, "1", estimator=HardNegatives(DecisionTreeClassifier(max_depth=3)))
     with local_service.open_test_client(tmp_path) as http:
         answer = http.post("/predict?explain=true", content=json.dumps(EXAMPLE), headers=JSON)
-    assert answer.status_code == 409
+    assert answer.status_code == 422
     assert "version 1 of the model can't explain its answers, as HardNegatives" in answer.json()["error"]
+    assert [(detail["field"], detail["value"]) for detail in answer.json()["details"]] == [("explain", "true")]
 
 
 def test_attributions_that_are_damaged_after_the_version_was_loaded_are_refused(tmp_path: Path) -> None:
@@ -102,5 +103,5 @@ def test_attributions_that_are_damaged_after_the_version_was_loaded_are_refused(
         damaged.write_bytes(b"PK")
         answer = http.post("/predict?explain=true", content=encode_json(EXAMPLE), headers=JSON)
         assert ask(http, EXAMPLE, "")["model_version"] == "1"
-    assert answer.status_code == 409
+    assert answer.status_code == 422
     assert "attributions.npz is gone or was changed" in answer.json()["error"]

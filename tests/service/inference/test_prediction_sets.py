@@ -96,7 +96,8 @@ def test_a_version_without_limits_answers_as_ever_but_not_how_sure_it_is(tmp_pat
         assert ask(http, schema.EXAMPLE, "").status_code == 200
         for records in (schema.EXAMPLE, [schema.EXAMPLE]):
             refused = ask(http, records)
-            assert refused.status_code == 409
+            assert refused.status_code == 422
+            assert [detail["field"] for detail in refused.json()["details"]] == ["uncertainty"]
             assert "version 1 doesn't say how sure it is" in refused.json()["error"]
     explained = explain_prediction(
         local_service.make_service_settings(tmp_path),
