@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from penumbra.client import tables
-from penumbra.client.client import make_http_options
+from penumbra.client.client import hide_secrets, make_http_options
 from penumbra.client.errors import ClientError, RequestFailed, ServiceUnreachable, TooLarge
 from penumbra.client.exchange import Exchange, RetryPolicy
 from penumbra.client.operations import (
@@ -57,6 +57,7 @@ class AsyncClient:
         """
         self._operations = Operations(policy or RetryPolicy(), max_records, max_body_bytes)
         self._http = httpx.AsyncClient(**make_http_options(url, api_key, max_connections, options))
+        self._address = hide_secrets(url)
         self._turns = asyncio.Semaphore(max_connections)
 
     async def __aenter__(self) -> Self:
@@ -219,7 +220,7 @@ class AsyncClient:
 
     async def _send(self, exchange: Exchange[Result]) -> Result:
         async with self._turns:
-            exchange.begin()
+            exchange.begin(self._address)
             while True:
                 try:
                     answer = await self._attempt(exchange)

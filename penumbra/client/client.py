@@ -61,6 +61,7 @@ class Client:
         """
         self._operations = Operations(policy or RetryPolicy(), max_records, max_body_bytes)
         self._http = httpx.Client(**make_http_options(url, api_key, max_connections, options))
+        self._address = hide_secrets(url)
         self._turns = threading.BoundedSemaphore(max_connections)
 
     def __enter__(self) -> Self:
@@ -220,7 +221,7 @@ class Client:
 
     def _send(self, exchange: Exchange[Result]) -> Result:
         with self._turns:
-            exchange.begin()
+            exchange.begin(self._address)
             while True:
                 try:
                     status, headers, body = self._attempt(exchange)
@@ -240,6 +241,11 @@ class Client:
             return answer.status_code, answer.headers, exchange.collect(answer.iter_bytes())
 
 
+def hide_secrets(url: str) -> str:
+    """Return an address `url` as errors may show it: without a password or a query."""
+    return re.sub(r"([?#]).*", r"\1…", re.sub("//.*@", "//…@", url))
+
+
 def make_http_options(url: str, api_key: str, max_connections: int, options: dict[str, Any]) -> dict[str, Any]:
     """Make the options of httpx' clients.
 
@@ -255,13 +261,17 @@ def make_http_options(url: str, api_key: str, max_connections: int, options: dic
     Raises:
         ValueError: The address is none, or the API key can't be in a header; neither's secrets are shown.
     """
-    shown = re.sub("//.*@", "//…@", url)
+    shown = hide_secrets(url)
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"the service's address is {shown!r}: it begins with http:// or https://")
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"the service's address is {shown!r}: {error}") from None
+    if "?" in url or "#" in url:
+        raise ValueError(
+            f"the service's address is {shown!r}: expected no query and no fragment, paths are added to it"
+        )
     if not parsed.host or (parsed.port or 0) > MAX_PORT:
         raise ValueError(f"the service's address is {shown!r}: it names no host, or a port that there can't be")
     if api_key and not HEADER_TEXT.fullmatch(api_key):

@@ -77,7 +77,7 @@ class ServiceUnavailable(RequestFailed):
 
 
 class ServiceFailed(RequestFailed):
-    """The service failed, or answers what this client doesn't know."""
+    """The service failed, or who answers at the address isn't this service, or one that this client doesn't know."""
 
 
 ERROR_BY_STATUS: dict[int, type[RequestFailed]] = {
@@ -105,8 +105,11 @@ ERROR_BY_OTHER_STATUS: dict[int, type[RequestFailed]] = {
 }
 
 
+ONLY_THE_SERVICES = (InvalidRequest, UnknownId, KeyConflict)  # what nobody but the service itself can say
+
+
 def build_error(status: int, error: str, details: Sequence[ProblemDetail] = ()) -> RequestFailed:
-    """Build the exception of a refusal.
+    """Build the exception of a refusal by the service.
 
     Args:
         status: The HTTP status.
@@ -116,7 +119,30 @@ def build_error(status: int, error: str, details: Sequence[ProblemDetail] = ()) 
     Returns:
         The exception, of the class that the status stands for.
     """
-    return (ERROR_BY_STATUS | ERROR_BY_OTHER_STATUS).get(status, ServiceFailed)(status, error, details)
+    return _find_class(status)(status, error, details)
+
+
+def build_foreign_error(status: int, shown: str, address: str) -> RequestFailed:
+    """Build the exception of a refusal in another form than the service's: a proxy's, or of who else listens there.
+
+    Args:
+        status: The HTTP status.
+        shown: The beginning of the body.
+        address: What was asked.
+
+    Returns:
+        The exception, of the class that the status stands for, unless only the service can say that.
+    """
+    kind = _find_class(status)
+    if kind not in (ServiceFailed, *ONLY_THE_SERVICES):
+        return kind(status, shown or "no reason was given")
+    return ServiceFailed(
+        status, f"{address}: this is no answer of the service: {shown!r}. Is the address the service's?"
+    )
+
+
+def _find_class(status: int) -> type[RequestFailed]:
+    return (ERROR_BY_STATUS | ERROR_BY_OTHER_STATUS).get(status, ServiceFailed)
 
 
 def _describe_detail(detail: ProblemDetail) -> str:

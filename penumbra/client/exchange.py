@@ -11,7 +11,14 @@ from typing import Generic, TypeVar
 import httpx
 import msgspec
 
-from penumbra.client.errors import ClientError, ServiceFailed, ServiceUnreachable, build_error
+from penumbra.client.errors import (
+    ClientError,
+    RequestFailed,
+    ServiceFailed,
+    ServiceUnreachable,
+    build_error,
+    build_foreign_error,
+)
 from penumbra.client.responses import ProblemBody
 
 RETRIED_STATUSES = frozenset([408, 429, 502, 503, 504])
@@ -67,13 +74,14 @@ class Exchange(Generic[Result]):
     body: bytes = b""
     accepted: frozenset[int] = frozenset([200])
     is_retried: bool = True
+    _address: str = ""
     _began: float = field(default_factory=time.monotonic)
     _attempts: int = 0
     _attempt_end: float = 0.0
 
-    def begin(self) -> None:
-        """Count the time from now on."""
-        self._began = time.monotonic()
+    def begin(self, url: str) -> None:
+        """Count the time from now on; `url` is the service's address as errors show it."""
+        self._began, self._address = time.monotonic(), url.rstrip("/")
 
     def begin_attempt(self) -> float:
         """Return the seconds that the attempt may take that begins now."""
@@ -113,8 +121,8 @@ class Exchange(Generic[Result]):
             ServiceUnreachable: There is no time left, or it would fail again.
         """
         if isinstance(error, httpx.LocalProtocolError):  # its words may show a header, which may be a secret
-            raise ServiceUnreachable(f"{self.method} {self.path}: this client can't send it as HTTP") from None
-        reason = f"{self.method} {self.path}: {type(error).__name__}: {error}"
+            raise ServiceUnreachable(f"{self._describe()}: this client can't send it as HTTP") from None
+        reason = f"{self._describe()}: {type(error).__name__}: {error}"
         if isinstance(error, HOPELESS):
             raise ServiceUnreachable(reason) from error
         try:
@@ -141,13 +149,22 @@ class Exchange(Generic[Result]):
             try:
                 return None, self.decode(body)
             except (msgspec.MsgspecError, ValueError) as error:
-                shown = body[:MAX_SHOWN_BODY]
-                raise ServiceFailed(status, f"this is no answer of the service, {error}: {shown!r}") from error
-        problem, wish = _read_problem(body), _read_retry_after(headers.get("retry-after", ""))
-        refused = build_error(status, problem.error, problem.details)
+                reason = f"{self._describe()}: this is no answer of the service, {error}: {body[:MAX_SHOWN_BODY]!r}"
+                raise ServiceFailed(status, reason) from error
+        refused, wish = self._read_refusal(status, body), _read_retry_after(headers.get("retry-after", ""))
         if status in RETRIED_STATUSES or (status == CONFLICT and wish is not None):
             return self._wait_or_raise(refused, wish or 0.0), None
         raise refused
+
+    def _read_refusal(self, status: int, body: bytes) -> RequestFailed:
+        try:
+            problem = msgspec.json.decode(body, type=ProblemBody)
+        except msgspec.MsgspecError:
+            return build_foreign_error(status, body[:MAX_SHOWN_BODY].decode(errors="replace"), self._describe())
+        return build_error(status, problem.error, problem.details)
+
+    def _describe(self) -> str:
+        return f"{self.method} {self._address}{self.path}"
 
     def _wait_or_raise(self, error: ClientError, least: float) -> float:
         longest = min(self.policy.first_wait_seconds * 2**self._attempts, self.policy.max_wait_seconds)
@@ -159,14 +176,6 @@ class Exchange(Generic[Result]):
 
     def _compute_rest(self) -> float:
         return self._began + self.policy.deadline_seconds - time.monotonic()
-
-
-def _read_problem(body: bytes) -> ProblemBody:
-    """Read a refusal; of a proxy's, which has another form, the beginning is the sentence."""
-    try:
-        return msgspec.json.decode(body, type=ProblemBody)
-    except msgspec.MsgspecError:
-        return ProblemBody(error=body[:MAX_SHOWN_BODY].decode(errors="replace") or "no reason was given")
 
 
 def _read_retry_after(value: str) -> float | None:

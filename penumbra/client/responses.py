@@ -160,4 +160,4 @@ class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
     """The body of every refusal."""
 
     error: str
-    details: tuple[ProblemDetail, ...] = ()
+    details: tuple[ProblemDetail, ...]

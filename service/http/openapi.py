@@ -22,7 +22,7 @@ REFUSAL_RESPONSES = GUARD_RESPONSES | {
     "405": "Another method than POST.",
     "413": "More bytes or records than accepted.",
     "415": "The content type is neither JSON nor Arrow's.",
-    "422": "A record breaks the contract, a rule refuses it, an option can't be granted, or the key is another request's.",
+    "422": "A record breaks the contract, a rule refuses it, an option can't be granted, or the key is another's.",
     "500": "The service failed.",
 }
 CONFLICT_RESPONSE = {

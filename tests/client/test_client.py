@@ -19,6 +19,7 @@ from penumbra.client import (
     InvalidRequest,
     NotPermitted,
     RetryPolicy,
+    ServiceFailed,
     ServiceOverloaded,
     ServiceUnavailable,
     ServiceUnreachable,
@@ -191,6 +192,13 @@ def test_where_nobody_listens_an_error_says_so_within_the_deadline() -> None:
         with pytest.raises(ServiceUnreachable, match="ConnectError"):
             nobody.predict(EXAMPLE)
     assert time.monotonic() - began < 30
+
+
+def test_a_wrong_path_of_an_address_is_no_unknown_id(url: str) -> None:
+    with Client(f"{url}/v2/", policy=PATIENT, trust_env=False) as client:
+        for ask in (lambda: client.predict(EXAMPLE), lambda: client.review("1-2-3"), client.metrics):
+            with pytest.raises(ServiceFailed, match=rf"404: (POST|GET) {url}/v2/\w+.*no answer of the service"):
+                ask()
 
 
 def test_an_address_that_is_none_is_refused() -> None:

@@ -30,6 +30,7 @@ from penumbra.client import (
     ServiceUnavailable,
     ServiceUnreachable,
     TooLarge,
+    UnknownId,
 )
 from penumbra.client.exchange import Exchange
 from penumbra.client.operations import Operations, RecordPart, encode_record
@@ -113,7 +114,42 @@ def test_an_error_says_each_fault_and_carries_it() -> None:
     assert (caught.value.details[0].field, caught.value.details[0].index) == ("temp", 1)
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"\xff", b'{"error": 3}'])
+FOREIGN = [
+    b"<html>Bad Gateway</html>",
+    b"",
+    b"\xff",
+    b'{"error":3}',
+    b'{"error":"Not Found"}',
+    b'{"detail":"Not Found"}',
+]
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 405, 409, 415, 422, 500, 501])
+@pytest.mark.parametrize("body", FOREIGN)
+def test_who_answers_in_another_form_than_the_services_is_named_by_the_address(status: int, body: bytes) -> None:
+    exchange = make_exchange()
+    exchange.begin("https://host/path/")
+    with pytest.raises(
+        ServiceFailed, match=r"POST https://host/path/predict: this is no answer of the service"
+    ) as caught:
+        exchange.read(status, {}, body)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, NotPermitted), (413, TooLarge), (414, TooLarge), (403, NotPermitted)]
+)
+def test_what_a_proxy_may_say_as_well_is_what_it_says(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"{status}: <html>"):
+        make_exchange().read(status, {}, b"<html>")
+
+
+def test_an_id_is_unknown_only_where_the_service_says_so() -> None:
+    with pytest.raises(UnknownId, match="it is broken"):
+        make_exchange().read(404, {}, PROBLEM)
+
+
+@pytest.mark.parametrize("body", FOREIGN)
 def test_what_a_proxy_says_is_shown(body: bytes) -> None:
     with pytest.raises(ServiceFailed) as caught:
         make_exchange().read(500, {}, body)
@@ -274,7 +310,16 @@ def test_an_api_key_that_no_header_takes_is_refused_and_not_shown(key: str) -> N
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://anna:SECRET@host", "http://", "http://anna:SECRET@host:99999999", "http://a:SECRET@host:x"]
+    "url",
+    [
+        "http://host/?token=SECRET",
+        "http://host#SECRET",
+        "https://host/path?SECRET",
+        "ftp://anna:SECRET@host",
+        "http://",
+        "http://anna:SECRET@host:99999999",
+        "http://a:SECRET@host:x",
+    ],
 )
 def test_an_address_that_is_none_is_refused_and_its_password_not_shown(url: str) -> None:
     for make in (Client, AsyncClient):

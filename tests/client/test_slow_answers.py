@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         elif b"garbled" in body:
             self.answer(ANSWER, ("content-encoding", "gzip"))
         elif b"bad" in body:
-            self.answer(b'{"error":"bad"}', status=422)
+            self.answer(b'{"error":"bad","details":[]}', status=422)
         elif b"row" in body:
             self.answer(ArrowPart(0, pl.DataFrame({"prediction_id": ["a"]}), True).encode())
         else:
