@@ -147,6 +147,6 @@ def _find_class(status: int) -> type[RequestFailed]:
 
 def _describe_detail(detail: ProblemDetail) -> str:
     where = "" if detail.index is None else f"record {detail.index}: "
-    what = detail.field or (f"rule {detail.rule}" if detail.rule else "")
+    what = detail.field or (f"rule {detail.rule}" if detail.rule else "it" if detail.value else "")
     value = f" is {detail.value}" if detail.value else ""
-    return f"  {where}{what}{value}: expected {detail.expected}" if what or value else f"  {where}{detail.expected}"
+    return f"  {where}{what}{value}: expected {detail.expected}" if what else f"  {where}{detail.expected}"

@@ -29,6 +29,7 @@ MAX_KEY_LENGTH = 255
 KEY_PATTERN = re.compile(r"(?! )[ !#-\[\]-~]{1,255}(?<! )")  # printable ASCII, but for quote and backslash
 MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are by default
 MAX_CONNECTIONS = 50
+MAX_SHOWN_RECORD = 100  # bytes
 TOO_FINE = "a record has the time {}: expected none that is finer than a microsecond"
 
 Answer = TypeVar("Answer")
@@ -228,9 +229,12 @@ def encode_record(record: Any) -> bytes:
         The JSON.
 
     Raises:
-        InvalidRecord: It has a value that isn't of JSON, such as infinity, which isn't sent as null.
+        InvalidRecord: It is no object, or has a value that isn't of JSON, such as infinity, which isn't sent as null.
     """
     line = _encode(record)
+    if not line.startswith(b"{"):
+        shown = line[:MAX_SHOWN_RECORD].decode(errors="replace")
+        raise InvalidRecord(f"the record is {shown}: expected an object with its values by column")
     if b"null" in line or b"NaN" in line or b"Inf" in line:
         _refuse_infinity(msgspec.to_builtins(record, builtin_types=(Decimal,), enc_hook=_unwrap_scalar))
     return line

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from penumbra.client.errors import InvalidRecord
+
 ARROW_MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 ARROW_HEADERS = {"content-type": ARROW_MEDIA_TYPE, "accept": ARROW_MEDIA_TYPE}
 PANDAS_KEY, UNNAMED_INDEX = b"pandas", re.compile(r"__index_level_\d+__")
@@ -55,8 +57,12 @@ def split_table(table: Any, max_records: int) -> Iterator[ArrowPart]:
 
     Raises:
         TypeError: It is something else.
+        InvalidRecord: A column has Python's objects, which no other program can read.
     """
-    if _import_library(table).__name__ == "pyarrow" and PANDAS_KEY in (table.schema.metadata or {}):
+    library = _import_library(table)
+    if library.__name__ == "polars" and (unsayable := [each.name for each in table if each.dtype == library.Object]):
+        raise InvalidRecord(f"the columns {', '.join(unsayable)} are Python's objects: expected a dtype of Arrow's")
+    if library.__name__ == "pyarrow" and PANDAS_KEY in (table.schema.metadata or {}):
         table = table.select([name for name in table.column_names if not UNNAMED_INDEX.fullmatch(name)])
     for start in range(0, len(table), max_records):
         yield ArrowPart(start, table.slice(start, max_records), start + max_records >= len(table))

@@ -239,6 +239,30 @@ def test_infinity_is_refused_and_not_sent_as_null(value: Any) -> None:
         list(Operations(RetryPolicy(), 10, 1000).split([{}, {}, {"temp": value}]))
 
 
+@pytest.mark.parametrize("record", [None, 3, "temp", [{"temp": 3}], "ä" * 100])
+def test_what_is_no_object_isnt_sent(record: Any) -> None:
+    with pytest.raises(InvalidRecord, match=r"the record is .*: expected an object with its values by column"):
+        encode_record(record)
+    with pytest.raises(InvalidRecord, match="record 1: the record is"):
+        list(Operations(RetryPolicy(), 10, 1000).split([{}, record]))
+
+
+def test_a_table_with_pythons_objects_isnt_sent() -> None:
+    table = pl.DataFrame({"a": [1], "b": pl.Series([object()], dtype=pl.Object)})
+    with (
+        Client("http://127.0.0.1:1") as client,
+        pytest.raises(InvalidRecord, match="the columns b are Python's objects"),
+    ):
+        client.predict_table(table)
+
+
+def test_a_fault_without_a_field_is_a_sentence() -> None:
+    body = b'{"error":"no","details":[{"value":"None","expected":"an object"},{"index":2,"expected":"one"}]}'
+    with pytest.raises(InvalidRequest) as caught:
+        make_exchange().read(422, {}, body)
+    assert str(caught.value) == "422: no\n  it is None: expected an object\n  record 2: one"
+
+
 def test_words_for_what_is_no_number_are_text() -> None:
     assert encode_record({"a": "Infinity", "b": None, "c": "NaN"}) == b'{"a":"Infinity","b":null,"c":"NaN"}'
 

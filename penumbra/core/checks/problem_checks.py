@@ -197,7 +197,7 @@ def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str
     yield from find_illegal_names("FEATURES has", [feature.name for feature in part.FEATURES])
     yield from _find_repeated("FEATURES", [feature.name for feature in part.FEATURES])
     for feature in part.FEATURES:
-        verb = f"FEATURES has {feature.name}, which reads"
+        verb = f"FEATURES has {feature.name or repr('')}, which reads"
         if unknown := list(_find_unknown(verb, feature.columns, schema.Labelled.columns(), "column of Row")):
             yield from unknown
         else:
@@ -304,7 +304,7 @@ def _gives_a_value_each(expression: pl.Expr, rows: pl.DataFrame) -> bool:
 
 def _find_unknown(verb: str, used: Iterable[str], known: Iterable[str], kind: str) -> Iterator[str]:
     if unknown := [name for name in used if name not in known]:
-        yield f"{verb} {', '.join(unknown)}, no {kind}: expected any of {', '.join(known)}"
+        yield f"{verb} {', '.join(name or repr('') for name in unknown)}, no {kind}: expected any of {', '.join(known)}"
 
 
 def _find_repeated(name: str, values: Sequence[str]) -> Iterator[str]:

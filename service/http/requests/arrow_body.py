@@ -52,7 +52,8 @@ def read_arrow_body(body: bytes, max_records: int, max_bytes: int) -> pl.DataFra
     try:
         n_rows = sum(_list_batch_lengths(body))
     except (_Malformed, struct.error, IndexError) as error:
-        raise RequestRefused(400, f"the body is no Arrow IPC stream without compression: {error}") from None
+        reason = error if isinstance(error, _Malformed) else "its messages refer to what is beyond their end"
+        raise RequestRefused(400, f"the body is no Arrow IPC stream without compression: {reason}") from None
     if n_rows > max_records:
         raise RequestRefused(413, f"{n_rows} records in one request: at most {max_records} are accepted")
     with _refuse_failures("the body is no valid Arrow IPC stream"):

@@ -307,6 +307,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             FILES["features"].replace("grams", "weight"),
             "features.py: FEATURES has weight, which reads weight, no column of Row",
         ),
+        (
+            "features",
+            FILES["features"].replace("grams", ""),
+            "features.py: FEATURES has '', which reads '', no column of Row",
+        ),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': tree}", "expected a dict of penumbra.patterns"),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': Candidate(1)}", "has 'tree' with make=1: expected"),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'baseline': Candidate(tree)}", "expected another name"),

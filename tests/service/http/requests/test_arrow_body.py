@@ -131,6 +131,10 @@ def test_a_column_that_the_contract_lacks_is_counted_in_every_row_as_in_json() -
         (write_stream(FRAME, compression="lz4"), 400, "a batch is compressed"),
         (b"", 400, "no valid Arrow"),
         (b"[]", 400, "no message begins at byte 0"),
+        *(
+            (body, 400, "without compression: its messages refer to what is beyond")
+            for body in [b"\xff" * 100, b"\xff" * 6]
+        ),
         (json.dumps([SCHEMA.EXAMPLE]).encode(), 400, "no message begins at byte 0"),
         (write_stream(FRAME)[:300], 400, "Arrow IPC stream"),
         (write_pyarrow(pa.table({"l": pa.array([[None] * 1000], pa.list_(pa.null()))})), 400, "a list is of nothing"),
