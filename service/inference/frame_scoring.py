@@ -57,9 +57,9 @@ class ScoredFrame(NamedTuple):
 class FrameScorer:
     """Scores frames with the live model, its rules and its fallbacks."""
 
-    def __init__(self, live: LiveModels, pipeline: InferencePipeline, task: Task) -> None:
-        """Score by `live`, and by a `pipeline` of the same models what isn't scored in columns."""
-        self._live, self._pipeline, self._task = live, pipeline, task
+    def __init__(self, live: LiveModels, pipeline: InferencePipeline, task: Task, in_columns: bool = True) -> None:
+        """Score by `live`, and by a `pipeline` of the same models what isn't scored `in_columns`."""
+        self._live, self._pipeline, self._task, self._in_columns = live, pipeline, task, in_columns
 
     def score(self, rows: pl.DataFrame) -> ScoredFrame:
         """Score records.
@@ -75,7 +75,8 @@ class FrameScorer:
         """
         if (model := self._live.model) is None:
             raise NoLiveModel(self._live.explain_absence())
-        found = None if self._live.canary or self._pipeline.blocked.is_active else _score_columns(model, rows)
+        in_columns = self._in_columns and not self._live.canary and not self._pipeline.blocked.is_active
+        found = _score_columns(model, rows) if in_columns else None
         matrix, outputs, ruled = found or (np.empty((0, 0)), np.empty(0), _leave_all(rows.height))
         plain, special = np.flatnonzero(~ruled.concerned), np.flatnonzero(ruled.concerned)
         others, refused = self._score_rows(rows[special], special.tolist())

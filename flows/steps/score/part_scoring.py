@@ -1,9 +1,10 @@
 """What becomes of one part of a table: answers, rejected rows, and the segments of the logs, all in one folder."""
 
+import contextlib
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from flows.steps.score.outputs.answer_details import compute_details
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from flows.steps.score.part_facts import PartFacts
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
+from flows.steps.score.replaced_processes import Attempt, CallTimer, PartTimer
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -42,18 +44,24 @@ PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, a
 class PartScorer:
     """Scores parts of tables with the live model that is deployed in the service's state folder.
 
-    What is scored isn't marked: a run that is killed blocks no record of the service's.
+    What is scored isn't marked, so that a run that is killed blocks no record of the service's; but for parts that
+    have ended a process before.
     """
 
-    def __init__(self, settings: Settings, problem: Problem, options: Collection[str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, problem: Problem, options: Collection[str] = (), attempt: Attempt | None = None
+    ) -> None:
         """Load the models.
 
         Args:
             settings: Sections [service], [rules], [registry] and [promotion] are read.
             problem: The problem, with schema, features and rules; with its source rows are read as that reads them.
             options: What is added to answers, see `flows.steps.score.outputs.answer_details`.
+            attempt: Whether this process is ended where a part takes too long; it isn't where that isn't given.
         """
         self._options = options
+        self.attempt = attempt or Attempt()
+        self._timer = PartTimer(settings.service.hang_seconds)
         schema, service = problem.schema, settings.service
         self._spec, self._task = LabelSpec.from_schema(schema), Task.from_schema(schema)
         self._contract = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, service.max_records)
@@ -62,11 +70,14 @@ class PartScorer:
         live = LiveModels(service.state, problem, make_rules, share is not None, settings.registry.signed_by)
         live.refresh()
         self.live, self._pipeline = live, InferencePipeline(live, self._contract, share, CallMarks())
+        self._share, self._hang_seconds = share, settings.service.hang_seconds
         self._scorer = FrameScorer(live, self._pipeline, self._task)
         self._check = RecordCheck(schema, find_row_reading(problem))
         self._is_plain = can_write_columns(self._contract.dtypes)
 
-    def score_part(self, part: RowPart, name: str, job: str, segment: str, folder: Path) -> PartFacts:
+    def score_part(
+        self, part: RowPart, name: str, job: str, segment: str, folder: Path, is_doubtful: bool = False
+    ) -> PartFacts:
         """Score a part with the versions that answer now, and write what becomes of it.
 
         Args:
@@ -76,6 +87,7 @@ class PartScorer:
             segment: The name of the segments of the logs.
             folder: The folder to fill, which exists and is empty: `SCORES_FILE`, `REJECTED_FILE` where rows are
                 rejected, `FACTS_FILE`, and in a folder for each log with entries the segment.
+            is_doubtful: Whether it has ended a process: then it is scored in calls of a few records, with marks.
 
         Returns:
             What is in `FACTS_FILE`.
@@ -88,8 +100,10 @@ class PartScorer:
         """
         began, now = time.perf_counter(), dt.datetime.now(dt.UTC)
         self._follow_state()
-        checked = self._check.check(part.rows, part.first, name, now)
-        scored = self._scorer.score(checked.good)
+        with self._timer.limit() if self.attempt.may_end else contextlib.nullcontext():
+            checked = self._check.check(part.rows, part.first, name, now)
+            with self._open_careful_scorer() if is_doubtful else contextlib.nullcontext(self._scorer) as scorer:
+                scored = scorer.score(checked.good)
         others = dict(sorted(scored.others.items()))
         micros = round((time.perf_counter() - began) * 1e6 / max(part.rows.height, 1))
         ids = self._write_predictions(checked.good, scored, others, now, micros, job, segment, folder)
@@ -107,6 +121,13 @@ class PartScorer:
         self._pipeline.blocked.refresh()
         if self.live.has_changed():
             self.live.refresh()
+
+    @contextlib.contextmanager
+    def _open_careful_scorer(self) -> Iterator[FrameScorer]:
+        """Score by records whose calls are marked as those of the service's workers, and limited."""
+        with contextlib.closing(CallTimer(self.live.state, self._hang_seconds)) as marks:
+            pipeline = InferencePipeline(self.live, self._contract, self._share, marks)
+            yield FrameScorer(self.live, pipeline, self._task, in_columns=False)
 
     def _write_predictions(
         self,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
@@ -20,6 +21,7 @@ from flows.steps.score.outputs.output_files import has_file, write_outputs
 from flows.steps.score.outputs.output_places import require_writable
 from flows.steps.score.part_scoring import PartScorer
 from flows.steps.score.record_check import RowsRefused
+from flows.steps.score.replaced_processes import MEMORY_ADVICE, Attempt, ProcessEnds
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, describe_refusal
 from flows.steps.score.shared_parts import SharedParts
 from flows.steps.score.spooled_query import spool_query
@@ -83,9 +85,10 @@ def score_share(
         StoreError: The store of what machines share refuses, or is away.
     """
     processes = max(1, (os.cpu_count() or 1) // (1 if settings.cluster.state else shares))
-    refused = list[str]()
+    refused, attempt = list[str](), Attempt(is_apart=True)
     with follow_live_versions(settings, problem):
-        return list(score_tables(settings, problem, order, tables, processes, refused=refused)), refused
+        scored = score_tables(settings, problem, order, tables, processes, refused=refused, attempt=attempt)
+        return list(scored), refused
 
 
 def score_tables(
@@ -96,6 +99,7 @@ def score_tables(
     processes: int = 1,
     report: ProgressHandler = lambda done, total: None,
     refused: list[str] | None = None,
+    attempt: Attempt | None = None,
 ) -> Iterator[tuple[TableReceipt, bool]]:
     """Score tables one after the other, and write the output and the receipt of each.
 
@@ -112,6 +116,7 @@ def score_tables(
         report: Is told how many parts are done, of about how many.
         refused: Gets a sentence for each table that can't be scored, for what another one needn't have, while the
             others are; None where the first such table ends it.
+        attempt: Which process this is of those that score in place of each other, if it is one.
 
     Yields:
         The receipt of each table, and whether it was scored now; else it was before.
@@ -125,7 +130,7 @@ def score_tables(
         StoreError: The store of what machines share refuses, or is away.
     """
     shared = SharedParts.from_settings(settings, order.job)
-    with _ScoringRun(settings, problem, order, processes, None if shared else settings.service.predictions) as run:
+    with _ScoringRun(settings, problem, order, processes, shared is not None, attempt or Attempt()) as run:
         pending, end = list(tables), math.inf
         while pending:
             away = list[TableJob]()
@@ -195,13 +200,15 @@ class _ScoringRun(contextlib.ExitStack):
     """The processes that score, begun by the first table that is large enough for several."""
 
     def __init__(
-        self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int, logs: Path | None
+        self, settings: Settings, problem: Problem, order: ScoreOrder, processes: int, is_shared: bool, attempt: Attempt
     ) -> None:
         super().__init__()
-        self._logs = logs
+        self._logs = None if is_shared else settings.service.predictions
+        self._attempt, self._ends = attempt, ProcessEnds(settings.service.state)
         self._settings, self._problem, self._order, self._processes = settings, problem, order, processes
         self._opened: PartScorer | None = None
         self._pool: ProcessPoolExecutor | None = None
+        self._children: Sequence[BaseProcess] = ()
 
     def score(self, table: TableJob, report: ProgressHandler) -> None:
         """Score all parts of a table that aren't done."""
@@ -211,7 +218,8 @@ class _ScoringRun(contextlib.ExitStack):
                 publish_parts(table, self._logs)
             expected = estimate_parts(path, table.name, table.begun.part_rows)
             lanes = max(1, min(self._processes, expected // PARTS_PER_PROCESS))
-            work = self._score_here(table, path) if lanes == 1 else self._score_beside(table, path, lanes)
+            is_here = lanes == 1 and not self._attempt.is_apart
+            work = self._score_here(table, path) if is_here else self._score_beside(table, path, lanes)
             for done in work:
                 report(done, max(done, expected))
 
@@ -227,51 +235,57 @@ class _ScoringRun(contextlib.ExitStack):
             yield done + count
 
     def _score_beside(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
+        """Score in processes; in other ones where one of them was ended by what it scored."""
+        is_done = False
+        while not is_done:
+            try:
+                yield from self._score_in_pool(table, path, lanes)
+                is_done = True
+            except BrokenProcessPool:
+                if not self._replace_pool():
+                    raise ScorerEnded(f"a process that scored {table.title} {MEMORY_ADVICE}") from None
+
+    def _score_in_pool(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
         pool = self._pool = self._pool or self._start_pool()
         given = table, path, self._order.layout, self._logs
         jobs = [pool.submit(_score_in_process, *given, (lane, lanes)) for lane in range(lanes)]
+        self._children = multiprocessing.active_children()
         pending: set[Future[None]] = set(jobs)
         try:
             while pending:
                 finished, pending = wait(pending, POLL_SECONDS)
                 for job in finished:
-                    _require_result(job, table)
+                    job.result()
                 yield len(table.list_done())
         finally:
             wait(pending)  # as they read the table
 
     def _open_scorer(self) -> PartScorer:
         if self._opened is None:
-            self._opened = PartScorer(self._settings, self._problem, self._order.options)
+            self._opened = PartScorer(self._settings, self._problem, self._order.options, self._attempt)
         return self._opened
 
     def _start_pool(self) -> ProcessPoolExecutor:
         os.environ.update(SINGLE_THREAD_ENVIRONMENT, POLARS_MAX_THREADS="1")  # of the processes; here they run already
         context = multiprocessing.get_context("spawn")
-        return self.enter_context(
-            ProcessPoolExecutor(
-                self._processes, context, _start_process, (self._settings, self._order.options, os.getpid())
-            )
-        )
+        given = self._settings, self._order.options, os.getpid(), self._attempt.is_another
+        return self.enter_context(ProcessPoolExecutor(self._processes, context, _start_process, given))
 
-
-def _require_result(job: Future[None], table: TableJob) -> None:
-    try:
-        job.result()
-    except BrokenProcessPool:
-        raise ScorerEnded(
-            f"a process that scored {table.title} was ended, as the kernel does where memory is short: what is done "
-            "stays; go on with fewer --processes, or a smaller score.part_rows for tables to come"
-        ) from None
+    def _replace_pool(self) -> bool:
+        """Let other processes go on where those of the pool were ended by what they scored; returns whether they do."""
+        if self._pool:
+            self._pool.shutdown()
+        self._pool, self._attempt = None, self._attempt._replace(is_another=True)
+        return self._ends.learn({child.pid or 0: child.exitcode or 0 for child in self._children})
 
 
 _of_process: dict[str, PartScorer] = {}
 
 
-def _start_process(settings: Settings, options: Sequence[str], parent: int) -> None:
+def _start_process(settings: Settings, options: Sequence[str], parent: int, is_another: bool = False) -> None:
     end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the run ends by it, and says so
-    _of_process["score"] = PartScorer(settings, load_problem(SCORED_PARTS), options)
+    _of_process["score"] = PartScorer(settings, load_problem(SCORED_PARTS), options, Attempt(True, is_another))
 
 
 def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, logs: Path | None, lane: tuple[int, int]) -> None:

@@ -244,9 +244,14 @@ def score_lane(
 
     for part in iterate_parts(path, table.name, layout, table.begun.part_rows, is_due):
         shutil.rmtree(folder := table.locate_part(part.number), ignore_errors=True)  # half of it, from a lost machine
+        left = list(table.parts.glob(f".{folder.name}-*"))  # by a process that was ended at it
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        is_doubtful = bool(left) and scorer.attempt.is_another
         with fill_folder_aside(folder) as aside:
             aside.mkdir()
-            scorer.score_part(part, table.title, table.job, table.begun.name_segment(part.number), aside)
+            segment = table.begun.name_segment(part.number)
+            scorer.score_part(part, table.title, table.job, segment, aside, is_doubtful)
         if logs:
             publish_part(folder, logs)
         yield part.rows.height

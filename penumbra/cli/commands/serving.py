@@ -197,6 +197,12 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     follows, labels join and the monitor judges. What was stopped goes on; rows without an answer are beside OUTPUT,
     with their reasons.
     """
+    from flows.steps.score.replaced_processes import replace_ended
+    from penumbra.core.settings import SettingsError, load_settings
+
+    with refuse_on(SettingsError):
+        attempt = replace_ended(load_settings().service.state)
+
     from flows.steps.score import receipts
     from flows.steps.score.score_order import make_order
     from flows.steps.score.scoring import SCORE_ERRORS, SCORED_PARTS
@@ -207,7 +213,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS):
         settings, problem = load_project(SCORED_PARTS)
         order = make_order(settings.score, source, output, database, problem, **reading)
-        scored, refused = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1)
+        scored, refused = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1, attempt)
     if as_json:
         print_json(receipts.describe_receipts(scored))
     elif scored:

@@ -7,6 +7,7 @@ import click
 
 from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.receipts import ScoredTables
+from flows.steps.score.replaced_processes import Attempt
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from flows.steps.score.shared_parts import SharedParts
@@ -18,7 +19,7 @@ BAR_STEPS = 1000
 
 
 def score_with_progress(
-    settings: Settings, problem: Problem, order: ScoreOrder, processes: int
+    settings: Settings, problem: Problem, order: ScoreOrder, processes: int, attempt: Attempt | None = None
 ) -> tuple[ScoredTables, list[str]]:
     """Score what is asked for, with a progress bar on a terminal.
 
@@ -27,6 +28,7 @@ def score_with_progress(
         problem: The problem, with what scoring reads.
         order: What is to be scored.
         processes: How many processes score side by side.
+        attempt: Which process this is of those that score in place of each other, if it is one.
 
     Returns:
         The receipt of each table, and whether it was scored now; and why others can't be scored.
@@ -50,7 +52,8 @@ def score_with_progress(
         def report(done: int, total: int) -> None:
             bar.update((len(finished) + len(refused) - busy) * BAR_STEPS + BAR_STEPS * done // total - bar.pos)
 
-        for scored in score_tables(settings, problem, order, tables, processes, report, refused=refused):
+        given = settings, problem, order, tables, processes, report, refused, attempt
+        for scored in score_tables(*given):
             finished.append(scored)
             report(0, 1)
     if shared:
