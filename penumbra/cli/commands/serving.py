@@ -83,14 +83,22 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.explanations import explain_logged_answer
-    from penumbra.registry.lineage import UnknownPrediction
+    from penumbra.registry.bundles.fetching import AbsentBundle, fetch_absent_bundle
+    from penumbra.registry.lineage import UnknownPrediction, find_prediction
     from penumbra.reviews.case_lineage import explain_reviewed_prediction
 
     with refuse_on(UnknownPrediction, SettingsError, ProblemError):
-        settings = load_settings()
+        settings, absence = load_settings(), None
+        try:
+            fetch_absent_bundle(settings, find_prediction(settings, prediction_id)["model"])
+        except AbsentBundle as reason:
+            absence = {"problem": str(reason)}
         facts = explain_reviewed_prediction(settings, prediction_id)
         problem = load_problem(["schema", "features"])
-    facts["explanation"] = explain_logged_answer(settings.service.state, problem, facts["prediction"])
+    if absence:
+        facts["model"] |= absence
+    else:
+        facts["explanation"] = explain_logged_answer(settings.service.state, problem, facts["prediction"])
     if as_json:
         return print_json(facts)
     flywheel = describe_flywheel_batches(settings.data.folder, facts["model"].get("batches", []))

@@ -11,7 +11,7 @@ from penumbra.core.attributions.additive_model import Attributions, NotExplainab
 from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem import Problem
 from penumbra.registry.bundles.bundle import Bundle, read_bundle
-from penumbra.registry.bundles.manifest import BrokenBundle
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.pointers import BUNDLES_FOLDER
 
 EXPECTED_COLUMN, SCORE_COLUMN, CLASS_COLUMN = "penumbra.expected", "penumbra.score", "penumbra.class"
@@ -108,13 +108,16 @@ def explain_logged_answer(state: Path, problem: Problem, prediction: Mapping[str
     """
     if not prediction["inputs"]:
         return None
-    version = prediction["model"]
+    version, folder = prediction["model"], state / BUNDLES_FOLDER / prediction["model"]
     try:
-        loaded = read_bundle(state / BUNDLES_FOLDER / version, problem, version)
+        verify_bundle(folder)
+        loaded = read_bundle(folder, problem, version)
         inputs = [np.nan if value is None else value for value in prediction["inputs"]]
         return describe_explanations(loaded, np.array([inputs], float))[0]
-    except (BrokenBundle, NotExplainable) as reason:
+    except (UnfitBundle, NotExplainable) as reason:
         return {"problem": str(reason)}
+    except BrokenBundle as reason:
+        return {"problem": f"{reason}. Remove {folder}: the version is fetched from the registry again"}
 
 
 def _list_values(inputs: FeatureEncoder, matrix: np.ndarray) -> Sequence[list[Any]]:

@@ -51,7 +51,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     try:
         facts = json.loads((folder / MANIFEST_FILE).read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BrokenBundle(f"{folder / MANIFEST_FILE}: {error.strerror}") from None
+    except ValueError as error:
         raise BrokenBundle(f"{folder / MANIFEST_FILE}: {error}") from None
     if missing := REQUIRED_FACTS.difference(facts if isinstance(facts, dict) else ()):
         raise BrokenBundle(f"{folder / MANIFEST_FILE}: has no {', '.join(sorted(missing))}")
@@ -132,7 +134,7 @@ def hash_bundle_file(path: Path) -> str:
     try:
         return hash_file(path)
     except OSError as error:
-        raise BrokenBundle(f"{path}: {error}") from None
+        raise BrokenBundle(f"{path}: {error.strerror}") from None
 
 
 def _compute_seal(facts: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
 from penumbra.registry import aliases
 from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles.fetching import fetch_bundle, record_run_id
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_manifest, verify_bundle
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.pointers import (
@@ -35,14 +36,11 @@ from penumbra.registry.pointers import (
     LIVE_ALIAS,
     PREVIOUS_ALIAS,
     REFUSED_FILE,
-    RUNS_FOLDER,
     UNFIT_FOLDER,
     read_ended_canary,
-    read_note,
     read_pointer,
     swap_live_pointer,
 )
-from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.deployment import live_notes
 from service.processes.deployment.rollback_watch import start_following_rollbacks
@@ -94,12 +92,12 @@ def deploy_live(models: DeployRegistry, state: Path, problem: Problem) -> str | 
     folder = state / BUNDLES_FOLDER / version
     require_usable = partial(live_notes.require_usable, state, problem, version, models.signed_by)
     if not folder.exists():
-        _fetch_bundle(models, version, folder, require_usable)
+        fetch_bundle(models, version, folder, require_usable)
     if old != version:
         require_usable(folder)
         if not swap_live_pointer(state, old, version):  # rolled back since the registry was read
             return read_pointer(state)
-    _record_run_id(models, state, version)
+    record_run_id(models, state, version)
     return version
 
 
@@ -293,25 +291,11 @@ def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: P
     return deploy_live(models, settings.service.state, problem)
 
 
-def _fetch_bundle(models: DeployRegistry, version: str, folder: Path, check: Callable[[Path], object]) -> None:
-    """Download a bundle aside, check it, then move it into place: no reader ever sees an incomplete bundle.
-
-    Of processes that do so at once, as batch scoring deploys beside the service, the first one's bundle stays.
-    """
-    try:
-        with fill_folder_aside(folder) as aside:
-            models.download(version, aside)
-            check(aside)
-    except OSError:
-        if not folder.exists():
-            raise
-
-
 def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str) -> None:
     """Point a role to a version whose bundle is complete; remove a damaged bundle, to be downloaded again."""
     folder = state / BUNDLES_FOLDER / version
     if not folder.exists():
-        _fetch_bundle(models, version, folder, lambda aside: verify_bundle(aside, models.signed_by))
+        fetch_bundle(models, version, folder, lambda aside: verify_bundle(aside, models.signed_by))
     if read_pointer(state, role) != version:
         try:
             verify_bundle(folder, models.signed_by)
@@ -319,7 +303,7 @@ def _deploy_version(models: DeployRegistry, state: Path, role: str, version: str
             shutil.rmtree(folder, ignore_errors=True)
             raise
         replace_sealed_file(state / role, version)
-    _record_run_id(models, state, version)
+    record_run_id(models, state, version)
 
 
 def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | None:
@@ -330,13 +314,6 @@ def _deploy_or_refuse_candidate(models: DeployRegistry, state: Path) -> str | No
         replace_sealed_file(state / REFUSED_FILE, f"{models.version(CANDIDATE_ALIAS)}\n{error}\n")
         remove_sealed_file(state / CANDIDATE_ALIAS)
         raise
-
-
-def _record_run_id(models: DeployRegistry, state: Path, version: str) -> None:
-    """Write the version's MLflow run id to where `explain` finds it without the registry."""
-    if not read_note(state / RUNS_FOLDER / version):
-        (state / RUNS_FOLDER).mkdir(exist_ok=True)
-        replace_sealed_file(state / RUNS_FOLDER / version, models.find_run_id(version))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 import datetime as dt
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +18,15 @@ from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.index import LogIndex
 from penumbra.logs.queries import lookup
-from penumbra.registry.bundles.manifest import read_manifest, write_manifest
+from penumbra.registry.bundles.fetching import AbsentBundle, fetch_absent_bundle
+from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest, write_manifest
 from penumbra.registry.lineage import explain_prediction
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from problem import schema
 from problem.schema import EXAMPLE
-from tests.helpers import local_service, prediction_logs, review_cases
+from tests.helpers import local_service, prediction_logs, registered_versions, review_cases
 
 FACTS = {
     "candidate": "forest",
@@ -103,6 +108,35 @@ def test_the_labels_are_told_with_what_came_of_each(client: Any, deployed: Path,
     assert [label["outcome"] for label in labels["history"][-3:]][1:] == ["duplicate", "correction"]
     assert labels["late"] is False
     assert "problem" not in labels
+
+
+@pytest.mark.slow
+def test_a_bundle_that_is_gone_is_fetched_from_the_registry_and_a_damaged_one_says_what_to_do(tmp_path: Path) -> None:
+    models = ModelRegistry(registered_versions.make_registry_settings(tmp_path).registry)
+    bundle = local_service.make_bundle(tmp_path / "registry/1", candidate="forest")
+    models.register(models.record(FinishedRun("train", 0, 1), artifacts={"bundle": bundle}), "bundle", {})
+    local_service.deploy_version(tmp_path, "1")
+    with local_service.open_test_client(tmp_path) as http:
+        name = http.post("/predict", json=EXAMPLE).json()["prediction_id"]
+    shutil.rmtree(tmp_path / "state/bundles")
+    shown = command(tmp_path, name)
+    assert shown.returncode == 0, shown.stderr
+    assert "model version  1: forest" in shown.stdout
+    assert re.search(r"explanation  .*, expected ", shown.stdout), shown.stdout
+    (damaged,) = tmp_path.glob("state/bundles/1/attributions.npz")
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"PK")
+    assert f"Remove {damaged.parent}: the version is fetched" in command(tmp_path, name).stdout
+
+
+def test_a_bundle_that_nobody_has_is_one_sentence(tmp_path: Path) -> None:
+    settings = registered_versions.make_registry_settings(tmp_path)
+    with pytest.raises(AbsentBundle, match=r"the bundle of version 7 is not in .*, and the registry") as caught:
+        fetch_absent_bundle(settings, "7")
+    assert "Errno" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BrokenBundle, match=r"bundle\.json: No such file or directory$"):
+        read_manifest(tmp_path)
 
 
 def test_a_prediction_without_a_label_says_so(tmp_path: Path) -> None:
