@@ -17,8 +17,8 @@ import pytest
 from tests.helpers.checkout import import_from_checkout, link_checkout
 
 if TYPE_CHECKING:
-    from tests.helpers.object_stores import MotoServer, SeaweedServer
-    from tests.helpers.postgres_server import PostgresServer
+    from tests.helpers.servers.object_stores import MotoServer, SeaweedServer
+    from tests.helpers.servers.postgres_server import PostgresServer
 
 gc.disable()  # looking through all objects again and again takes half as long as the imports that make them
 
@@ -115,7 +115,7 @@ def registry(request: pytest.FixtureRequest) -> RegistrySettings:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["PostgresServer"]:
     """A real PostgreSQL server, started when the first test wants it."""
-    from tests.helpers.postgres_server import launch_postgres
+    from tests.helpers.servers.postgres_server import launch_postgres
 
     with launch_postgres() as server:
         yield server
@@ -124,7 +124,7 @@ def postgres() -> Iterator["PostgresServer"]:
 @pytest.fixture(scope="session")
 def moto() -> Iterator["MotoServer"]:
     """moto's S3 in this process."""
-    from tests.helpers.object_stores import launch_moto
+    from tests.helpers.servers.object_stores import launch_moto
 
     with launch_moto() as server:
         yield server
@@ -133,7 +133,7 @@ def moto() -> Iterator["MotoServer"]:
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator["SeaweedServer"]:
     """A real server of S3, started when the first test wants it."""
-    from tests.helpers.object_stores import launch_seaweed
+    from tests.helpers.servers.object_stores import launch_seaweed
 
     with launch_seaweed() as server:
         yield server
@@ -142,7 +142,7 @@ def seaweed() -> Iterator["SeaweedServer"]:
 @pytest.fixture
 def bucket(moto: "MotoServer", monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty bucket on moto's S3, which this process uses during the test."""
-    from tests.helpers.object_stores import make_bucket
+    from tests.helpers.servers.object_stores import make_bucket
 
     return make_bucket(moto, monkeypatch)
 
@@ -171,7 +171,7 @@ def _describe_registry(tracking: str, folder: Path) -> RegistrySettings:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
     """A model store's database with versions 1 and 3 of one recipe, and 2 of another."""
-    from tests.helpers import registered_versions
+    from tests.helpers.models import registered_versions
 
     folder = tmp_path_factory.mktemp("registered")
     shutil.copy(migrated_database, folder / "mlflow.db")

@@ -12,7 +12,7 @@ import pytest
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
-from tests.helpers.object_stores import launch_moto, launch_seaweed, make_bucket
+from tests.helpers.servers.object_stores import launch_moto, launch_seaweed, make_bucket
 
 APPENDS, MACHINES, HISTORY = 50, 4, 200
 EVENT = LedgerEvent(kind="verdict", verdict="pass", actor="bench", reason="why " * 10, evidence={"days": [1.0] * 100})

@@ -1,6 +1,6 @@
 """`python -m benchmarks.cluster pods`: ingest and training in pods beside the same on one machine, and faults.
 
-Both run the shipped example in pods of this machine (tests/helpers/pods.py), with two tasks at once, in turns. Then a
+Both run the shipped example in pods of this machine, with two tasks at once, in turns. Then a
 cluster of made-up orders loses a pod in each step, one that scores tables, its store for some seconds, and a replica
 under load, while two ingests run at once: what was accepted and isn't found is lost, what is found more than once was
 done twice.
@@ -15,15 +15,15 @@ from collections import Counter
 from pathlib import Path
 
 from tests.helpers.checkout import FLIGHTS
-from tests.helpers.cluster_faults import (
+from tests.helpers.cluster.cluster_faults import (
     answer_under_faults,
     ingest_under_faults,
     score_under_faults,
     train_under_faults,
 )
-from tests.helpers.pods import start_pod
-from tests.helpers.replica_logs import make_replica
-from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
+from tests.helpers.cluster.pods import start_pod
+from tests.helpers.cluster.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
+from tests.helpers.logs.replica_logs import make_replica
 
 FLOWS = ("ingest", "train")
 ROUNDS = int(os.environ.get("ROUNDS", 3))

@@ -51,7 +51,7 @@ from penumbra.storage.cache import RunReceipts
 from service.inference.live_model import LiveModels
 from service.processes.deployment.deployer import deploy_candidate, deploy_live
 from service.processes.deployment.state_watch import StateWatch
-from tests.helpers.orders import write_orders
+from tests.helpers.problems.orders import write_orders
 
 SEED = 16
 FEW_ROWS = [("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 5")]

@@ -21,15 +21,15 @@ from bentoml.exceptions import BentoMLException
 from benchmarks.faults.pipelined_requests import PipelinedConnection, RawResponse, encode_request
 from benchmarks.faults.report import FaultReport
 from penumbra.logs.index import LogIndex
-from tests.helpers import local_service
-from tests.helpers.generated_problems import draw_problem
-from tests.helpers.generated_services import (
+from tests.helpers.problems.generated_problems import draw_problem
+from tests.helpers.servers import local_service
+from tests.helpers.servers.generated_services import (
     GeneratedService,
     decode_answers,
     make_generated_service,
     read_inputs,
 )
-from tests.helpers.raw_http import run_server
+from tests.helpers.servers.raw_http import run_server
 
 REQUESTS, ROUNDS, RECORDS, CLIENT_RECORDS = 100_000, 20, 50, 5
 REFUSED = (400, 413, 415, 422)

@@ -59,7 +59,7 @@ def inject_faults(seats: int = SEATS, quiet: float = QUIET_SECONDS, seconds: flo
     Returns:
         Counts, and a table of both phases.
     """
-    from tests.helpers import local_service
+    from tests.helpers.servers import local_service
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

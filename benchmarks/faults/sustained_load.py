@@ -32,7 +32,7 @@ from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.text.tables import format_table
 from penumbra.logs import append_log
 from penumbra.logs.queries.lookup import INDEX_FILE
-from tests.helpers.local_service import make_bundle, make_service_settings
+from tests.helpers.servers.local_service import make_bundle, make_service_settings
 
 MINUTES, PER_SECOND = 30.0, 2000.0
 SAMPLES = 30  # of a run

@@ -16,7 +16,8 @@ import polars as pl
 
 from benchmarks.faults.report import FaultReport
 from problem.schema import EXAMPLE
-from tests.helpers import faulty_bundles, local_service
+from tests.helpers.models import faulty_bundles
+from tests.helpers.servers import local_service
 
 KILLS, SENDERS, SETTLE_SECONDS = 5, 4, 1.0
 JSON_HEADERS = {"content-type": "application/json"}

@@ -21,7 +21,7 @@ from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.logs.schema import ShadowRow as Said
 from penumbra.registry.models import ModelRegistry
 from problem.schema import TIME, Row
-from tests.helpers import monitored_model, registered_versions
+from tests.helpers.models import monitored_model, registered_versions
 
 PROBLEM = load_problem()
 

@@ -39,7 +39,7 @@ def compare_shadow_on_off(root: Path) -> dict[str, float]:
 
 def compare_faulty_candidates(root: Path) -> dict[str, float]:
     """The same with each faulty candidate, over a service without a shadow; every request makes it go wrong."""
-    from tests.helpers import faulty_bundles
+    from tests.helpers.models import faulty_bundles
 
     request = encode_post(
         "/predict",

@@ -17,7 +17,7 @@ from benchmarks.cluster.capacity import (
 )
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
-from tests.helpers.kustomize import read_env_file
+from tests.helpers.cluster.kustomize import read_env_file
 
 BASE = PROJECT_ROOT / "deploy/kubernetes/base"
 MEASURED, SIZE = MeasuredFigures(), ClusterSize()

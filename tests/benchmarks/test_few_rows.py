@@ -6,7 +6,7 @@ import pytest
 from benchmarks import few_rows
 from benchmarks.alarms.injected_faults import CONTRACT_COLUMNS
 from penumbra.core.columns import DAY_COLUMN
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.helpers.processes import run_python
+from tests.helpers.servers.processes import run_python
 
 OUTLIVED = """
 import os, time

@@ -7,15 +7,15 @@ from benchmarks.faults.labelled_load import LABEL, RECORD, encode_form, make_key
 from benchmarks.faults.sustained_load import LoadSample
 from problem import schema
 from service.http.requests.feedback import build_label_reader
-from tests.helpers import local_service
-from tests.helpers.local_shadow import RECORD_CONTRACT
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.local_shadow import RECORD_CONTRACT
+from tests.helpers.logs.prediction_logs import (
     log_labels,
     log_predictions,
     make_label_by_key,
     make_prediction,
     make_updated_index,
 )
+from tests.helpers.servers import local_service
 
 
 def test_each_record_has_a_key_of_its_own_and_its_label_the_same() -> None:

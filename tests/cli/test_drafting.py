@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from penumbra.cli.commands import drafting
 from penumbra.drafting.draft import DraftQuestion, DraftRefused
-from tests.helpers.drafts import draft_orders
+from tests.helpers.problems.drafts import draft_orders
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.own_data.project import PROBLEMS, ProjectCopy
-from tests.helpers.drafts import write_orders
+from tests.helpers.problems.drafts import write_orders
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from penumbra.cli.new_problem import install_problem, plan_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.drafting.draft import DraftRefused
 from service.processes.deployment.state_lock import acquire_state_lock
-from tests.helpers.drafts import draft_orders, write_orders
+from tests.helpers.problems.drafts import draft_orders, write_orders
 
 GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org")
 MOVED = ("problem/schema.py", "problem/rules.py", "data/batches/2013-01/a.csv", "data.dvc", "var/mlflow.db")

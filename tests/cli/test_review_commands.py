@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.command_line import run_command_line
-from tests.helpers.local_service import make_service_environment
-from tests.helpers.review_cases import pick_predictions, read_review_labels
+from tests.helpers.logs.review_cases import pick_predictions, read_review_labels
+from tests.helpers.servers.local_service import make_service_environment
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from penumbra.registry.pointers import read_pointer
 from penumbra.storage.sealed import replace_sealed_file
 from service.processes.deployment.rollback_watch import RollbackWatch
 from tests.helpers.command_line import run_command_line
-from tests.helpers.prediction_logs import append_to_new_segment, make_label_by_id
-from tests.helpers.registered_versions import append_earlier_event, make_registry_environment
-from tests.helpers.replica_logs import make_replica, ship
-from tests.helpers.reviewed_rows import log_rows
+from tests.helpers.logs.prediction_logs import append_to_new_segment, make_label_by_id
+from tests.helpers.logs.replica_logs import make_replica, ship
+from tests.helpers.logs.reviewed_rows import log_rows
+from tests.helpers.models.registered_versions import append_earlier_event, make_registry_environment
 
 ANSWER = "13dc3c0b400aaaaaa-0"
 

@@ -29,7 +29,7 @@ from penumbra.client import (
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import read_entries
 from problem.schema import EXAMPLE, OUTCOME
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 KEY = "predict-key-of-anna"
 PATIENT = RetryPolicy(deadline_seconds=60, attempt_seconds=3)

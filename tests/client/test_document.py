@@ -10,7 +10,7 @@ import pytest
 
 from penumbra.client import AsyncClient, Client, operations, responses, tables
 from penumbra.client.errors import ERROR_BY_OTHER_STATUS, ERROR_BY_STATUS
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 from tests.service.test_multiclass_and_regression import problem
 
 SAME_AS_LIVEZ = ("GET", "/healthz")

@@ -11,7 +11,7 @@ import pytest
 
 from penumbra.client import AsyncClient, Client, ClientError, InvalidRequest, RetryPolicy, ServiceUnreachable
 from penumbra.client.tables import ArrowPart
-from tests.helpers.small_server import serve_in_thread
+from tests.helpers.servers.small_server import serve_in_thread
 
 ANSWER = b'{"prediction_id":"a","model_version":"1"}'
 HASTY = RetryPolicy(deadline_seconds=0.4)

@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from penumbra.core.settings import load_settings
-from tests.helpers.cluster_faults import (
+from tests.helpers.cluster.cluster_faults import (
     NO_DOCTOR,
     answer_under_faults,
     ingest_under_faults,
     score_under_faults,
     train_under_faults,
 )
-from tests.helpers.local_service import wait_until
-from tests.helpers.pods import require_pods
-from tests.helpers.replica_logs import make_replica
-from tests.helpers.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
+from tests.helpers.cluster.pods import require_pods
+from tests.helpers.cluster.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
+from tests.helpers.logs.replica_logs import make_replica
+from tests.helpers.servers.local_service import wait_until
 
 # Steps that change what others see or begin their work anew: of those that only read, the benchmark kills pods, too.
 INGEST_STEPS = ("admit", "finish")

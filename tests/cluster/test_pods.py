@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.helpers.pods import Argo, WorkflowFailed, require_pods
+from tests.helpers.cluster.pods import Argo, WorkflowFailed, require_pods
 
 
 def step(name: str, script: str, *outputs: str, limit: int = 1) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from penumbra.cluster.compilation import describe_cluster
 from penumbra.cluster.deployment_recorder import record_deployments
 from tests.helpers.command_line import run_command_line
-from tests.helpers.object_stores import launch_moto, make_bucket
+from tests.helpers.servers.object_stores import launch_moto, make_bucket
 
 
 def test_without_an_image_or_a_cluster_the_reason_is_one_sentence(monkeypatch, tmp_path):

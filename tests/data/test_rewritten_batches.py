@@ -11,7 +11,7 @@ from penumbra.data.rewritten_batches import find_rewritten_batches
 from penumbra.data.source_reader import fetch_batch_files
 from penumbra.sources import TableFiles
 from penumbra.sources.tables import table_runs
-from tests.helpers.orders import open_orders_store
+from tests.helpers.problems.orders import open_orders_store
 
 MONTHS = ("2024-01", "2024-02")
 

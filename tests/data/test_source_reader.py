@@ -15,7 +15,7 @@ from penumbra.data.source_reader import (
     list_source_batches,
     parse_batch_files,
 )
-from tests.helpers.orders import load_orders, open_orders_store
+from tests.helpers.problems.orders import load_orders, open_orders_store
 
 ORDER = "order_id,at,region,amount,age,member,churned\n7,2024-03-01T12:00:00,west,20.5,40,true,false\n"
 FILES = {"orders.csv": ORDER.encode()}

@@ -14,7 +14,7 @@ from deploy import advisories
 from deploy.advisories import Advisory, AuditFailed, find_advisories
 from penumbra.cli.app import main
 from penumbra.core.system.http_client import find_free_port
-from tests.helpers.small_server import SmallServer, run_small_server
+from tests.helpers.servers.small_server import SmallServer, run_small_server
 
 LOCK = "".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in ("click==8.5.1", "jinja2==2.4.1"))
 FAULT = {

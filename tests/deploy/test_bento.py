@@ -30,7 +30,7 @@ from problem.schema import EXAMPLE
 from service.http.requests.record_reader import Contract
 from service.inference.pinned_models import install_pinned_models
 from service.processes.workers.launcher import PROCESS_MODULES
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 DOCKERFILE = (PROJECT_ROOT / "deploy/Dockerfile").read_text()
 COMPOSE = yaml.safe_load((PROJECT_ROOT / "deploy/compose.yaml").read_text())

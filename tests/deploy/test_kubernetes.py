@@ -30,7 +30,7 @@ from service.processes.review_pass import REVIEW_METRIC_HELP
 from service.processes.shipper import SHIP_METRIC_HELP
 from service.processes.workers.launcher import PROCESS_MODULES
 from service.shadow.metrics_file import METRIC_HELP
-from tests.helpers.kustomize import Manifest, list_containers, read_env_file, render_kustomization
+from tests.helpers.cluster.kustomize import Manifest, list_containers, read_env_file, render_kustomization
 
 OLDEST, NEWEST = (
     "1.34",

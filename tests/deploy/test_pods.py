@@ -21,12 +21,12 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from problem.schema import EXAMPLE
 from service.processes.deployment.deployer import deploy_live
-from tests.helpers import local_service
 from tests.helpers.checkout import FLIGHTS
-from tests.helpers.kustomize import Manifest, list_containers, render_kustomization
-from tests.helpers.local_service import wait_until
-from tests.helpers.pods import POD_VARIABLES, build_image, require_pods
-from tests.helpers.postgres_server import PostgresServer
+from tests.helpers.cluster.kustomize import Manifest, list_containers, render_kustomization
+from tests.helpers.cluster.pods import POD_VARIABLES, build_image, require_pods
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import wait_until
+from tests.helpers.servers.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
 

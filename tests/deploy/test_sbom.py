@@ -16,7 +16,7 @@ from deploy.sbom import SBOM_FILE, build_sbom, write_sbom
 from penumbra.cli.app import main
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry.bundles.manifest import MANIFEST_FILE, hash_bundle_file
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 
 @pytest.fixture(scope="module")

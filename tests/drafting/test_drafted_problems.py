@@ -12,8 +12,8 @@ from penumbra.drafting.files.settings_file import choose_settings, edit_settings
 from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from problem_tests.serving import ask, open_service
-from tests.helpers.drafts import write_orders
-from tests.helpers.written_problems import load_written
+from tests.helpers.problems.drafts import write_orders
+from tests.helpers.problems.written_problems import load_written
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # of what the estimators say, as in problem_tests/

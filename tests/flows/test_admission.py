@@ -16,7 +16,7 @@ from penumbra.data.source_reader import BatchRefused, fetch_batch_files
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.versioning.origin import DataOrigin
-from tests.helpers.orders import open_orders_store
+from tests.helpers.problems.orders import open_orders_store
 
 
 @pytest.fixture

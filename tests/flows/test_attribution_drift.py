@@ -18,7 +18,7 @@ from penumbra.logs.append_log import encode_json
 from penumbra.logs.index import LogIndex
 from problem import schema
 from problem.schema import Row
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 JSON = {"content-type": "application/json"}
 FIRST, NEXT = dt.date(2013, 4, 1), dt.date(2013, 4, 2)

@@ -15,10 +15,10 @@ from penumbra.core.settings import Settings
 from penumbra.registry.history.ledger import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.storage.shared.mirror import Mirror
-from tests.helpers import monitored_model as world
-from tests.helpers import registered_versions
-from tests.helpers.monitored_model import ONE_DAY, PROBLEM, WINDOW_BEGIN
-from tests.helpers.shared_world import deal_logs, say_shipped, share_state
+from tests.helpers.cluster.shared_world import deal_logs, say_shipped, share_state
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models import registered_versions
+from tests.helpers.models.monitored_model import ONE_DAY, PROBLEM, WINDOW_BEGIN
 
 pytestmark = pytest.mark.slow
 RUN = "argo-penumbra-monitor-x7"

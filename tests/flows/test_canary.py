@@ -25,9 +25,9 @@ from service.inference.canary_share import CanaryShare
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.processes.deployment.deployer import deploy_canary
-from tests.helpers import local_service, local_shadow, registered_versions
-from tests.helpers.local_service import FolderRegistry
-from tests.helpers.registered_versions import (
+from tests.helpers.logs import local_shadow
+from tests.helpers.models import registered_versions
+from tests.helpers.models.registered_versions import (
     append_earlier_event,
     log_compared_days,
     make_aliased_registry,
@@ -35,6 +35,8 @@ from tests.helpers.registered_versions import (
     score_noisy,
     shift_after_ledger,
 )
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import FolderRegistry
 
 PROBLEM = load_problem()
 

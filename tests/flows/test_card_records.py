@@ -16,8 +16,8 @@ from penumbra.registry.bundles.manifest import CARD_FILES, BrokenBundle, read_ma
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.evaluate import TrialJob
 from tests.helpers.command_line import run_command_line
-from tests.helpers.orders import load_orders
-from tests.helpers.training_runs import prepare_run
+from tests.helpers.models.training_runs import prepare_run
+from tests.helpers.problems.orders import load_orders
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from penumbra.data.versioning import versions
 from penumbra.training.evaluate import TrialJob
-from tests.helpers.orders import load_orders, open_orders_store
-from tests.helpers.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.models.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.problems.orders import load_orders, open_orders_store
 
 pytestmark = pytest.mark.slow
 LESS = [('(Category("region"), Number("amount"), Number("age"))', '(Category("region"),)')]

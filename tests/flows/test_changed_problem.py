@@ -31,8 +31,8 @@ from penumbra.training.onnx.compile import compile_model
 from service.http.requests.record_reader import Contract
 from service.processes.deployment.deployer import deploy_live, discard_damaged_bundle
 from service.shadow.scorer import Scorer
-from tests.helpers import local_service
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
+from tests.helpers.servers import local_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from penumbra.core.columns import RESERVED_PREFIX, find_illegal_names
 from penumbra.core.problem import ProblemError
 from penumbra.data.source_reader import BatchRefused
-from tests.helpers.orders import open_orders_store
-from tests.helpers.renamed_orders import PLAIN_NAMES, collect_loop_facts, load_renamed_orders
+from tests.helpers.problems.orders import open_orders_store
+from tests.helpers.problems.renamed_orders import PLAIN_NAMES, collect_loop_facts, load_renamed_orders
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 WORDS = """

@@ -15,8 +15,8 @@ from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertaint
 from penumbra.registry.bundles import bundle
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.rejection import TrainingRefused
-from tests.helpers.orders import load_orders
-from tests.helpers.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.models.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.problems.orders import load_orders
 
 JOB = TrialJob("boosting")
 IMPORT = "from sklearn.ensemble import HistGradientBoostingClassifier"

@@ -9,7 +9,7 @@ from penumbra.data.versioning import versions
 from penumbra.data.versioning.dvc_file import format_dvc_file
 from penumbra.data.versioning.origin import DataOrigin
 from tests.helpers.checkout import FLIGHTS
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 OTHER_VERSION = f"{7:032x}.dir"
 

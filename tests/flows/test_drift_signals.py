@@ -18,8 +18,9 @@ from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import PredictionEntry
 from problem import schema
-from tests.helpers import prediction_logs, registered_versions
-from tests.helpers.prediction_logs import NOON, make_hours
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import NOON, make_hours
+from tests.helpers.models import registered_versions
 
 FIRST, ONE_DAY, DAYS = NOON.date(), dt.timedelta(days=1), 3  # a window has three days
 ROWS = 20

@@ -9,7 +9,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.system.http_client import find_free_port
 from tests.helpers.flow_workspace import SKIP_DOCTOR, Workspace
-from tests.helpers.local_service import wait_until
+from tests.helpers.servers.local_service import wait_until
 
 pytestmark = pytest.mark.slow
 

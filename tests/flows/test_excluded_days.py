@@ -12,7 +12,7 @@ from flows.steps.train import excluded_days
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 PROBLEM = load_problem()
 

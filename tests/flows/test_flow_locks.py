@@ -13,7 +13,7 @@ from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.state import exclude_machines
 from penumbra.storage.work_lock import PassInProgress, WorkInProgress
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.local_service import wait_until
+from tests.helpers.servers.local_service import wait_until
 
 HOLD_UNTIL_TOLD = """
 import pathlib, sys, time

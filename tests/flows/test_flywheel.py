@@ -16,7 +16,7 @@ from penumbra.core.columns import (
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.flywheel_manifest import read_manifest_file
-from tests.helpers.fed_orders import (
+from tests.helpers.problems.fed_orders import (
     REFUSED_LOANS,
     feed,
     log_answer,

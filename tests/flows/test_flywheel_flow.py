@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.helpers.fed_orders import log_answer, log_order
 from tests.helpers.flow_workspace import SKIP_DOCTOR, Workspace
-from tests.helpers.orders import write_orders
+from tests.helpers.problems.fed_orders import log_answer, log_order
+from tests.helpers.problems.orders import write_orders
 
 pytestmark = pytest.mark.slow
 

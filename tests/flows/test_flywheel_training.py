@@ -17,8 +17,8 @@ from penumbra.data.versioning.admitted import bring_back_files, find_changed_fil
 from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import fit_estimator
-from tests.helpers.fed_orders import feed, log_answer, log_order, log_outcome, open_fed_project, open_store
-from tests.helpers.training_runs import prepare_run
+from tests.helpers.models.training_runs import prepare_run
+from tests.helpers.problems.fed_orders import feed, log_answer, log_order, log_outcome, open_fed_project, open_store
 
 BATCH = "2024-04+flywheel-2024-06-01"
 

@@ -21,7 +21,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.models import ModelRegistry
 from tests.helpers.flow_workspace import FLOW_ENVIRONMENT, SKIP_DOCTOR, Workspace
-from tests.helpers.orders import write_orders
+from tests.helpers.problems.orders import write_orders
 
 pytestmark = pytest.mark.slow
 

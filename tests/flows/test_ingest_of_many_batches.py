@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.orders import FILES, write_orders
+from tests.helpers.problems.orders import FILES, write_orders
 
 pytestmark = pytest.mark.slow
 

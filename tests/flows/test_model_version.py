@@ -4,7 +4,7 @@ import pytest
 
 from flows.steps.model_version import ModelVersion
 from penumbra.data.source_reader import SourceFailed
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 FACTS = {"train": ["2024-01"], "validation": ["2024-02"], "test": ["2024-03"]}
 

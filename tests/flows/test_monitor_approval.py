@@ -18,9 +18,9 @@ from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.registry.history.ledger import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
-from tests.helpers import monitored_model as world
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 PROBLEM = load_problem()
 AFTER_A_WINDOW = WINDOW_BEGIN + 8 * ONE_DAY

@@ -13,9 +13,9 @@ from flows.steps.monitor.backlog import MIN_WINDOWS_OF_A_TASK
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
-from tests.helpers import monitored_model as world
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries
 
 FEW = """
 _all = fetch

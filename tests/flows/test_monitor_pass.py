@@ -20,11 +20,13 @@ from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
-from tests.helpers import local_service, prediction_logs, registered_versions
-from tests.helpers import monitored_model as world
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models import registered_versions
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.problems.regular_flights import make_regular_flights
+from tests.helpers.servers import local_service
 
 PROBLEM = load_problem()
 

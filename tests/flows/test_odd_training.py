@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from penumbra.registry.bundles.manifest import verify_bundle
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.orders import write_orders
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
+from tests.helpers.problems.orders import write_orders
 
 pytestmark = pytest.mark.slow
 

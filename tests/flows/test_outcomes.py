@@ -32,9 +32,9 @@ from penumbra.logs.queries.samples import read_records_by_id
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.models import ModelRegistry
 from problem import features, schema
-from tests.helpers import monitored_model as world
-from tests.helpers import prediction_logs
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN
 
 PROBLEM = load_problem()
 

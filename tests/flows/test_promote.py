@@ -20,9 +20,9 @@ from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry import aliases
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
-from tests.helpers import registered_versions
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.registered_versions import (
+from tests.helpers.models import registered_versions
+from tests.helpers.models.registered_versions import (
     append_earlier_event,
     log_compared_days,
     make_aliased_registry,

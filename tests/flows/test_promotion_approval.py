@@ -18,8 +18,8 @@ from penumbra.registry import pointers
 from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from tests.helpers import registered_versions
-from tests.helpers.registered_versions import (
+from tests.helpers.models import registered_versions
+from tests.helpers.models.registered_versions import (
     append_earlier_event,
     log_compared_days,
     make_aliased_registry,

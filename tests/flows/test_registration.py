@@ -24,7 +24,7 @@ from penumbra.registry.history.ledger import BrokenLedger, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
-from tests.helpers.processes import run_python
+from tests.helpers.servers.processes import run_python
 
 
 class KilledError(BaseException):

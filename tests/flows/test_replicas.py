@@ -18,11 +18,16 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.storage.shared import lease
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.mirror import Mirror
-from tests.helpers import monitored_model as world
-from tests.helpers import registered_versions
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN
-from tests.helpers.registered_versions import log_compared_days, score_calibrated, score_noisy, score_with_failures
-from tests.helpers.shared_world import deal_logs, say_shipped, share_state
+from tests.helpers.cluster.shared_world import deal_logs, say_shipped, share_state
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models import registered_versions
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN
+from tests.helpers.models.registered_versions import (
+    log_compared_days,
+    score_calibrated,
+    score_noisy,
+    score_with_failures,
+)
 
 SECOND = WINDOW_BEGIN + 7 * ONE_DAY
 DONE = SECOND + 8 * ONE_DAY  # two windows are over, with all their labels

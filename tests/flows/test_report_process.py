@@ -8,8 +8,8 @@ from mlflow import MlflowClient
 from flows.steps.monitor import reports
 from monitoring.windows.window_store import WindowStore
 from penumbra.registry.models import ModelRegistry
-from tests.helpers import recorded_windows
-from tests.helpers.processes import run_python
+from tests.helpers.models import recorded_windows
+from tests.helpers.servers.processes import run_python
 
 IMPORT_ALL = """
 import gc, importlib, pathlib

@@ -15,8 +15,9 @@ from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.pointers import read_pointer
 from service.inference.frame_scoring import NoLiveModel
 from tests.flows.score.scored_flights import make_flights, make_problem, write_flights
-from tests.helpers import local_service, registered_versions
 from tests.helpers.flow_workspace import Workspace
+from tests.helpers.models import registered_versions
+from tests.helpers.servers import local_service
 
 
 def make_places(folder: Path) -> dict[str, str]:

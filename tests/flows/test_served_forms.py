@@ -22,7 +22,7 @@ from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.gate import GateReport
 from penumbra.training.gate_checks import FormComparison, check_served_forms
 from penumbra.training.onnx.compile import compile_model
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 KINDS: tuple[Feature, ...] = (
     Category("region"),

@@ -8,7 +8,7 @@ import pytest
 from flows.steps import ingest
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 FOLDERS = ("DATA", "LABELS", "REVIEW", "TRAINING", "LEDGER")
 

@@ -25,10 +25,10 @@ from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
-from tests.helpers.orders import load_orders
-from tests.helpers.prediction_logs import append_to_new_segment
-from tests.helpers.replica_logs import ship
-from tests.helpers.review_cases import make_action, pick_predictions
+from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.logs.replica_logs import ship
+from tests.helpers.logs.review_cases import make_action, pick_predictions
+from tests.helpers.problems.orders import load_orders
 
 Pod = Callable[[str], Path]
 RUN = Path("var/train/7")

@@ -19,8 +19,8 @@ from flows.steps.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
 from flows.train import IMPORTED_LATER as OF_TRAININGS_LATER
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.local_service import wait_until
-from tests.helpers.processes import is_alive, run_python
+from tests.helpers.servers.local_service import wait_until
+from tests.helpers.servers.processes import is_alive, run_python
 
 pytestmark = pytest.mark.slow
 

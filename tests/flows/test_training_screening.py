@@ -18,8 +18,8 @@ from penumbra.registry.bundles.manifest import CARD_FILE
 from penumbra.training.evaluate import Trial, TrialJob
 from penumbra.training.gate_checks import ServingMeasurements
 from penumbra.training.rejection import TrainingRefused
-from tests.helpers.orders import load_orders
-from tests.helpers.training_runs import FEW_ROWS, admit_batches, prepare_run
+from tests.helpers.models.training_runs import FEW_ROWS, admit_batches, prepare_run
+from tests.helpers.problems.orders import load_orders
 
 BOOSTED = """return HistGradientBoostingClassifier(
         categorical_features=columns.categorical, max_iter=20, max_leaf_nodes=6, random_state=1

@@ -16,9 +16,9 @@ from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
-from tests.helpers import local_service
 from tests.helpers.command_line import run_command_line
-from tests.helpers.registered_versions import make_registry_environment
+from tests.helpers.models.registered_versions import make_registry_environment
+from tests.helpers.servers import local_service
 
 LONG_TEXT = "a list of batches " * 1000
 PUBLIC_KEY = "MCowBQYDK2VwAyEA" + "A" * 43 + "="

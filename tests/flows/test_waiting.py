@@ -11,8 +11,9 @@ from flows.steps.model_version import ModelVersion
 from flows.steps.promote.paired_evidence import read_paired_answers
 from flows.steps.promote.waiting import explain_waiting
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from tests.helpers import prediction_logs, registered_versions
-from tests.helpers.orders import load_orders
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import registered_versions
+from tests.helpers.problems.orders import load_orders
 
 NOON = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
 

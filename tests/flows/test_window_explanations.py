@@ -7,9 +7,9 @@ import pytest
 
 from monitoring.reports import window_figures
 from monitoring.windows.window_store import WindowStore
-from tests.helpers import monitored_model as world
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 END = WINDOW_BEGIN + 7 * ONE_DAY
 

@@ -12,9 +12,9 @@ from flows.steps.monitor.measures.window_limits import describe_day_limits, desc
 from monitoring.permutation import compute_permutation_limit, draw_permutations, has_enough_days
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.settings import load_settings
-from tests.helpers import monitored_model as world
-from tests.helpers.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pass
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.models import monitored_model as world
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pass
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 SETTINGS = load_settings(environ={})
 DAY = OutcomeSums(10, 10, 10, 10, 5.0, 3.0, np.zeros(1), np.zeros(1), np.zeros((3, 1)))

@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.helpers.shadowed_server")
+pytest.register_assert_rewrite("tests.helpers.servers.shadowed_server")

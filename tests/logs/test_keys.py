@@ -18,7 +18,7 @@ from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import count_label_outcomes, find_first_outputs, join_labels
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 NOON = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 MONEY, MILLISECONDS = pl.Decimal(12, 2), pl.Datetime("ms", "UTC")

@@ -12,7 +12,7 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     EVENING,
     NOON,
     log_labels,

@@ -18,8 +18,7 @@ from penumbra.logs.lag import (
 from penumbra.logs.lag_alarms import estimate_disk_hours, list_lag_alarms
 from penumbra.logs.schema import ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
-from tests.helpers import local_service
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     EVENING,
     MORNING,
     log_labels,
@@ -28,6 +27,7 @@ from tests.helpers.prediction_logs import (
     make_prediction,
     make_updated_index,
 )
+from tests.helpers.servers import local_service
 
 LATER = EVENING + dt.timedelta(minutes=5)
 

@@ -7,7 +7,7 @@ import pytest
 from penumbra.logs.queries import labels
 from penumbra.logs.queries.lookup import find_labelled_ids
 from penumbra.logs.schema import LabelEntry
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     EVENING,
     NOON,
     log_labels,

@@ -18,7 +18,8 @@ from penumbra.logs.segments import parse_start_time
 from penumbra.logs.shadow_log import ShadowLog, ShadowLogLocked, ShadowStateReader, load_shadow_state
 from penumbra.logs.shadow_state import ShadowState
 from penumbra.registry.lineage import explain_prediction
-from tests.helpers import local_service, prediction_logs
+from tests.helpers.logs import prediction_logs
+from tests.helpers.servers import local_service
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 SEGMENT = "f" * 17  # not forgotten for centuries

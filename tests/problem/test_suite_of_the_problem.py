@@ -18,7 +18,7 @@ from penumbra.training.doctor.checks import SHARED_MISSINGNESS
 from problem_tests import conftest, test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY, link_checkout
-from tests.helpers.orders import load_orders, write_orders
+from tests.helpers.problems.orders import load_orders, write_orders
 
 SETTINGS = load_settings()
 SETTINGS = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"today": dt.date(2024, 4, 1)})})

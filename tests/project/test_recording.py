@@ -3,8 +3,8 @@
 import pytest
 
 from docs.recording import CommandFailed, open_shell, record_page, shorten_output, split_commands
-from tests.helpers.local_service import wait_until
-from tests.helpers.processes import is_alive
+from tests.helpers.servers.local_service import wait_until
+from tests.helpers.servers.processes import is_alive
 
 PAGE = """# Page
 

@@ -18,7 +18,7 @@ from penumbra.drafting.files.settings_file import choose_settings
 from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY
-from tests.helpers.drafts import draft_orders
+from tests.helpers.problems.drafts import draft_orders
 from tests.helpers.template_copies import (
     commit_all,
     copy_rendered_files,

@@ -20,12 +20,12 @@ from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rol
 from penumbra.storage.shared.store_failures import StoreError
 from problem import schema
 from service.processes.deployment.deployer import deploy_live, record_unfit_versions
-from tests.helpers import local_service
-from tests.helpers import registered_versions as world
-from tests.helpers.local_service import FolderRegistry
-from tests.helpers.object_stores import list_store_variables
-from tests.helpers.orders import load_orders
-from tests.helpers.registered_versions import append_earlier_event, make_aliased_registry
+from tests.helpers.models import registered_versions as world
+from tests.helpers.models.registered_versions import append_earlier_event, make_aliased_registry
+from tests.helpers.problems.orders import load_orders
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import FolderRegistry
+from tests.helpers.servers.object_stores import list_store_variables
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

@@ -14,8 +14,8 @@ from penumbra.storage.sealed import replace_sealed_file
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.store_failures import StoreError
 from service.processes.deployment.rollback_watch import RollbackWatch
-from tests.helpers.registered_versions import make_aliased_registry, make_registry_settings
-from tests.helpers.shared_world import share_state
+from tests.helpers.cluster.shared_world import share_state
+from tests.helpers.models.registered_versions import make_aliased_registry, make_registry_settings
 
 
 @pytest.fixture

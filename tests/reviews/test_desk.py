@@ -16,8 +16,8 @@ from penumbra.logs.append_log import LogWriter
 from penumbra.reviews.deferred import DeferredState, find_deferred_state
 from penumbra.reviews.desk import ReviewDesk, ReviewRefused
 from penumbra.reviews.queue import ReviewQueue
-from tests.helpers.prediction_logs import read_joined_delays
-from tests.helpers.review_cases import (
+from tests.helpers.logs.prediction_logs import read_joined_delays
+from tests.helpers.logs.review_cases import (
     PROBLEM,
     make_action,
     make_moment,

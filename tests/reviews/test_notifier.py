@@ -10,8 +10,8 @@ import pytest
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter
 from penumbra.reviews.notifier import DecisionNotifier
-from tests.helpers.review_cases import make_action, make_moment, make_review_settings, open_desk, pick_predictions
-from tests.helpers.small_server import MessageReceiver, run_small_server
+from tests.helpers.logs.review_cases import make_action, make_moment, make_review_settings, open_desk, pick_predictions
+from tests.helpers.servers.small_server import MessageReceiver, run_small_server
 
 DUE = make_moment(60)
 

@@ -15,11 +15,11 @@ from penumbra.reviews.notifier import DecisionNotifier
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection.case_picker import pick_cases
 from service.processes.shipper import LogShipper
-from tests.helpers.prediction_logs import log_predictions
-from tests.helpers.replica_logs import get_logs, make_replica, ship
-from tests.helpers.review_cases import PROBLEM, make_action, make_moment, pick_predictions
-from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows, make_row
-from tests.helpers.small_server import MessageReceiver, run_small_server
+from tests.helpers.logs.prediction_logs import log_predictions
+from tests.helpers.logs.replica_logs import get_logs, make_replica, ship
+from tests.helpers.logs.review_cases import PROBLEM, make_action, make_moment, pick_predictions
+from tests.helpers.logs.reviewed_rows import DEFERRING, RULED, log_rows, make_row
+from tests.helpers.servers.small_server import MessageReceiver, run_small_server
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from penumbra.core.settings import PROJECT_ROOT
 from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from problem import schema
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 EXAMPLE = schema.EXAMPLE
 JSON = {"content-type": "application/json"}

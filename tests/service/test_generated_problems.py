@@ -16,9 +16,9 @@ from penumbra.logs.append_log import encode_json
 from service.http.refusals import RequestRefused
 from service.http.requests.fast_parser import build_fast_parser
 from service.http.requests.record_reader import Contract, RecordReader, build_record_model
-from tests.helpers import local_service
-from tests.helpers.generated_problems import RequestMaker, draw_problem, draw_schema, list_checks
-from tests.helpers.generated_services import decode_answers, make_generated_service, read_inputs
+from tests.helpers.problems.generated_problems import RequestMaker, draw_problem, draw_schema, list_checks
+from tests.helpers.servers import local_service
+from tests.helpers.servers.generated_services import decode_answers, make_generated_service, read_inputs
 
 JSON = {"content-type": "application/json"}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic

@@ -26,7 +26,7 @@ from penumbra.rules import CloseCall, Review, Rule
 from service.http.requests.responses import make_decision_function
 from service.inference.live_model import LiveModels
 from service.processes.deployment.deployer import deploy_live
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

@@ -16,7 +16,7 @@ import pytest
 
 from penumbra.logs.append_log import read_entries
 from problem.schema import EXAMPLE
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 N_KEYS, N_RECORDS, SECONDS, ANSWERS_PER_KILL, MIN_KILLS = 200, 40, 120.0, 30, 3
 

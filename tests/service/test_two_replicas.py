@@ -14,9 +14,9 @@ from penumbra.core.settings import load_settings
 from penumbra.logs.replicas.log_union import find_logged_entry, read_coverage
 from penumbra.registry.rollback import roll_back_live
 from problem.schema import EXAMPLE
-from tests.helpers import local_service
-from tests.helpers.local_service import deploy_version, make_service_environment, wait_until
-from tests.helpers.replica_logs import make_replica, read_union
+from tests.helpers.logs.replica_logs import make_replica, read_union
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import deploy_version, make_service_environment, wait_until
 
 pytestmark = pytest.mark.slow
 SHIP_MINUTES = "0.02"  # of the second of two replicas, 60: it ships nothing before it ends

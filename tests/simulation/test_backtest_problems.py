@@ -12,7 +12,7 @@ from penumbra.simulation.backtest.history import BacktestHistory
 from penumbra.simulation.backtest.policies import RetrainingPolicy
 from penumbra.simulation.backtest.prepared_data import BacktestRefused, prepare_backtest_data
 from penumbra.simulation.backtest.trials import PolicyTrial, play_trial
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 TARGET = 'return pl.col("churned")'
 NUMBER = {

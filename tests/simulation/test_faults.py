@@ -9,7 +9,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import load_settings
 from penumbra.simulation.replay.faults import choose_fault
 from penumbra.simulation.replay.traffic import load_traffic
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 FAULT_DAYS = (dt.date(2024, 2, 10), dt.date(2024, 2, 11))
 KEYLESS = {"schema": [("dy.Int64(primary_key=True, min=1)", "dy.Int64(nullable=False, min=1)")]}

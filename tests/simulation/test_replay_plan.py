@@ -9,7 +9,7 @@ from penumbra.simulation.replay.day_loop import explain_missing_model
 from penumbra.simulation.replay.run import build_replay_environment, move_to_rows, plan_replay
 from penumbra.simulation.replay.sandbox import ReplayFailed
 from penumbra.simulation.replay.traffic import load_traffic
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 MONTHLY_LIST = 'return [Batch(f"2024-{month:02}", dt.date(2024 + month // 12, month % 12 + 1, 1)) '
 MONTHLY_LIST += "for month in range(1, MONTHS + 1)]"

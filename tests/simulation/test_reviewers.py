@@ -13,8 +13,8 @@ from penumbra.reviews.desk import ReviewDesk
 from penumbra.simulation.replay.reviewers import review_day, simulate_labels
 from penumbra.simulation.replay.traffic import TrafficDay
 from problem import schema
-from tests.helpers.review_cases import MONDAY, make_review_settings
-from tests.helpers.reviewed_rows import RULED, log_rows
+from tests.helpers.logs.review_cases import MONDAY, make_review_settings
+from tests.helpers.logs.reviewed_rows import RULED, log_rows
 
 
 class Row(dy.Schema):

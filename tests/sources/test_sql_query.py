@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penumbra.sources import SqlQuery, TableFiles
 from penumbra.sources.databases import fill_in_variables
-from tests.helpers.postgres_server import PASSWORD
+from tests.helpers.servers.postgres_server import PASSWORD
 
 TIMES = st.datetimes(dt.datetime(2023, 11, 1), dt.datetime(2024, 3, 31))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from penumbra.core.raw_files import write_raw_files
 from penumbra.sources import TableFiles, table_files
 from penumbra.sources.tables import table_runs
-from tests.helpers.table_sources import ORDERS_CSV, read_batches
+from tests.helpers.problems.table_sources import ORDERS_CSV, read_batches
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 TIMES = st.datetimes(dt.datetime(2023, 11, 1), dt.datetime(2024, 3, 31)).map(lambda time: time.isoformat()[:19])

@@ -18,7 +18,7 @@ from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.doctor import checks, notes, serving_skew
 from problem import schema
 from tests.helpers.flow_workspace import Workspace
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 
 def columns_of(findings):
@@ -232,7 +232,7 @@ def test_skew_names_the_input_that_a_single_record_has_otherwise():
 
 
 def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
-    from tests.helpers import local_service
+    from tests.helpers.servers import local_service
 
     (local_service.make_bundle(tmp_path / "1") / "model.onnx").write_bytes(b"damaged")
     monkeypatch.setattr(
@@ -400,7 +400,7 @@ def test_without_data_the_doctor_asks_for_it_in_one_sentence(tmp_path):
 @pytest.fixture(scope="module")
 def live(space, migrated_database):
     """The workspace's settings for a registry in which a model is live that reads the clock times often."""
-    from tests.helpers import local_service
+    from tests.helpers.servers import local_service
 
     tracking = f"sqlite:///{space.folder}/live.db"
     (space.folder / "live.db").write_bytes(migrated_database.read_bytes())

@@ -23,7 +23,7 @@ def prepare_requests(folder: Path) -> None:
     from penumbra.approvals.requests import make_approval_terms
     from penumbra.registry.history.ledger import LedgerEvent
     from penumbra.registry.history.shared_ledger import open_ledger
-    from tests.helpers import registered_versions
+    from tests.helpers.models import registered_versions
 
     database = registered_versions.register_versions(folder / "registered", "ab")
     registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")

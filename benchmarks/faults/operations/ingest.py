@@ -14,7 +14,7 @@ TODAY = "2024-03-15"
 
 def prepare_orders(folder: Path) -> None:
     """Write the problem and DVC's folder."""
-    from tests.helpers.orders import write_orders
+    from tests.helpers.problems.orders import write_orders
 
     write_orders(folder / "code" / PACKAGE, source=[("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 5")])
     (folder / ".dvc").mkdir()

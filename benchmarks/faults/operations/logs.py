@@ -12,7 +12,7 @@ INDEXED_TABLES = ("predictions", "labels", "shadow", "days", "arrivals", "segmen
 
 def prepare_logs(folder: Path) -> None:
     """Log some predictions in three segments, and a label for each."""
-    from tests.helpers import prediction_logs as logs
+    from tests.helpers.logs import prediction_logs as logs
 
     for first in (1, 11, 21):
         flights = range(first, first + 10)

@@ -18,7 +18,7 @@ RUN = "1"  # of the flow
 
 def prepare_answers(folder: Path, days: int) -> None:
     """Log the answers of a live model on so many days."""
-    from tests.helpers import monitored_model, registered_versions
+    from tests.helpers.models import monitored_model, registered_versions
 
     monitored_model.make_live_model(folder, registered_versions.register_versions(folder / "registered", "a"))
     monitored_model.log_monitored_days(folder, days, wrong=True)

@@ -21,7 +21,7 @@ NOW = dt.datetime(2013, 4, 28, 12, tzinfo=dt.UTC)  # the logged days are over, w
 
 def prepare_candidate(folder: Path, gate: str) -> None:
     """Register a live model and a better candidate, with their answers, labels, and this verdict of the gate."""
-    from tests.helpers import registered_versions
+    from tests.helpers.models import registered_versions
 
     database = registered_versions.register_versions(folder / "registered", "ab")
     registered_versions.make_aliased_registry(folder, database, live="1", candidate="2")

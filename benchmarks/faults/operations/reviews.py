@@ -13,7 +13,7 @@ NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 def prepare_cases(folder: Path) -> None:
     """Log two predictions, and pick both: the first for one person to look at, the second for two."""
     from penumbra.reviews.records import ReviewBlock, ReviewCase
-    from tests.helpers import prediction_logs as logs
+    from tests.helpers.logs import prediction_logs as logs
 
     names = logs.log_predictions(folder, logs.make_prediction(1), logs.make_prediction(2))
     cases = [ReviewCase(name, ["chance"], 0.5, reviewers) for reviewers, name in enumerate(names, 1)]
@@ -25,7 +25,7 @@ def prepare_rows(folder: Path) -> None:
     """Log some predictions in two segments, one of which a rule defers to people and one of which has a label."""
     from msgspec.structs import replace
 
-    from tests.helpers import prediction_logs as logs
+    from tests.helpers.logs import prediction_logs as logs
 
     deferred = replace(logs.make_prediction(21), pending=True, rules=["ask"], due=NOON, default=False)
     logs.log_predictions(folder, *map(logs.make_prediction, range(20)), deferred)

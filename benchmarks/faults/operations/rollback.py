@@ -32,7 +32,7 @@ def prepare_promoted(folder: Path, has_registry: bool) -> None:
     event = LedgerEvent(kind="promotion", actor="ann", reason="better", verdict="promote", versions=versions)
     open_ledger(settings).append(event)
     if has_registry:
-        from tests.helpers import registered_versions
+        from tests.helpers.models import registered_versions
 
         database = registered_versions.register_versions(folder / "registered", "ab")
         registered_versions.make_aliased_registry(folder, database, live="2", previous="1")

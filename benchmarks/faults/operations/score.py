@@ -17,7 +17,7 @@ def prepare_table(folder: Path) -> None:
     import polars as pl
 
     from problem import schema
-    from tests.helpers import local_service
+    from tests.helpers.servers import local_service
 
     local_service.deploy_version(folder, "1", baseline=0.25)
     rows = schema.Row.sample(ROWS, generator=dy.random.Generator(1)).with_row_index("n")

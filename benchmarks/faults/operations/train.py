@@ -25,8 +25,8 @@ def prepare_outcome(folder: Path, has_live: bool) -> None:
     from flows.steps.train.release import outcome
     from flows.steps.train.trials import attempts, selection
     from penumbra.data.versioning import versions
-    from tests.helpers.orders import write_orders
-    from tests.helpers.training_runs import FEW_ROWS, admit_batches
+    from tests.helpers.models.training_runs import FEW_ROWS, admit_batches
+    from tests.helpers.problems.orders import write_orders
 
     write_orders(folder / "code/killed_orders", source=FEW_ROWS)
     problem = _load_orders(folder)

@@ -10,7 +10,7 @@ from penumbra.cli.reports.approval_report import format_requests
 from penumbra.core.system.actor import get_actor
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
-from tests.helpers.registered_versions import make_registry_environment, make_registry_settings
+from tests.helpers.models.registered_versions import make_registry_environment, make_registry_settings
 
 
 @pytest.fixture

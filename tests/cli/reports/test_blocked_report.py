@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from problem import schema
-from tests.helpers import local_service
 from tests.helpers.command_line import run_command_line
+from tests.helpers.servers import local_service
 
 RECORD = json.dumps(schema.EXAMPLE, default=str)
 

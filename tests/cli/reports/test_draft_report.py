@@ -5,7 +5,7 @@ from datetime import date
 
 from penumbra.cli.reports.draft_report import describe_draft, describe_next_steps
 from penumbra.core.settings import load_settings
-from tests.helpers.drafts import COMMENT, RETURNED, draft_orders, drop_key
+from tests.helpers.problems.drafts import COMMENT, RETURNED, draft_orders, drop_key
 
 
 @dataclass(frozen=True)

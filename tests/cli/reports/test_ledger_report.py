@@ -6,7 +6,7 @@ import pytest
 from penumbra.cli.reports.ledger_report import encode_ledger, find_ledger_entry, format_ledger, format_ledger_entry
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from tests.helpers.command_line import run_command_line
-from tests.helpers.registered_versions import make_registry_environment, write_example_ledger
+from tests.helpers.models.registered_versions import make_registry_environment, write_example_ledger
 
 
 def test_an_empty_ledger_says_what_makes_its_first_entries(tmp_path: Path) -> None:

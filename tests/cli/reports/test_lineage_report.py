@@ -26,7 +26,9 @@ from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from problem import schema
 from problem.schema import EXAMPLE
-from tests.helpers import local_service, prediction_logs, registered_versions, review_cases
+from tests.helpers.logs import prediction_logs, review_cases
+from tests.helpers.models import registered_versions
+from tests.helpers.servers import local_service
 
 FACTS = {
     "candidate": "forest",

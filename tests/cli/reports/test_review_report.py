@@ -6,9 +6,9 @@ from penumbra.cli.reports.review_report import describe_queue, format_block, rep
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers.command_line import run_command_line
-from tests.helpers.prediction_logs import append_to_new_segment
-from tests.helpers.review_cases import make_action, make_moment
-from tests.helpers.reviewed_rows import log_rows
+from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.logs.review_cases import make_action, make_moment
+from tests.helpers.logs.reviewed_rows import log_rows
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from penumbra.logs.queries.rule_counts import count_rules
 from penumbra.logs.schema import RefusalEntry, get_refusals_folder
 from penumbra.rules import Answer, CloseCall, OneOf, Refuse, Review, Rule
 from problem import schema
-from tests.helpers import local_service
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     NOON,
     append_to_new_segment,
     log_predictions,
@@ -20,7 +19,8 @@ from tests.helpers.prediction_logs import (
     make_label_by_id,
     make_prediction,
 )
-from tests.helpers.prediction_logs import log_labels as labels
+from tests.helpers.logs.prediction_logs import log_labels as labels
+from tests.helpers.servers import local_service
 
 RULES = (
     Rule("close", "may be either", CloseCall(0.1), Review()),

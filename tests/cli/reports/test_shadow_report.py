@@ -6,7 +6,8 @@ from penumbra.cli.reports.shadow_report import report_shadow
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
-from tests.helpers import local_service, prediction_logs
+from tests.helpers.logs import prediction_logs
+from tests.helpers.servers import local_service
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 

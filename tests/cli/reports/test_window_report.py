@@ -8,7 +8,7 @@ import pytest
 from monitoring.explanations.records import Explanation
 from monitoring.windows.window_store import WindowStore
 from tests.helpers.command_line import run_command_line
-from tests.helpers.recorded_windows import FIRST_WINDOW_BEGIN, make_explanation, make_window
+from tests.helpers.models.recorded_windows import FIRST_WINDOW_BEGIN, make_explanation, make_window
 
 
 @pytest.fixture

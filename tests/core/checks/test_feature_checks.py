@@ -16,7 +16,7 @@ from penumbra.features import (
     ValidClock,
     Weekday,
 )
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 
 class EveryType(dy.Schema):

@@ -13,7 +13,7 @@ from penumbra.core.contract.feature_specs import UnportableFeature, UnreadableFe
 from penumbra.core.problem import ProblemError
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.features import Category, ClockMinutes, Difference, Expression, Feature, Hour, Month, Number, Weekday
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars.exceptions.PolarsInefficientMapWarning")
 

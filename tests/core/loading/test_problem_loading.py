@@ -14,7 +14,7 @@ from penumbra.core.problem import PROBLEM_PARTS, ProblemError
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.features import Category, Number
 from service.http.requests.record_reader import Contract
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 NUMBERS = itertools.count()
 FILES = {

@@ -1,6 +1,6 @@
 """What libraries load in vain isn't imported with them, and is there for who asks for it."""
 
-from tests.helpers.processes import run_python
+from tests.helpers.servers.processes import run_python
 
 IMPORTS = """
 import sys

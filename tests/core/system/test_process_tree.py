@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from penumbra.core.system.process_tree import kill_process_tree
-from tests.helpers.processes import is_alive
+from tests.helpers.servers.processes import is_alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -9,7 +9,7 @@ import pytest
 from penumbra.core.system.http_client import find_free_port
 from penumbra.core.system.webhook import post_alarms
 from tests.helpers.planted_secrets import PLANTED
-from tests.helpers.small_server import SmallServer, run_small_server
+from tests.helpers.servers.small_server import SmallServer, run_small_server
 
 
 class Chat(SmallServer):

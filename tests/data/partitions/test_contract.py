@@ -7,7 +7,7 @@ import pytest
 
 from penumbra.core.columns import BROKEN_RULES_COLUMN
 from penumbra.data.source_reader import BatchRefused
-from tests.helpers.orders import open_orders_store
+from tests.helpers.problems.orders import open_orders_store
 
 ORDER = {
     "order_id": "7",

@@ -10,7 +10,7 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.data.partitions.partition_code import STORED_PARTS, fingerprint_partition_code
-from tests.helpers.orders import write_orders
+from tests.helpers.problems.orders import write_orders
 
 FEATURES = [
     ('Number("amount")', 'Expression("amount in euros", pl.col("amount") * RATE, Row)'),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penumbra.data.partitions import derivation
 from penumbra.data.source_reader import BatchRefused, BatchUnfetched, fetch_batch_files
-from tests.helpers.orders import load_orders, open_orders_store
+from tests.helpers.problems.orders import load_orders, open_orders_store
 
 TEXTS = {
     "order_id": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", " 1 ", "1.0", "0", "seven", ""],

@@ -3,7 +3,7 @@
 import pytest
 
 from penumbra.data.versioning.origin import DataOrigin
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 FLIGHTS = DataOrigin("2024-01", "2024-03", ("carrier", "flight", "time_hour", "arr_delay"))
 MORE_COLUMNS = [

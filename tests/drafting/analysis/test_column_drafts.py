@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from penumbra.drafting.draft import NumberFormat
-from tests.helpers.drafted_orders import FIRST_DAY, ROWS, draft_column, draft_orders, get_column
+from tests.helpers.problems.drafted_orders import FIRST_DAY, ROWS, draft_column, draft_orders, get_column
 
 
 @pytest.mark.parametrize(

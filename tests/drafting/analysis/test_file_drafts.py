@@ -14,8 +14,8 @@ from penumbra.drafting.draft import DraftQuestion, DraftRefused
 from penumbra.drafting.reading import samples
 from penumbra.drafting.reading.tables import DataTable
 from penumbra.sources import SqlQuery
-from tests.helpers.drafted_orders import ROWS, get_column, make_orders, write_csv
-from tests.helpers.written_problems import count_broken_rules, load_written
+from tests.helpers.problems.drafted_orders import ROWS, get_column, make_orders, write_csv
+from tests.helpers.problems.written_problems import count_broken_rules, load_written
 
 
 def draft(path, **options):

@@ -9,7 +9,7 @@ import pytest
 
 from penumbra.drafting.analysis.problem_analysis import draft_problem
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, DraftTarget
-from tests.helpers.drafted_orders import FIRST_DAY, ROWS, draft_orders, get_column, make_orders, write_csv
+from tests.helpers.problems.drafted_orders import FIRST_DAY, ROWS, draft_orders, get_column, make_orders, write_csv
 
 CODES = [f"A-{n:05}" for n in range(ROWS)]
 

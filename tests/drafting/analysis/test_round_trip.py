@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penumbra.drafting.analysis.problem_analysis import draft_problem
-from tests.helpers.drafted_orders import write_csv
-from tests.helpers.written_problems import count_broken_rules, load_written
+from tests.helpers.problems.drafted_orders import write_csv
+from tests.helpers.problems.written_problems import count_broken_rules, load_written
 
 ROWS_A_DAY, DAYS, LATER_DAYS = 8, 60, 30
 FIRST_DAY = dt.date(2024, 3, 1)

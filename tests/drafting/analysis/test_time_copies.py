@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from penumbra.drafting.analysis.time_copies import find_time_copy
-from tests.helpers.drafted_orders import draft_orders, get_column
+from tests.helpers.problems.drafted_orders import draft_orders, get_column
 
 START = dt.datetime(2023, 12, 20, 5, 30, 15)
 TIMES = [START + dt.timedelta(hours=7 * n) for n in range(150)]

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 
 from penumbra.drafting.files.batch_notes import list_batch_notes
-from tests.helpers.drafts import draft_orders
+from tests.helpers.problems.drafts import draft_orders
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from penumbra.drafting.files.problem_files import render_problem
 from penumbra.drafting.files.schema_file import render_schema
 from penumbra.drafting.files.source_file import render_source
 from tests.helpers.checkout import REPOSITORY
-from tests.helpers.drafts import AGE, AMOUNT, COMMENT, GIFT, RETURNED, SHOP, TIME, draft_orders, drop_key
-from tests.helpers.written_problems import load_written
+from tests.helpers.problems.drafts import AGE, AMOUNT, COMMENT, GIFT, RETURNED, SHOP, TIME, draft_orders, drop_key
+from tests.helpers.problems.written_problems import load_written
 
 TASKS = {"binary": "binary", "classes": "multiclass", "number": "regression"}
 LONG = tuple(f"a rather long value, number {n}" for n in range(40))

@@ -8,7 +8,7 @@ import pytest
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.drafting.draft import NO_OUTCOME, DraftRefused
 from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes, list_usable
-from tests.helpers.drafts import draft_orders
+from tests.helpers.problems.drafts import draft_orders
 
 TEXT = (PROJECT_ROOT / "settings.toml").read_text()
 

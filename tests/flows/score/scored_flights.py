@@ -15,7 +15,7 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.append_log import read_entries
 from penumbra.rules import Rule
 from problem import schema
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 
 def make_problem(rules: Sequence[Rule] = ()) -> Any:

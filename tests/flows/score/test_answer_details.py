@@ -27,7 +27,7 @@ from tests.flows.score.scored_flights import (
     score_files,
     write_flights,
 )
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 from tests.service.inference.test_prediction_sets import LIMITS
 from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
 

@@ -37,7 +37,7 @@ from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_rule_engine_factory
 from tests.flows.score.scored_flights import make_flights, make_problem, make_score_settings
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 SEGMENT = "1a22a002a325f1485"
 TIMELESS = ("id", "time", "micros", "job", "due")

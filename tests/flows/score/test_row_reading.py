@@ -15,7 +15,7 @@ from penumbra.sources import SqlQuery, TableFiles, read_numbers
 from penumbra.sources.row_reading import RowReading, find_row_reading
 from problem import source as flights_source
 from tests.flows.score.scored_flights import make_flights, score_files, write_flights
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 NOW = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
 

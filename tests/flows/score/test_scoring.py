@@ -41,7 +41,7 @@ from tests.flows.score.scored_flights import (
     score_files,
     write_flights,
 )
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 CLOSED = Rule("closed", "nothing leaves there", OneOf("origin", ["LGA"]), Refuse())
 

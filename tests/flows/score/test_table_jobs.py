@@ -34,7 +34,7 @@ from tests.flows.score.scored_flights import (
     score_files,
     write_flights,
 )
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 
 @pytest.fixture

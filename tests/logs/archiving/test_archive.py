@@ -16,8 +16,9 @@ from penumbra.storage.sealed import hash_file
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from service.processes import archiver
 from service.processes.archiver import archive_due_segments
-from tests.helpers import local_service, prediction_logs
-from tests.helpers.prediction_logs import make_prediction
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import make_prediction
+from tests.helpers.servers import local_service
 
 TODAY = dt.datetime.now(dt.UTC).date()
 TOMORROW = TODAY + dt.timedelta(days=1)

@@ -15,8 +15,8 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive, archive_parts, shipping
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.queries import samples
-from tests.helpers import prediction_logs
-from tests.helpers.prediction_logs import make_prediction
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import make_prediction
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)

@@ -21,7 +21,7 @@ from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
 from problem import schema
-from tests.helpers.prediction_logs import NOON, append_to_new_segment
+from tests.helpers.logs.prediction_logs import NOON, append_to_new_segment
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)

@@ -14,8 +14,9 @@ from penumbra.core.histograms import Binning, Profile
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.schema import PredictionEntry
 from problem import schema
-from tests.helpers import prediction_logs, registered_versions
-from tests.helpers.prediction_logs import NOON
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import NOON
+from tests.helpers.models import registered_versions
 
 BINNING = Binning({"temp": [0.0], PREDICTION_COLUMN: [0.25, 0.75]}, {})
 FIRST, END = dt.date(2013, 4, 1), dt.date(2013, 4, 8)

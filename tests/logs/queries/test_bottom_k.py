@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.logs.queries import bottom_k, samples
-from tests.helpers import prediction_logs
+from tests.helpers.logs import prediction_logs
 
 DAY = dt.date(2013, 4, 1)
 WEEK = dt.timedelta(days=7)

@@ -10,8 +10,8 @@ from penumbra.logs.queries import labels, shadow
 from penumbra.logs.queries.daily import DAY_IDS_QUERY, count_daily_answers, read_day_records, summarise_broken_records
 from penumbra.logs.schema import BrokenCountEntry, get_broken_counts_folder
 from problem import schema
-from tests.helpers.local_shadow import log_entries, make_entry
-from tests.helpers.prediction_logs import MORNING, append_to_new_segment, make_prediction, make_updated_index
+from tests.helpers.logs.local_shadow import log_entries, make_entry
+from tests.helpers.logs.prediction_logs import MORNING, append_to_new_segment, make_prediction, make_updated_index
 
 DAY = dt.date(2013, 4, 1)
 NEXT = DAY + dt.timedelta(1)

@@ -15,7 +15,7 @@ from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.storage.sealed import DamagedFile
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     EVENING,
     NOON,
     log_labels,

@@ -10,7 +10,7 @@ from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import join_labels
 from problem import schema
-from tests.helpers import prediction_logs
+from tests.helpers.logs import prediction_logs
 
 DAY = prediction_logs.NOON.date()
 TOMORROW = DAY + dt.timedelta(days=1)

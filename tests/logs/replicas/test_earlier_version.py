@@ -15,8 +15,8 @@ from penumbra.logs.archiving.archive_parts import list_parts
 from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas.log_union import find_logged_entry, read_coverage
 from service.processes.shipper import LogShipper
-from tests.helpers.local_service import PROBLEM
-from tests.helpers.replica_logs import get_logs, log_answers, make_replica, ship
+from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, ship
+from tests.helpers.servers.local_service import PROBLEM
 
 WRITTEN = Path(__file__).with_name("earlier_version")
 ARCHIVED, LATER = "13dc3c0b400aaaaaa-0", "13dc3c0b401bbbbbb-0"

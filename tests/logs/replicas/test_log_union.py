@@ -19,8 +19,8 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.replicas import log_shipping
 from penumbra.logs.replicas.log_union import fetch_logs, find_logged_entry
 from penumbra.storage.shared.object_store import ObjectStore
-from tests.helpers.prediction_logs import LABEL_SPEC, append_to_new_segment, make_label_by_id, make_prediction
-from tests.helpers.replica_logs import get_logs, log_answers, make_replica, read_union, ship
+from tests.helpers.logs.prediction_logs import LABEL_SPEC, append_to_new_segment, make_label_by_id, make_prediction
+from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, read_union, ship
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)

@@ -14,7 +14,7 @@ from penumbra.logs.queries.samples import read_lines_by_id
 from penumbra.logs.replicas import log_shipping
 from penumbra.logs.replicas.log_union import fetch_logs, find_logged_entry
 from problem import schema
-from tests.helpers.replica_logs import get_logs, log_answers, make_replica, read_union, ship
+from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, read_union, ship
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)

@@ -10,8 +10,8 @@ from penumbra.logs.append_log import list_segments, read_entries
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
-from tests.helpers.prediction_logs import append_to_new_segment, make_label_by_id
-from tests.helpers.replica_logs import get_logs, make_replica, read_union
+from tests.helpers.logs.prediction_logs import append_to_new_segment, make_label_by_id
+from tests.helpers.logs.replica_logs import get_logs, make_replica, read_union
 
 
 @pytest.fixture

@@ -29,8 +29,10 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from service.http.access.access_control import read_keys
-from tests.helpers import browser_pages, local_service, local_sites, recorded_windows
-from tests.helpers.registered_versions import make_aliased_registry
+from tests.helpers.models import recorded_windows
+from tests.helpers.models.registered_versions import make_aliased_registry
+from tests.helpers.pages import browser_pages, local_sites
+from tests.helpers.servers import local_service
 
 CAROL, ALICE, ADMINS = "carols-own-long-key", "alices-own-long-key", "a-long-admin-key"
 ADMIN_KEY = {"PENUMBRA_KEYS__ADMIN": ADMINS}

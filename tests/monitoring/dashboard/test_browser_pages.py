@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers import browser_pages
+from tests.helpers.pages import browser_pages
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.system.http_client import find_free_port
 from service.processes.workers.supervisor import ChildProcess
-from tests.helpers import browser_pages, local_service, recorded_windows
+from tests.helpers.models import recorded_windows
+from tests.helpers.pages import browser_pages
+from tests.helpers.servers import local_service
 
 PATIENCE = 120.0
 TIMEOUT = PATIENCE * 1000

@@ -18,8 +18,9 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, SettingsError, load_settings
 from penumbra.core.system.http_client import find_free_port
 from service.http.access.access_control import read_keys
-from tests.helpers import local_sites, recorded_windows
-from tests.helpers.kustomize import list_containers, render_kustomization
+from tests.helpers.cluster.kustomize import list_containers, render_kustomization
+from tests.helpers.models import recorded_windows
+from tests.helpers.pages import local_sites
 
 ADMIN = "admin-key-of-anna"
 KEYS = read_keys({"PENUMBRA_KEYS__ADMIN": ADMIN, "PENUMBRA_KEYS__PREDICT": "predict-key-of-web"})

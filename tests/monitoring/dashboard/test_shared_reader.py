@@ -11,7 +11,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.index import LogIndex
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.state import SharedState
-from tests.helpers.replica_logs import log_answers, make_replica, ship
+from tests.helpers.logs.replica_logs import log_answers, make_replica, ship
 
 SCHEMA = load_problem(["schema"]).schema
 

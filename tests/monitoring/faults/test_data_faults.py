@@ -15,7 +15,7 @@ from monitoring.faults.data_faults import (
 )
 from monitoring.faults.expectations import Expectations, learn_expectations
 from problem import schema
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.problems.regular_flights import make_regular_flights
 
 DAY = dt.date(2013, 3, 1)
 NORMS = learn_expectations(pl.concat([make_regular_flights(number) for number in range(30)]), schema)

@@ -19,8 +19,8 @@ from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.window_records import DayFault
 from penumbra.core.settings import load_settings
 from penumbra.registry.history.ledger import Ledger
-from tests.helpers.orders import load_orders
-from tests.helpers.recorded_windows import make_window
+from tests.helpers.models.recorded_windows import make_window
+from tests.helpers.problems.orders import load_orders
 
 FIRST, ONE_DAY = dt.date(2024, 1, 1), dt.timedelta(days=1)
 WEEK = [FIRST + dt.timedelta(days=n) for n in range(60, 67)]

@@ -17,7 +17,7 @@ from monitoring.losses.realised_loss import (
 )
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.task import Task
-from tests.helpers.processes import run_python
+from tests.helpers.servers.processes import run_python
 
 BINARY = Task("binary")
 

@@ -17,8 +17,8 @@ from monitoring.windows.window_store import WindowStore
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
 from penumbra.registry.models import ModelRegistry
-from tests.helpers import recorded_windows
-from tests.helpers.processes import run_python
+from tests.helpers.models import recorded_windows
+from tests.helpers.servers.processes import run_python
 
 pytestmark = pytest.mark.slow  # the import alone takes some seconds
 

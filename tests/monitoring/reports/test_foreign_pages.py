@@ -12,7 +12,7 @@ from monitoring.reports.window_figures import ReportFigure
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.task import Task
 from service.http.access.page_headers import add_page_headers
-from tests.helpers import browser_pages, local_sites
+from tests.helpers.pages import browser_pages, local_sites
 
 MARKER = "</script><!--<script><b id=marker>there</b>"
 COLUMN = f"carrier {MARKER}"

@@ -12,7 +12,7 @@ from monitoring.reports.columns import build_report_frame
 from monitoring.windows.window_records import RealisedCoverage, WindowLoss, has_alarm
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.task import Task
-from tests.helpers import recorded_windows
+from tests.helpers.models import recorded_windows
 
 NAMES = ("penumbra.prediction", "penumbra.decision", "penumbra.label")
 WEATHER = Task("multiclass", ("clear", "rain"))

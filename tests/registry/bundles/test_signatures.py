@@ -18,8 +18,8 @@ from penumbra.registry.rollback import RollbackRefused, roll_back_live
 from service.inference.live_model import LiveModels
 from service.processes.deployment import deployer
 from service.shadow.scorer_client import ScorerClient
-from tests.helpers import local_service
-from tests.helpers import registered_versions as world
+from tests.helpers.models import registered_versions as world
+from tests.helpers.servers import local_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

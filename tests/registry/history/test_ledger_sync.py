@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from penumbra.registry.aliases import move_aliases
 from penumbra.registry.history.ledger import BrokenLedger, Ledger
 from penumbra.registry.history.ledger_sync import derive_aliases, rebuild_aliases, require_history
-from tests.helpers import registered_versions as world
-from tests.helpers.local_service import FolderRegistry
-from tests.helpers.prediction_logs import log_predictions, make_prediction
-from tests.helpers.registered_versions import append_earlier_event, make_aliased_registry, write_example_ledger
+from tests.helpers.logs.prediction_logs import log_predictions, make_prediction
+from tests.helpers.models import registered_versions as world
+from tests.helpers.models.registered_versions import append_earlier_event, make_aliased_registry, write_example_ledger
+from tests.helpers.servers.local_service import FolderRegistry
 
 
 def test_the_ledger_tells_the_aliases(tmp_path: Path) -> None:

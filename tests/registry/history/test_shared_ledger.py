@@ -23,8 +23,8 @@ from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState
-from tests.helpers.object_stores import MotoServer, SeaweedServer, make_bucket
-from tests.helpers.processes import run_python
+from tests.helpers.servers.object_stores import MotoServer, SeaweedServer, make_bucket
+from tests.helpers.servers.processes import run_python
 
 
 def make_event(reason: str = "better") -> LedgerEvent:

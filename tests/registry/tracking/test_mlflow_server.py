@@ -14,8 +14,8 @@ from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.tracking.database import create_database
 from penumbra.registry.tracking.run_records import FinishedRun
 from service.processes.deployment.deployer import deploy_live
-from tests.helpers import local_service
-from tests.helpers.mlflow_server import launch_mlflow
+from tests.helpers.servers import local_service
+from tests.helpers.servers.mlflow_server import launch_mlflow
 
 pytestmark = pytest.mark.slow
 LONG_LIST = [f"2024-{number:05}" for number in range(800)]

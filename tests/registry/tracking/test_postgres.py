@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from tests.helpers import postgres_server
-from tests.helpers.processes import run_python
+from tests.helpers.servers import postgres_server
+from tests.helpers.servers.processes import run_python
 
 # A process that has imported MLflow, whose three children meet an empty database in the same moment.
 THREE_RECORD = """

@@ -8,7 +8,7 @@ from penumbra.reviews.desk import ReviewRefused
 from penumbra.reviews.label_studio.annotations import ReviewerNames
 from penumbra.reviews.label_studio.answers import ImportedAnswers, import_answers
 from penumbra.reviews.queue import ReviewQueue
-from tests.helpers.review_cases import (
+from tests.helpers.logs.review_cases import (
     PROBLEM,
     make_action,
     make_review_settings,

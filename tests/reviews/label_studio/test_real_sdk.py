@@ -13,7 +13,7 @@ import pytest
 from penumbra.reviews.label_studio.configuration import build_labelling_config
 from problem import schema
 from tests.helpers.checkout import REPOSITORY
-from tests.helpers.review_cases import pick_predictions
+from tests.helpers.logs.review_cases import pick_predictions
 from tests.reviews.label_studio.awkward_answers import SCHEMA
 from tests.reviews.label_studio.test_answers import make_region, read_export
 from tests.reviews.label_studio.test_tasks import read_tasks, write_tasks

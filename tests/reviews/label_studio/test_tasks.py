@@ -6,8 +6,8 @@ from typing import Any
 
 from penumbra.reviews.label_studio.tasks import ExportedTasks, export_tasks
 from penumbra.reviews.records import ReviewBlock, ReviewCase
-from tests.helpers.prediction_logs import append_to_new_segment
-from tests.helpers.review_cases import PROBLEM, make_action, make_review_settings, open_desk, pick_predictions
+from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.logs.review_cases import PROBLEM, make_action, make_review_settings, open_desk, pick_predictions
 from tests.reviews.label_studio.awkward_answers import SCHEMA
 
 

@@ -7,7 +7,7 @@ from penumbra.logs.schema import LabelEntry
 from penumbra.reviews.measures.summary import ReviewSummary, read_independent_targets, summarise_reviews
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase
-from tests.helpers.prediction_logs import (
+from tests.helpers.logs.prediction_logs import (
     log_labels,
     log_predictions,
     make_index,

@@ -11,9 +11,9 @@ from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.selection import case_picker
 from penumbra.reviews.selection.case_picker import CasePicker, compute_budget, pick_cases
-from tests.helpers.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
-from tests.helpers.review_cases import make_moment, make_review_settings
-from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows, make_row
+from tests.helpers.logs.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
+from tests.helpers.logs.review_cases import make_moment, make_review_settings
+from tests.helpers.logs.reviewed_rows import DEFERRING, RULED, log_rows, make_row
 
 REVIEW = make_review_settings(Path("nowhere"), per_day=24, chance_share=0.25).review
 

@@ -10,10 +10,10 @@ from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import PredictionEntry, ShadowRow
 from penumbra.reviews.selection.needs import NeedFinder
 from problem import features
-from tests.helpers.local_service import deploy_version
-from tests.helpers.prediction_logs import append_to_new_segment, log_predictions
-from tests.helpers.review_cases import MONDAY, make_review_settings
-from tests.helpers.reviewed_rows import INPUTS, RULED, log_rows, make_row
+from tests.helpers.logs.prediction_logs import append_to_new_segment, log_predictions
+from tests.helpers.logs.review_cases import MONDAY, make_review_settings
+from tests.helpers.logs.reviewed_rows import INPUTS, RULED, log_rows, make_row
+from tests.helpers.servers.local_service import deploy_version
 
 CARRIER = next(at for at, kind in enumerate(features.FEATURES) if kind.name == "carrier")
 

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from benchmarks.faults import hostile_peers, hostile_seats
-from tests.helpers import local_service
-from tests.helpers.raw_http import KEY, PATIENCE, run_impatient_server
+from tests.helpers.servers import local_service
+from tests.helpers.servers.raw_http import KEY, PATIENCE, run_impatient_server
 
 SEATS, SECONDS = 70, 3.0
 

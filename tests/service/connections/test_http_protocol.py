@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import local_service
-from tests.helpers.raw_http import BODY, KEY, PATIENCE, encode_request, run_impatient_server
+from tests.helpers.servers import local_service
+from tests.helpers.servers.raw_http import BODY, KEY, PATIENCE, encode_request, run_impatient_server
 
 KNOWN = {"Authorization": f"Bearer {KEY}"}
 RECORD = encode_request(**KNOWN)

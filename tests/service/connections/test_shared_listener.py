@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from service.connections.connection_share import ConnectionShare, share_connections
 from service.connections.shared_listener import make_loop_factory
 from service.processes.workers import inheritance
-from tests.helpers import local_service, raw_http
-from tests.helpers.local_service import wait_until
+from tests.helpers.servers import local_service, raw_http
+from tests.helpers.servers.local_service import wait_until
 
 
 class Worker:

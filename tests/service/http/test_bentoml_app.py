@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from problem.schema import EXAMPLE
 from service.connections.http_protocol import FastHttpProtocol
-from tests.helpers import local_service
-from tests.helpers.raw_http import BODY, encode_request, exchange_bytes, run_server, without_ids
+from tests.helpers.servers import local_service
+from tests.helpers.servers.raw_http import BODY, encode_request, exchange_bytes, run_server, without_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

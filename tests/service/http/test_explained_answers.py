@@ -17,7 +17,7 @@ from penumbra.patterns import HardNegatives
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.explanations import compute_attributions
 from problem.schema import EXAMPLE, Row
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 JSON = {"content-type": "application/json"}
 

@@ -18,7 +18,7 @@ from penumbra.rules import Between, Defer, Override, Refuse, Review, Rule
 from problem.schema import EXAMPLE
 from service.http.access.access_control import read_keys
 from service.http.requests.idempotency_key import SENT_KEY_PATTERN, read_idempotency_key
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 OTHER = {**EXAMPLE, "temp": 60.0}
 BODIES: list[Any] = [EXAMPLE, [EXAMPLE, OTHER, EXAMPLE]]

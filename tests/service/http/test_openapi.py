@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 ADMIN = "admin-key-of-anna"
 # A list that is too long gets a 413, which counts as a refusal here. That data which JSON Schema allows may be refused

@@ -11,7 +11,7 @@ from penumbra.logs import append_log
 from penumbra.logs.schema import get_broken_counts_folder
 from problem.schema import EXAMPLE, OUTCOME
 from service.http.requests.arrow_body import ARROW_MEDIA_TYPE
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 JSON = {"content-type": "application/json"}
 

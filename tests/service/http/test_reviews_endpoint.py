@@ -14,8 +14,9 @@ from penumbra.reviews.selection.case_picker import pick_cases
 from penumbra.rules import Defer, OneOf, Rule
 from problem import schema
 from service.http.access.access_control import read_keys
-from tests.helpers import local_service, review_cases
-from tests.helpers.prediction_logs import LABEL_SPEC
+from tests.helpers.logs import review_cases
+from tests.helpers.logs.prediction_logs import LABEL_SPEC
+from tests.helpers.servers import local_service
 
 EXAMPLE = schema.EXAMPLE
 RULES = (

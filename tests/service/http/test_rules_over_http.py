@@ -13,7 +13,7 @@ from penumbra.logs import append_log
 from penumbra.logs.schema import get_refusals_folder
 from penumbra.rules import Answer, Between, CloseCall, FewRows, OneOf, Override, Refuse, Review, Rule
 from problem import schema
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 EXAMPLE = schema.EXAMPLE
 RULES = (

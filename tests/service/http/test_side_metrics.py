@@ -4,7 +4,7 @@ from pathlib import Path
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import METRICS_FILE
 from service.http.side_metrics import read_side_metrics
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 
 def test_before_shadow_and_archiver_have_run_there_are_no_metrics_of_theirs(tmp_path: Path) -> None:

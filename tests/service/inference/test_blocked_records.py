@@ -29,7 +29,7 @@ from service.inference.blocked_records import (
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.scoring_marks import MARK_BYTES, WorkerMarks, read_heartbeat
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 BASELINE = 0.25
 ONE, TWO = b'{"x":1}', b'{"x":2}'

@@ -13,7 +13,13 @@ from penumbra.logs import append_log
 from penumbra.rules import Between, ModelPriors, Override, Review, Rule
 from service.inference.exploration import keep_decision, make_explorer, make_key_draw
 from service.inference.rule_engine import RuleEngine
-from tests.helpers.local_service import PROBLEM, TestClient, build_service, deploy_version, make_service_settings
+from tests.helpers.servers.local_service import (
+    PROBLEM,
+    TestClient,
+    build_service,
+    deploy_version,
+    make_service_settings,
+)
 
 BINARY, KINDS = Task("binary"), Task("multiclass", ("pay", "ask", "refuse"))
 KEY, PRIORS = {"number": pl.Int64}, ModelPriors(0.5)

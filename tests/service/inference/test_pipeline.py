@@ -28,7 +28,7 @@ from service.inference.live_model import LiveModels, LoadedModel, load_model_ver
 from service.inference.pipeline import InferencePipeline, try_call
 from service.inference.rule_engine import make_rule_engine_factory
 from service.inference.scoring_marks import WorkerMarks
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 BASELINE = 0.25
 FAR = Rule("far", "too far to say", Between("distance", 9000, 10_000), Answer())

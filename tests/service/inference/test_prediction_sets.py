@@ -15,7 +15,7 @@ from penumbra.logs import append_log
 from penumbra.registry.lineage import explain_prediction
 from penumbra.rules import Answer, Between, Rule
 from problem import schema
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 from tests.service.test_multiclass_and_regression import PROBLEMS, SPECIES, TASKS, Bird, deploy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic

@@ -9,8 +9,9 @@ from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.logs.queries import labels
 from service.processes import indexer
-from tests.helpers import local_service, prediction_logs
-from tests.helpers.prediction_logs import NOON, log_predictions, make_hours, make_label_by_key, make_prediction
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import NOON, log_predictions, make_hours, make_label_by_key, make_prediction
+from tests.helpers.servers import local_service
 
 
 def format_report(folder: Path) -> str:

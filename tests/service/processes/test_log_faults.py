@@ -13,7 +13,7 @@ import pytest
 
 from penumbra.logs import append_log
 from problem.schema import EXAMPLE, OUTCOME
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 COUNT = 300
 LABELS = [{"prediction_id": "0" * 17 + "-0", **OUTCOME}] * COUNT

@@ -6,15 +6,15 @@ import pytest
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection.case_picker import CasePicker, pick_cases
 from service.processes.review_pass import ReviewPass
-from tests.helpers.prediction_logs import append_to_new_segment
-from tests.helpers.review_cases import (
+from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.logs.review_cases import (
     MONDAY,
     make_action,
     make_review_settings,
     pick_predictions,
     read_review_labels,
 )
-from tests.helpers.reviewed_rows import DEFERRING, RULED, log_rows
+from tests.helpers.logs.reviewed_rows import DEFERRING, RULED, log_rows
 
 
 def read_cases(folder):

@@ -16,8 +16,8 @@ from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.store_failures import StoreError
 from service.processes.shipper import LogShipper, run_shipper
-from tests.helpers.prediction_logs import make_prediction
-from tests.helpers.replica_logs import beat, get_logs, log_answers, make_replica, read_union
+from tests.helpers.logs.prediction_logs import make_prediction
+from tests.helpers.logs.replica_logs import beat, get_logs, log_answers, make_replica, read_union
 
 HOUR = dt.timedelta(hours=1)
 

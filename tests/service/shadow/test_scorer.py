@@ -8,8 +8,9 @@ from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles import bundle
 from problem import schema
 from service.shadow.scorer import Scorer
-from tests.helpers import faulty_bundles, local_service
-from tests.helpers.local_shadow import RECORD_CONTRACT, TRIGGER_VALUES, make_entry, make_record
+from tests.helpers.logs.local_shadow import RECORD_CONTRACT, TRIGGER_VALUES, make_entry, make_record
+from tests.helpers.models import faulty_bundles
+from tests.helpers.servers import local_service
 
 TASK = Task.from_schema(schema)
 DISTANCES = [100, 200, 300, 400, 500]

@@ -1,4 +1,4 @@
-"""The client's limits, with a real process of 16 threads at the other end: tests/helpers/threaded_scorer.py."""
+"""The client's limits, with a real process of 16 threads at the other end: tests/helpers/servers/threaded_scorer.py."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ import pytest
 
 from service.shadow import scorer_client
 from service.shadow.scorer_client import ScorerClient, ScoreRequest, ScorerTimeout
-from tests.helpers import threaded_scorer
-from tests.helpers.local_service import wait_until
-from tests.helpers.processes import is_alive
+from tests.helpers.servers import threaded_scorer
+from tests.helpers.servers.local_service import wait_until
+from tests.helpers.servers.processes import is_alive
 
 pytestmark = pytest.mark.slow
 LIMIT = 0.3  # seconds for a request

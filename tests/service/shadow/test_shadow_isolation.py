@@ -20,9 +20,11 @@ from penumbra.logs import append_log
 from penumbra.logs.append_log import encode_json
 from penumbra.storage.sealed import replace_sealed_file
 from problem import schema
-from tests.helpers import local_service, local_shadow, registered_versions
-from tests.helpers.http_load import HttpLoad
-from tests.helpers.shadowed_server import (
+from tests.helpers.logs import local_shadow
+from tests.helpers.models import registered_versions
+from tests.helpers.servers import local_service
+from tests.helpers.servers.http_load import HttpLoad
+from tests.helpers.servers.shadowed_server import (
     CANDIDATE,
     ENOUGH,
     FIRST,

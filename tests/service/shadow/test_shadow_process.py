@@ -8,8 +8,7 @@ import pytest
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
 from service.shadow import metrics_file, process, scorer_client
-from tests.helpers import local_service
-from tests.helpers.local_shadow import (
+from tests.helpers.logs.local_shadow import (
     TRIGGER_VALUES,
     compute_expected_scores,
     log_entries,
@@ -21,7 +20,8 @@ from tests.helpers.local_shadow import (
     start_role_worker,
     step_until,
 )
-from tests.helpers.processes import start_module
+from tests.helpers.servers import local_service
+from tests.helpers.servers.processes import start_module
 
 DISTANCES = [100, 200, 300, 400]
 

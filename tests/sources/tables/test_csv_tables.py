@@ -6,7 +6,7 @@ from penumbra.core.raw_files import write_raw_files
 from penumbra.sources import TableFiles, table_files
 from penumbra.sources.tables import csv_records
 from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table
-from tests.helpers.table_sources import read_batches
+from tests.helpers.problems.table_sources import read_batches
 
 
 def test_a_file_without_header_gets_the_names_that_it_is_given(tmp_path):

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from penumbra.sources import TableFiles
-from tests.helpers.small_server import serve_in_thread
-from tests.helpers.table_sources import ORDERS_CSV, read_batches
+from tests.helpers.problems.table_sources import ORDERS_CSV, read_batches
+from tests.helpers.servers.small_server import serve_in_thread
 
 
 @pytest.mark.parametrize("name", ["orders.csv.gz", "orders.csv.bz2", "orders.csv"])

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from penumbra.sources import TableFiles
-from tests.helpers.table_sources import read_batches
+from tests.helpers.problems.table_sources import read_batches
 
 DAY = dt.datetime(2024, 1, 5)
 FAR_MICROSECONDS = [2**63 - 1, -(2**63) + 1, 10**18, -(10**17)]  # DuckDB's infinity, and the years 33658 and -1199

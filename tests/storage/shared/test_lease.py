@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from penumbra.storage.shared.lease import LeaseLost, hold_lease
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.work_lock import WorkInProgress
-from tests.helpers.object_stores import SeaweedServer, make_bucket
+from tests.helpers.servers.object_stores import SeaweedServer, make_bucket
 
 
 @pytest.fixture(autouse=True)

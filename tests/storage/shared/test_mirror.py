@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.object_store import ObjectStore
-from tests.helpers.object_stores import MotoServer, SeaweedServer, make_bucket
+from tests.helpers.servers.object_stores import MotoServer, SeaweedServer, make_bucket
 
 
 def write(folder: Path, **contents: str) -> None:

@@ -12,7 +12,7 @@ from penumbra.storage.shared import object_store
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.store_failures import StoreError
-from tests.helpers.object_stores import MotoServer, make_bucket
+from tests.helpers.servers.object_stores import MotoServer, make_bucket
 
 WRITERS = 8
 

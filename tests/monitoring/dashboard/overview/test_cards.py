@@ -7,7 +7,7 @@ import pytest
 from monitoring.dashboard.overview.cards import build_data_card
 from penumbra.core.settings import DataSettings, load_settings
 from penumbra.sources import SqlQuery
-from tests.helpers.orders import load_orders
+from tests.helpers.problems.orders import load_orders
 
 
 def make_data(folder: Path, today: str = "2024-03-06") -> DataSettings:

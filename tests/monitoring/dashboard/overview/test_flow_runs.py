@@ -13,8 +13,8 @@ from monitoring.dashboard.sites import SANDBOX_POLICY
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.core.system.process_tree import kill_process_tree
 from service.http.access.page_headers import add_page_headers
-from tests.helpers import browser_pages, local_sites
-from tests.helpers.local_service import wait_until
+from tests.helpers.pages import browser_pages, local_sites
+from tests.helpers.servers.local_service import wait_until
 
 FLOW = r"""
 import time

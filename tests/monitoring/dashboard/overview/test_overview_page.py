@@ -19,8 +19,10 @@ from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.history.ledger import LEDGER_FILE, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.reviews.records import ReviewBlock, ReviewCase
-from tests.helpers import browser_pages, prediction_logs, recorded_windows
-from tests.helpers.registered_versions import make_aliased_registry
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import recorded_windows
+from tests.helpers.models.registered_versions import make_aliased_registry
+from tests.helpers.pages import browser_pages
 
 PROBLEM = load_problem()
 

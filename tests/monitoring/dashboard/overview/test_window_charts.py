@@ -11,7 +11,7 @@ from monitoring.windows.window_records import (
     RealisedCoverage,
     WindowLoss,
 )
-from tests.helpers.recorded_windows import make_window
+from tests.helpers.models.recorded_windows import make_window
 
 
 def test_the_loss_is_called_by_its_name_and_nothing_is_said_of_an_estimate_that_there_isnt():

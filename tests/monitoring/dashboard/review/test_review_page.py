@@ -9,9 +9,9 @@ from monitoring.dashboard.review import review_site
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.records import ReviewAction
 from service.http.access.access_control import read_keys
-from tests.helpers import browser_pages, review_pages
-from tests.helpers.local_service import PROBLEM, wait_until
-from tests.helpers.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
+from tests.helpers.pages import browser_pages, review_pages
+from tests.helpers.pages.review_pages import JUDGED_FLIGHTS, MARKUP, list_actions, pick_logged_rows
+from tests.helpers.servers.local_service import PROBLEM, wait_until
 
 PHONE = {"width": 390, "height": 844}
 TARGETS_SCRIPT = """() => [...document.querySelectorAll('button, a, input, textarea')]

@@ -11,10 +11,12 @@ from penumbra.logs.append_log import encode_json, read_entries
 from penumbra.storage.sealed import replace_sealed_file
 from service.http.access.access_control import KeyHolder
 from service.http.refusals import RequestRefused
-from tests.helpers import prediction_logs, registered_versions, review_pages
-from tests.helpers.faulty_bundles import make_faulty_bundle
-from tests.helpers.local_service import PROBLEM, wait_until
-from tests.helpers.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import registered_versions
+from tests.helpers.models.faulty_bundles import make_faulty_bundle
+from tests.helpers.pages import review_pages
+from tests.helpers.pages.review_pages import JUDGED_FLIGHTS, list_actions, pick_logged_rows
+from tests.helpers.servers.local_service import PROBLEM, wait_until
 
 ALICE, BOB = (KeyHolder(name, frozenset(["review"])) for name in ("alice", "bob"))
 NOBODY = KeyHolder("", frozenset())

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from service.http.access.access_control import read_keys
-from tests.helpers import review_pages
-from tests.helpers.review_pages import JUDGED_FLIGHTS, pick_logged_rows
+from tests.helpers.pages import review_pages
+from tests.helpers.pages.review_pages import JUDGED_FLIGHTS, pick_logged_rows
 
 KEYS = read_keys({"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234", "PENUMBRA_KEYS__APPROVE": f"carol:{'k' * 20}"})
 ALICE, CAROL = ({"authorization": f"Bearer {key}"} for key in ("key-of-alice-1234", "k" * 20))

@@ -11,7 +11,7 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.features import Category, Number
 from penumbra.registry.bundles.bundle import Bundle, read_bundle, read_reference_rows, write_reference_rows
 from problem import schema
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from service.http.access.access_control import (
 )
 from service.http.access.guard import RequestLimits, guard_app
 from service.http.refusals import RequestRefused
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 ENVIRONMENT = {
     "PENUMBRA_KEYS__PREDICT": "predict-key-of-web, predict-key-of-app",

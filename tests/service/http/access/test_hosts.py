@@ -11,7 +11,7 @@ from problem.schema import EXAMPLE
 from service.http.access.access_control import read_keys
 from service.http.access.hosts import MAX_KNOWN_HOSTS, HostCheck
 from service.http.refusals import RequestRefused
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.helpers import browser_pages, local_service, local_sites
+from tests.helpers.pages import browser_pages, local_sites
+from tests.helpers.servers import local_service
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's use of pydantic

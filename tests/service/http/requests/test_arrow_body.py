@@ -20,8 +20,8 @@ from service.http.requests.arrow_answers import accepts_arrow, encode_arrow
 from service.http.requests.arrow_body import encode_frame, read_arrow_body
 from service.http.requests.record_reader import Contract
 from service.inference.pipeline import try_call
-from tests.helpers.generated_problems import RequestMaker, draw_schema
-from tests.helpers.local_service import PROBLEM
+from tests.helpers.problems.generated_problems import RequestMaker, draw_schema
+from tests.helpers.servers.local_service import PROBLEM
 
 SCHEMA = PROBLEM.schema
 CONTRACT = Contract(SCHEMA.Row, SCHEMA.CHECKS, SCHEMA.EXAMPLE, 100)

@@ -14,7 +14,7 @@ from problem import schema
 from problem.schema import EXAMPLE
 from service.http.refusals import RequestRefused
 from service.http.requests import feedback
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 BY_KEY = {"carrier": "UA", "flight": 1545, "time_hour": "2013-04-01T21:00:00Z", "arr_delay": 42}
 BY_ID = {"prediction_id": "019fa1c2d3e4b5a69-1f", "arr_delay": 42}

@@ -13,7 +13,7 @@ import pytest
 from penumbra.logs.replicas import log_union
 from penumbra.reviews.case_lineage import explain_reviewed_prediction
 from service.http.requests.look_ups import MAX_LOOK_UPS, LookUps
-from tests.helpers.replica_logs import make_replica
+from tests.helpers.logs.replica_logs import make_replica
 
 UNKNOWN_ID = "1a22724c8abc5ac32-0"
 

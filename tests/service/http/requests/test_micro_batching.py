@@ -12,7 +12,7 @@ from penumbra.logs import append_log
 from problem.schema import EXAMPLE
 from service.http.asgi import JSON_HEADER, RawResponse
 from service.http.requests.micro_batching import MicroBatcher
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 BODY = json.dumps(EXAMPLE).encode()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.processes.deployment.announcer import make_announcer
-from tests.helpers import local_service
-from tests.helpers.small_server import SmallServer, run_small_server
+from tests.helpers.servers import local_service
+from tests.helpers.servers.small_server import SmallServer, run_small_server
 
 NOT_READY = {"ready": False, "reason": "there is no live model yet"}
 READY = {"ready": True, "model_version": "1"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.processes.deployment import decision_notices
-from tests.helpers.review_cases import make_review_settings
+from tests.helpers.logs.review_cases import make_review_settings
 
 
 class Notifier:

@@ -10,9 +10,10 @@ import pytest
 
 from penumbra.reviews.queue import ReviewQueue
 from problem.schema import EXAMPLE
-from tests.helpers import local_service, review_cases
 from tests.helpers.checkout import link_checkout
-from tests.helpers.small_server import MessageReceiver, run_small_server
+from tests.helpers.logs import review_cases
+from tests.helpers.servers import local_service
+from tests.helpers.servers.small_server import MessageReceiver, run_small_server
 
 RULES = """
 from penumbra.rules import Defer, OneOf, Rule

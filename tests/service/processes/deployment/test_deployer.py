@@ -21,8 +21,8 @@ from service.processes.deployment.deployer import (
     run_deployer,
 )
 from service.processes.workers.process_control import make_running_check
-from tests.helpers import local_service
-from tests.helpers.local_service import FolderRegistry
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import FolderRegistry
 
 PROBLEM = local_service.PROBLEM
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.processes.workers.process_control import EscapeFilter
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 FORGED = "x\n2026-11-24 [INFO] all is well\r\x1b[31m\u2028\x85"
 

@@ -10,7 +10,7 @@ import pytest
 from penumbra.core.settings import PROJECT_ROOT
 from service.processes.workers.head_start import WaitingHost
 from service.processes.workers.supervisor import signal_group
-from tests.helpers.processes import run_python
+from tests.helpers.servers.processes import run_python
 
 pytestmark = pytest.mark.slow
 

@@ -21,10 +21,10 @@ from problem.schema import EXAMPLE, OUTCOME
 from service.processes.workers import head_start, launcher
 from service.processes.workers.supervisor import ChildProcess, Supervisor
 from service.shadow import scorer_client
-from tests.helpers import local_service
 from tests.helpers.checkout import FLIGHTS, link_checkout
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
-from tests.helpers.processes import run_service_to_its_end
+from tests.helpers.servers import local_service
+from tests.helpers.servers.processes import run_service_to_its_end
 
 SLICE, SHORT = "se.slice", 100_000
 OWN = Path("/proc/self/sched").read_text() if Path("/proc/self/sched").exists() else ""

@@ -14,8 +14,9 @@ import pytest
 from penumbra.core.system.process_tree import list_lost_threads
 from problem.schema import EXAMPLE
 from service.inference.blocked_records import read_events
-from tests.helpers import faulty_bundles, local_service
-from tests.helpers.processes import run_service_to_its_end
+from tests.helpers.models import faulty_bundles
+from tests.helpers.servers import local_service
+from tests.helpers.servers.processes import run_service_to_its_end
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from penumbra.logs.replicas.log_shipping import ship_logs
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.replicas.shared_logs import SharedLogs
 from service.processes.shipper import LogShipper
-from tests.helpers.prediction_logs import append_to_new_segment, make_prediction
+from tests.helpers.logs.prediction_logs import append_to_new_segment, make_prediction
 
 
 def make_replica(folder: Path, state: str, **environ: str) -> Settings:

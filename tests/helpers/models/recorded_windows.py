@@ -26,7 +26,8 @@ from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.registry.history.ledger import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from problem import schema
-from tests.helpers import prediction_logs, registered_versions
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import registered_versions
 
 FIRST_WINDOW_BEGIN = dt.date(2013, 4, 1)
 ROWS_PER_WEEK = 40  # a week

@@ -8,9 +8,9 @@ from typing import Any
 from penumbra.logs.schema import PredictionEntry
 from penumbra.rules import Between, Defer, Override, Review, Rule
 from problem import schema
-from tests.helpers.local_service import PROBLEM
-from tests.helpers.prediction_logs import log_predictions
-from tests.helpers.review_cases import MONDAY
+from tests.helpers.logs.prediction_logs import log_predictions
+from tests.helpers.logs.review_cases import MONDAY
+from tests.helpers.servers.local_service import PROBLEM
 
 LOOK = Rule("look", "people look at it", Between("distance", 0, 1), Review())
 CHANGE = Rule("change", "something else is decided", Between("distance", 0, 1), Override(True))

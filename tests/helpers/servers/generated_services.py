@@ -18,8 +18,8 @@ from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import compile_model
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
-from tests.helpers import local_service
-from tests.helpers.generated_problems import RequestMaker
+from tests.helpers.problems.generated_problems import RequestMaker
+from tests.helpers.servers import local_service
 
 FIT_ROWS = 40
 LARGEST_FIT = 1e6  # scikit-learn's trees take float32

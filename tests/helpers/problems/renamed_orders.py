@@ -49,9 +49,10 @@ from penumbra.training.gate_comparisons import list_slice_columns
 from penumbra.training.split import select_worst_failures, split_batches
 from service.http.requests import feedback
 from service.processes.deployment.deployer import deploy_live
-from tests.helpers import local_service, registered_versions
-from tests.helpers.local_service import TestClient, build_service
-from tests.helpers.orders import load_orders
+from tests.helpers.models import registered_versions
+from tests.helpers.problems.orders import load_orders
+from tests.helpers.servers import local_service
+from tests.helpers.servers.local_service import TestClient, build_service
 
 SERVED_BATCH, FIRST_DAY = "2024-05", dt.date(2024, 5, 2)  # a window of the monitor begins on that day
 SERVED_DAYS = 7

@@ -16,7 +16,8 @@ from penumbra.registry.bundles.bundle import read_bundle
 from problem import schema
 from service.http.requests.record_reader import Contract
 from service.shadow.role_worker import ShadowRoleWorker
-from tests.helpers import faulty_bundles, local_service
+from tests.helpers.models import faulty_bundles
+from tests.helpers.servers import local_service
 
 RECORD_CONTRACT = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1)
 TRIGGER_VALUES = {"temp": faulty_bundles.TRIGGER_TEMP, "dewp": faulty_bundles.TRIGGER_TEMP}

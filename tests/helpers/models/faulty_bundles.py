@@ -10,7 +10,7 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.registry.bundles import bundle
 from penumbra.training.onnx.compile import IR_VERSION, OPSET
 from problem import features, schema
-from tests.helpers.local_service import THRESHOLD
+from tests.helpers.servers.local_service import THRESHOLD
 
 TRIGGER_TEMP = -59.5  # degrees: on rows with this `temp` the model goes wrong
 FAULT_KINDS = ("raises", "burns", "allocates", "nan", "shape")

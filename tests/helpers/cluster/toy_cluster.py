@@ -18,12 +18,12 @@ from penumbra.cluster.compilation import compile_flows
 from penumbra.core.settings import load_settings
 from penumbra.core.system.http_client import find_free_port
 from tests.helpers.checkout import FLIGHTS
-from tests.helpers.local_service import wait_until
-from tests.helpers.mlflow_server import launch_mlflow
-from tests.helpers.object_stores import MotoServer, launch_moto, make_bucket
-from tests.helpers.orders import write_orders
-from tests.helpers.pods import Argo, Process, build_image, start_pod
-from tests.helpers.postgres_server import launch_postgres
+from tests.helpers.cluster.pods import Argo, Process, build_image, start_pod
+from tests.helpers.problems.orders import write_orders
+from tests.helpers.servers.local_service import wait_until
+from tests.helpers.servers.mlflow_server import launch_mlflow
+from tests.helpers.servers.object_stores import MotoServer, launch_moto, make_bucket
+from tests.helpers.servers.postgres_server import launch_postgres
 
 IMAGE, OLD_IMAGE = "registry.example/penumbra:2", "registry.example/penumbra:1"
 MAX_START_SECONDS = 300.0

@@ -12,8 +12,8 @@ from penumbra.logs import append_log
 from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.records import ActionKind, ReviewAction, ReviewBlock, ReviewCase
 from problem import schema
-from tests.helpers import prediction_logs
-from tests.helpers.local_service import make_service_settings
+from tests.helpers.logs import prediction_logs
+from tests.helpers.servers.local_service import make_service_settings
 
 PROBLEM: Any = SimpleNamespace(schema=schema)
 MONDAY = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)

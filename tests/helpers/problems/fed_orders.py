@@ -11,9 +11,9 @@ from penumbra.data.batches import DataStore
 from penumbra.logs.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase
-from tests.helpers import training_runs
-from tests.helpers.orders import Replacements, load_orders
-from tests.helpers.prediction_logs import append_to_new_segment
+from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.models import training_runs
+from tests.helpers.problems.orders import Replacements, load_orders
 
 MAY = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
 REFUSED_LOANS = [("", '"""Rules."""\n\nRULES = ()\nOBSERVED_DECISIONS = (False,)\n')]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penumbra.core.system.http_client import find_free_port
-from tests.helpers.server_process import ServerProcess
+from tests.helpers.servers.server_process import ServerProcess
 
 
 class MlflowServer:

@@ -15,8 +15,10 @@ from penumbra.logs import append_log
 from penumbra.registry.bundles import bundle
 from problem import schema
 from service.http.requests.record_reader import Contract
-from tests.helpers import faulty_bundles, local_service, local_shadow
-from tests.helpers.http_load import HttpLoad
+from tests.helpers.logs import local_shadow
+from tests.helpers.models import faulty_bundles
+from tests.helpers.servers import local_service
+from tests.helpers.servers.http_load import HttpLoad
 
 LIVE, CANDIDATE, PREVIOUS = "1", "2", "3"
 ENOUGH, SOME, FIRST = 1000, 200, 10  # answers

@@ -11,7 +11,7 @@ from penumbra.logs.replicas.log_shipping import ship_logs
 from penumbra.logs.replicas.shared_logs import list_log_folders
 from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.history.shared_ledger import share_ledger
-from tests.helpers.replica_logs import get_logs, make_replica
+from tests.helpers.logs.replica_logs import get_logs, make_replica
 
 
 def deal_logs(settings: Settings, folder: Path, replicas: int = 2) -> list[Settings]:

@@ -15,7 +15,7 @@ import uvicorn
 from problem.schema import EXAMPLE
 from service.connections import body_intake, connection_pool, http_protocol, request_head
 from service.http.access.access_control import read_keys
-from tests.helpers import local_service
+from tests.helpers.servers import local_service
 
 BODY = json.dumps(EXAMPLE).encode()
 KEY = "predict-key-of-tests"

@@ -19,10 +19,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from penumbra.core.settings import Settings
-from tests.helpers.local_service import wait_until
-from tests.helpers.pods import WorkflowFailed
-from tests.helpers.replica_logs import read_union
-from tests.helpers.toy_cluster import BATCHES, EXAMPLE, MAX_START_SECONDS, Replica, ToyCluster
+from tests.helpers.cluster.pods import WorkflowFailed
+from tests.helpers.cluster.toy_cluster import BATCHES, EXAMPLE, MAX_START_SECONDS, Replica, ToyCluster
+from tests.helpers.logs.replica_logs import read_union
+from tests.helpers.servers.local_service import wait_until
 
 NO_DOCTOR = "skipped: a test of pods"
 Names = tuple[list[str], list[str]]

@@ -16,8 +16,8 @@ import pytest
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from penumbra.core.system.http_client import find_free_port
-from tests.helpers.server_process import ServerProcess
-from tests.helpers.small_server import STOP_POLL_SECONDS
+from tests.helpers.servers.server_process import ServerProcess
+from tests.helpers.servers.small_server import STOP_POLL_SECONDS
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",

@@ -15,7 +15,8 @@ from penumbra.logs.shadow_log import ShadowLog
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
-from tests.helpers import local_service, prediction_logs
+from tests.helpers.logs import prediction_logs
+from tests.helpers.servers import local_service
 
 FIRST_TIME = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
 ROWS_PER_DAY, NUMBER_OF_DAYS, SEEN_DAYS = 50, 26, 20

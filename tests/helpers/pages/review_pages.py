@@ -23,7 +23,9 @@ from penumbra.logs.schema import PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from problem import schema
 from service.http.access.access_control import KeyDigests
-from tests.helpers import local_service, local_sites, prediction_logs
+from tests.helpers.logs import prediction_logs
+from tests.helpers.pages import local_sites
+from tests.helpers.servers import local_service
 
 MARKUP = "<script>document.title='taken'</script>"  # in a column of each eighth row and the last one
 

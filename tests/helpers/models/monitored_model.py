@@ -26,8 +26,10 @@ from penumbra.registry.history.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
-from tests.helpers import local_service, prediction_logs, registered_versions
-from tests.helpers.regular_flights import make_regular_flights
+from tests.helpers.logs import prediction_logs
+from tests.helpers.models import registered_versions
+from tests.helpers.problems.regular_flights import make_regular_flights
+from tests.helpers.servers import local_service
 
 PROBLEM = load_problem()
 

@@ -1,0 +1,1 @@
+"""Small logs of predictions, labels, reviews and the shadow."""

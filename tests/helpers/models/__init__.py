@@ -1,0 +1,1 @@
+"""Model versions, and what was recorded of them."""

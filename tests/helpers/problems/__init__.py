@@ -1,0 +1,1 @@
+"""Problems and tables that tests make up."""
