@@ -29,7 +29,7 @@ from penumbra.data.partitions.row_parts import read_row_slices
 from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.data.versioning import admitted
-from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.checksums import ChecksumCache, read_file_stat
 from penumbra.data.versioning.dvc_listing import list_files
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
@@ -91,9 +91,10 @@ class DataStore:
             OSError: Where the quarantine, the partition or the files can't be written.
         """
         with self.staging.write(batch, files) as (raw, scratch):
+            written = {name: read_file_stat(str(path)) for name, path in raw.paths.items()}  # parse() may change a file
             result = self._derive(batch, raw, scratch)
-            for name, path in raw.paths.items():
-                self.checksums.note(str(self.raw / batch / name), path, raw.sums[name])
+            for name, stat in written.items():
+                self.checksums.note(str(self.raw / batch / name), stat, raw.sums[name])
         return result
 
     def admit(self, batches: Iterable[str]) -> None:

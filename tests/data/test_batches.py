@@ -235,6 +235,23 @@ def test_the_files_of_an_admitted_batch_are_not_read_again_for_their_checksums(s
     assert found == {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
 
 
+def test_a_file_that_parse_changed_is_named_by_what_it_became(store, monkeypatch):
+    parse = PROBLEM.source.parse
+
+    def open_as_a_database(files):
+        rows = parse(files)
+        with files.paths["weather.csv"].open("ab") as file:
+            file.write(b"\n")
+        return rows
+
+    monkeypatch.setattr(PROBLEM.source, "parse", open_as_a_database)
+    store.stage("2013-01", flights(3))
+    store.admit(["2013-01"])
+    changed = files_in(store.raw / "2013-01")
+    assert changed["weather.csv"] != WEATHER.encode()
+    assert store.sums("2013-01") == {name: hashlib.md5(content).hexdigest() for name, content in changed.items()}
+
+
 def test_admitted_batches_are_listed_in_order_of_time(store):
     for batch in ("2013-02", "2013-01"):
         store.stage(batch, flights(3))

@@ -36,24 +36,22 @@ class ChecksumCache:
         Raises:
             OSError: Where the file can't be read.
         """
-        found, mark = self.known.get(path), _read_file_stat(path)
+        found, mark = self.known.get(path), read_file_stat(path)
         if found is None or found[0] != mark:
             self.known[path] = found = (mark, hash_md5(Path(path)))
             self.changed = True
         return found[1]
 
-    def note(self, path: str, file: Path, md5: str) -> None:
+    def note(self, path: str, stat: FileStat, md5: str) -> None:
         """Note the md5 of a file's content that was computed elsewhere.
 
         Args:
             path: Where the file will be, moved by a rename, when it is asked for.
-            file: Where it is now.
+            stat: What `read_file_stat` returned of it before its content was read: a file that has changed since then
+                is read again.
             md5: In hexadecimal digits.
-
-        Raises:
-            OSError: There is no such file.
         """
-        self.known[path] = _read_file_stat(str(file)), md5
+        self.known[path] = stat, md5
         self.changed = True
 
     def sum_sizes(self, paths: Iterable[str]) -> int:
@@ -70,7 +68,8 @@ class ChecksumCache:
         self.changed = False
 
 
-def _read_file_stat(path: str) -> FileStat:
+def read_file_stat(path: str) -> FileStat:
+    """Return size in bytes, change time in ns and inode of the file at `path`; another one where it was written to."""
     found = os.stat(path)
     return (found.st_size, found.st_mtime_ns, found.st_ino)
 
