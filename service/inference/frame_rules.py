@@ -4,8 +4,8 @@ The built-in conditions that read one number or a category are found in columns,
 different values of their column.
 """
 
-import functools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from penumbra.rules import (
     Outside,
     RuleTest,
 )
+
+MAX_EXACT_FLOAT = 1 << 53  # up to which each integer is a float
 
 
 class FramePredictions(NamedTuple):
@@ -56,8 +58,9 @@ class RuledRows(NamedTuple):
     decisions: Sequence[DecisionValue | None]
 
 
-@functools.singledispatch
-def find_rows(when: Condition, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+def find_rows(
+    when: Condition, test: RuleTest, priors: ModelPriors, scored: FramePredictions, asked: np.ndarray
+) -> FoundRows:
     """Find the rows for which a condition holds.
 
     Args:
@@ -65,18 +68,16 @@ def find_rows(when: Condition, test: RuleTest, priors: ModelPriors, scored: Fram
         test: The condition prepared for the model version.
         priors: What rules may know of the version.
         scored: The rows; without `outputs` where the condition comes before the model.
+        asked: The rows of which one that isn't built in is asked, each once; bool [n].
 
     Returns:
-        Those rows, and those for which it can't be told.
+        Those rows, and those for which it can't be told; a condition that isn't built in says nothing of the others.
     """
-    predictions = repeat(None) if scored.outputs is None else scored.outputs.tolist()
-    pairs = zip(scored.rows.iter_rows(named=True), predictions, strict=False)
-    answers = [_ask(test, record, prediction) for record, prediction in pairs]
-    return FoundRows(*(np.array([answer is each for answer in answers], bool) for each in (True, None)))
+    find = _FINDERS.get(type(when))  # a subclass has a test of its own
+    return _find_by_record(test, scored, asked) if find is None else find(when, test, priors, scored)
 
 
-@find_rows.register
-def _(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+def _find_few_rows(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     counts = priors.counts.get(when.column)
     if counts is None or when.column not in priors.readers:
         return _find_all_told(np.zeros(scored.rows.height, bool))
@@ -85,21 +86,16 @@ def _(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictio
     return _find_all_told((values.is_not_null() & ~values.is_in(enough.implode()).fill_null(value=False)).to_numpy())
 
 
-@find_rows.register
-def _(when: OneOf, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+def _find_one_of(when: OneOf, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     return _find_by_value(when.column, test, scored.rows)
 
 
-@find_rows.register
-def _(when: Between, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
-    values = scored.rows[when.column]
-    if not (values.dtype.is_numeric() and _are_numbers((when.low, when.high))) or values.dtype.is_decimal():
-        return _find_by_value(when.column, test, scored.rows)
-    return _find_all_told(values.is_between(when.low, when.high).fill_null(value=False).to_numpy())
+def _find_between(when: Between, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+    within = _find_within(scored.rows[when.column], when.low, when.high)
+    return _find_by_value(when.column, test, scored.rows) if within is None else _find_all_told(within)
 
 
-@find_rows.register
-def _(when: CloseCall, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+def _find_close_calls(when: CloseCall, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     outputs = np.asarray(scored.outputs, float)
     if outputs.ndim == 1:
         return _find_all_told(np.abs(outputs - priors.threshold) < when.margin)
@@ -107,16 +103,57 @@ def _(when: CloseCall, test: RuleTest, priors: ModelPriors, scored: FramePredict
     return _find_all_told(first - second < when.margin)
 
 
-@find_rows.register
-def _(when: Outside, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
-    outputs = np.asarray(scored.outputs, float)
+def _find_outside(when: Outside, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
+    outputs, everyone = np.asarray(scored.outputs, float), np.ones(scored.rows.height, bool)
     if outputs.ndim > 1:  # a rule that fails for every row
-        return FoundRows(np.zeros(len(outputs), bool), np.ones(len(outputs), bool))
-    return _find_all_told(~((when.low <= outputs) & (outputs <= when.high)))
+        return FoundRows(~everyone, everyone)
+    within = _find_within(pl.Series(outputs), when.low, when.high)
+    return _find_by_record(test, scored, everyone) if within is None else _find_all_told(~within)
+
+
+_FINDERS: dict[type, Callable[..., FoundRows]] = {
+    FewRows: _find_few_rows,
+    OneOf: _find_one_of,
+    Between: _find_between,
+    CloseCall: _find_close_calls,
+    Outside: _find_outside,
+}
+
+
+def _find_within(values: pl.Series, low: Any, high: Any) -> np.ndarray | None:
+    """For which numbers `low <= value <= high`, as Python compares them: exactly, whatever the dtype can hold.
+
+    Returns:
+        bool [n], False for null and NaN; None where they can't be compared so in columns.
+    """
+    dtype: Any = values.dtype
+    if not (dtype.is_integer() or dtype.is_float()) or not _are_numbers((low, high)):
+        return None
+    if not low <= high:  # or one of them is NaN
+        return np.zeros(len(values), bool)
+    if dtype.is_integer():
+        least, most = (pl.select(limit).item() for limit in (dtype.min(), dtype.max()))
+        if low > most or high < least:
+            return np.zeros(len(values), bool)
+        low, high = math.ceil(max(low, least)), math.floor(min(high, most))
+    elif any(isinstance(limit, int) and abs(limit) > MAX_EXACT_FLOAT for limit in (low, high)):
+        return None
+    else:
+        values = values.cast(pl.Float64)
+    return values.is_between(low, high).fill_null(value=False).to_numpy()
 
 
 def _find_all_told(holding: np.ndarray) -> FoundRows:
     return FoundRows(holding, np.zeros(len(holding), bool))
+
+
+def _find_by_record(test: RuleTest, scored: FramePredictions, asked: np.ndarray) -> FoundRows:
+    predictions = repeat(None) if scored.outputs is None else scored.outputs[asked].tolist()
+    pairs = zip(scored.rows.filter(asked).iter_rows(named=True), predictions, strict=False)
+    answers = [_ask(test, record, prediction) for record, prediction in pairs]
+    holding, failing = np.zeros(len(asked), bool), np.zeros(len(asked), bool)
+    holding[asked], failing[asked] = ([answer is each for answer in answers] for each in (True, None))
+    return FoundRows(holding, failing)
 
 
 def _find_by_value(column: str, test: RuleTest, rows: pl.DataFrame) -> FoundRows:

@@ -176,21 +176,23 @@ class RuleEngine:
             are concerned where decisions are explored, and those always whose output is NaN or infinite.
         """
         concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
+        rules = [*self._before, *self._after]
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
         fired: list[tuple[Rule, ...]] = [()]  # by code
-        for rule, test in () if concerned.all() else (*self._before, *self._after):
-            found = find_rows(rule.when, test, self._priors, unscored if rule.stage == "before" else scored)
+        for rule, test in () if concerned.all() else sorted(rules, key=lambda each: _keeps_prediction(each[0])):
+            given = unscored if rule.stage == "before" else scored
+            found = find_rows(rule.when, test, self._priors, given, ~concerned)
             concerned |= found.failing
             if not _keeps_prediction(rule):
                 concerned |= found.holding
             elif found.holding.any():
                 different, codes = np.unique(codes * 2 + found.holding, return_inverse=True)
                 fired = [fired[code // 2] + (rule,) * (code % 2) for code in different]
-        for rules, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
-            for rule in rules:
+        for some, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
+            for rule in some:
                 metrics.rules_fired.labels(rule.name).inc(int(count))
-        marks = [_make_marks(rules, ()) | _defer_decision(rules, None) for rules in fired]
-        return RuledRows(concerned, codes, marks, [_override_decision(rules) for rules in fired])
+        marks = [_make_marks(some, ()) | _defer_decision(some, None) for some in fired]
+        return RuledRows(concerned, codes, marks, [_override_decision(some) for some in fired])
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -252,8 +254,9 @@ def _recall(answer: bool | Exception) -> RuleTest:
 
 
 def _keeps_prediction(rule: Rule) -> bool:
-    decision = rule.then.decision if isinstance(rule.then, Override) else None
-    return isinstance(rule.then, Review | Defer) or isinstance(decision, bool | str)  # a number is the prediction, too
+    """Whether an action leaves what the model predicts; a number is that, too, and a subclass does as it likes."""
+    then = rule.then
+    return type(then) in (Review, Defer) or (type(then) is Override and isinstance(then.decision, bool | str))
 
 
 def _override_decision(fired: Sequence[Rule]) -> DecisionValue | None:

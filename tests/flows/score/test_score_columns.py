@@ -1,11 +1,13 @@
 """The columns of the output: no column of the key gives way to one of the answer."""
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.score.outputs.score_columns import list_keys, list_plain_scores
+from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from penumbra.core.task import Task
+from service.inference.batch_run import ScoredRecord
 from service.inference.frame_scoring import ScoredFrame
 
 TASKS = {
@@ -30,3 +32,10 @@ def test_key_columns_with_the_names_of_an_answer_are_kept_under_another_one(kind
     assert scores.columns[: len(keys.columns)] == keys.columns
     assert scores.select(keys.columns[1:]).row(0) == (*taken, "ring")
     assert scores[names[0]].to_list() == [0.5]
+
+
+def test_numbers_that_rules_decide_may_be_whole_beside_others_that_are_not():
+    answers = [ScoredRecord(msgspec.Raw(b"{}"), "1", (), output, output, {}) for output in (30, 12.5)]
+    keys = pl.DataFrame({"penumbra.row": [0, 1]})
+    scores = list_other_scores(TASKS["regression"][0], keys, pl.Series(["a", "b"]), answers)
+    assert scores["value"].to_list() == [30.0, 12.5]

@@ -1,9 +1,10 @@
 import datetime as dt
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
@@ -281,6 +282,68 @@ def test_rows_of_a_frame_that_are_only_reviewed_get_the_marks_of_what_fired_and_
     both = {"rules": ["close_row", "rare_row"], "review": True}
     assert marks == [{}, both, {"rules": ["rare_row"], "review": True}, None]
     assert read_counter("penumbra_rules_fired_total", rule="rare_row") == before + 2
+
+
+NUMBER_DTYPES = [pl.Int8, pl.Int16, pl.Int64, pl.UInt8, pl.UInt32, pl.UInt64, pl.Int128, pl.Float32, pl.Float64]
+LIMITS = [-1, 0, 0.3, 2.5, 10, 300, 100_000, 2**53, 2**53 + 1, 2.0**53, 2**63, 1e19, 10**400, np.inf, -np.inf, np.nan]
+
+
+def list_numbers(dtype):
+    """Some values that a column may have: the usual ones, the ends of the dtype, and what a limit is near to."""
+    wanted = [None, 0, 1, 3, 10, 127, *(2**53 + step for step in (-1, 0, 1, 2)), 2**63 - 1, 2**63]
+    if dtype in (pl.Float32, pl.Float64):
+        return pl.Series([*wanted, 0.1, 0.3, 2.5, -0.0, np.nan, np.inf, -np.inf], dtype=dtype, strict=False).to_list()
+    ends = pl.select(least=dtype.min(), most=dtype.max()).row(0)
+    return [value for value in [*wanted, -1, *ends] if value is None or ends[0] <= value <= ends[1]]
+
+
+def rule_frame(rules, rows, outputs, priors=BINARY):
+    """What rules say of a frame's rows in columns: decision and names of what fired; None for those they leave."""
+    ruled = RuleEngine(rules, priors, lambda p: p >= 0.5, "review").rule_rows(FramePredictions(rows, rows, outputs))
+    said = [(ruled.decisions[code], ruled.marks[code].get("rules", [])) for code in ruled.codes]
+    return [None if left else each for left, each in zip(ruled.concerned, said, strict=True)]
+
+
+@settings(max_examples=300)
+@given(st.data(), st.sampled_from(NUMBER_DTYPES), st.sampled_from(LIMITS), st.sampled_from(LIMITS))
+def test_a_row_of_a_frame_is_between_limits_where_the_value_of_its_record_is(data, dtype, low, high):
+    values = data.draw(st.lists(st.sampled_from(list_numbers(dtype)), max_size=8))
+    rows, when = pl.DataFrame({"share": pl.Series(values, dtype=dtype)}), Between("share", low, high)
+    expected = [(True, ["it"]) if is_condition_met(when, record) else (None, []) for record in rows.to_dicts()]
+    assert rule_frame([rule(when, Override(True))], rows, np.full(len(values), 0.2)) == expected
+
+
+@given(
+    st.lists(st.sampled_from(list_numbers(pl.Float64)), max_size=8), st.sampled_from(LIMITS), st.sampled_from(LIMITS)
+)
+def test_a_row_of_a_frame_is_outside_limits_where_its_prediction_is(values, low, high):
+    outputs = np.array([each for each in values if each is not None and np.isfinite(each)], float)
+    rows, when = pl.DataFrame({"dest": ["ORD"] * len(outputs)}), Outside(low, high)
+    expected = [(None, ["it"] * is_condition_met(when, prediction=each)) for each in outputs.tolist()]
+    assert rule_frame([rule(when, Review())], rows, outputs, NUMBER) == expected
+
+
+@dataclass(frozen=True)
+class NotBetween(Between):
+    def test(self, known):
+        inside = super().test(known)
+        return lambda record, prediction: not inside(record, prediction)
+
+
+class Soft(Override):
+    def change(self, prediction, decision, decide):
+        return prediction, decision if prediction > 0.9 else self.decision
+
+
+def test_a_condition_derived_from_a_built_in_one_is_asked_itself_for_rows_of_a_frame():
+    rows = pl.DataFrame({"distance": [5, 15]})
+    said = rule_frame([rule(NotBetween("distance", 10, 20), Override(True))], rows, np.array([0.2, 0.2]))
+    assert said == [(True, ["it"]), (None, [])]
+
+
+def test_an_action_derived_from_a_built_in_one_is_left_to_the_record():
+    rows = pl.DataFrame({"dest": ["ORD", "BGR"]})
+    assert rule_frame([rule(OneOf("dest", ["ORD"]), Soft(False))], rows, np.array([0.95, 0.95])) == [None, (None, [])]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ORD", "BGR", "XXX"]), st.floats(0, 1)), max_size=5))

@@ -70,14 +70,14 @@ def list_other_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, answers: S
         The columns of an answer beside the keys, in the same order, as `list_plain_scores` has them.
     """
     outputs = np.array([each.output for each in answers], float)
-    decisions = pl.Series([each.decision for each in answers])
+    decisions = pl.Series([] if task.kind == "regression" else [each.decision for each in answers])
     marks = _list_marks([each.marks for each in answers])
     versions = pl.Series("model_version", [each.model for each in answers])
     return keys.with_columns(ids.alias("prediction_id"), *_list_answers(task, outputs, decisions), versions, *marks)
 
 
 def _list_answers(task: Task, outputs: np.ndarray, decisions: pl.Series) -> list[pl.Series]:
-    """The answers themselves; of several classes a probability for each."""
+    """The answers themselves; of several classes a probability for each. A number is its own decision."""
     names, columns = _name_outputs(task), outputs.reshape(-1, max(1, len(task.classes))).T
     listed = [pl.Series(name, each, dtype=pl.Float64) for name, each in zip(names, columns, strict=True)]
     return listed if task.kind == "regression" else [*listed, decisions.alias("decision")]
