@@ -32,7 +32,6 @@ def main() -> None:
         figures |= live_path.compare_shadow_on_off(root)
         figures |= live_path.compare_faulty_candidates(root)
         figures |= live_path.measure_swaps(root)
-        figures |= live_path.measure_footprint(root)
     print(json.dumps(figures))
 
 

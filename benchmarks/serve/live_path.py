@@ -1,4 +1,4 @@
-"""Latency of the live path with the shadow, with faulty candidates in it, and during swaps; size of a worker."""
+"""Latency of the live path with the shadow, with faulty candidates in it, and during swaps."""
 
 import contextlib
 import json
@@ -18,7 +18,6 @@ from problem.schema import EXAMPLE
 REQUEST_RATES = (800, 4000)  # requests a second
 ROUNDS, FAULTY_ROUNDS, SECONDS, SETTLE_SECONDS = 15, 7, 2.0, 0.5
 SWAPS, SWAP_SECONDS = 100, 0.25
-MEGABYTE = 1 << 20
 
 
 def compare_shadow_on_off(root: Path) -> dict[str, float]:
@@ -83,21 +82,6 @@ def measure_swaps(root: Path) -> dict[str, float]:
     )
     print(f" (p50 {found.p50:.2f}, p99 {found.p99:.2f} ms)", flush=True)
     return {"swaps": seen, "failed_in_swaps": 0}
-
-
-def measure_footprint(root: Path) -> dict[str, float]:
-    """Memory and start of a worker."""
-    with _start_service(root, "footprint", True, root / "bundle") as server:
-        run_closed_loop(server.port, encode_post("/predict", json.dumps(EXAMPLE).encode()), 8, SECONDS)
-        (worker,) = server.workers()
-        memory = worker.memory_full_info()
-    print(f"a worker takes {memory.pss / MEGABYTE:.0f} MB (PSS; RSS {memory.rss / MEGABYTE:.0f} MB), ", end="")
-    print(f"the service is ready after {server.seconds:.1f} s", flush=True)
-    return {
-        "worker_pss_mb": round(memory.pss / MEGABYTE),
-        "worker_rss_mb": round(memory.rss / MEGABYTE),
-        "ready_seconds": round(server.seconds, 2),
-    }
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "explanations": "whether the parts of a loss's rise are what was put into made worlds, and intervals hold them",
     "few-rows": "which data faults are found where a day has few rows, how soon, and how many are false",
     "faults": "kills, flipped bytes, hostile peers and load by the hundred: what is lost, doubled or undetected",
+    "footprint": "the memory of a worker, and how long the service takes until it is ready",
     "flywheel": "what labels of people are worth, by how their rows are picked, and whether error rates are held",
     "growth": "processor time a row and memory of each stage with 80 thousand to 100 million rows, beside others",
     "ingest": "ingest beside plain polars; one more batch after 10, 100 and 1,000",
@@ -44,9 +45,10 @@ BENCHMARKS = {
     "uncertainty": "how often prediction sets and intervals hold the truth on later months, by method, and their size",
     "workers": "what a second worker adds, and lists beside scoring their frame directly, by processor time",
 }
-AIMED = (  # all that have aims
+AIMED = (  # all that have aims, and the comparison with other servers
     "train",
     "serve",
+    "footprint",
     "workers",
     "score",
     "ingest",
