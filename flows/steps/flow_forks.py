@@ -6,6 +6,7 @@ Linux.
 """
 
 import contextlib
+import functools
 import importlib
 import multiprocessing
 import os
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.task_forks import METAFLOW_MODULES, import_modules, run_script
-from penumbra.core.system.process_tree import end_with_parent, list_lost_threads
+from penumbra.core.system.process_tree import end_with_parent, list_lost_threads, send_signal
+from penumbra.core.system.signal_relay import SignalRelay
 
 
 class FlowRunner:
@@ -57,30 +59,32 @@ class FlowRunner:
             KeyboardInterrupt: Ctrl-C was pressed, which reaches the run from the terminal; it has ended.
         """
         everything = {**os.environ, **environment}
-        if self._requests and self._begin((list(arguments), everything, output and output.absolute(), os.getcwd())):
-            return self._wait_for_end(self._requests)
-        with output.open("wb") if output else contextlib.nullcontext() as file:
-            return subprocess.call([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
+        sys.stdout.flush()
+        with SignalRelay() as relay:
+            if pid := self._begin((list(arguments), everything, output and output.absolute(), os.getcwd())):
+                relay.pass_to(functools.partial(send_signal, pid))
+                return self._wait_for_end()
+            with output.open("wb") if output else contextlib.nullcontext() as file:
+                child = subprocess.Popen([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
+                relay.pass_to(child.send_signal)
+                return child.wait()
 
-    def _wait_for_end(self, requests: Connection) -> int:
-        try:
+    def _begin(self, run: tuple[list[str], dict[str, str], Path | None, str]) -> int:
+        """Have a run begun; returns its process's id, 0 if it isn't: the process has ended, and isn't asked again."""
+        if self._requests:
             try:
-                return int(requests.recv())
-            except KeyboardInterrupt:
-                requests.recv()
-                raise
+                self._requests.send(run)
+                return int(self._requests.recv())
+            except (OSError, EOFError):
+                self._requests = None
+        return 0
+
+    def _wait_for_end(self) -> int:
+        try:
+            return int(self._requests.recv())  # type: ignore[union-attr]
         except (OSError, EOFError):  # the process was killed, and the run has ended with it
             self._requests = None
             return -signal.SIGKILL
-
-    def _begin(self, run: tuple[list[str], dict[str, str], Path | None, str]) -> bool:
-        """Have a run begun; returns whether it is. If not, the process has ended, and is not asked again."""
-        try:
-            self._requests.send(run)  # type: ignore[union-attr]
-            return bool(self._requests.recv())  # type: ignore[union-attr]
-        except (OSError, EOFError):
-            self._requests = None
-            return False
 
 
 @contextlib.contextmanager
@@ -110,10 +114,15 @@ def fork_flows() -> Iterator[FlowRunner]:
 
 
 def _serve_runs(caller: Connection, requests: Connection, parent: int) -> None:
-    """Import what the tasks of some flows import, and fork their runs."""
+    """Import what the tasks of some flows import, and fork their runs, until the command ends."""
     end_with_parent(parent)
     caller.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a run ends by it, also where it is only just forked
+    with contextlib.suppress(EOFError, OSError):  # the command has ended
+        _import_and_fork(requests)
+
+
+def _import_and_fork(requests: Connection) -> None:
     flows, folder, environment = requests.recv()
     os.chdir(folder)
     os.environ.update({**environment, **SINGLE_THREAD_ENVIRONMENT})  # which is read once, when libraries are loaded
@@ -128,7 +137,7 @@ def _serve_runs(caller: Connection, requests: Connection, parent: int) -> None:
             continue
         run = multiprocessing.get_context("fork").Process(target=_run_flow, args=(*requests.recv(), os.getpid()))
         run.start()
-        requests.send(True)
+        requests.send(run.pid)
         while ahead and run.is_alive():
             import_modules(ahead.pop(0))
         run.join()
@@ -140,5 +149,6 @@ def _run_flow(
 ) -> None:
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with output.open("wb") if output else contextlib.nullcontext() as file:
         run_script(arguments, environment, file.fileno() if file else None, parent)

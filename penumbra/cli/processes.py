@@ -2,18 +2,17 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from penumbra.cli.group import Refusal, refuse_on
+from penumbra.core.system.signal_relay import SignalRelay
 
 if TYPE_CHECKING:
     from flows.steps.flow_forks import FlowRunner
@@ -125,21 +124,7 @@ def run_command(*command: str, environment: Mapping[str, str] | None = None, out
         KeyboardInterrupt: Ctrl-C was pressed; the command has ended.
     """
     sys.stdout.flush()
-    child = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
-    received = set[int]()
-
-    def pass_on(number: int, _: FrameType | None) -> None:
-        received.add(number)
-        if number != signal.SIGINT:
-            child.send_signal(number)
-
-    heard = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, pass_on) for number in heard}
-    try:
-        code = child.wait()  # which loses the code where Ctrl-C raises in it, once polars is imported
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if signal.SIGINT in received:
-        raise KeyboardInterrupt
-    return code
+    with SignalRelay() as relay:
+        child = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
+        relay.pass_to(child.send_signal)
+        return child.wait()

@@ -132,10 +132,12 @@ INTERRUPTED = """
 from flows.steps.flow_forks import fork_flows
 with fork_flows() as runner:
     runner.import_ahead(["ingest"])
+    BEFORE
     try:
         runner.run(["slow.py"], {}, None)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
+    print("code", runner.run(["next.py"], {}, None))
 """
 SLOW_SCRIPT = """
 import os, signal, time
@@ -147,9 +149,60 @@ except KeyboardInterrupt:
 """
 
 
-def test_at_ctrl_c_a_run_ends_before_its_command_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW_SCRIPT)
-    (tmp_path / "command.py").write_text(INTERRUPTED)
+def run_interrupted(folder: Path, script: str, before: str) -> str:
+    (folder / "slow.py").write_text(script)
+    (folder / "next.py").write_text("raise SystemExit(3)")
+    (folder / "command.py").write_text(INTERRUPTED.replace("BEFORE", before))
     code = "import subprocess, sys; subprocess.run([sys.executable, 'command.py'], start_new_session=True)"
-    output = Workspace(tmp_path).run("-c", code)
-    assert output.index("the run has ended") < output.index("interrupted")
+    return Workspace(folder).run("-c", code)
+
+
+@pytest.mark.parametrize("before", ["", "import polars"])  # which sets how Ctrl-C is received
+def test_at_ctrl_c_a_run_ends_before_its_command_goes_on(tmp_path: Path, before: str) -> None:
+    output = run_interrupted(tmp_path, SLOW_SCRIPT, before)
+    assert output.index("the run has ended") < output.index("interrupted") < output.index("code 3")
+
+
+def test_ctrl_c_before_a_run_is_forked_ends_it_too(tmp_path: Path) -> None:
+    before = "import os, signal, threading; threading.Timer(0.1, os.killpg, (0, signal.SIGINT)).start()"
+    output = run_interrupted(tmp_path, "import time; time.sleep(20); print('slept')", before)
+    assert output.index("interrupted") < output.index("code 3")
+    assert "slept" not in output
+
+
+TERMINATED = """
+import sys
+from flows.steps.flow_forks import fork_flows
+with fork_flows() as runner:
+    runner.import_ahead(["ingest"])
+    print("begun")
+    print("code", runner.run(["terminate.py"], {}, None))
+"""
+TERMINATE_SCRIPT = """
+import os, signal, time, psutil
+print("the run", flush=True)
+os.kill(psutil.Process(os.getppid()).ppid(), signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_sigterm_is_passed_on_to_a_run_which_writes_after_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (tmp_path / "terminate.py").write_text(TERMINATE_SCRIPT)
+    assert Workspace(tmp_path).run("-c", TERMINATED).splitlines() == ["begun", "the run", "code -15"]
+
+
+ENDED = """
+import os, signal, time
+from flows.steps.flow_forks import fork_flows
+with fork_flows():
+    os.closerange(3, 100)  # as the kernel does before the process has ended
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_command_that_is_ended_without_a_run_says_nothing(tmp_path: Path) -> None:
+    assert Workspace(tmp_path).run_unchecked("-c", ENDED) == ("", -15)

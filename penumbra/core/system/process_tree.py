@@ -63,7 +63,7 @@ def end_orphans(kept: Collection[int]) -> list[int]:
     adopted = [pid for pid, parent in _read_parents().items() if parent == os.getpid() and pid not in kept]
     for pid in adopted:
         _kill_descendants(pid)
-        _send_signal(pid, signal.SIGKILL)
+        send_signal(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
     return adopted
@@ -82,6 +82,17 @@ def kill_process_tree(process: subprocess.Popen[Any]) -> int:
         _kill_descendants(process.pid)
         process.kill()
     return process.wait()
+
+
+def send_signal(pid: int, number: int) -> None:
+    """Send a process a signal; nothing happens where it has ended or isn't ours.
+
+    Args:
+        pid: The process's id.
+        number: The signal.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def read_process_stat(folder: Path) -> list[bytes]:
@@ -136,11 +147,11 @@ def _is_adopting() -> bool:
 
 def _kill_descendants(pid: int) -> None:
     """Stop a process, so that it starts nothing more, and kill its descendants until there are none."""
-    _send_signal(pid, signal.SIGSTOP)
+    send_signal(pid, signal.SIGSTOP)
     deadline = time.monotonic() + KILL_SECONDS
     while (found := _list_descendants(pid)) and time.monotonic() < deadline:
         for each in found:
-            _send_signal(each, signal.SIGKILL)
+            send_signal(each, signal.SIGKILL)
         time.sleep(KILL_POLL_SECONDS)
 
 
@@ -164,8 +175,3 @@ def _read_parents(but: Collection[bytes] = ()) -> dict[int, int]:
         if fields and fields[0] not in but:
             parents[int(folder.name)] = int(fields[1])
     return parents
-
-
-def _send_signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
