@@ -1,9 +1,12 @@
 """Libraries, imported without others that they load at once and that nobody here uses through them."""
 
 import contextlib
+import functools
 import importlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 UNUSED = {
@@ -27,7 +30,8 @@ def import_lean(library: str) -> None:
 
     scikit-learn loads pandas, which it asks for again where it uses it, and SciPy's statistics, which are then loaded
     when it calls the first of their functions. dataframely loads SQLAlchemy for the tables that it can make of schemas,
-    which it then loads when it makes the first. Nothing is hidden that was imported before.
+    which it then loads when it makes the first. Nothing is hidden that was imported before, nor from other threads:
+    where there are any, all is loaded.
 
     Args:
         library: One of `UNUSED`.
@@ -52,27 +56,39 @@ class DeferredName:
         """Take the `module`, and the `names` that lead from it to what this stands for."""
         self._module, self._names = module, names
 
-    def __getattr__(self, name: str) -> "DeferredName":
-        """Return what stands for a `name` below this one."""
+    def __getattr__(self, name: str) -> Any:
+        """Return a `name` below this one, or what stands for it until the module is imported."""
         if name.startswith("__"):
             raise AttributeError(f"{self._module} isn't imported yet, and {name} isn't known before")
+        if isinstance(sys.modules.get(self._module), ModuleType):
+            return getattr(self._load(), name)
         return DeferredName(self._module, *self._names, name)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Call what this stands for."""
-        found: Any = importlib.import_module(self._module)
-        for name in self._names:
-            found = getattr(found, name)
-        return found(*arguments, **options)
+        return self._load()(*arguments, **options)
+
+    def __reduce__(self) -> tuple[type["DeferredName"], tuple[str, ...]]:
+        """Copies, and pickles, are what this is: a name."""
+        return DeferredName, (self._module, *self._names)
+
+    def _load(self) -> Any:
+        if isinstance(sys.modules.get(self._module), DeferredName):  # called by what is imported without it
+            del sys.modules[self._module]
+        return functools.reduce(getattr, self._names, importlib.import_module(self._module))
 
 
 @contextlib.contextmanager
 def _hide_modules(names: Sequence[str]) -> Iterator[list[str]]:
-    """Let modules that aren't imported yet not be found, or be deferred; yields the names of these."""
-    hidden = {name: DeferredName(name) if name in DEFERRED else None for name in names if name not in sys.modules}
+    """Let modules that aren't imported yet not be found, or be deferred; yields the names of these.
+
+    Another thread would miss them: where there is any, nothing is hidden.
+    """
+    absent = [name for name in names if name not in sys.modules] if threading.active_count() == 1 else []
+    hidden = {name: DeferredName(name) if name in DEFERRED else None for name in absent}
     sys.modules.update(hidden)  # type: ignore[arg-type]
     try:
-        yield list(hidden)
+        yield absent
     finally:
         for name, placeholder in hidden.items():
             if sys.modules.get(name, name) is placeholder:

@@ -86,3 +86,33 @@ except ValueError as error:
     print("pandas.NA" in str(error))
 """
     assert run_python(IMPORTS + code) == ["set()", "True"]
+
+
+def test_beside_other_threads_that_might_miss_them_all_is_loaded() -> None:
+    start = "import threading\nover = threading.Event()\nthreading.Thread(target=over.wait).start()\n"
+    code = "print(sorted({'pandas', 'scipy.stats', 'sqlalchemy'} & sys.modules.keys()))\nover.set()"
+    assert run_python(start + IMPORTS + code)[1:] == ["['pandas', 'scipy.stats', 'sqlalchemy']"]
+
+
+def test_a_deferred_name_is_what_it_stands_for_once_that_is_loaded_and_can_be_copied() -> None:
+    code = """
+import copy, pickle
+from sklearn.preprocessing._data import stats
+copies = [copy.copy(stats.norm), copy.deepcopy(stats.norm), pickle.loads(pickle.dumps(stats.norm))]
+print([float(each.ppf(0.5)) for each in copies])
+import scipy.stats
+print(stats.norm is scipy.stats.norm, isinstance(scipy.stats.norm, stats.rv_continuous))
+"""
+    assert run_python(IMPORTS + code) == ["set()", "[0.0, 0.0, 0.0]", "True True"]
+
+
+def test_a_deferred_name_that_is_called_while_it_is_deferred_is_loaded() -> None:
+    code = """
+from penumbra.core.system.lean_imports import _hide_modules
+with _hide_modules(["scipy.stats"]):
+    from scipy import stats
+    print(stats.norm.ppf(0.5), stats.rankdata([3, 1]).tolist())
+import scipy.stats
+print(scipy.stats.norm is stats.norm)
+"""
+    assert run_python(code) == ["0.0 [2.0, 1.0]", "True"]
