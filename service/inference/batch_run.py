@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ MAX_PART_GROWTH = 8  # from one part of a list to the next
 CLOCK_SECONDS = 1e-6  # what is quicker isn't measured
 
 RecordGroup = tuple[LoadedModel, Sequence[int]]  # a model and the positions of the records that it scores in one call
+Outcome = TypeVar("Outcome")
 BatchScorer = Callable[[Sequence[RecordDict]], Sequence[ScoredInputs | Exception]]
 
 
@@ -38,12 +39,14 @@ class PendingRecords(NamedTuple):
     """Records to score in one call.
 
     Each is there as one line of JSON too, and with its position in the list that it came in; `mark` marks the call.
+    Where a rule refuses one, the call is refused, unless they are `apart`: then the others are answered.
     """
 
     records: Sequence[RecordDict]
     lines: Sequence[bytes]
     positions: Sequence[int]
     mark: CallMarker
+    apart: bool = False
 
     def select(self, indices: Sequence[int]) -> "PendingRecords":
         """Select some of them.
@@ -56,11 +59,10 @@ class PendingRecords(NamedTuple):
         """
         if len(indices) == len(self.records):
             return self
-        return PendingRecords(
-            [self.records[each] for each in indices],
-            [self.lines[each] for each in indices],
-            [self.positions[each] for each in indices],
-            self.mark,
+        return self._replace(
+            records=[self.records[each] for each in indices],
+            lines=[self.lines[each] for each in indices],
+            positions=[self.positions[each] for each in indices],
         )
 
 
@@ -118,8 +120,8 @@ class PartSizes:
 
 
 def predict_by_group(
-    groups: Iterable[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[ScoredRecord]]
-) -> list[ScoredRecord]:
+    groups: Iterable[RecordGroup], predict: Callable[[LoadedModel, Sequence[int]], list[Outcome]]
+) -> list[Outcome]:
     """Let the model of each group predict for its records.
 
     Args:
@@ -132,7 +134,7 @@ def predict_by_group(
     Raises:
         RefusedByRules: Rules of any version refuse at least one record; all refused records are in it.
     """
-    scored: dict[int, ScoredRecord] = {}
+    scored: dict[int, Outcome] = {}
     refused: list[tuple[int, RecordDict, Rule]] = []
     first = ""
     for model, positions in groups:
@@ -156,13 +158,17 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
             before.
 
     Returns:
-        For each record its prediction, or why there is none, such as `NonFiniteOutput`.
+        For each record its prediction, or why there is none, such as `NonFiniteOutput` or `RefusedByRule`.
 
     Raises:
-        RefusedByRules: Rules refuse at least one record.
+        RefusedByRules: Rules refuse at least one record, and they aren't apart.
     """
-    before = _apply_before_rules(model, pending)
-    asked = [index for index in range(len(pending.records)) if before.get(index, NO_RULE_DECIDED)[0] is None]
+    before, refused = _apply_before_rules(model, pending)
+    if refused and not pending.apart:
+        found = [(pending.positions[index], pending.records[index], each.rule) for index, each in refused.items()]
+        raise RefusedByRules(found, model.version)
+    decided = refused.keys() | {index for index, (ruled, _) in before.items() if ruled is not None}
+    asked = [index for index in range(len(pending.records)) if index not in decided]
     scored = dict(zip(asked, score(pending.select(asked).records) if asked else (), strict=True))
     plain = [index for index in asked if index not in before] if before else asked
     concluded = _conclude_at_once(model, pending.select(plain), [scored[index] for index in plain])
@@ -170,7 +176,9 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
         return concluded
     at_once = dict(zip(plain, concluded, strict=False))
     return [
-        at_once.get(index) or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
+        refused.get(index)
+        or at_once.get(index)
+        or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
         for index, (record, line) in enumerate(zip(pending.records, pending.lines, strict=True))
     ]
 
@@ -226,22 +234,17 @@ def _conclude(
 
 def _apply_before_rules(
     model: LoadedModel, pending: PendingRecords
-) -> dict[int, tuple[RuledPrediction | None, Sequence[str]]]:
-    """Apply the rules that come before the model to the records that they concern; returns the results by index.
-
-    Raises:
-        RefusedByRules: Rules refuse at least one record; all refused records are in it.
-    """
-    before, refused = {}, []
+) -> tuple[dict[int, tuple[RuledPrediction | None, Sequence[str]]], dict[int, RefusedByRule]]:
+    """Apply the rules that come before the model to the records that they concern; returns the results by index, and
+    the refusals."""
+    before, refused = {}, {}
     for index, rules in model.rules.find_concerned_before(pending.records).items():
         record = pending.records[index]
         try:
             before[index] = model.rules.apply_before(record, rules)
         except RefusedByRule as refusal:
-            refused.append((pending.positions[index], record, refusal.rule))
-    if refused:
-        raise RefusedByRules(refused, model.version)
-    return before
+            refused[index] = refusal
+    return before, refused
 
 
 def is_finite(output: Prediction) -> bool:

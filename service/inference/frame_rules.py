@@ -77,6 +77,18 @@ def find_rows(
     return _find_by_record(test, scored, asked) if find is None else find(when, test, priors, scored)
 
 
+def is_built_in(when: Condition) -> bool:
+    """Check whether a condition is found in columns, and says the same of a record however often it is asked.
+
+    Args:
+        when: The condition.
+
+    Returns:
+        Whether it is one of `penumbra.rules` itself.
+    """
+    return type(when) in _FINDERS
+
+
 def _find_few_rows(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
     counts = priors.counts.get(when.column)
     if counts is None or when.column not in priors.readers:

@@ -16,11 +16,11 @@ from penumbra.core.task import Task
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordBatch
-from service.inference.batch_run import MAX_PART_ROWS, RefusedByRules, ScoredRecord
+from service.inference.batch_run import MAX_PART_ROWS, ScoredRecord
 from service.inference.frame_rules import FramePredictions, RuledRows
 from service.inference.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import NO_MARKS
+from service.inference.rule_engine import NO_MARKS, RefusedByRule
 
 
 class NoLiveModel(RuntimeError):
@@ -106,17 +106,9 @@ class FrameScorer:
         answers: dict[int, ScoredRecord],
         refused: dict[int, Rule | str],
     ) -> None:
-        """Score a few rows: without those that rules refuse, and in halves where one of them has no answer."""
-        if not rows.height:
-            return
+        """Score a few rows, in halves where one of them has no answer."""
         try:
-            scored = self._pipeline.predict_batch(RecordBatch(rows.to_dicts(), rows))
-            answers |= zip(numbers, scored, strict=True)
-        except RefusedByRules as by_rules:
-            found = {position: rule for position, _, rule in by_rules.refused}
-            refused |= {numbers[position]: rule for position, rule in found.items()}
-            rest = [position for position in range(rows.height) if position not in found]
-            self._score_some(rows[rest], [numbers[position] for position in rest], answers, refused)
+            scored = self._pipeline.predict_each(RecordBatch(rows.to_dicts(), rows))
         except RequestRefused as refusal:
             if rows.height == 1:
                 refused[numbers[0]] = str(refusal)
@@ -124,6 +116,12 @@ class FrameScorer:
             middle = rows.height // 2
             self._score_some(rows.head(middle), numbers[:middle], answers, refused)
             self._score_some(rows.slice(middle), numbers[middle:], answers, refused)
+            return
+        for number, each in zip(numbers, scored, strict=True):
+            if isinstance(each, RefusedByRule):
+                refused[number] = each.rule
+            else:
+                answers[number] = each
 
 
 def decide_all(task: Task, outputs: np.ndarray, threshold: float | None) -> pl.Series:

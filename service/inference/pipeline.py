@@ -36,6 +36,7 @@ from service.inference.scoring_marks import CallMarks, WorkerMarks
 BASELINE = "baseline"
 PART_SHARE = 0.1  # of the time after which a worker counts as hanging, for a part of a list
 CallResult = TypeVar("CallResult")
+Concluded = ScoredRecord | RefusedByRule  # what isn't for a fallback
 
 logger = logging.getLogger("service.inference.pipeline")
 
@@ -120,7 +121,8 @@ class InferencePipeline:
         except RefusedByRule as refused:
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
         except Exception as error:
-            return self._fall_back(model, PendingRecords([record], [line], [0], self.marks.mark_call), error)[0]
+            pending = PendingRecords([record], [line], [0], self.marks.mark_call)
+            return self._fall_back(model, pending, error)[0]  # type: ignore[return-value]
         if self.blocked.is_active:
             self.blocked.clear_suspect(model.version, line)
         return ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled)
@@ -141,9 +143,26 @@ class InferencePipeline:
             RefusedByRules: Rules refuse at least one record; all refused records are in it.
             RequestRefused: There is no live model, or neither a model nor the baseline has an answer.
         """
+        return self._predict_list(records, apart=False)  # type: ignore[return-value]
+
+    def predict_each(self, records: Sequence[RecordDict]) -> list[Concluded]:
+        """Predict for records of which those that rules refuse don't keep the others from being answered.
+
+        Args:
+            records: The records by column.
+
+        Returns:
+            The predictions in the records' order, or the refusals.
+
+        Raises:
+            RequestRefused: There is no live model, or neither a model nor the baseline has an answer for one.
+        """
+        return self._predict_list(records, apart=True)
+
+    def _predict_list(self, records: Sequence[RecordDict], apart: bool) -> list[Concluded]:
         lines, model = encode_lines(records), self._get_live_model()
         with self.marks.open_thread_call() as mark:
-            pending = PendingRecords(records, lines, range(len(records)), mark)
+            pending = PendingRecords(records, lines, range(len(records)), mark, apart)
             return predict_by_group(
                 self._list_parts(model, pending),
                 lambda model, positions: self._predict_batch_with(model, pending.select(positions)),
@@ -167,9 +186,9 @@ class InferencePipeline:
             groups.setdefault((model.version, apart), (model, []))[1].append(position)
         return [*groups.values()]
 
-    def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[ScoredRecord]:
+    def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[Concluded]:
         outcomes = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
-        errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, Exception)}
+        errors = {index: outcome for index, outcome in enumerate(outcomes) if not isinstance(outcome, Concluded)}
         if errors:
             stand_ins = self._fall_back(model, pending.select([*errors]), next(iter(errors.values())))
             for index, stand_in in zip(errors, stand_ins, strict=True):
@@ -213,21 +232,21 @@ class InferencePipeline:
 
         return score
 
-    def _fall_back(self, model: LoadedModel, pending: PendingRecords, error: Exception) -> list[ScoredRecord]:
+    def _fall_back(self, model: LoadedModel, pending: PendingRecords, error: Exception) -> list[Concluded]:
         """Predict for records that this model (the live one or the canary) failed on, with such an error.
 
         Raises:
-            RefusedByRules: Rules of another version refuse at least one record.
+            RefusedByRules: Rules of another version refuse at least one record, and they aren't apart.
             RequestRefused: A record has no answer.
         """
         self._report_failure(model, error)
-        answers: dict[int, ScoredRecord] = {}
+        answers: dict[int, Concluded] = {}
         for role, name, other, score in self._list_fallbacks(model):
             if rest := [index for index in range(len(pending.lines)) if index not in answers]:
                 outcomes = self._run_marked(name, other, pending.select(rest), score)
                 answers |= _mark_fallback(rest, outcomes, role)
                 if name == BASELINE:
-                    error = next((each for each in outcomes if isinstance(each, Exception)), error)
+                    error = next((each for each in outcomes if not isinstance(each, Concluded)), error)
         if len(answers) < len(pending.lines):
             raise _build_failure_refusal(model, error)
         return [answers[index] for index in range(len(pending.lines))]
@@ -279,12 +298,13 @@ def _build_failure_refusal(model: LoadedModel, error: Exception) -> RequestRefus
 
 def _mark_fallback(
     indices: Sequence[int], outcomes: Sequence[ScoredRecord | Exception], role: str
-) -> dict[int, ScoredRecord]:
-    """Return the answers among the outcomes by index, each with what gave it; count them."""
+) -> dict[int, Concluded]:
+    """Return the answers among the outcomes by index, each with what gave it, and count them; and the refusals."""
+    refused = {index: each for index, each in zip(indices, outcomes, strict=True) if isinstance(each, RefusedByRule)}
     answers = {
         index: outcome._replace(marks={**outcome.marks, "fallback": role})
         for index, outcome in zip(indices, outcomes, strict=True)
         if isinstance(outcome, ScoredRecord)
     }
     metrics.fallbacks.labels(role).inc(len(answers))
-    return answers
+    return answers | refused

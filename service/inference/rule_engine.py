@@ -28,7 +28,7 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.frame_rules import FramePredictions, RuledRows, find_rows
+from service.inference.frame_rules import FramePredictions, RuledRows, find_rows, is_built_in
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
@@ -173,10 +173,12 @@ class RuleEngine:
 
         Returns:
             The marks of these rows, and what rules decide; a `default` that is None is the row's own decision. All rows
-            are concerned where decisions are explored, and those always whose output is NaN or infinite.
+            are concerned where decisions are explored, or where a condition that isn't built in, and is to be asked
+            once, may change what is predicted; and those always whose output is NaN or infinite.
         """
         concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
         rules = [*self._before, *self._after]
+        concerned |= not all(_keeps_prediction(rule) or is_built_in(rule.when) for rule, _ in rules)
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
         fired: list[tuple[Rule, ...]] = [()]  # by code
         for rule, test in () if concerned.all() else sorted(rules, key=lambda each: _keeps_prediction(each[0])):

@@ -55,6 +55,15 @@ class CarrierBegins:
 
 
 @dataclass(frozen=True)
+class NotBetween(Between):
+    """A condition derived from a built-in one."""
+
+    def test(self, known: ModelPriors) -> Any:
+        inside = super().test(known)
+        return lambda record, prediction: not inside(record, prediction)
+
+
+@dataclass(frozen=True)
 class Failing:
     """A condition that can't be told of some records."""
 
@@ -74,6 +83,9 @@ RULES = [
     Rule("damp", "somebody decides", Between("humid", 30, 60), Defer(5, default=False)),
     Rule("sure", "nothing is that sure", Outside(0.05, 0.95), Clamp(0.05, 0.95)),
     Rule("wet", "only a look", Between("humid", 20.5, 30.5), Review()),
+    Rule("long", "more than the column can hold", Between("distance", 500.5, 10**6), Override(False)),
+    Rule("dry", "derived from a built-in one", NotBetween("humid", 30, 100), Review()),
+    Rule("united", "nobody knows", CarrierBegins("U"), Answer(0.9)),
 ]
 
 
@@ -148,6 +160,26 @@ CHANGES = st.sampled_from(
 RECORDS = st.lists(
     st.builds(lambda flight, change: {**flight, **change}, st.sampled_from(FLIGHTS), CHANGES), min_size=1, max_size=12
 )
+
+
+@dataclass(frozen=True)
+class AskedOnce:
+    """A condition that holds each other time that it is asked."""
+
+    asked: list[Any]
+    words = "it is its turn"
+
+    def test(self, known: ModelPriors) -> Any:
+        return lambda record, prediction: bool(self.asked.append(record) or len(self.asked) % 2)
+
+
+@pytest.mark.parametrize("then", [Refuse(), Answer(0.75), Clamp(0.4, 0.45), Override(True), Review(), Defer(5)])
+def test_a_condition_is_asked_once_of_a_row(state: Path, tmp_path: Path, then: Any) -> None:
+    when, bodies = AskedOnce([]), [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    rules = [Rule("turn", "its turn", when, then), Rule("close", "may be either", CloseCall(0.2), Clamp(0.1, 0.9))]
+    found = score_records(state, rules, bodies, tmp_path)
+    fired = [each == "turn" or "turn" in each.get("rules", []) for each in found]
+    assert (len(when.asked), sum(fired)) == (9, 5)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -26,7 +26,7 @@ from service.inference import batch_run
 from service.inference.batch_run import RefusedByRules, ScoredRecord
 from service.inference.live_model import LiveModels, LoadedModel, load_model_version
 from service.inference.pipeline import InferencePipeline, try_call
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rule_engine import RefusedByRule, make_rule_engine_factory
 from service.inference.scoring_marks import WorkerMarks
 from tests.helpers.servers import local_service
 
@@ -326,6 +326,19 @@ def test_a_refusal_is_no_failure_of_the_model(pipeline: InferencePipeline) -> No
         pipeline.predict_batch([RECORD, {**RECORD, "origin": "LGA"}])
     assert [(index, rule.name) for index, _, rule in caught.value.refused] == [(1, "closed")]
     assert caught.value.model == "2"
+
+
+@pytest.mark.parametrize("broken", [(), ("model",), ("model", "previous")])
+def test_what_is_refused_apart_keeps_no_other_record_from_its_answer(
+    pipeline: InferencePipeline, broken: tuple[str, ...]
+) -> None:
+    for which in broken:
+        break_model(pipeline, which, "raises")
+    others = [RECORD, {**RECORD, "distance": 9500}]
+    first, refused, last = pipeline.predict_each([others[0], {**RECORD, "origin": "LGA"}, others[1]])
+    assert isinstance(refused, RefusedByRule)
+    assert refused.rule.name == "closed"
+    assert [first, last] == pipeline.predict_batch(others)
 
 
 def test_what_comes_together_shares_no_refusal(pipeline: InferencePipeline) -> None:

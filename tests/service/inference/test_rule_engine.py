@@ -1,4 +1,5 @@
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -339,6 +340,36 @@ def test_a_condition_derived_from_a_built_in_one_is_asked_itself_for_rows_of_a_f
     rows = pl.DataFrame({"distance": [5, 15]})
     said = rule_frame([rule(NotBetween("distance", 10, 20), Override(True))], rows, np.array([0.2, 0.2]))
     assert said == [(True, ["it"]), (None, [])]
+
+
+class Counted:
+    """A condition that counts how often it is asked of each record, and holds for the first half of the alphabet."""
+
+    words = "it begins so"
+
+    def __init__(self):
+        self.asked = Counter()
+
+    def test(self, priors):
+        def ask(record, prediction):
+            self.asked[record["dest"]] += 1
+            return record["dest"] < "N"
+
+        return ask
+
+
+def test_conditions_that_are_not_built_in_are_asked_once_of_the_rows_of_a_frame_that_are_not_left_to_the_record():
+    when, rows = Counted(), pl.DataFrame({"dest": ["ORD", "BGR", "LAX"]})
+    rules = [rule(when, Review(), "mine"), rule(OneOf("dest", ["LAX"]), Clamp(0.0, 0.1), "low")]
+    assert rule_frame(rules, rows, np.array([0.2, 0.2, 0.2])) == [(None, []), (None, ["mine"]), None]
+    assert when.asked == {"ORD": 1, "BGR": 1}
+
+
+@pytest.mark.parametrize("then", [Refuse(), Answer(), Clamp(0.0, 0.1)])
+def test_conditions_that_are_not_built_in_are_left_to_the_record_where_they_may_change_what_is_predicted(then):
+    when, rows = Counted(), pl.DataFrame({"dest": ["ORD", "BGR"]})
+    assert rule_frame([rule(when, then)], rows, np.array([0.2, 0.2])) == [None, None]
+    assert when.asked == {}
 
 
 def test_an_action_derived_from_a_built_in_one_is_left_to_the_record():
