@@ -186,6 +186,11 @@ def test_rows_without_any_time_are_dealt_to_made_up_days_in_their_order(tmp_path
         ("größe,at\n1,2024-01-02\n", {"encoding": "ascii"}, "orders.csv isn't in ascii: 'ascii' codec can't"),
         (
             "größe,at\n1,2024-01-02\n",
+            {"encoding": "utf-16"},
+            "orders.csv isn't in utf-16: UTF-16 stream does not start with BOM; expected its",
+        ),
+        (
+            "größe,at\n1,2024-01-02\n",
             {"encoding": "cp1252"},
             "orders.csv isn't in cp1252, as all that isn't ASCII in it",
         ),

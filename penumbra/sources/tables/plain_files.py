@@ -88,7 +88,7 @@ def _copy_file(file: TableFile, encoding: str, copy: Path) -> None:
                 shutil.copyfileobj(source, target, PIECE_BYTES)
             else:
                 _write_utf8(source, target, encoding, file.name)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # of a missing mark of the encoding it is no UnicodeDecodeError
         raise ValueError(f"{file.name} isn't in {encoding}: {error}; expected {NAMED_ENCODING}") from None
     except DAMAGE as error:
         _raise_damaged(file, error)
