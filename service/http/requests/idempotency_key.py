@@ -49,7 +49,7 @@ def describe_keyed_request(
     """Describe a request by digests, so that it is known again.
 
     A sender that splits a list says by `Content-Range` (RFC 9110, 14.4) which part of it a request is, such as
-    "records 0-9999/*", and whether the list ends there ("/10000"): a part is another request than a list of its own.
+    `records 0-9999/*`, and whether the list ends there (`/10000`): a part is another request than a list of its own.
 
     Args:
         key: Its idempotency key. The same one of another sender, by its API key, is another one.
