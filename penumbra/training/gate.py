@@ -79,6 +79,7 @@ def run_gate_checks(
     forms: FormComparison | None = None,
     clipping: str = "",
     groups: GroupSums | None = None,
+    rule_reason: str = "",
 ) -> GateReport:
     """Run every check for which there is data.
 
@@ -99,6 +100,7 @@ def run_gate_checks(
         forms: The answers in each form, where they were compared.
         clipping: How many losses were above their ceiling, in words; "" where none was.
         groups: What the models do by group, where the problem has sensitive columns.
+        rule_reason: Why `rule` holds, in words, where the recipes' names don't say it.
 
     Returns:
         The report, with the checks "baseline", "live", "slices", "fairness", "outcomes", "calibration", "forms",
@@ -109,7 +111,7 @@ def run_gate_checks(
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
     checks = [check_loss_difference("baseline", rows, "superiority", limits, loss)]
     if name_loss_column("live") in rows.columns:
-        checks.append(check_loss_difference("live", rows, rule, limits, loss))
+        checks.append(check_loss_difference("live", rows, rule, limits, loss, rule_reason))
     checks = [replace(check, sentence=f"{check.sentence}; {clipping}") for check in checks] if clipping else checks
     if name_loss_column("live") in rows.columns and list_slice_columns(rows):
         checks.append(check_slices(rows, limits, loss))

@@ -27,7 +27,7 @@ ComparisonRule = Literal["superiority", "non-inferiority"]
 
 
 def check_loss_difference(
-    other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits, loss: str = "loss"
+    other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits, loss: str = "loss", reason: str = ""
 ) -> GateCheck:
     """Compare the candidate's mean loss with another model's on the same rows.
 
@@ -38,6 +38,7 @@ def check_loss_difference(
         rule: What the candidate has to show.
         limits: `confidence`, `min_days` and `margin_share` are used.
         loss: What the losses are, in words.
+        reason: Why the rule holds, in words; "" where there is no more to say.
 
     Returns:
         The check of the difference, candidate less other model; where data is lacking with an estimate of how many
@@ -55,7 +56,8 @@ def check_loss_difference(
     value, low, high = (format_number(each, "+") for each in (difference.value, difference.low, difference.high))
     shown = f"{value} [{low}, {high}] over {count} days"
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
-    sentence = f"{loss} less the {other} model's: {shown}; {rule} has the upper limit below {wanted}{more}"
+    asked = f"{rule}, for {reason}," if reason else rule
+    sentence = f"{loss} less the {other} model's: {shown}; {asked} has the upper limit below {wanted}{more}"
     return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
 
 

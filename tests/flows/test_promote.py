@@ -160,6 +160,16 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
     assert models.aliases() == {"live": "3", "previous": "1"}
 
 
+def test_a_recipe_that_predicted_the_same_at_the_gate_need_only_be_no_worse(tmp_path: Path, database: Path) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1")
+    registered_versions.register_version(models, tmp_path, 4, recipe="c", same_recipe="a")
+    models.set_alias("candidate", "4")
+    append_earlier_event(tmp_path, "verdict", "pass", candidate="4", live="1")
+    log_compared_days(tmp_path, "1", {"4": score_calibrated})
+    run_promotion(tmp_path)
+    assert models.aliases() == {"live": "4", "previous": "1"}
+
+
 def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")

@@ -11,7 +11,7 @@ from penumbra.simulation.backtest import prepared_data
 from penumbra.storage import fingerprints
 
 ROOMS = ("penumbra", "problem", "flows", "monitoring", "service", "locks")
-FITTING_STEPS = ("matrices", "plan", "recipe", "final_fit", "live_model", "excluded_days", "gate_evaluation")
+FITTING_STEPS = ("matrices", "plan", "final_fit", "live_model", "excluded_days", "gate_evaluation")
 FITTING_STEPS += ("trials/attempts", "trials/screening", "trials/selection", "trials/shipping")
 TRAINING_MODULES = (
     "problem/candidates.py",
@@ -87,6 +87,14 @@ def test_every_module_of_the_training_rooms_that_the_flow_imports_is_listed() ->
     rooms = ("penumbra.training.", "penumbra.core.", "penumbra.patterns.", "penumbra.data.", "problem.")
     expected = {module.replace(".", "/") for module in modules if module.startswith(rooms)}
     assert expected <= {file.removesuffix(".py").removesuffix("/__init__") for file in plan.list_training_files()}
+
+
+def test_a_recipe_is_the_problem_its_building_blocks_and_the_encoding() -> None:
+    files = plan.list_recipe_files()
+    rooms = {file.rpartition("/")[0] for file in files}
+    assert rooms == {"locks", "problem", "penumbra", "penumbra/features", "penumbra/patterns", "penumbra/core"}
+    assert [file for file in files if file.startswith("penumbra/core/")] == ["penumbra/core/encoding.py"]
+    assert set(files) < set(plan.list_training_files())
 
 
 def test_the_models_of_a_backtest_depend_on_how_it_fits_and_not_on_how_a_training_is_registered() -> None:

@@ -23,6 +23,7 @@ from penumbra.promotion.evidence import Evidence, compute_evidence
 from penumbra.promotion.guardrails import GuardrailFault, find_guardrail_faults
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.promotion.verdict import PromotionRule
+from penumbra.registry.bundles.version_facts import have_same_recipe
 
 PredictionColumns = tuple[str, str]  # the column of the model that stands as live, and of the one that is judged
 SERVED, SHADOW = "output", "shadow"
@@ -74,8 +75,7 @@ def compare_candidate(
     Returns:
         The evidence; by non-inferiority if both have the same recipe, by superiority otherwise.
     """
-    recipe = live.facts.get("recipe")
-    rule: PromotionRule = "non-inferiority" if recipe and recipe == new.facts.get("recipe") else "superiority"
+    rule: PromotionRule = "non-inferiority" if have_same_recipe(live.facts, new.facts) else "superiority"
     answers = read_paired_answers(settings, live, new)
     return _weigh_answers(settings, live, new, rule, now, answers, earlier)
 

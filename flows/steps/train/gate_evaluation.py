@@ -13,6 +13,7 @@ from flows.steps.train.trials.attempts import compute_once
 from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.settings import Settings
+from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
 from penumbra.training import gate
 from penumbra.training.evaluate import TrialJob
 from penumbra.training.gate_checks import FormComparison, ServingMeasurements
@@ -56,13 +57,17 @@ def evaluate_gate(
     live, batches = held_out.live, getattr(plan.split, part)
     skipped = list_skipped_checks(live, doctor_skipped)
     findings = None if doctor_skipped else examination.list_unaccepted_findings(settings, matrices.problem)
-    calibration, rule = held_out.intervals.get(CALIBRATION_METRIC), choose_comparison_rule(plan, job, live)
+    calibration, (rule, reason) = (
+        held_out.intervals.get(CALIBRATION_METRIC),
+        choose_comparison_rule(plan, job, held_out),
+    )
     forms = compare_forms(settings, plan, matrices, job, part)
     words = describe_loss(matrices.task, matrices.task.loss), describe_single_class(matrices, batches)
     report = gate.run_gate_checks(
         *(settings.gate, held_out.clipped, rule, shipped, calibration, findings, skipped, *words, forms),
         held_out.clipping,
         held_out.groups,
+        reason,
     )
     return GateOutcome(**vars(held_out), report=report)
 
@@ -105,18 +110,26 @@ def locate_model(matrices: Matrices, job: TrialJob, part: HeldOutPart) -> Path:
     return matrices.arrays.folder / ("bundle" if part == "test" else f"bundle-{job}")
 
 
-def choose_comparison_rule(plan: TrainingPlan, job: TrialJob, live: LivePredictions | None) -> ComparisonRule:
+def choose_comparison_rule(
+    plan: TrainingPlan, job: TrialJob, held_out: HeldOutEvaluation
+) -> tuple[ComparisonRule, str]:
     """Choose how a candidate is compared with the live model.
 
     Args:
         plan: The plan of the run.
         job: The candidate with its parameters.
-        live: The live model, None if there is none.
+        held_out: What it does on held-out rows, beside the live model if there is one.
 
     Returns:
-        "non-inferiority" for the live model's own recipe on newer data, "superiority" for any other.
+        "non-inferiority" for the live model's own recipe on newer data, and for one that predicts the very same, with
+        the reason in words; "superiority" for any other. The reason is "" where the recipe's name, or none, says it.
     """
-    return "non-inferiority" if live and live.facts.get("recipe") == plan.fingerprint_recipe(job) else "superiority"
+    live = held_out.live
+    if live and have_same_recipe(live.facts, {RECIPE_FACT: plan.fingerprint_recipe(job)}):
+        return "non-inferiority", ""
+    if live and held_out.is_same:
+        return "non-inferiority", f"the same predictions as version {live.version}'s recipe"
+    return "superiority", ""
 
 
 def list_skipped_checks(live: LivePredictions | None, doctor_skipped: str = "") -> dict[str, str]:

@@ -37,8 +37,8 @@ class HeldOutEvaluation:
     clipped, which `clipping` says in words; `intervals` the candidate's scores by metric; `live` the live model that it
     was compared with; `worst` the slices where the candidate is surely worse than elsewhere on the same day; `failed`
     the rows on which the live model failed; `compared` the days on which candidate and live model were compared (see
-    `sum_compared_days`); `groups` what both do by group of the sensitive columns on the rows that are compared, None
-    where the problem has none.
+    `sum_compared_days`); `is_same` whether both predict the very same on all of these; `groups` what both do by group
+    of the sensitive columns on the rows that are compared, None where the problem has none.
     """
 
     rows: pl.DataFrame
@@ -49,6 +49,7 @@ class HeldOutEvaluation:
     worst: pl.DataFrame
     failed: pl.DataFrame
     compared: pl.DataFrame
+    is_same: bool
     groups: GroupSums | None
 
 
@@ -281,5 +282,6 @@ def _evaluate_rows(
         worst=slices.find_worst_slices(features, of_candidate, days),
         failed=find_live_failures(live, rows, losses),
         compared=sum_compared_days(clipped),
+        is_same=live is not None and live.has_same(predictions),
         groups=sum_groups(settings.training.threshold, matrices, job, part, batches, rows, live),
     )

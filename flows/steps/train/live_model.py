@@ -47,6 +47,18 @@ class LivePredictions:
         """Rows that have a prediction: bool [n]."""
         return ~np.isnan(self.predictions.reshape(len(self.predictions), -1)).any(axis=1)
 
+    def has_same(self, predictions: np.ndarray) -> bool:
+        """Tell whether another model predicts the very same: whatever its recipe is called, it is this one in effect.
+
+        Args:
+            predictions: Its predictions of the same rows, float64 [n] or [n, classes].
+
+        Returns:
+            Whether they are equal to the bit on all rows that have one here; no where none has.
+        """
+        known = self.known
+        return bool(known.any()) and np.array_equal(np.asarray(predictions)[known], self.predictions[known])
+
     @property
     def why_unknown(self) -> str:
         """Why there are rows without a prediction, as a clause."""

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from flows.steps import shared_data
-from flows.steps.train import excluded_days, recipe
+from flows.steps.train import excluded_days
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
@@ -27,6 +27,7 @@ from penumbra.training.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
 
+RECIPE_ROOMS = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
 MODEL_ROOMS = (
     *("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core", "penumbra.data"),
     *("penumbra.training", "flows.train", "flows.steps.train"),
@@ -61,12 +62,25 @@ class TrainingPlan:
         Returns:
             A sha256 in hex of the candidate's name, its parameters, and the code of problem, features and patterns.
         """
-        return recipe.fingerprint_recipe(job.candidate, job.parameters)
+        return fingerprints.compute_fingerprint(PROJECT_ROOT, list_recipe_files(), job.candidate, dict(job.parameters))
 
     @property
     def fingerprint(self) -> str:
         """The sha256 in hex of code, tables, data version, excluded days, and the settings that shape the version."""
         return str(self.facts["fingerprint"])
+
+
+def list_recipe_files(root: Path = PROJECT_ROOT) -> list[str]:
+    """List the files that make a recipe: the problem, the building blocks it is composed of, and the encoding.
+
+    Args:
+        root: The folder of the project.
+
+    Returns:
+        Paths relative to `root`: the lock of the libraries, and modules.
+    """
+    entries = ("problem", "penumbra.core.encoding")
+    return fingerprints.list_result_files(root, entries, RECIPE_ROOMS)
 
 
 def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:

@@ -11,6 +11,23 @@ from penumbra.core.settings import UncertaintySettings
 from penumbra.core.task import Task
 from penumbra.registry.bundles.manifest import read_bundle_limits
 
+RECIPE_FACT = "recipe"  # its name by the code
+SAME_RECIPE_FACT = "same_recipe"  # of the live model that it was compared with, where both predicted the very same
+
+
+def have_same_recipe(facts: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Tell whether two models have the same recipe: by its name, or as one of them was shown to predict the very same.
+
+    Args:
+        facts: The content of bundle.json of one of them; its recipe alone will do.
+        others: The same of the other one.
+
+    Returns:
+        Whether they do; no where a bundle of an early release names none.
+    """
+    names, of_other = ({found.get(fact) for fact in (RECIPE_FACT, SAME_RECIPE_FACT)} for found in (facts, others))
+    return bool((names & of_other) - {None})
+
 
 def read_bundle_task(facts: Mapping[str, Any]) -> Task:
     """Read the task that a model was made for.

@@ -52,12 +52,16 @@ def register_versions(folder: Path, recipes: str) -> Path:
     """A database with a version for each of the recipes, a letter each; `aliased` makes copies of it."""
     models = ModelRegistry(make_registry_settings(folder).registry)
     for number, recipe in enumerate(recipes, 1):
-        bundle = local_service.make_bundle(
-            folder / f"made/{number}", number, recipe=recipe, data_version=f"data-{number}"
-        )
-        run = models.record(FinishedRun("train", 0, 1), artifacts={"bundle": bundle})
-        models.register(run, "bundle", {"data_version": f"data-{number}"})
+        register_version(models, folder, number, recipe=recipe)
     return folder / "mlflow.db"
+
+
+def register_version(models: ModelRegistry, folder: Path, number: int, **facts: str) -> None:
+    """The next version of a registry, whose bundle has more facts."""
+    data = {"data_version": f"data-{number}"}
+    bundle = local_service.make_bundle(folder / f"made/{number}", number, **facts, **data)
+    run = models.record(FinishedRun("train", 0, 1), artifacts={"bundle": bundle})
+    models.register(run, "bundle", data)
 
 
 def make_aliased_registry(folder: Path, database: Path, **aliases: str) -> ModelRegistry:

@@ -8,7 +8,7 @@ from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.registry.bundles.manifest import read_bundle_limits
-from penumbra.registry.bundles.version_facts import find_bundle_limits
+from penumbra.registry.bundles.version_facts import find_bundle_limits, have_same_recipe
 
 SETTINGS = load_settings().uncertainty.model_copy(update={"coverage": 0.8, "strata": True})
 LIMITS = ConformalLimits(0.95, "cross", 5000, [False, True], [0.2, None])
@@ -42,3 +42,19 @@ def test_a_bundle_of_an_earlier_release_has_those_of_its_reference_rows(task, re
     at_once = SETTINGS.model_copy(update={"strata": False})
     if task.classes:
         assert find_bundle_limits(describe(task), reference, at_once).limits == [0.75, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("facts", "others", "same"),
+    [
+        ({"recipe": "a"}, {"recipe": "a"}, True),
+        ({"recipe": "a"}, {"recipe": "b"}, False),
+        ({"recipe": "a"}, {"recipe": "b", "same_recipe": "a"}, True),
+        ({"recipe": "b", "same_recipe": "a"}, {"recipe": "a"}, True),
+        ({"recipe": "b", "same_recipe": "a"}, {"recipe": "c"}, False),
+        ({"recipe": "a"}, {"recipe": "b", "same_recipe": None}, False),
+        ({}, {}, False),
+    ],
+)
+def test_two_models_have_the_same_recipe_by_its_name_or_by_what_the_gate_found(facts, others, same):
+    assert have_same_recipe(facts, others) == same

@@ -12,6 +12,7 @@ from penumbra.core.contract.contract_changes import describe_contract
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import LIMITS_FACT, MANIFEST_FILE
 from penumbra.registry.bundles.signatures import sign_manifest
+from penumbra.registry.bundles.version_facts import RECIPE_FACT, SAME_RECIPE_FACT
 from penumbra.training.fit import compute_baseline, count_category_values
 
 
@@ -24,13 +25,14 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
     Returns:
         The bundle's folder.
     """
-    matrices, arrays = outcome.matrices, outcome.matrices.arrays
+    matrices, arrays, live = outcome.matrices, outcome.matrices.arrays, outcome.gate.live
     folder = arrays.folder / "bundle"
     limits = calibrate_winner(outcome.settings.uncertainty, matrices, outcome.winner, outcome.plan.split)
     facts = {
         "candidate": outcome.winner.candidate,
         "parameters": outcome.winner.parameters,
-        "recipe": outcome.plan.fingerprint_recipe(outcome.winner),
+        RECIPE_FACT: outcome.plan.fingerprint_recipe(outcome.winner),
+        **({SAME_RECIPE_FACT: live.facts.get(RECIPE_FACT)} if live and outcome.gate.is_same else {}),
         "task": dataclasses.asdict(matrices.task),
         "contract": describe_contract(matrices.problem.schema.Row),
         **({"threshold": outcome.settings.training.threshold} if matrices.task.kind == "binary" else {}),

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.steps.train.live_model import predict_with_live
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.registry.bundles.manifest import read_manifest
+from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training import bootstrap, gate_comparisons
 from penumbra.training.evaluate import Trial, TrialJob
@@ -54,17 +56,27 @@ def rank_candidates(
     """
     ranking = [trial.job for trial in sorted(trials, key=lambda trial: trial.loss)]
     best = ranking[0]
-    recipe = _read_live_manifest(settings.registry).get("recipe")
-    if recipe is None:
-        return ranking
-    live_job = next((trial.job for trial in trials if plan.fingerprint_recipe(trial.job) == recipe), best)
-    if live_job == best or _is_better(settings, plan, matrices, best, live_job):
+    live_job = _find_live_job(settings, plan, matrices, ranking) if len(ranking) > 1 else None
+    if live_job in (None, best) or _is_better(settings, plan, matrices, best, live_job):
         return ranking
     print(
         f"{best} has the lowest loss, but isn't shown to be better than {live_job}, the live model's recipe, "
         "which stays"
     )
     return [live_job, *(job for job in ranking if job != live_job)]
+
+
+def _find_live_job(
+    settings: Settings, plan: TrainingPlan, matrices: Matrices, jobs: Sequence[TrialJob]
+) -> TrialJob | None:
+    """Find the live model's own recipe: by its name or, where only words have changed, by what it predicts."""
+    facts = _read_live_manifest(settings.registry)
+    for job in jobs:
+        if have_same_recipe(facts, {RECIPE_FACT: plan.fingerprint_recipe(job)}):
+            return job
+    rows = read_training_rows(settings, matrices.problem, plan.split.validation)
+    live = predict_with_live(settings.registry, matrices.problem, rows) if facts else None
+    return next((job for job in jobs if live and live.has_same(matrices.arrays.read(f"validation-{job}"))), None)
 
 
 def _is_better(settings: Settings, plan: TrainingPlan, matrices: Matrices, job: TrialJob, other: TrialJob) -> bool:
