@@ -13,14 +13,6 @@ from tests.flows.score.scored_flights import (
     score_files,
     write_flights,
 )
-from tests.helpers.servers import local_service
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Version 1 is live."""
-    local_service.deploy_version(tmp_path, "1", baseline=0.25)
-    return tmp_path
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,6 @@ from tests.helpers.servers import local_service
 CLOSED = Rule("closed", "nothing leaves there", OneOf("origin", ["LGA"]), Refuse())
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Version 1 is live."""
-    local_service.deploy_version(tmp_path, "1", baseline=0.25)
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv"])
 def test_every_row_is_in_the_output_in_its_order_and_in_the_log_once(folder, name):
     flights = make_flights()

@@ -38,13 +38,6 @@ from tests.helpers.servers import local_service
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Version 1 is live."""
-    local_service.deploy_version(tmp_path, "1", baseline=0.25)
-    return tmp_path
-
-
-@pytest.fixture
 def enter_pod(tmp_path, monkeypatch):
     """Enter the empty work folder of a pod in which version 1 is live; all of them share a folder. Gives settings."""
     monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", str(tmp_path / "shared"))
