@@ -1,9 +1,8 @@
 """`python -m benchmarks.cluster pods`: ingest and training in pods beside the same on one machine, and faults.
 
-Both run the shipped example in pods of this machine, with two tasks at once, in turns. Then a
-cluster of made-up orders loses a pod in each step, one that scores tables, its store for some seconds, and a replica
-under load, while two ingests run at once: what was accepted and isn't found is lost, what is found more than once was
-done twice.
+Both run the shipped example in pods of this machine, with two tasks at once, in turns. Then a cluster of made-up orders
+loses a pod in each step, one that scores tables, its store for some seconds, and a replica under load, while two
+ingests run at once: what was accepted and isn't found is lost, what is found more than once was done twice.
 """
 
 import logging

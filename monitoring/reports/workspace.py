@@ -237,10 +237,9 @@ class ReportWorkspace:
     def _prepare_workspace(self, latest: Window) -> None:
         """Create project and dashboard where needed; the verdict on the `latest` window heads the dashboard."""
         from evidently.sdk.models import DashboardModel, ProjectModel
-        from evidently.ui.storage.local.base import (
-            LocalState,
-        )  # what its `Workspace` keeps files with, without a server
+        from evidently.ui.storage.local.base import LocalState
 
+        # What Evidently's `Workspace` keeps files with, without its server.
         workspace = LocalState(str(self.workspace))
         try:
             workspace.read_project(self.project)

@@ -84,16 +84,18 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.explanations import explain_logged_answer
     from penumbra.registry.bundles.fetching import AbsentBundle, fetch_absent_bundle
-    from penumbra.registry.lineage import UnknownPrediction, find_prediction
+    from penumbra.registry.lineage import UnknownPrediction
     from penumbra.reviews.case_lineage import explain_reviewed_prediction
 
     with refuse_on(UnknownPrediction, SettingsError, ProblemError):
         settings, absence = load_settings(), None
-        try:
-            fetch_absent_bundle(settings, find_prediction(settings, prediction_id)["model"])
-        except AbsentBundle as reason:
-            absence = {"problem": str(reason)}
         facts = explain_reviewed_prediction(settings, prediction_id)
+        if "problem" in facts["model"]:
+            try:
+                fetch_absent_bundle(settings, facts["model"]["version"])
+                facts = explain_reviewed_prediction(settings, prediction_id)
+            except AbsentBundle as reason:
+                absence = {"problem": str(reason)}
         problem = load_problem(["schema", "features"])
     if absence:
         facts["model"] |= absence
