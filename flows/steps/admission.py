@@ -34,7 +34,10 @@ def heal_changed_batches(store: DataStore, thorough: bool = False, but: str = ""
     """
     if not (there := set(store.batches())):
         return []
-    changed = [file for file in find_changed_files(store.settings, thorough) if file.batch != but or not file.admitted]
+    if thorough:
+        store.checksums.forget()
+    found = find_changed_files(store.settings, store.checksums)
+    changed = [file for file in found if file.batch != but or not file.admitted]
     if not changed or _is_of_another_problem(store):
         return []
     present = [file for file in changed if file.batch in there and not store.has_partition(file.batch)]

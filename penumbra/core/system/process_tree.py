@@ -126,11 +126,13 @@ def list_lost_threads(pid: int | None = None) -> set[str]:
         pid: The id of the process; None for this one.
 
     Returns:
-        Their names, as the kernel has them.
+        Their names, as the kernel has them, without those that have ended while they were listed.
     """
-    pid = pid or os.getpid()
-    others = [task for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
-    return {(task / "comm").read_text().strip() for task in others} - HARMLESS_THREADS
+    pid, names = pid or os.getpid(), set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            names |= {(task / "comm").read_text().strip()} if task.name != str(pid) else set()
+    return names - HARMLESS_THREADS
 
 
 def describe_exit_code(code: int) -> str:

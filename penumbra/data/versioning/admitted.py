@@ -14,6 +14,7 @@ from pathlib import Path
 
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import versions
+from penumbra.data.versioning.checksums import ChecksumCache
 from penumbra.data.versioning.dvc_listing import FileListing, compute_listing_md5
 from penumbra.data.versioning.objects import fetch_object
 from penumbra.storage.atomic import replace_by_copy
@@ -60,12 +61,12 @@ class ChangedFile:
         return f"{self.batch} isn't what was admitted: {data.folder / self.name} {state}, not {self.admitted}"
 
 
-def find_changed_files(data: DataSettings, thorough: bool = False) -> list[ChangedFile]:
+def find_changed_files(data: DataSettings, checksums: ChecksumCache | None = None) -> list[ChangedFile]:
     """Compare the data folder with the recorded version. Batches that the version doesn't have are left alone.
 
     Args:
         data: The settings' section `data`.
-        thorough: Whether to read the files whose size and change time are as they were, too.
+        checksums: The cache of the files' checksums, which is saved; None for the index on disk.
 
     Returns:
         The changed and missing files, then those that a batch of the version doesn't have, in the order of their names;
@@ -75,7 +76,7 @@ def find_changed_files(data: DataSettings, thorough: bool = False) -> list[Chang
         DamagedDvcFile: The pointer file isn't one.
         BatchesChanged: Something has changed, and neither DVC's cache nor the remote can say what.
     """
-    current = versions.build_current_listing(data, thorough)
+    current = versions.build_current_listing(data, checksums)
     recorded = versions.read_recorded_version(data)
     if not recorded or compute_listing_md5(current) == recorded:
         return []

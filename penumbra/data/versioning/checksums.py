@@ -18,11 +18,10 @@ logger = logging.getLogger("penumbra.data")
 class ChecksumCache:
     """An index of checksums in one file, which may be deleted at any time: what is missing is computed again."""
 
-    def __init__(self, index: Path, thorough: bool = False):
-        """`thorough`: read every file once, as a changed byte may leave size and change time as they were."""
+    def __init__(self, index: Path):
         self.index = index
-        self.known: dict[str, tuple[FileStat, str]] = {} if thorough else _load_index(index)
-        self.changed = False
+        self.known = _load_index(index)
+        self.unsaved: dict[str, tuple[FileStat, str]] = {}
 
     def md5(self, path: str) -> str:
         """Compute the md5 of a file's content, or look it up.
@@ -38,8 +37,7 @@ class ChecksumCache:
         """
         found, mark = self.known.get(path), read_file_stat(path)
         if found is None or found[0] != mark:
-            self.known[path] = found = (mark, hash_md5(Path(path)))
-            self.changed = True
+            self.known[path] = self.unsaved[path] = found = (mark, hash_md5(Path(path)))
         return found[1]
 
     def note(self, path: str, stat: FileStat, md5: str) -> None:
@@ -51,8 +49,11 @@ class ChecksumCache:
                 is read again.
             md5: In hexadecimal digits.
         """
-        self.known[path] = stat, md5
-        self.changed = True
+        self.known[path] = self.unsaved[path] = stat, md5
+
+    def forget(self) -> None:
+        """Have each file read once more, as a changed byte may leave size and change time as they were."""
+        self.known, self.unsaved = {}, {}
 
     def sum_sizes(self, paths: Iterable[str]) -> int:
         """Return the bytes of the files at `paths`, whose checksums were looked up."""
@@ -60,12 +61,11 @@ class ChecksumCache:
 
     def save(self) -> None:
         """Write the index where it has changed, as a whole or not at all, with what others have written meanwhile."""
-        if not self.changed:
+        if not self.unsaved:
             return
-        self.known = _load_index(self.index) | self.known
         self.index.parent.mkdir(parents=True, exist_ok=True)
-        replace_sealed_file(self.index, msgspec.json.encode(self.known))
-        self.changed = False
+        replace_sealed_file(self.index, msgspec.json.encode(_load_index(self.index) | self.unsaved))
+        self.unsaved = {}
 
 
 def read_file_stat(path: str) -> FileStat:

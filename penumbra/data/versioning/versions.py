@@ -63,17 +63,17 @@ def compute_data_version(data: DataSettings) -> str:
     return compute_listing_md5(listing) if listing else ""
 
 
-def build_current_listing(data: DataSettings, thorough: bool = False) -> FileListing:
+def build_current_listing(data: DataSettings, checksums: ChecksumCache | None = None) -> FileListing:
     """List the files of the data folder.
 
     Args:
         data: The settings' section `data`.
-        thorough: Whether to read the files whose size and change time are as they were, too.
+        checksums: The cache of the files' checksums, which is saved; None for the index on disk.
 
     Returns:
         The md5 of each file by its path in the folder.
     """
-    return _describe_folder(data, thorough)[0]
+    return _describe_folder(data, checksums)[0]
 
 
 def read_recorded_listing(data: DataSettings, fetch: bool = False) -> FileListing:
@@ -173,9 +173,9 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     return DataVersion(now, changed=before != now, problem=problem)
 
 
-def _describe_folder(data: DataSettings, thorough: bool = False) -> tuple[FileListing, int]:
+def _describe_folder(data: DataSettings, checksums: ChecksumCache | None = None) -> tuple[FileListing, int]:
     """The listing of the data folder as it is, and the bytes of all its files."""
-    checksums, files = ChecksumCache(data.derived / "md5.json", thorough), list_files(data.folder)
+    checksums, files = checksums or ChecksumCache(data.derived / "md5.json"), list_files(data.folder)
     listing = build_listing(data.folder, files, checksums)
     checksums.save()
     return listing, checksums.sum_sizes(files)

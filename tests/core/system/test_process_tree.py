@@ -3,12 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from penumbra.core.system.process_tree import kill_process_tree
+from penumbra.core.system.process_tree import kill_process_tree, list_lost_threads
 from tests.helpers.servers.processes import is_alive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -25,11 +26,14 @@ def start(name, orphaned):
     if orphaned and os.fork():
         os._exit(0)
     print(name, os.getpid(), flush=True)
+    os.write(told, b"1")
     time.sleep(600)
 
+tells, told = os.pipe()
 process_tree.adopt_orphans()
 kept = start("child", False)
 os.waitpid(start("orphan", True), 0)
+os.read(tells, 1), os.read(tells, 1)
 {then}
 time.sleep(600)
 """
@@ -67,3 +71,20 @@ def test_adopted_orphans_are_ended_and_own_children_kept() -> None:
     with start_parent("process_tree.end_orphans([kept])") as (_, started):
         wait_until(lambda: not is_alive(started["orphan"]))
         assert is_alive(started["child"])
+
+
+def test_threads_that_end_while_they_are_listed_are_left_out():
+    over = threading.Event()
+
+    def start_short_threads() -> None:
+        while not over.is_set():
+            threading.Thread(target=int).start()
+
+    starter = threading.Thread(target=start_short_threads)
+    starter.start()
+    try:
+        for _ in range(2_000):
+            list_lost_threads()
+    finally:
+        over.set()
+        starter.join()

@@ -250,7 +250,7 @@ def test_an_answer_of_a_version_that_is_gone_isnt_explained_again(explaining_cli
 def test_an_option_that_the_version_lacks_leaves_the_key_free(client: Any, tmp_path: Path) -> None:
     for _ in range(2):
         answer = client.post("/predict?uncertainty=true", json=EXAMPLE, headers={"idempotency-key": "a key"})
-        assert answer.status_code == 409
+        assert answer.status_code == 422
     assert list_logged(tmp_path) == []
     assert post(client, EXAMPLE).status_code == 200
 
