@@ -194,7 +194,11 @@ def test_a_quiet_flow_shows_its_log_only_where_it_fails(
 INTERRUPTED = """
 import polars, sys
 from penumbra.cli.processes import run_command
-WAIT = "import sys, time\\ntry: print('begun', flush=True); time.sleep(60)\\nexcept KeyboardInterrupt: sys.exit(1)"
+WAIT = '''
+import sys, time
+try: print("begun", flush=True); time.sleep(60)
+except KeyboardInterrupt: time.sleep(0.5), sys.exit(1)  # as a flow, which ends its tasks first
+'''
 try: print("goes on after", run_command(sys.executable, "-c", WAIT))
 except KeyboardInterrupt: print("aborted")
 """

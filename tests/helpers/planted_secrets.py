@@ -17,7 +17,11 @@ def find_planted_files(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> Iterator[bytes]:
-    content = path.read_bytes()
+    """The contents of a file; none of one that a running process has removed meanwhile, as SQLite its journals."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
     yield str(path).encode() + content
     with suppress(OSError, EOFError, zlib.error):
         yield gzip.decompress(content)
