@@ -16,7 +16,8 @@ from penumbra.core.metrics.losses import compute_clipped_losses, compute_loss_ce
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.task import Task
 from penumbra.promotion.betting import find_shown_gains
-from penumbra.training import bootstrap, gate_comparisons
+from penumbra.training.evaluation import bootstrap
+from penumbra.training.gate import gate_comparisons
 
 NUMBER = Task("regression")
 WORLDS, KNOWN_DAYS, SERVED_DAYS, GATE_DAYS, WINDOW_DAYS, ROWS_PER_DAY = 300, 59, 180, 31, 7, 60

@@ -26,8 +26,8 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.bundle import open_onnx_session
 from penumbra.registry.bundles.serving_cost import measure_single_row_us
-from penumbra.training import bootstrap
-from penumbra.training.evaluate import TrialJob, predict_for_task
+from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import fit_estimator
 from penumbra.training.onnx.compile import compile_model
 from problem.augment import outage

@@ -15,7 +15,7 @@ from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.data.batches import DataStore
 from penumbra.patterns.candidate import Candidate
-from penumbra.training.evaluate import TrialJob, format_score_table, run_trial
+from penumbra.training.evaluation.evaluate import TrialJob, format_score_table, run_trial
 from penumbra.training.fit import TrainingSet, build_matrix, extract_labels, select_labelled_rows
 from penumbra.training.split import split_batches
 from problem.candidates import CANDIDATES, baseline

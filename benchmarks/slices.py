@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.settings import PROJECT_ROOT
-from penumbra.training.slices import find_worst_slices
+from penumbra.training.evaluation.slices import find_worst_slices
 
 SIZES = ((20_000, 2_000), (100_000, 50), (100_000, 5_000), (400_000, 5_000))  # rows, values of each column
 DAYS = 60

@@ -33,7 +33,7 @@ from penumbra.core.task import Task
 from penumbra.core.text.tables import format_table
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.simulation.future import fill_data_store
-from penumbra.training.evaluate import TrialJob, predict_for_task
+from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task
 
 FIRST_MONTHS, COVERAGE = 3, 0.9  # that the first version learns from; what is promised
 KNOWN_AFTER_DAYS, FOLLOWED_DAYS, STEP = 2, 14, 0.05  # of labels; of limits by the latest labels; of adaptive ones

@@ -5,10 +5,10 @@ import sys
 from metaflow import FlowSpec, Parameter, current, environment, resources, retry, step
 
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
-from flows.steps.flow_locks import hold_flow_locks
-from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
-from flows.steps.shared_work import share_work
-from flows.steps.task_forks import fork_tasks
+from flows.steps.processes.flow_locks import hold_flow_locks
+from flows.steps.processes.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lean_imports import UNUSED
 
 IMPORTED_AHEAD = (
@@ -34,7 +34,7 @@ class ExperimentFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
-        from flows.steps import admission
+        from flows.steps.ingest import admission
         from flows.steps.train import experiment_run, matrices, plan, settlement
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults

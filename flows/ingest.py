@@ -9,13 +9,13 @@ from functools import partial
 from metaflow import FlowSpec, Parameter, current, schedule, step
 
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
-from flows.steps.flow_locks import hold_flow_locks
-from flows.steps.parallel import limit_parallel_tasks
-from flows.steps.pods import get_daily_schedule, run_code_of_image
-from flows.steps.shared_work import share_work
-from flows.steps.task_forks import fork_tasks
+from flows.steps.processes.flow_locks import hold_flow_locks
+from flows.steps.processes.parallel import limit_parallel_tasks
+from flows.steps.processes.pods import get_daily_schedule, run_code_of_image
+from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.shared.shared_work import share_work
 
-IMPORTED_AHEAD = ("flows.steps.ingest", "flows.steps.admission", "dvc.repo")
+IMPORTED_AHEAD = ("flows.steps.ingest.ingestion", "flows.steps.ingest.admission", "dvc.repo")
 
 
 @schedule(**get_daily_schedule("ingest"))
@@ -28,15 +28,15 @@ class IngestFlow(FlowSpec):
     @step
     def start(self):
         """Fill an empty data folder from the remote, and list the batches that have arrived and aren't admitted."""
-        from flows.steps import admission, ingest
+        from flows.steps.ingest import admission, ingestion
 
-        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            data = ingest.open_data_store()
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
+            data = ingestion.open_data_store()
             data.staging.discard()
-            self.version_to_rebuild = ingest.restore_recorded_data(data)
+            self.version_to_rebuild = ingestion.restore_recorded_data(data)
             for sentence in admission.check_admitted_batches(data, self.again):
                 print(sentence)
-            self.shares = ingest.share_batches_to_check(data, self.again)
+            self.shares = ingestion.share_batches_to_check(data, self.again)
         self.accepted = []
         self.plan = "new" if self.shares else "nothing"
         self.next({"new": self.list_new, "nothing": self.finish}, condition="plan")
@@ -49,22 +49,22 @@ class IngestFlow(FlowSpec):
     @step
     def check(self):
         """Fetch some batches and check them by the contract."""
-        from flows.steps import ingest
+        from flows.steps.ingest import ingestion
 
-        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            self.accepted = ingest.check_batches(ingest.open_data_store(), self.input)
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
+            self.accepted = ingestion.check_batches(ingestion.open_data_store(), self.input)
         self.next(self.admit)
 
     @step
     def admit(self, inputs):
         """Move all accepted batches into the data folder together (`inputs`: the tasks of `check`)."""
-        from flows.steps import ingest
+        from flows.steps.ingest import ingestion
 
-        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            data = ingest.open_data_store()
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
+            data = ingestion.open_data_store()
             self.version_to_rebuild = inputs[0].version_to_rebuild
             self.accepted = [batch for task in inputs for batch in task.accepted]
-            ingest.require_rebuilt_version(data, self.version_to_rebuild)
+            ingestion.require_rebuilt_version(data, self.version_to_rebuild)
             data.admit(self.accepted)
         self.next(self.finish)
 
@@ -74,19 +74,19 @@ class IngestFlow(FlowSpec):
 
         One writer at a time.
         """
-        from flows.steps import ingest
+        from flows.steps.ingest import ingestion
         from penumbra.core.loading.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
-        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingest.INGEST_ERRORS):
-            settings, data = load_settings(), ingest.open_data_store()
-            ingest.complete_data_folder(data, self.accepted, self.version_to_rebuild)
+        with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
+            settings, data = load_settings(), ingestion.open_data_store()
+            ingestion.complete_data_folder(data, self.accepted, self.version_to_rebuild)
             if self.flywheel or settings.flywheel.period:
                 from flows.steps.flywheel.batch_making import FED_PARTS, feed_back_labels
 
                 print(*feed_back_labels(settings, partial(load_problem, FED_PARTS), self.flywheel), sep="\n")
-            print(ingest.report_data_version(data))
-            print(ingest.attach_batch_labels(data))
+            print(ingestion.report_data_version(data))
+            print(ingestion.attach_batch_labels(data))
         self.next(self.end)
 
     @step

@@ -5,10 +5,10 @@ import sys
 from metaflow import FlowSpec, current, environment, schedule, step
 
 from flows.steps.errors import end_refused_pods, is_deployed, stop_with_one_sentence
-from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT, count_parallel_tasks, limit_parallel_tasks
-from flows.steps.pods import get_daily_schedule, run_code_of_image
-from flows.steps.shared_work import share_work
-from flows.steps.task_forks import fork_tasks
+from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT, count_parallel_tasks, limit_parallel_tasks
+from flows.steps.processes.pods import get_daily_schedule, run_code_of_image
+from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lazy_packages import defer_modules
 
 IMPORTED_AHEAD = (

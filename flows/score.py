@@ -5,11 +5,11 @@ import sys
 from metaflow import FlowSpec, Parameter, environment, schedule, step
 
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
-from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT, limit_parallel_tasks
-from flows.steps.pods import get_daily_schedule, run_code_of_image
+from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT, limit_parallel_tasks
+from flows.steps.processes.pods import get_daily_schedule, run_code_of_image
+from flows.steps.processes.task_forks import fork_tasks
 from flows.steps.results import say_result
-from flows.steps.shared_work import share_work
-from flows.steps.task_forks import fork_tasks
+from flows.steps.shared.shared_work import share_work
 
 IMPORTED_AHEAD = (
     *("penumbra.core.loading.project_loading", "flows.steps.score.scoring", "flows.steps.score.shared_parts"),
@@ -31,7 +31,7 @@ class ScoreFlow(FlowSpec):
     @step
     def start(self):
         """Find the tables; those that are begun go on."""
-        from flows.steps.parallel import count_parallel_tasks, split_jobs
+        from flows.steps.processes.parallel import count_parallel_tasks, split_jobs
         from flows.steps.score import score_order, scoring
         from penumbra.core.loading.project_loading import load_project
 

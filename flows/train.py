@@ -5,12 +5,12 @@ import sys
 from metaflow import FlowSpec, Parameter, card, current, environment, resources, retry, step, trigger
 
 from flows.steps.errors import FlowStopped, end_refused_pods, stop_with_one_sentence
-from flows.steps.flow_locks import hold_flow_locks
-from flows.steps.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
-from flows.steps.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.processes.flow_locks import hold_flow_locks
+from flows.steps.processes.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
+from flows.steps.processes.pods import get_fit_environment, get_fit_resources, run_code_of_image
+from flows.steps.processes.task_forks import fork_tasks
 from flows.steps.results import say_result
-from flows.steps.shared_work import share_work
-from flows.steps.task_forks import fork_tasks
+from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lean_imports import UNUSED
 
 IMPORTED_AHEAD = (
@@ -35,7 +35,7 @@ class TrainFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
-        from flows.steps import admission
+        from flows.steps.ingest import admission
         from flows.steps.train import matrices, plan, settlement
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults

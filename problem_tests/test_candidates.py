@@ -12,7 +12,7 @@ from flows.steps.doctor.skew import make_skew_sample
 from flows.steps.train.matrices import get_candidate
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.training.doctor.serving_skew import find_serving_skew
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.rejection import describe_failure
 from problem_tests.sample import Sample
 from problem_tests.serving import ask, open_service, read_predictions, ship_model

@@ -24,7 +24,7 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive, shipping
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas.log_shipping import delete_archived_copies, ship_logs
 from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.logs.schema import PredictionEntry

@@ -27,8 +27,8 @@ import polars as pl
 
 from benchmarks.faults import small_state
 from benchmarks.faults.report import FaultReport
-from flows.steps.admission import heal_changed_batches
 from flows.steps.doctor.stored_files import FILE_ERRORS, examine_files
+from flows.steps.ingest.admission import heal_changed_batches
 from flows.steps.monitor import due_windows
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import WindowStore
@@ -41,9 +41,9 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.daily.profiles import ProfileStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
-from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.logs.shadow.shadow_log import load_shadow_state
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer

@@ -20,7 +20,7 @@ from bentoml.exceptions import BentoMLException
 
 from benchmarks.faults.pipelined_requests import PipelinedConnection, RawResponse, encode_request
 from benchmarks.faults.report import FaultReport
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from tests.helpers.problems.generated_problems import draw_problem
 from tests.helpers.servers import local_service
 from tests.helpers.servers.generated_services import (

@@ -23,9 +23,9 @@ from penumbra.data.versioning.origin import DataOrigin
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger

@@ -14,7 +14,7 @@ from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.patterns.class_padding import pad_missing_classes
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet, extract_labels, fit_estimator
 
 LEARNT_DAYS, KNOWN_DAYS, ANSWERED_DAYS = 14, 20, 200  # until which days rows are learnt from, known, and answered

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.growth.table import read_growth_costs
-from penumbra.training.charts import VEGA_LITE_SCHEMA, VegaLiteSpec
+from penumbra.training.evaluation.charts import VEGA_LITE_SCHEMA, VegaLiteSpec
 
 SERVING_FIGURES = "serve/per_second/"
 COLOURS = ["#1565c0", "#c62828", "#f9a825", "#6a1b9a", "#2e7d32", "#9e9e9e"]

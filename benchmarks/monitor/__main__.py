@@ -22,7 +22,7 @@ import problem.features
 import problem.schema
 from benchmarks.monitor.index_cost import index_log
 from benchmarks.monitor.report_process import read_cpu_seconds
-from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from monitoring.drift.window_drift import ModelProfiles, compute_window_drift
 from monitoring.permutation import count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN

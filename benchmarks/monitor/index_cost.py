@@ -8,7 +8,7 @@ from pathlib import Path
 import problem.schema
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import LabelEntry
 

@@ -14,7 +14,7 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, learn_catego
 from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.training.attributions.attributions_file import build_attributions_file
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet
 from penumbra.training.release import fit_release
 from problem.candidates import gradient_boosting

@@ -21,7 +21,7 @@ from benchmarks.stationary.measures import (
 )
 from benchmarks.stationary.real_series import REAL_SERIES
 from benchmarks.stationary.real_tables import REAL_TABLES
-from flows.steps import parallel
+from flows.steps.processes import parallel
 
 PROBLEMS = {**MADE_PROBLEMS, **REAL_TABLES, **REAL_SERIES}
 FROZEN_SEED = 2_000_000  # of the published worlds, which nothing was chosen on; development has seeds below

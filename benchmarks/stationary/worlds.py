@@ -17,7 +17,7 @@ from penumbra.core.columns import DAY_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.patterns.class_padding import pad_missing_classes
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import extract_labels
 
 RowChange = Callable[["StationaryWorld", pl.DataFrame], pl.DataFrame]

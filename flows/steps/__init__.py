@@ -1,4 +1,4 @@
-"""What the steps of the flows call, one package a flow.
+"""What the steps of the flows call: a package a flow, and beside them what flows have in common.
 
 Flows check no API keys, so none is left in the environment of steps, candidates and all that they start. Their
 processes end without a last search for garbage in all that was imported, which takes the better part of a second.

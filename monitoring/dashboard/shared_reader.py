@@ -10,7 +10,7 @@ from collections.abc import Callable
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.state import SharedState
 from service.processes.workers.process_control import log_to_stderr, make_running_check, sleep_while_running

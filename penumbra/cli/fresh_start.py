@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flows.steps.flow_locks import get_data_lock, get_training_lock
+from flows.steps.processes.flow_locks import get_data_lock, get_training_lock
 from monitoring.dashboard.places import DASHBOARD_LOCK
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address

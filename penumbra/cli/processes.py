@@ -15,7 +15,7 @@ from penumbra.cli.group import Refusal, refuse_on
 from penumbra.core.system.signal_relay import SignalRelay
 
 if TYPE_CHECKING:
-    from flows.steps.flow_forks import FlowRunner
+    from flows.steps.processes.flow_forks import FlowRunner
     from penumbra.core.settings import ClusterSettings, Settings
 
 # No library calls home, and nothing at run time needs the network.
@@ -90,7 +90,7 @@ def train_in_pods(settings: "Settings", words: Sequence[str]) -> None:
     Raises:
         Refusal: A setting, the cluster or the store refuses, or a flow failed.
     """
-    from flows.steps.shared_folders import fetch_folders, list_training_folders
+    from flows.steps.shared.shared_folders import fetch_folders, list_training_folders
     from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
     from penumbra.storage.shared.store_failures import StoreError
 

@@ -20,7 +20,7 @@ from penumbra.registry import code_version
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
-from penumbra.training.evaluate import TrialJob
+from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.split import SPLIT_PARTS, Split
 
 

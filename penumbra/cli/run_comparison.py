@@ -2,7 +2,7 @@
 
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.models import ModelRegistry
-from penumbra.training.comparison import ComparedRun
+from penumbra.training.evaluation.comparison import ComparedRun
 
 
 def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedRun]:

@@ -2,7 +2,7 @@
 
 A label is the contract's outcome columns (those of `Labelled` that `Row` hasn't) with the key of the row that they
 belong to, or with the id of a prediction made for it. Its record is `LabelEntry` (penumbra/logs/schema.py); what comes
-of it, such as that it corrects an earlier one, is decided in the index (penumbra/logs/index.py).
+of it, such as that it corrects an earlier one, is decided in the index (penumbra/logs/indexing/index.py).
 """
 
 import datetime as dt

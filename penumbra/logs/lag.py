@@ -15,7 +15,7 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries import lookup
 from penumbra.logs.schema import TimedEntry
 from penumbra.logs.segments import parse_start_time, read_own_segment_sizes
-from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
+from penumbra.logs.shadow.shadow_state import ByteSpan, ShadowProgress
 
 # What the readers say of themselves: the shadow beside its log, the others beside the prediction log.
 METRICS_FILE, INDEX_METRICS_FILE, ARCHIVE_METRICS_FILE = "metrics", "index-metrics", "archive-metrics"

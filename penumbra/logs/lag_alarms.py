@@ -21,7 +21,7 @@ from penumbra.logs.lag import (
 )
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import parse_start_time
-from penumbra.logs.shadow_log import load_shadow_state
+from penumbra.logs.shadow.shadow_log import load_shadow_state
 
 ONE_DAY = dt.timedelta(days=1)
 LOGS_TO_INDEX = ("predictions", "labels")  # the shadow's answers may wait

@@ -85,7 +85,7 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):
-    """Projection of a prediction for the index (penumbra/logs/parsing.py), which adds some fields of the record."""
+    """Projection of a prediction for the index; penumbra/logs/indexing/parsing.py adds some fields of the record."""
 
     id: str
     time: dt.datetime

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from penumbra.logs.shadow_log import SHADOW_ROLES
+from penumbra.logs.shadow.shadow_log import SHADOW_ROLES
 from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.sealed import DamagedFile, read_sealed_file, remove_sealed_file, replace_sealed_file
 

@@ -20,7 +20,7 @@ from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry

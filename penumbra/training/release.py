@@ -11,7 +11,7 @@ from penumbra.core.encoding import CategoryTables
 from penumbra.core.task import Task
 from penumbra.features import Feature
 from penumbra.patterns.augmentation import Augmented
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.onnx.compile import compile_model, measure_parity, predict_outputs
 from penumbra.training.onnx.graph import CannotCompile

@@ -12,7 +12,7 @@ import numpy as np
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
 from penumbra.patterns.class_padding import pad_missing_classes
-from penumbra.training.evaluate import EvaluationSet, predict_for_task
+from penumbra.training.evaluation.evaluate import EvaluationSet, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.release import pick_evenly_spaced
 

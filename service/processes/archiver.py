@@ -23,7 +23,7 @@ from penumbra.logs.queries import lookup
 from penumbra.logs.replicas.log_shipping import delete_archived_copies
 from penumbra.logs.replicas.shared_logs import SharedLogs, find_archive
 from penumbra.logs.segments import delete_fetched_segments, is_segment_shipped
-from penumbra.logs.shadow_log import find_newest_segment, load_shadow_state
+from penumbra.logs.shadow.shadow_log import find_newest_segment, load_shadow_state
 from penumbra.registry.pointers import read_shadow_versions
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.atomic import replace_file

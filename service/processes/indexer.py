@@ -8,7 +8,7 @@ from contextlib import suppress
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.text.errors import describe_error
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.lag import INDEX_METRICS_FILE, measure_index_lags
 from penumbra.storage.atomic import replace_file
 from service.processes.deployment.decision_notices import start_notices

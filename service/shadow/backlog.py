@@ -12,7 +12,7 @@ from penumbra.logs import append_log
 from penumbra.logs.lag import list_unscored_spans
 from penumbra.logs.schema import LoggedPrediction, ShadowStart
 from penumbra.logs.segments import read_last_write_time, read_own_segment_sizes
-from penumbra.logs.shadow_state import ByteSpan, ShadowProgress
+from penumbra.logs.shadow.shadow_state import ByteSpan, ShadowProgress
 
 LINE_BYTES = 1024  # to read for a line at first
 UNREADABLE_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)

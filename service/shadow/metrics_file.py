@@ -11,7 +11,7 @@ from typing import Protocol
 from penumbra.core.settings import ServiceSettings
 from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_state import ShadowProgress, ShadowState
+from penumbra.logs.shadow.shadow_state import ShadowProgress, ShadowState
 from penumbra.registry.pointers import read_refusal
 from penumbra.storage.atomic import replace_file
 from service.processes.exposition import MetricSample, format_exposition

@@ -1,7 +1,8 @@
 """The shadow process: lets the candidate and the previous model score what the live model has answered.
 
-It reads the prediction log, at the lowest priority, and writes the shadow log (penumbra/logs/shadow_log.py). Each model
-runs in a process of its own (service/shadow/scorer.py), so it can harm neither the other model nor anything else.
+It reads the prediction log, at the lowest priority, and writes the shadow log (penumbra/logs/shadow/shadow_log.py).
+Each model runs in a process of its own (service/shadow/scorer.py), so it can harm neither the other model nor anything
+else.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from multiprocessing.connection import wait
 
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, end_orphans
-from penumbra.logs.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
+from penumbra.logs.shadow.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
 from service.processes.workers.process_control import (
     IDLE_NICENESS,
     log_to_stderr,

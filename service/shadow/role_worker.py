@@ -20,7 +20,7 @@ from penumbra.logs.schema import (
     ShadowBatch,
     ShadowRow,
 )
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.pointers import BUNDLES_FOLDER, find_shadow_version
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
 from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest, ScorerTimeout, ShadowResult

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.steps.flow_locks import get_data_lock
+from flows.steps.processes.flow_locks import get_data_lock
 from monitoring.dashboard import processes
 from penumbra.cli.fresh_start import StartOverRefused, start_over
 from penumbra.core.settings import load_settings

@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 
 from flows.steps import RESULT_VARIABLE
-from flows.steps.pods import list_exports
+from flows.steps.processes.pods import list_exports
 from penumbra.cluster import compilation
 from penumbra.cluster.metaflow_config import ClusterRefused, require_cluster_settings, require_reachable_cluster
 from penumbra.cluster.pod_settings import read_pod_settings

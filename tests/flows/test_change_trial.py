@@ -18,7 +18,7 @@ from penumbra.cli.reports.change_report import format_change_report
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from penumbra.data.versioning import versions
-from penumbra.training.evaluate import TrialJob
+from penumbra.training.evaluation.evaluate import TrialJob
 from tests.helpers.models.training_runs import FEW_ROWS, prepare_run
 from tests.helpers.problems.orders import load_orders, open_orders_store
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from metaflow import current
 
-from flows.steps import ingest
 from flows.steps.errors import FlowStopped, stop_with_one_sentence
-from flows.steps.shared_data import fill_data_folder, publish_pointer
-from flows.steps.shared_folders import leave_attempt
-from flows.steps.shared_work import share_work
+from flows.steps.ingest import ingestion
+from flows.steps.shared.shared_data import fill_data_folder, publish_pointer
+from flows.steps.shared.shared_folders import leave_attempt
+from flows.steps.shared.shared_work import share_work
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import Problem
 from penumbra.core.settings import load_settings
@@ -173,8 +173,8 @@ def open_pod_store(problem: Problem) -> DataStore:
 def finish_ingest(problem: Problem, run: str, accepted: list[str]) -> str:
     """Do what the flow's last step does of it."""
     with share_work("ingest", run):
-        ingest.complete_data_folder(open_pod_store(problem), accepted, "")
-        return ingest.report_data_version(open_pod_store(problem))
+        ingestion.complete_data_folder(open_pod_store(problem), accepted, "")
+        return ingestion.report_data_version(open_pod_store(problem))
 
 
 @pytest.mark.slow
@@ -186,14 +186,14 @@ def test_an_ingest_whose_steps_work_in_empty_folders_and_are_done_again_records_
         for attempt in ("", "-again"):
             pod(f"check-{run}{attempt}")
             with share_work("ingest", run):
-                accepted = ingest.check_batches(open_pod_store(problem), batches)
+                accepted = ingestion.check_batches(open_pod_store(problem), batches)
         words = []
         for attempt in ("", "-again"):
             pod(f"finish-{run}{attempt}")
             words.append(finish_ingest(problem, run, accepted))
         assert words[0] == words[1]
     alone = DataStore(load_settings().data.model_copy(update={"folder": tmp_path / "alone" / "data"}), problem)
-    alone.admit(ingest.check_batches(alone, ["2024-01", "2024-02", "2024-03"]))
+    alone.admit(ingestion.check_batches(alone, ["2024-01", "2024-02", "2024-03"]))
     assert words[0] == f"data version {versions.compute_data_version(alone.settings)}: 3 batches, 2024-01 to 2024-03"
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == [1, 2]
 
@@ -205,11 +205,11 @@ def test_labels_of_batches_are_logged_once_by_pods_that_begin_without_a_log(pod:
         for attempt in ("", "-again"):
             pod(f"{run}{attempt}")
             with share_work("ingest", run):
-                ingest.complete_data_folder(
-                    open_pod_store(problem), ingest.check_batches(open_pod_store(problem), batches), ""
+                ingestion.complete_data_folder(
+                    open_pod_store(problem), ingestion.check_batches(open_pod_store(problem), batches), ""
                 )
-                ingest.report_data_version(open_pod_store(problem))
-                said.append(ingest.attach_batch_labels(open_pod_store(problem)))
+                ingestion.report_data_version(open_pod_store(problem))
+                said.append(ingestion.attach_batch_labels(open_pod_store(problem)))
     rows = [open_pod_store(problem).rows(batch).height for batch in ("2024-01", "2024-02")]
     assert said == [f"{count:,} labels are new" for count in (rows[0], 0, rows[1], 0)]
     pod("reader")
@@ -224,7 +224,7 @@ def test_an_ingest_in_an_empty_folder_logs_the_label_that_an_answer_of_people_la
     append_to_new_segment(settings.review.folder, [make_action(case, minutes=42)])
     ship(settings)
     pod("ingest")
-    assert ingest.attach_batch_labels(open_pod_store(load_problem())) == "0 labels are new"
+    assert ingestion.attach_batch_labels(open_pod_store(load_problem())) == "0 labels are new"
     (label,) = read_entries(load_settings().labels.folder)
     assert (label["prediction"], label["label"]) == (case, {"arr_delay": 42})
 
@@ -237,9 +237,9 @@ def test_an_ingest_that_cant_push_records_nothing(
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", "s3://no-such-bucket/data")
     pod("one")
     with share_work("ingest", "1"):
-        accepted = ingest.check_batches(open_pod_store(problem), ["2024-01"])
+        accepted = ingestion.check_batches(open_pod_store(problem), ["2024-01"])
     pod("two")
-    with pytest.raises(ingest.IngestRefused, match="nothing is recorded, since other machines look into the remote"):
+    with pytest.raises(ingestion.IngestRefused, match="nothing is recorded, since other machines look into the remote"):
         finish_ingest(problem, "1", accepted)
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == []
 
@@ -268,7 +268,7 @@ def test_what_an_attempt_came_to_is_left_at_once(pod: Pod) -> None:
 
 def test_one_machine_alone_reads_and_writes_nothing_and_imports_no_store(tmp_path: Path) -> None:
     code = (
-        "import sys; from flows.steps.shared_work import share_work\n"
+        "import sys; from flows.steps.shared.shared_work import share_work\n"
         "with share_work('train', '7'): pass\n"
         "print([name for name in ('fsspec', 'polars', 'penumbra.storage.shared.mirror') if name in sys.modules])"
     )

@@ -13,7 +13,7 @@ from pydantic import create_model
 
 from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.logs import append_log
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import count_label_outcomes, find_first_outputs, join_labels

@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from penumbra.logs import append_log
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
 from penumbra.logs.schema import LabelEntry, PredictionEntry

@@ -17,7 +17,7 @@ from penumbra.logs.lag import (
 )
 from penumbra.logs.lag_alarms import estimate_disk_hours, list_lag_alarms
 from penumbra.logs.schema import ShadowStart
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from tests.helpers.logs.prediction_logs import (
     EVENING,
     MORNING,

@@ -175,7 +175,7 @@ def test_what_the_service_loads_at_start_is_light():
     assert {module: libraries for module, libraries in heavy.items() if libraries} == {}
 
 
-@pytest.mark.parametrize("module", ["penumbra.cli.app", "flows.steps.ingest", "flows.steps.train.settlement"])
+@pytest.mark.parametrize("module", ["penumbra.cli.app", "flows.steps.ingest.ingestion", "flows.steps.train.settlement"])
 def test_telling_that_nothing_is_new_takes_no_heavy_library(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
 

@@ -17,7 +17,7 @@ from penumbra.cli.reports import lineage_report
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import labels
 from penumbra.registry.bundles import bundle
 from penumbra.registry.lineage import explain_prediction

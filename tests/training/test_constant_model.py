@@ -6,7 +6,7 @@ import pytest
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
 from penumbra.training.constant_model import build_constant_model
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 
 LABELS = np.array([0.0, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0])
 INPUTS = np.arange(10.0)[:, None]

@@ -39,7 +39,7 @@ def run_archive(folder: Path) -> None:
 def run_index(folder: Path) -> None:
     """Do what the indexer does in a pass."""
     from penumbra.core.loading.problem_loading import load_problem
-    from penumbra.logs.index import LogIndex
+    from penumbra.logs.indexing.index import LogIndex
 
     print(LogIndex.from_settings(make_settings(folder), load_problem(["schema"]).schema).catch_up())
 
@@ -69,5 +69,5 @@ OPERATIONS = {
     "archive": Operation(
         prepare_indexed_logs, run_archive, describe_archive, "archived line of ", ("service.processes.archiver",)
     ),
-    "index": Operation(prepare_logs, run_index, describe_index, "predictions: ", ("penumbra.logs.index",)),
+    "index": Operation(prepare_logs, run_index, describe_index, "predictions: ", ("penumbra.logs.indexing.index",)),
 }

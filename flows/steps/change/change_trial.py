@@ -26,8 +26,8 @@ from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.training.doctor.checks import FINDINGS_OF_ALL_BATCHES, Finding
-from penumbra.training.evaluate import Trial
-from penumbra.training.gate import GateReport
+from penumbra.training.evaluation.evaluate import Trial
+from penumbra.training.gate.gate import GateReport
 from penumbra.training.rejection import Rejection
 from penumbra.training.split import Split
 

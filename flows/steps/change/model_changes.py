@@ -8,8 +8,8 @@ from penumbra.core.contract.contract_changes import describe_contract, list_cont
 from penumbra.core.contract.feature_specs import FeatureSpec, describe_features, name_feature_spec
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.training.comparison import list_code_changes, list_value_changes
-from penumbra.training.evaluate import TrialJob
+from penumbra.training.evaluation.comparison import list_code_changes, list_value_changes
+from penumbra.training.evaluation.evaluate import TrialJob
 
 COMPARED_SECTIONS = ("training", "gate", "promotion")
 COMPARED_VALUES = ("candidate", "parameters", "settings", "environment")

@@ -12,10 +12,10 @@ from flows.steps.train.plan import TrainingPlan
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings
-from penumbra.training import bootstrap
-from penumbra.training.bootstrap import Interval
-from penumbra.training.evaluate import Trial
-from penumbra.training.gate_comparisons import to_two_sided_confidence
+from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation.bootstrap import Interval
+from penumbra.training.evaluation.evaluate import Trial
+from penumbra.training.gate.gate_comparisons import to_two_sided_confidence
 
 JUDGED_PART: HeldOutPart = "validation"
 BASELINE, LIVE = "baseline", "live"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.steps import shared_data
 from flows.steps.doctor import skew, stored_files
-from flows.steps.flow_locks import hold_flow_locks
+from flows.steps.processes.flow_locks import hold_flow_locks
+from flows.steps.shared import shared_data
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.metrics.group_metrics import select_groups

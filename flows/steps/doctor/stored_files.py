@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flows.steps.admission import heal_changed_batches
+from flows.steps.ingest.admission import heal_changed_batches
 from flows.steps.monitor.monitor_pass import make_reference_loader
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import DamagedWindow, WindowStore
@@ -27,7 +27,7 @@ from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.daily.outcome_sums import OUTCOME_SUMS_FOLDER
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import SHADOW_PROFILES_FOLDER
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check

@@ -34,7 +34,7 @@ from penumbra.data.flywheel import encode_flywheel_files
 from penumbra.data.flywheel_manifest import FlywheelManifest, describe_manifest, name_flywheel_batch, read_period_end
 from penumbra.data.partitions.partition_code import STORED_PARTS
 from penumbra.data.source_reader import BatchRefused, list_source_batches
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import labelled_answers
 from penumbra.logs.queries.labelled_answers import LabelledAnswer
 from penumbra.logs.queries.lookup import find_shared_keys

@@ -15,7 +15,7 @@ from flows.steps.monitor import due_windows
 from flows.steps.monitor.due_windows import DueWindows
 from flows.steps.monitor.measures.window_measures import MeasuredWindow
 from flows.steps.monitor.monitor_pass import begin_monitor_pass
-from flows.steps.parallel import split_jobs
+from flows.steps.processes.parallel import split_jobs
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.logs.daily.profiles import PROFILES_FILE

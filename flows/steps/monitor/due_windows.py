@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import msgspec
 import polars as pl
 
-from flows.steps.flow_locks import hold_monitor_pass
 from flows.steps.monitor import alarms, retraining
 from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
 from flows.steps.monitor.measures.window_signals import get_day_start
 from flows.steps.monitor.monitor_pass import KnownModels, MonitorPass, begin_monitor_pass
-from flows.steps.shared_folders import share_judged_windows
+from flows.steps.processes.flow_locks import hold_monitor_pass
+from flows.steps.shared.shared_folders import share_judged_windows
 from monitoring.faults.arrivals import find_staleness_faults
 from monitoring.faults.data_faults import DataFault
 from monitoring.faults.usual_arrivals import UsualArrivals

@@ -20,7 +20,7 @@ from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.daily.profiles import ProfileStore, ReferenceLoader
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle

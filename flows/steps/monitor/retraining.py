@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE, RESULT_VARIABLE
-from flows.steps.flow_locks import hold_monitor_pass
-from flows.steps.ingest import settle_ingest
+from flows.steps.ingest.ingestion import settle_ingest
+from flows.steps.processes.flow_locks import hold_monitor_pass
 from flows.steps.train import plan
 from penumbra.approvals.requests import APPROVERS_KEY, REQUEST_KEY, list_requests
 from penumbra.approvals.voiding import void_outdated_retrainings

@@ -28,7 +28,7 @@ from penumbra.core.columns import (
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
 from penumbra.logs.queries.labels import join_labels

@@ -14,7 +14,7 @@ from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_outputs_beside
 from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED

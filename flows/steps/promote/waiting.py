@@ -7,7 +7,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from penumbra.core.settings import Settings
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import count_label_outcomes, count_own_answers
 from penumbra.logs.schema import STATUS_OK
 from penumbra.promotion.day_blocks import compute_block_start

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.outputs.answer_details import DetailsMissing

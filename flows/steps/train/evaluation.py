@@ -10,8 +10,8 @@ from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.quoting import fence_text
 from penumbra.core.text.tables import align_columns, wrap_lines
-from penumbra.training import charts, group_scores
-from penumbra.training.evaluate import Trial, format_score_table, get_metric_title
+from penumbra.training.evaluation import charts, group_scores
+from penumbra.training.evaluation.evaluate import Trial, format_score_table, get_metric_title
 
 CARD_WIDTH = 104  # characters of a line in Metaflow's card, on a screen of 1,280 pixels
 CURVE_CHARTS = (
@@ -56,7 +56,7 @@ def build_feature_charts(tested: Trial) -> ChartSpecs:
     """Build the pictures of what a model makes of its features.
 
     Args:
-        tested: Its trial, with the curves of `penumbra.training.inspection.inspect_model`.
+        tested: Its trial, with the curves of `penumbra.training.evaluation.inspection.inspect_model`.
 
     Returns:
         Vega-Lite specifications by name: "importance" and "dependence", where the model could be asked for them.

@@ -9,8 +9,8 @@ from penumbra.core.settings import Settings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
-from penumbra.training.evaluate import Trial, format_score_table
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import Trial, format_score_table
+from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.split import Split, format_batch_range
 
 

@@ -8,8 +8,8 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
 from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.settings import Settings
-from penumbra.training.evaluate import Trial, TrialJob, get_metric_title, run_trial
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import Trial, TrialJob, get_metric_title, run_trial
+from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.rejection import Rejection, refuse_training
 from penumbra.training.search import thin_training_set
 from penumbra.training.split import Split, format_batch_range

@@ -19,10 +19,10 @@ from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COL
 from penumbra.core.settings import Settings
 from penumbra.core.system.process_tree import read_cpu_seconds
 from penumbra.registry.bundles import bundle
-from penumbra.training.evaluate import Trial, TrialJob
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
+from penumbra.training.evaluation.inspection import inspect_model
 from penumbra.training.fit import fit_estimator
-from penumbra.training.gate_checks import ServingMeasurements
-from penumbra.training.inspection import inspect_model
+from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.rejection import Rejection, TrainingRefused, refuse_training
 from penumbra.training.split import Split
 

@@ -6,8 +6,8 @@ from flows.steps.train.held_out import evaluate_held_out, score_named_slices
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
-from penumbra.training.evaluate import Trial, TrialJob
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
+from penumbra.training.gate.gate_checks import ServingMeasurements
 
 
 def release_winner_once(settings: Settings, plan: TrainingPlan, matrices: Matrices, winner: TrialJob) -> None:

@@ -14,10 +14,10 @@ from flows.steps.train.trials.screening import describe_single_class
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.settings import Settings
 from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
-from penumbra.training import gate
-from penumbra.training.evaluate import TrialJob
-from penumbra.training.gate_checks import FormComparison, ServingMeasurements
-from penumbra.training.gate_comparisons import ComparisonRule
+from penumbra.training.evaluation.evaluate import TrialJob
+from penumbra.training.gate import gate
+from penumbra.training.gate.gate_checks import FormComparison, ServingMeasurements
+from penumbra.training.gate.gate_comparisons import ComparisonRule
 
 CALIBRATION_METRIC = "calibration_error"
 

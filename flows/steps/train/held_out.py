@@ -19,10 +19,10 @@ from penumbra.core.metrics.group_metrics import compute_group_values, select_gro
 from penumbra.core.metrics.losses import compute_loss_ceiling, compute_row_losses, describe_clipping
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.registry.pointers import LIVE_ALIAS
-from penumbra.training import bootstrap, slices
-from penumbra.training.evaluate import TrialJob
-from penumbra.training.fairness import GroupSums
+from penumbra.training.evaluation import bootstrap, slices
+from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.fit import compute_baseline
+from penumbra.training.gate.fairness import GroupSums
 from penumbra.training.split import select_worst_failures
 
 COMPARED_MODELS = ("candidate", "baseline", "live")
@@ -90,7 +90,7 @@ def score_named_slices(
 
     Returns:
         A row for each slice and metric with its interval; the columns are those of
-        `penumbra.training.slices.score_slices`, among them "slice" and "metric" (String).
+        `penumbra.training.evaluation.slices.score_slices`, among them "slice" and "metric" (String).
     """
 
     def score() -> pl.DataFrame:

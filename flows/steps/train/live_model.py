@@ -19,7 +19,7 @@ from penumbra.core.columns import (
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.core.task import Task
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import find_first_outputs
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle, read_manifest

@@ -23,7 +23,7 @@ from penumbra.patterns.candidate import Candidate
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.storage.arrays import ArrayStore
 from penumbra.training.constant_model import build_constant_model
-from penumbra.training.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
+from penumbra.training.evaluation.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
 from penumbra.training.fit import (
     TrainingSet,
     accepts_live_predictions,

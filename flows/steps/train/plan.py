@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.steps import shared_data
+from flows.steps.shared import shared_data
 from flows.steps.train import excluded_days
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
@@ -23,7 +23,7 @@ from penumbra.registry.tracking.sqlite_registry import get_database_path, read_v
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.sealed import DamagedFile
-from penumbra.training.evaluate import TrialJob
+from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import Split, split_batches
 

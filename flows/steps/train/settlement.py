@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from flows.steps.shared_folders import fetch_folders, list_training_folders
+from flows.steps.shared.shared_folders import fetch_folders, list_training_folders
 from flows.steps.train import plan
 from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.core.problem import Problem

@@ -17,14 +17,14 @@ from penumbra.core.settings import Settings
 from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
 from penumbra.data.source_reader import SourceFailed
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.registry.history.ledger import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 from penumbra.reviews.measures.error_rates import describe_mean_error, measure_shadow_errors
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.sealed import DamagedFile
-from penumbra.training.comparison import describe_changes
+from penumbra.training.evaluation.comparison import describe_changes
 from penumbra.training.split import SPLIT_PARTS
 
 PageLines = list[tuple[str, str]]

@@ -9,7 +9,7 @@ from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
 from penumbra.registry.bundles.manifest import LIMITS_FACT
-from penumbra.training.evaluate import get_metric_title
+from penumbra.training.evaluation.evaluate import get_metric_title
 
 NOT_RECORDED = "not recorded"
 MAX_ROWS = 40  # of a table

@@ -5,7 +5,7 @@ import datetime as dt
 from monitoring.dashboard.overview.cards import OverviewCard, format_moment
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.reviews.measures.error_rates import describe_mean_error
 from penumbra.reviews.measures.summary import summarise_reviews
 from penumbra.reviews.queue import ReviewQueue

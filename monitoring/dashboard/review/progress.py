@@ -8,7 +8,7 @@ from typing import Any
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.reviews.measures.error_rates import describe_mean_error
 from penumbra.reviews.measures.summary import summarise_reviews
 from penumbra.reviews.queue import ReviewQueue

@@ -132,7 +132,7 @@ def show_rules(as_json: bool) -> None:
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.logs.index import LogIndex
+    from penumbra.logs.indexing.index import LogIndex
 
     with refuse_on(SettingsError, ProblemError), show_progress("Fetching the logs of all replicas"):
         settings, rules = load_settings(), load_problem(["rules"]).rules.RULES

@@ -24,8 +24,8 @@ def play_replay(days: int | None, update_readme: bool) -> None:
 
     A replay that was interrupted goes on where it was.
     """
-    from flows.steps.flow_forks import fork_flows
-    from flows.steps.parallel import SINGLE_THREAD_ENVIRONMENT
+    from flows.steps.processes.flow_forks import fork_flows
+    from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 
     # Read once, when libraries are loaded: flows run beside the days.
     os.environ.update(SINGLE_THREAD_ENVIRONMENT, METAFLOW_USER="replay")

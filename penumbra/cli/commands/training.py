@@ -21,7 +21,7 @@ from penumbra.cli.group import (
 from penumbra.cli.processes import run_flow_process, train_in_pods
 
 if TYPE_CHECKING:
-    from flows.steps.flow_forks import FlowRunner
+    from flows.steps.processes.flow_forks import FlowRunner
     from penumbra.core.problem import Problem
     from penumbra.core.settings import Settings
 
@@ -38,7 +38,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
     The first model becomes live, later ones go into the shadow. The doctor examines the data before the first
     training. If data, code and settings were trained before, that is all the command says.
     """
-    from flows.steps.flow_forks import fork_flows
+    from flows.steps.processes.flow_forks import fork_flows
 
     words = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
     words += [f"--reason={reason}"] if reason else []
@@ -55,7 +55,7 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
 @click.argument("candidate")
 def start_experiment(candidate: str) -> None:
     """Try one CANDIDATE of problem/candidates.py, on a sample first and then in full."""
-    from flows.steps.flow_forks import fork_flows
+    from flows.steps.processes.flow_forks import fork_flows
 
     with fork_flows() as runner:
         runner.import_ahead(["experiment"])
@@ -81,7 +81,7 @@ def compare_latest_runs(last: int, as_json: bool) -> None:
 
     from penumbra.cli.run_comparison import read_compared_runs
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.training import comparison
+    from penumbra.training.evaluation import comparison
 
     errors = SettingsError, MlflowException
     with refuse_on(*errors, prefix="nothing can be compared: "), show_progress("Reading the runs"):
@@ -236,14 +236,14 @@ def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], sk
 
 def _is_ingested() -> bool:
     """Tell whether there is nothing to ingest; where there isn't, what an ingest does without batches is done."""
-    from flows.steps import ingest
+    from flows.steps.ingest import ingestion
 
-    return ingest.settle_ingest()
+    return ingestion.settle_ingest()
 
 
 def _is_trained(settings: "Settings") -> bool:
     """Tell whether this data, code and settings were trained before, once nobody else trains or ingests."""
-    from flows.steps import flow_locks
+    from flows.steps.processes import flow_locks
     from flows.steps.train import plan, settlement
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.registry.history.ledger import BrokenLedger

@@ -13,10 +13,10 @@ from penumbra.core.settings import GateSettings
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import escape_text, fence_text
 from penumbra.core.text.tables import align_columns, format_number, format_significant
-from penumbra.training.bootstrap import Interval
-from penumbra.training.evaluate import format_score_table
-from penumbra.training.gate_checks import GateCheck
-from penumbra.training.gate_comparisons import to_two_sided_confidence
+from penumbra.training.evaluation.bootstrap import Interval
+from penumbra.training.evaluation.evaluate import format_score_table
+from penumbra.training.gate.gate_checks import GateCheck
+from penumbra.training.gate.gate_comparisons import to_two_sided_confidence
 from penumbra.training.split import SPLIT_PARTS, format_batch_range
 
 REPORT_MARK = "<!-- penumbra report-change -->"  # by which the comment of an earlier push is found

@@ -9,7 +9,7 @@ import polars as pl
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import format_table
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import (
     compute_delay_curve,
     compute_label_coverage,

@@ -13,8 +13,8 @@ from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.schema import STATUS_OK
-from penumbra.logs.shadow_log import load_shadow_state
-from penumbra.logs.shadow_state import ShadowProgress
+from penumbra.logs.shadow.shadow_log import load_shadow_state
+from penumbra.logs.shadow.shadow_state import ShadowProgress
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, read_refusal, read_shadow_versions
 

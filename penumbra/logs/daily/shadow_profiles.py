@@ -19,7 +19,7 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.samples import to_day_timestamp
 from penumbra.logs.schema import STATUS_OK

@@ -9,7 +9,7 @@ import polars as pl
 from penumbra.core.columns import EVENT_COLUMN, ID_COLUMN, UNKNOWN_FIELD
 from penumbra.core.problem import ProblemSchema
 from penumbra.logs import append_log
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import samples
 from penumbra.logs.schema import get_broken_counts_folder
 

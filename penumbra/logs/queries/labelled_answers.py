@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from penumbra.logs.index import LogIndex
-from penumbra.logs.index_tables import TAKEN_BACK
+from penumbra.logs.indexing.index import LogIndex
+from penumbra.logs.indexing.index_tables import TAKEN_BACK
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
 from penumbra.logs.schema import REVIEW_SOURCE, LoggedLabel, LoggedRecord
 

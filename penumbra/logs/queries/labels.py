@@ -12,7 +12,7 @@ import polars as pl
 
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import DAY_SECONDS

@@ -16,7 +16,7 @@ from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.archiving.archive_parts import ROW_PREFIX
 from penumbra.logs.daily.frames import LogFrameReader
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines
 from penumbra.logs.queries import bottom_k
 

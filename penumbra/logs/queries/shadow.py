@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import STATUS_OK
 
 SHADOW_OUTPUT_SCHEMA = {

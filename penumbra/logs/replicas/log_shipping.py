@@ -11,7 +11,7 @@ from penumbra.logs import segments
 from penumbra.logs.archiving.archive_parts import FailureHandler, handle_failure, list_parts, raise_failure
 from penumbra.logs.replicas.segment_store import ShippedSegment, digest_content
 from penumbra.logs.replicas.shared_logs import SharedLogs
-from penumbra.logs.shadow_log import cut_uncommitted_rows
+from penumbra.logs.shadow.shadow_log import cut_uncommitted_rows
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.locks import is_file_locked
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from penumbra.logs.append_log import read_tail
 from penumbra.logs.replicas.log_shipping import list_unshipped_segments
 from penumbra.logs.segments import SHIPPED_SUFFIX, list_own_segments, parse_start_time
-from penumbra.logs.shadow_log import is_shadow_row
+from penumbra.logs.shadow.shadow_log import is_shadow_row
 
 
 class UnshippedCounter:

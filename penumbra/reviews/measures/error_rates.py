@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.task import Task, TaskKind
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labelled_answers import read_answered_records
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.reviews.measures.agreement import Agreement, measure_agreement
 from penumbra.reviews.measures.error_rates import measure_case_errors

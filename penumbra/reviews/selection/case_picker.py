@@ -23,7 +23,7 @@ from penumbra.core.histograms import DegradedSlice
 from penumbra.core.problem import Problem
 from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_tail
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.lookup import find_labelled_ids, find_shared_keys
 from penumbra.logs.replicas.heartbeats import count_known_replicas

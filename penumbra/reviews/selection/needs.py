@@ -18,7 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.shadow import measure_disagreements
 from penumbra.logs.schema import ReviewedPrediction, add_record_fields

@@ -13,7 +13,7 @@ import numpy as np
 from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.simulation.backtest.prepared_data import BacktestData, BacktestRefused
 from penumbra.storage.cache import ARRAYS, PICKLED, FileCache, NamedArrays
-from penumbra.training.evaluate import TrialJob, predict_for_task
+from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 
 BLOCK_DAYS = 14  # whose rows a model predicts at once: a prediction costs nearly as much as it takes to learn a row

@@ -11,8 +11,8 @@ from penumbra.core.metrics.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
-from penumbra.training import charts
-from penumbra.training.bootstrap import Interval
+from penumbra.training.evaluation import charts
+from penumbra.training.evaluation.bootstrap import Interval
 
 RESULT_HEADER = ["[95 %]", "than weekly", "[95 %]", "retrained", "promoted", "false", "rejected", "rolled back"]
 RESULT_HEADER += ["false", "CPU s"]

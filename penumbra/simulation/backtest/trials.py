@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from flows.steps import parallel
+from flows.steps.processes import parallel
 from penumbra.core.settings import Settings
 from penumbra.simulation.backtest.history import BacktestHistory
 from penumbra.simulation.backtest.policies import PolicyRun, RetrainingPolicy, simulate_policy
 from penumbra.simulation.backtest.prepared_data import BacktestData, BacktestRefused
-from penumbra.training import bootstrap
-from penumbra.training.bootstrap import Interval
+from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation.bootstrap import Interval
 
 WEEK, MONTH, QUARTER, HALF_YEAR = 7, 28, 91, 182
 BASELINE_POLICY, UNTRAINED_POLICY, CONFIGURED_POLICY = "weekly", "never", "ours"

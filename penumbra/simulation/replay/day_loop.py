@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.steps import ingest
-from flows.steps.flow_forks import FlowRunner
+from flows.steps.ingest import ingestion
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.monitor.monitor_pass import KnownModels
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
+from flows.steps.processes.flow_forks import FlowRunner
 from flows.steps.promote import verdicts
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings, Settings, load_settings
 from penumbra.core.task import Task
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import read_day_answers
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger import LedgerEntry
@@ -101,7 +101,7 @@ class DayLoop:
     def _ingest_arrived_batches(self) -> bool:
         """Ingest as the monitor does: with the flow where a batch has arrived."""
         with contextlib.redirect_stdout(io.StringIO()):
-            is_settled = ingest.settle_ingest()
+            is_settled = ingestion.settle_ingest()
         return is_settled or self._try_flow("ingest")
 
     def _try_flow(self, flow: str) -> bool:
@@ -239,11 +239,11 @@ def count_label_days(settings: Settings) -> int:
 def _ingest_in_process() -> None:
     """Take the steps of the ingest flow without a process for each."""
     try:
-        store = ingest.open_data_store()
-        for batches in ingest.share_batches_to_check(store):
-            store.admit(ingest.check_batches(store, batches))
-        ingest.report_data_version(store)
-    except ingest.INGEST_ERRORS as error:
+        store = ingestion.open_data_store()
+        for batches in ingestion.share_batches_to_check(store):
+            store.admit(ingestion.check_batches(store, batches))
+        ingestion.report_data_version(store)
+    except ingestion.INGEST_ERRORS as error:
         raise ReplayFailed(f"the ingest failed: {error}") from None
 
 

@@ -16,7 +16,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.task import Task, TaskKind
 from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.replay.review_report import build_review_table, compute_review_figures, describe_reviews
-from penumbra.training import charts
+from penumbra.training.evaluation import charts
 
 ReplaySteps = Sequence[dict[str, Any]]
 REPORT_FILE, PICTURE_FILE = "report.html", "replay.svg"

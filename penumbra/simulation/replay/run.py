@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.steps.flow_forks import FlowRunner
+from flows.steps.processes.flow_forks import FlowRunner
 from flows.steps.train.plan import require_known_candidates
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.problem import Problem, ProblemError

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.steps import REASON_VARIABLE
-from flows.steps.flow_forks import FlowRunner
+from flows.steps.processes.flow_forks import FlowRunner
 from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY
 from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.logs import append_log
-from penumbra.logs.shadow_log import ShadowStateReader
+from penumbra.logs.shadow.shadow_log import ShadowStateReader
 from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, SERVICE_LOCK_FILE, read_pointer
 from penumbra.storage.locks import is_file_locked
 

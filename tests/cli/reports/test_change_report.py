@@ -5,7 +5,7 @@ import math
 import pytest
 
 from penumbra.cli.reports.change_report import REPORT_MARK, format_failure_report, judge_interval
-from penumbra.training.bootstrap import Interval
+from penumbra.training.evaluation.bootstrap import Interval
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.flywheel_manifest import FlywheelManifest
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import lookup
 from penumbra.registry.bundles.fetching import AbsentBundle, fetch_absent_bundle
 from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest, write_manifest

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from flows.steps.doctor import examination
-from flows.steps.flow_forks import FlowRunner
+from flows.steps.processes.flow_forks import FlowRunner
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import PROJECT_ROOT, SettingsError
 from penumbra.simulation.backtest import run as backtest

@@ -15,7 +15,7 @@ from penumbra.core.settings import PROJECT_ROOT
 from service.inference.blocked_records import fold_events, read_events
 from service.inference.scoring_marks import WORKERS_FOLDER
 from tests.flows.score.scored_flights import make_flights, make_problem, make_score_settings, read_logged, write_flights
-from tests.flows.test_score_flow import make_places
+from tests.flows.score.test_score_flow import make_places
 from tests.helpers.flow_workspace import Workspace
 
 FATAL_ROW = 77

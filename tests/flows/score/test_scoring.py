@@ -25,8 +25,8 @@ from penumbra.core.columns import BATCH_COLUMN
 from penumbra.logs.archiving.archive import compact_segments, seal_closed_segments
 from penumbra.logs.archiving.archive_parts import find_entry
 from penumbra.logs.daily.frames import LogFrameReader
-from penumbra.logs.index import LogIndex
-from penumbra.logs.shadow_state import ShadowState
+from penumbra.logs.indexing.index import LogIndex
+from penumbra.logs.shadow.shadow_state import ShadowState
 from penumbra.rules import ModelPriors, OneOf, Refuse, Review, Rule
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock

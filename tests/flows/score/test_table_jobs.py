@@ -19,7 +19,7 @@ from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import SCORE_ERRORS, score_share, score_tables
 from flows.steps.score.shared_parts import SharedParts
-from flows.steps.shared_work import share_work
+from flows.steps.shared.shared_work import share_work
 from penumbra.cli.reports.score_report import score_with_progress
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.replicas.log_union import fetch_logs

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from penumbra.logs import append_log, shadow_log
+from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter, encode_json
 from penumbra.logs.schema import PredictionEntry
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow import shadow_log
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.bundles.bundle import read_bundle
 from problem import schema
 from service.http.requests.record_reader import Contract

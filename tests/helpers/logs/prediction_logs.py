@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penumbra.logs.append_log import LogWriter, encode_json
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from problem import schema

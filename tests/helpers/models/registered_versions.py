@@ -11,7 +11,7 @@ import numpy as np
 
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import BEHIND_REASON, LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun

@@ -8,7 +8,7 @@ from flows.steps.flywheel.batch_making import feed_back_labels
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers.logs.prediction_logs import append_to_new_segment

@@ -35,17 +35,17 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.logs.archiving import archive
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import PROFILES_FILE, ProfileStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.daily import read_day_records
 from penumbra.logs.queries.labels import join_labels
 from penumbra.registry.bundles import bundle
 from penumbra.registry.lineage import explain_prediction
 from penumbra.simulation.replay import traffic
-from penumbra.training import slices
-from penumbra.training.evaluate import TrialJob
+from penumbra.training.evaluation import slices
+from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.fit import compute_baseline
-from penumbra.training.gate_comparisons import list_slice_columns
+from penumbra.training.gate.gate_comparisons import list_slice_columns
 from penumbra.training.split import select_worst_failures, split_batches
 from service.http.requests import feedback
 from service.processes.deployment.deployer import deploy_live

@@ -32,7 +32,7 @@ from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.rules import Rule
 from penumbra.training.attributions.attributions_file import build_attributions_file
-from penumbra.training.evaluate import predict_for_task
+from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from service.http.access.access_control import KeyDigests

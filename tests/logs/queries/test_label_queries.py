@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
 from penumbra.logs.schema import LabelEntry, PredictionEntry

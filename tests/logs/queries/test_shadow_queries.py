@@ -9,7 +9,7 @@ import pytest
 
 from penumbra.logs.queries.shadow import pair_shadow_outputs
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
-from penumbra.logs.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import ShadowLog
 from tests.helpers.logs import prediction_logs
 from tests.helpers.logs.prediction_logs import NOON, make_hours, make_prediction
 from tests.helpers.models import registered_versions

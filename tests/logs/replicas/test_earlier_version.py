@@ -12,7 +12,7 @@ import pytest
 
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_parts import list_parts
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas.log_union import find_logged_entry, read_coverage
 from service.processes.shipper import LogShipper
 from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, ship

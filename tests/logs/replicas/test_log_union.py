@@ -15,7 +15,7 @@ from penumbra.core.settings import Settings
 from penumbra.logs import segments
 from penumbra.logs.append_log import LogWriter, encode_json, read_entries
 from penumbra.logs.archiving import archive, shipping
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas import log_shipping
 from penumbra.logs.replicas.log_union import fetch_logs, find_logged_entry
 from penumbra.storage.shared.object_store import ObjectStore

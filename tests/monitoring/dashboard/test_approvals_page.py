@@ -22,7 +22,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.registry.history.ledger import Ledger, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry

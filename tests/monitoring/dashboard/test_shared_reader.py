@@ -8,7 +8,7 @@ import pytest
 from monitoring.dashboard.processes import list_dashboard_processes
 from monitoring.dashboard.shared_reader import fetch_shown_state
 from penumbra.core.loading.problem_loading import load_problem
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.logs.replica_logs import log_answers, make_replica, ship

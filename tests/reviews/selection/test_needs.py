@@ -6,7 +6,7 @@ import pytest
 
 from penumbra.core.histograms import DegradedSlice
 from penumbra.logs.append_log import list_segments
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import PredictionEntry, ShadowRow
 from penumbra.reviews.selection.needs import NeedFinder
 from problem import features

@@ -15,7 +15,7 @@ from monitoring.windows.window_records import AttributionDrift
 from penumbra.core.attributions.additive_model import NotExplainable
 from penumbra.core.columns import ID_COLUMN
 from penumbra.core.encoding import derive_features
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.samples import read_lines_by_id, read_sampled_records
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.bundles.explanations import attribute_scores

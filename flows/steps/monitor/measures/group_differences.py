@@ -12,7 +12,7 @@ from monitoring.windows.window_records import GroupDifference
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.group_metrics import GROUP_SUM_SCHEMA, JUDGED_COMPARISONS
-from penumbra.training.group_scores import compare_groups
+from penumbra.training.evaluation.group_scores import compare_groups
 
 
 def measure_group_differences(

@@ -27,7 +27,7 @@ from penumbra.core.settings import Settings
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.outcome_sums import OutcomeSumStore
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import read_answers_with_targets
 from penumbra.training.fit import extract_labels

@@ -11,7 +11,7 @@ from flows.steps.prediction_losses import extract_predictions
 from monitoring.estimation.loss_estimator import ESTIMATE_ASSUMPTION, MAX_SAMPLED_ROWS, LossEstimator, ScoredRows
 from monitoring.windows.window_records import EstimatedLoss
 from penumbra.core.columns import EVENT_COLUMN, ID_COLUMN, LABEL_COLUMN, OUTPUT_COLUMN, PREDICTION_COLUMN
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.samples import read_sampled_records
 from penumbra.training.fit import extract_labels

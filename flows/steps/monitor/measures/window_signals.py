@@ -30,7 +30,7 @@ from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
 from penumbra.core.settings import MonitorSettings, Settings
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.daily import read_day_records, summarise_broken_records
 from penumbra.logs.queries.shadow import pair_shadow_outputs
 

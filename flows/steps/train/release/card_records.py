@@ -18,7 +18,7 @@ from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.masking import mask_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.manifest import CARD_FILE, CARD_FILES
-from penumbra.training import group_scores
+from penumbra.training.evaluation import group_scores
 from penumbra.training.split import SPLIT_PARTS
 
 MAX_DESCRIPTION = 4000  # characters; MLflow takes 5,000

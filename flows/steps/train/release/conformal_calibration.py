@@ -14,7 +14,7 @@ from flows.steps.train.matrices import DAYS_ARRAY, Matrices
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import UncertaintySettings
-from penumbra.training.evaluate import TrialJob, predict_soundly
+from penumbra.training.evaluation.evaluate import TrialJob, predict_soundly
 from penumbra.training.fit import fit_estimator
 from penumbra.training.split import Split
 

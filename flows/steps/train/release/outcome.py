@@ -13,8 +13,8 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
-from penumbra.training.evaluate import Trial, TrialJob, format_score_table, score_predictions
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import Trial, TrialJob, format_score_table, score_predictions
+from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.split import format_batch_range
 
 STATE_AND_ADVICE = {

@@ -14,8 +14,8 @@ from flows.steps.train.release.outcome import TrainingOutcome, sum_cpu_seconds
 from penumbra.data.versioning import versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun
-from penumbra.training.evaluate import Trial, TrialJob
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
+from penumbra.training.gate.gate_checks import ServingMeasurements
 
 PLAIN_TAG_FACTS = ("data_version", "revision", "fingerprint")
 

@@ -21,7 +21,7 @@ from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles import bundle
 from penumbra.training.doctor.checks import OUT_OF_FEATURES
-from penumbra.training.gate_checks import FormComparison
+from penumbra.training.gate.gate_checks import FormComparison
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract, RecordDict
 from service.inference.live_model import LoadedModel, make_loaded_model

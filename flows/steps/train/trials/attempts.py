@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from flows.steps.shared_folders import leave_attempt
+from flows.steps.shared.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.shipping import write_shipped_model
 from penumbra.core.problem import Problem
 from penumbra.storage.cache import PICKLED, FileCache
-from penumbra.training.evaluate import Trial, TrialJob
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.rejection import USER_ERRORS, Rejection, describe_failure
 from penumbra.training.release import pick_evenly_spaced

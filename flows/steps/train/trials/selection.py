@@ -13,8 +13,9 @@ from penumbra.core.settings import RegistrySettings, Settings
 from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
 from penumbra.registry.pointers import LIVE_ALIAS
-from penumbra.training import bootstrap, gate_comparisons
-from penumbra.training.evaluate import Trial, TrialJob
+from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
+from penumbra.training.gate import gate_comparisons
 from penumbra.training.rejection import Rejection, refuse_training
 
 

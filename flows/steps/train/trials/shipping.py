@@ -10,8 +10,8 @@ from flows.steps.train.matrices import Matrices
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.registry.bundles import bundle, serving_cost
 from penumbra.training.attributions.attributions_file import build_attributions_file
-from penumbra.training.evaluate import UnsoundPredictions, predict_for_task
-from penumbra.training.gate_checks import ServingMeasurements
+from penumbra.training.evaluation.evaluate import UnsoundPredictions, predict_for_task
+from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release, pick_evenly_spaced
 
 BACKGROUND_ROWS = 1000

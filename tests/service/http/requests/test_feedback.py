@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from penumbra.logs import append_log
-from penumbra.logs.index import LogIndex
+from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import labels as joined
 from problem import schema
 from problem.schema import EXAMPLE

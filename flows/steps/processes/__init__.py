@@ -1,0 +1,1 @@
+"""How flows run: forks, tasks side by side, pods, and the locks that keep flows apart."""
