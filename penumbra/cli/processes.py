@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -125,6 +124,4 @@ def run_command(*command: str, environment: Mapping[str, str] | None = None, out
     """
     sys.stdout.flush()
     with SignalRelay() as relay:
-        child = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
-        relay.pass_to(child.send_signal)
-        return child.wait()
+        return relay.run_child(command, {**os.environ, **(environment or {})}, output)

@@ -11,7 +11,6 @@ import importlib
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -65,9 +64,7 @@ class FlowRunner:
                 relay.pass_to(functools.partial(send_signal, pid))
                 return self._wait_for_end()
             with output.open("wb") if output else contextlib.nullcontext() as file:
-                child = subprocess.Popen([sys.executable, *arguments], env=everything, stdout=file, stderr=file)
-                relay.pass_to(child.send_signal)
-                return child.wait()
+                return relay.run_child([sys.executable, *arguments], everything, file)
 
     def _begin(self, run: tuple[list[str], dict[str, str], Path | None, str]) -> int:
         """Have a run begun; returns its process's id, 0 if it isn't: the process has ended, and isn't asked again."""

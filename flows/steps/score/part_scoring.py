@@ -148,17 +148,7 @@ class PartScorer:
         ]
         tables, order = list[pl.DataFrame](), np.arange(plain.height)
         if self._is_plain and plain.height:
-            columns = pl.select(
-                time=pl.lit(encode_json(now)[1:-1].decode()),
-                contract=pl.lit(version),
-                record=write_times_as_text(plain).to_struct(),
-                inputs=pl.Series(scored.inputs, dtype=pl.Array(pl.Float64, scored.inputs.shape[1])),
-                output=_make_column(scored.outputs),
-                decision=scored.decisions,
-                model=pl.lit(scored.version),
-                micros=pl.lit(micros),
-            )
-            tables = _split_by_marks(columns, scored, job)
+            tables = _split_by_marks(_make_columns(plain, scored, now, version, micros), scored, job)
             order = np.argsort(scored.codes, kind="stable")
         elif plain.height:
             answers = zip(
@@ -246,25 +236,44 @@ class PartScorer:
         )
 
 
+def _make_columns(
+    plain: pl.DataFrame, scored: ScoredFrame, now: dt.datetime, contract: str, micros: int
+) -> pl.DataFrame:
+    """The fields that all entries of plain rows have, a column each."""
+    return pl.select(
+        time=pl.lit(encode_json(now)[1:-1].decode()),
+        contract=pl.lit(contract),
+        record=write_times_as_text(plain).to_struct(),
+        inputs=pl.Series(scored.inputs, dtype=pl.Array(pl.Float64, scored.inputs.shape[1])),
+        output=_make_column(scored.outputs),
+        decision=scored.decisions,
+        model=pl.lit(scored.version),
+        micros=pl.lit(micros),
+    )
+
+
 def _split_by_marks(columns: pl.DataFrame, scored: ScoredFrame, job: str) -> list[pl.DataFrame]:
     """The entries with the same marks in a table each, in the order of the marks' codes, and with all their fields."""
     tables = []
     for code, marks in enumerate(scored.marks):
         some = columns if len(scored.marks) == 1 else columns[np.flatnonzero(scored.codes == code)]
-        fields = [_make_field(name, mark) for name, mark in marks.items()]
+        filled = _fill_default(marks, pl.col("decision"))
         if some.height:
-            tables.append(some.with_columns(*fields, pl.lit(job).alias("job")))
+            tables.append(
+                some.with_columns(**{name: _make_field(mark) for name, mark in filled.items()}, job=pl.lit(job))
+            )
     return tables
 
 
-def _make_field(name: str, mark: Any) -> pl.Expr:
-    if mark is None:
-        return pl.col("decision").alias(name)
+def _make_field(mark: Any) -> pl.Expr:
+    if isinstance(mark, pl.Expr):
+        return mark
     value = encode_json(mark)[1:-1].decode() if isinstance(mark, dt.datetime) else mark
-    return pl.lit(pl.Series(name, [value])).first()
+    return pl.lit(pl.Series([value])).first()
 
 
-def _fill_default(marks: Mapping[str, Any], decision: DecisionValue) -> dict[str, Any]:
+def _fill_default(marks: Mapping[str, Any], decision: DecisionValue | pl.Expr) -> dict[str, Any]:
+    """The marks of an answer, or of a column of answers: a default that is None is the `decision`."""
     return {name: decision if mark is None else mark for name, mark in marks.items()}
 
 

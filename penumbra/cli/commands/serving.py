@@ -211,17 +211,18 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError):
-        attempt = replace_ended(load_settings().service.state)
+        settings = load_settings()
+    attempt = replace_ended(settings.service.state)
 
     from flows.steps.score import receipts
     from flows.steps.score.score_order import make_order
     from flows.steps.score.scoring import SCORE_ERRORS, SCORED_PARTS
     from penumbra.cli.reports.score_report import score_with_progress
-    from penumbra.core.loading.project_loading import load_project
+    from penumbra.core.loading.project_loading import load_fitting_problem
     from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
     with handle_registry_errors(refuse_on), refuse_on(*SCORE_ERRORS):
-        settings, problem = load_project(SCORED_PARTS)
+        problem = load_fitting_problem(settings, SCORED_PARTS)
         order = make_order(settings.score, source, output, database, problem, **reading)
         scored, refused = score_with_progress(settings, problem, order, processes or os.cpu_count() or 1, attempt)
     if as_json:

@@ -11,9 +11,7 @@ from penumbra.core.task import Task
 
 
 def load_project(parts: Sequence[str] = tuple(PROBLEM_PARTS)) -> tuple[Settings, Problem]:
-    """Load settings and problem, and check that they fit each other: the loss the target, exploration the decisions.
-
-    The libraries that the settings' URLs take must be installed.
+    """Load settings and problem, which have to fit each other.
 
     Args:
         parts: The files of the problem to load; the schema is loaded with any of them.
@@ -22,11 +20,31 @@ def load_project(parts: Sequence[str] = tuple(PROBLEM_PARTS)) -> tuple[Settings,
         Both.
 
     Raises:
-        SettingsError: A setting is wrong, a URL takes a library that isn't installed, the loss is none of such a
-            target, or there is no decision to explore; names the setting and its source.
+        SettingsError: A setting is wrong, or one of those that `load_fitting_problem` refuses.
         ProblemError: A file of `problem/` is wrong.
     """
-    settings, problem = load_settings(), load_problem(parts)
+    settings = load_settings()
+    return settings, load_fitting_problem(settings, parts)
+
+
+def load_fitting_problem(settings: Settings, parts: Sequence[str]) -> Problem:
+    """Load the problem, and check that settings fit it: the loss the target, exploration the decisions.
+
+    The libraries that the settings' URLs take must be installed.
+
+    Args:
+        settings: All settings.
+        parts: The files of the problem to load; the schema is loaded with any of them.
+
+    Returns:
+        The problem.
+
+    Raises:
+        SettingsError: A URL takes a library that isn't installed, the loss is none of such a target, or there is no
+            decision to explore; names the setting and its source.
+        ProblemError: A file of `problem/` is wrong.
+    """
+    problem = load_problem(parts)
     require_drivers(settings)
     try:
         name_compared_loss(Task.from_schema(problem.schema), settings.promotion.loss)
@@ -37,4 +55,4 @@ def load_project(parts: Sequence[str] = tuple(PROBLEM_PARTS)) -> tuple[Settings,
             f"{find_setting_source('rules.explore_share')}: rules.explore_share is {settings.rules.explore_share:g}, "
             "and problem/rules.py has no OBSERVED_DECISIONS: expected those under which an outcome can be seen, or 0"
         )
-    return settings, problem
+    return problem

@@ -1,10 +1,11 @@
 """SIGTERM and Ctrl-C of a command that waits for a child: the child ends first, and its exit code is never lost."""
 
 import signal
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 
 class SignalRelay:
@@ -37,6 +38,21 @@ class SignalRelay:
         self._send = send
         for number in tuple(self._received):
             send(number)
+
+    def run_child(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None) -> int:
+        """Run a command until it ends.
+
+        Args:
+            command: The program and its arguments, which no shell expands.
+            environment: All of its environment variables.
+            output: The file that its output and its errors go to; None for those of this process.
+
+        Returns:
+            Its exit code, negative for a signal.
+        """
+        child = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        self.pass_to(child.send_signal)
+        return child.wait()
 
     def __exit__(self, *_: object) -> None:
         """Let signals have their effect again."""
