@@ -10,16 +10,12 @@ import pytest
 from flows.steps.change.change_trial import ChangeTrial, try_change
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import find_reachable_model
-from flows.steps.train import evaluation, final_fit
 from flows.steps.train.plan import require_known_candidates
-from flows.steps.train.release import outcome, registration
-from flows.steps.train.trials import attempts, selection
 from penumbra.cli.reports.change_report import format_change_report
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
-from penumbra.data.versioning import versions
-from penumbra.training.evaluation.evaluate import TrialJob
-from tests.helpers.models.training_runs import FEW_ROWS, prepare_run
+from tests.helpers.models.finished_trainings import train_live_orders
+from tests.helpers.models.training_runs import FEW_ROWS
 from tests.helpers.problems.orders import load_orders, open_orders_store
 
 pytestmark = pytest.mark.slow
@@ -31,19 +27,7 @@ Try = Callable[..., ChangeTrial]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Settings:
     """The settings of a project with four months of orders and a live version."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(migrated_database, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        run = prepare_run(folder, load_orders(folder, source=FEW_ROWS), patch, data__remote="")
-    trials = selection.split_results(attempts.run_lane(run.matrices, [TrialJob("boosting")], run.plan.split))[0]
-    parts = run.settings, run.plan, run.matrices
-    baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
-    final = final_fit.settle_winner(*parts, [trials[0].job], baseline)
-    result = outcome.evaluate_winner(*parts, final, trials, [])
-    evaluation.write_evaluation(result)
-    versions.record_data_version(run.settings.data)
-    registration.register_outcome(result)
-    return run.settings
+    return train_live_orders(tmp_path_factory.mktemp("project"), migrated_database).settings
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.registry.history.ledger import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from tests.helpers.models import monitored_model as world
-from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries, run_monitor_pass
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pass
+from tests.helpers.models.registered_versions import read_ledger_entries
 from tests.helpers.problems.regular_flights import make_regular_flights
 
 PROBLEM = load_problem()
@@ -93,28 +94,26 @@ def test_a_retraining_that_waits_is_done_where_the_rule_decides_again(settings: 
     assert ends == [WINDOW_BEGIN + 7 * ONE_DAY]
 
 
-def test_a_pass_lets_its_verdicts_wait_for_as_many_people_as_are_set(tmp_path: Path, database: Path) -> None:
-    world.make_live_model(tmp_path, database)
-    world.log_monitored_days(tmp_path, 7, wrong=True)
-    run_monitor_pass(tmp_path, AFTER_A_WINDOW, approve="people")
-    (entry,) = read_ledger_entries(tmp_path)
+def test_a_pass_lets_its_verdicts_wait_for_as_many_people_as_are_set(empty: Path) -> None:
+    world.log_monitored_days(empty, 7, wrong=True)
+    run_monitor_pass(empty, AFTER_A_WINDOW, approve="people")
+    (entry,) = read_ledger_entries(empty)
     assert (entry.verdict, entry.evidence["approval"]["approvers"]) == ("retrain", 1)
-    people = world.make_monitor_settings(tmp_path, AFTER_A_WINDOW, approve="people")
+    people = world.make_monitor_settings(empty, AFTER_A_WINDOW, approve="people")
     assert respond(people) == ""
     assert [each.partition(" until ")[0] for each in announce_approvals(people)] == ["entry 1 waits for 1 person"]
 
 
 @pytest.fixture
-def stuck(tmp_path: Path, database: Path) -> Path:
+def stuck(empty: Path) -> Path:
     """A thermometer was stuck on two days, which the ledger has as entry 1."""
-    world.make_live_model(tmp_path, database)
     days = {
         number: make_regular_flights(world.WINDOW_BEGIN_NUMBER + number).with_columns(temp=pl.lit(50.0))
         for number in (1, 2)
     }
-    world.log_monitored_days(tmp_path, 7, days)
-    assert len(run_monitor_pass(tmp_path, AFTER_A_WINDOW)) == 1
-    return tmp_path
+    world.log_monitored_days(empty, 7, days)
+    assert len(run_monitor_pass(empty, AFTER_A_WINDOW)) == 1
+    return empty
 
 
 def test_accepted_days_are_those_of_the_fault_and_raise_no_alarm_again(stuck: Path) -> None:

@@ -15,7 +15,8 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.models import monitored_model as world
-from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, read_ledger_entries
+from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN
+from tests.helpers.models.registered_versions import read_ledger_entries
 
 FEW = """
 _all = fetch
@@ -62,12 +63,11 @@ def test_a_model_that_has_become_wrong_is_replaced_by_no_one_but_gets_a_rival(tm
 
 
 @pytest.mark.slow
-def test_a_backlog_of_windows_is_measured_by_tasks_and_judged_by_one(tmp_path: Path, database: Path) -> None:
+def test_a_backlog_of_windows_is_measured_by_tasks_and_judged_by_one(empty: Path) -> None:
     """Until the next step begins: reports of so many windows take minutes."""
-    space, days = Workspace(tmp_path), 2 * MIN_WINDOWS_OF_A_TASK
-    world.make_live_model(tmp_path, database)
-    world.log_monitored_days(tmp_path, days)
-    environment = world.make_monitor_environment(tmp_path, WINDOW_BEGIN + (days + 1) * ONE_DAY, window_days=1)
+    space, days = Workspace(empty), 2 * MIN_WINDOWS_OF_A_TASK
+    world.log_monitored_days(empty, days)
+    environment = world.make_monitor_environment(empty, WINDOW_BEGIN + (days + 1) * ONE_DAY, window_days=1)
     with space.start(
         *space.flow("monitor"), **{k.removeprefix("PENUMBRA_").lower(): v for k, v in environment.items()}
     ) as flow:
@@ -76,5 +76,5 @@ def test_a_backlog_of_windows_is_measured_by_tasks_and_judged_by_one(tmp_path: P
         os.killpg(flow.pid, signal.SIGKILL)
     tasks = {task[1] for line in said if (task := re.search(r"/measure/(\d+) ", line))}
     assert len(tasks) == 2, "".join(said)
-    windows = [window.begin for window in world.read_windows(tmp_path)]
+    windows = [window.begin for window in world.read_windows(empty)]
     assert windows == [WINDOW_BEGIN + number * ONE_DAY for number in range(days)]

@@ -1,5 +1,6 @@
+"""What a pass of `make promote` decides by the evidence, and what it enters."""
+
 import datetime as dt
-import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,41 +12,24 @@ import pytest
 from msgspec.structs import replace as replace_fields
 
 from flows.steps.model_version import ModelVersion, open_model_version
-from flows.steps.promote import paired_evidence, promotion_case, verdicts
+from flows.steps.promote import paired_evidence, verdicts
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.approvals.requests import list_requests
-from penumbra.core.loading.problem_loading import load_problem
-from penumbra.core.system.actor import get_actor
 from penumbra.promotion.unseen_losses import EarlierDays
-from penumbra.registry import aliases
 from penumbra.registry.bundles.manifest import UnfitBundle
-from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEvent
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.models import registered_versions
+from tests.helpers.models.promotion_passes import PROBLEM, run_promotion
 from tests.helpers.models.registered_versions import (
     append_earlier_event,
     log_compared_days,
     make_aliased_registry,
+    read_ledger_entries,
     score_calibrated,
     score_noisy,
     score_with_failures,
 )
-
-PROBLEM = load_problem()
-
-
-def run_promotion(
-    folder: Path, forced: ForcedPromotion | None = None, now: dt.datetime = registered_versions.NOW
-) -> str:
-    """A pass of `make promote`."""
-    settings = registered_versions.make_registry_settings(folder)
-    return verdicts.act_on_cases(
-        settings, verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced, now)
-    )
-
-
-def read_ledger(folder: Path) -> list[LedgerEntry]:
-    return Ledger(folder / "ledger").entries()
 
 
 def score_some(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +57,7 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     text = run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}, text
-    _, verdict, promotion = read_ledger(tmp_path)
+    _, verdict, promotion = read_ledger_entries(tmp_path)
     assert (verdict.verdict, verdict.versions, verdict.data_version) == (
         "promote",
         {"candidate": "2", "live": "1"},
@@ -133,7 +117,7 @@ def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp
     log_compared_days(tmp_path, "1", {"2": score_some}, score_noisy)
     text = run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}, text
-    found = read_ledger(tmp_path)[1].evidence
+    found = read_ledger_entries(tmp_path)[1].evidence
     assert found["evidence"]["labels"] == found["shadow"]["answered"]
     assert found["shadow"]["left_out"] == found["shadow"]["rows"] - found["shadow"]["answered"] > 0
     assert "left out as it was behind" in text
@@ -144,7 +128,7 @@ def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Pa
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
     log_compared_days(tmp_path, "1", {"3": score_calibrated}, reviewed=12)
     run_promotion(tmp_path)
-    entry = read_ledger(tmp_path)[1]
+    entry = read_ledger_entries(tmp_path)[1]
     assert entry.evidence["evidence"]["by_people"] == 12
     assert "labels, 12 of them by people; e-values" in entry.reason
 
@@ -154,7 +138,7 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
     log_compared_days(tmp_path, "1", {"3": score_calibrated})
     run_promotion(tmp_path, now=registered_versions.FIRST_TIME + dt.timedelta(days=5, hours=8))
-    evidence = read_ledger(tmp_path)[-1].evidence["evidence"]
+    evidence = read_ledger_entries(tmp_path)[-1].evidence["evidence"]
     assert (evidence["verdict"], evidence["days"], evidence["days_needed"]) == ("keep collecting", 5, 2)
     run_promotion(tmp_path)
     assert models.aliases() == {"live": "3", "previous": "1"}
@@ -190,7 +174,7 @@ def test_what_is_worse_or_broken_or_failed_at_the_gate_leaves_the_shadow(
     log_compared_days(tmp_path, "1", {"2": says})
     run_promotion(tmp_path)
     assert models.aliases() == {"live": "1"}
-    assert read_ledger(tmp_path)[-1].verdict == "reject"
+    assert read_ledger_entries(tmp_path)[-1].verdict == "reject"
 
 
 def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Path) -> None:
@@ -204,7 +188,7 @@ def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {})
     assert "keep collecting: 0 days" in run_promotion(tmp_path)
-    assert read_ledger(tmp_path)[-1].evidence["shadow"]["rows"] == 0
+    assert read_ledger_entries(tmp_path)[-1].evidence["shadow"]["rows"] == 0
 
 
 def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: Path, database: Path) -> None:
@@ -235,7 +219,7 @@ def test_answers_that_a_rule_or_another_model_had_a_say_in_are_left_out(tmp_path
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, rules=["clamp"])
     run_promotion(tmp_path)
-    assert read_ledger(tmp_path)[-1].evidence["evidence"]["labels"] == 0
+    assert read_ledger_entries(tmp_path)[-1].evidence["evidence"]["labels"] == 0
 
 
 def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
@@ -250,10 +234,10 @@ def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: P
     )
     run_promotion(tmp_path, now=registered_versions.shift_after_ledger(registered_versions.NOW))
     assert models.aliases() == {"live": "1", "previous": "2"}
-    _, verdict, rollback = read_ledger(tmp_path)
+    _, verdict, rollback = read_ledger_entries(tmp_path)
     assert (verdict.verdict, verdict.evidence["evidence"]["verdict"]) == ("investigate", "reject")
     assert (rollback.kind, rollback.versions) == ("rollback", {"live": "1", "previous": "2"})
-    assert list_requests(read_ledger(tmp_path)) == []
+    assert list_requests(read_ledger_entries(tmp_path)) == []
 
 
 def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:
@@ -278,41 +262,6 @@ def test_what_was_answered_before_the_promotion_doesnt_count_for_it(tmp_path: Pa
     log_compared_days(tmp_path, "2", {"1": score_calibrated}, score_noisy)
     run_promotion(tmp_path)
     assert models.aliases() == {"live": "2", "previous": "1"}
-
-
-def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
-    run_promotion(tmp_path, ForcedPromotion("the contract with the airline ends today"))
-    assert models.aliases() == {"live": "2", "previous": "1"}
-    _, verdict, promotion = read_ledger(tmp_path)
-    assert verdict.actor == promotion.actor == get_actor()
-    assert verdict.reason == "forced: the contract with the airline ends today"
-
-
-def test_by_force_another_version_than_the_candidate_can_be_named(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
-    run_promotion(tmp_path, ForcedPromotion("forward again", "3"))
-    assert models.aliases() == {"live": "3", "previous": "1", "candidate": "2"}
-
-
-@pytest.mark.parametrize(
-    ("forced", "words"),
-    [
-        (ForcedPromotion(" "), "needs a reason"),
-        (ForcedPromotion("why not"), "There is no candidate"),
-        (ForcedPromotion("why not", "1"), "version 1 is live already"),
-    ],
-)
-def test_a_promotion_by_force_that_cant_be_is_refused(
-    tmp_path: Path, database: Path, forced: ForcedPromotion, words: str
-) -> None:
-    models = make_aliased_registry(tmp_path, database, live="1")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
-    with pytest.raises(PromotionRefused, match=words):
-        run_promotion(tmp_path, forced)
-    assert (models.aliases(), len(read_ledger(tmp_path))) == ({"live": "1"}, 1)
 
 
 def drop_column(name: str) -> Any:
@@ -361,7 +310,7 @@ def test_beside_a_live_model_without_ledger_and_answers_nothing_is_decided(
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     with pytest.raises(BrokenLedger, match=r"version 1 of .* is live in .* doesn't name it, and .* has no answer"):
         run_promotion(tmp_path, forced)
-    assert (models.aliases(), read_ledger(tmp_path)) == ({"live": "1", "candidate": "2"}, [])
+    assert (models.aliases(), read_ledger_entries(tmp_path)) == ({"live": "1", "candidate": "2"}, [])
 
 
 def test_a_live_model_that_was_set_by_hand_is_judged_once_it_has_answered(tmp_path: Path, database: Path) -> None:
@@ -377,74 +326,6 @@ def test_without_candidate_or_live_model_nothing_is_decided(tmp_path: Path, data
     models.delete_alias("live")
     with pytest.raises(PromotionRefused, match="no live model"):
         run_promotion(tmp_path)
-
-
-def promote_version(folder: Path, version: str) -> None:
-    settings = registered_versions.make_registry_settings(folder)
-    cases = verdicts.judge_cases(
-        settings, PROBLEM, {"live": "1", "candidate": "2"}, ForcedPromotion("at once", version)
-    )
-    verdicts.act_on_cases(settings, cases)
-
-
-@pytest.mark.slow
-def test_of_two_promotions_at_once_one_wins_and_the_ledger_has_both(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=promote_version, args=(tmp_path, version)) for version in ("2", "3")]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-    found = read_ledger(tmp_path)
-    (promotion,) = [entry for entry in found if entry.kind == "promotion"]
-    verdicts = [entry for entry in found if entry.kind == "verdict"]
-    assert models.version("live") == promotion.versions["live"]
-    assert sorted(entry.versions["candidate"] for entry in verdicts) == ["2", "3"]
-    assert sorted(entry.reason.startswith("not acted on: the aliases are") for entry in verdicts) == [False, True]
-
-
-def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
-    assert (
-        verdicts.prepare_aliases(registered_versions.make_registry_settings(tmp_path))
-        == models.aliases()
-        == {"live": "2", "previous": "1"}
-    )
-
-
-def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_twice(
-    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
-    settings = registered_versions.make_registry_settings(tmp_path)
-    forced = ForcedPromotion("why not")
-    cases = verdicts.judge_cases(settings, PROBLEM, verdicts.prepare_aliases(settings), forced)
-
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(promotion_case, "move_aliases", die)
-        with pytest.raises(KeyboardInterrupt):
-            verdicts.act_on_cases(settings, cases, "argo-7")
-    entered = read_ledger(tmp_path)
-    for _ in range(2):
-        assert "has entered it (entry 2). Live is version 2." in verdicts.act_on_cases(settings, cases, "argo-7")
-    assert read_ledger(tmp_path) == entered
-    assert [entry.kind for entry in entered[1:]] == ["verdict", "promotion"]
-
-
-def test_an_alias_that_was_moved_meanwhile_isnt_moved_again(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="3", candidate="2")
-    with pytest.raises(
-        aliases.AliasesChanged, match="candidate 2, live 3 by now, where candidate 2, live 1 was judged"
-    ):
-        aliases.move_aliases(models, {"live": "1", "candidate": "2"}, {"live": "2", "previous": "1"})
-    assert models.aliases() == {"live": "3", "candidate": "2"}
 
 
 @pytest.mark.slow

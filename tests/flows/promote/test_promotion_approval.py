@@ -12,13 +12,13 @@ from penumbra.approvals import answers, requests
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request
-from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.registry import pointers
 from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from tests.helpers.models import registered_versions
+from tests.helpers.models.promotion_passes import PROBLEM, run_promotion_pass
 from tests.helpers.models.registered_versions import (
     append_earlier_event,
     log_compared_days,
@@ -27,20 +27,11 @@ from tests.helpers.models.registered_versions import (
     score_noisy,
 )
 
-PROBLEM = load_problem()
-
 
 def make_settings(folder: Path, **promotion: Any) -> Settings:
     settings = registered_versions.make_registry_settings(folder)
     changed = settings.promotion.model_copy(update={"approve": "people", **promotion})
     return settings.model_copy(update={"promotion": changed})
-
-
-def run_pass(settings: Settings, forced: ForcedPromotion | None = None) -> str:
-    aliases = verdicts.prepare_aliases(settings)
-    return verdicts.act_on_cases(
-        settings, verdicts.judge_cases(settings, PROBLEM, aliases, forced, registered_versions.NOW)
-    )
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
@@ -64,7 +55,7 @@ def waiting(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path)
-    said = run_pass(settings)
+    said = run_promotion_pass(settings)
     assert "Nothing was moved: entry 2 waits for 1 person until 20" in said
     assert said.endswith("`penumbra approve 2` approves it.")
     return settings, models
@@ -76,13 +67,13 @@ def ordered(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path, approvers=2)
-    run_pass(settings, ForcedPromotion("the labels are late", "3"))
+    run_promotion_pass(settings, ForcedPromotion("the labels are late", "3"))
     return settings, models
 
 
 def test_a_promotion_waits_however_often_it_is_judged_and_is_entered_once(waiting: Any) -> None:
     settings, models = waiting
-    run_pass(settings)
+    run_promotion_pass(settings)
     assert models.aliases() == {"live": "1", "candidate": "2"}
     (verdict,) = read_ledger(settings)[1:]
     assert (verdict.verdict, verdict.evidence["approval"]["approvers"]) == ("promote", 1)
@@ -152,9 +143,9 @@ def test_a_name_in_another_case_is_the_same_person(ordered: Any, order: tuple[st
 def test_more_approvers_count_for_what_waits_already_and_fewer_do_not(waiting: Any, tmp_path: Path) -> None:
     settings, models = waiting
     two = make_settings(tmp_path, approvers=2)
-    assert "entry 2 waits for 2 people" in run_pass(two)
+    assert "entry 2 waits for 2 people" in run_promotion_pass(two)
     assert "waits for 2 people, of whom carol answered" in answer(two, "carol")
-    assert "waits for 2 people, of whom carol answered" in run_pass(settings)
+    assert "waits for 2 people, of whom carol answered" in run_promotion_pass(settings)
     assert models.aliases() == {"live": "1", "candidate": "2"}
     assert answer(settings, "bob").startswith("entry 2 is approved by carol and bob")
 
@@ -162,8 +153,8 @@ def test_more_approvers_count_for_what_waits_already_and_fewer_do_not(waiting: A
 def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any) -> None:
     settings, models = waiting
     ordered = ForcedPromotion("the contract ends today")
-    assert "entry 3 waits for 1 person" in run_pass(settings, ordered)
-    assert "entry 3 waits for 1 person" in run_pass(settings, ordered)
+    assert "entry 3 waits for 1 person" in run_promotion_pass(settings, ordered)
+    assert "entry 3 waits for 1 person" in run_promotion_pass(settings, ordered)
     order, void = read_ledger(settings)[2:]
     assert (order.verdict, order.reason) == ("promote", "forced: the contract ends today")
     assert (void.verdict, void.evidence, void.reason) == ("void", {"verdict": 2}, "entry 3 orders it by force")
@@ -171,7 +162,7 @@ def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any)
     unsure = verdicts.replace(case, decision=verdicts.PromotionDecision("keep collecting", "too few labels"))
     verdicts.act_on_cases(settings, [unsure])
     assert find_request(read_ledger(settings), 3).status == "waiting"
-    run_pass(settings, ForcedPromotion("for another reason"))
+    run_promotion_pass(settings, ForcedPromotion("for another reason"))
     assert [entry.verdict for entry in read_ledger(settings)[5:]] == ["promote", "void"]
 
 
@@ -179,7 +170,7 @@ def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(t
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2", canary="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path, canary_share=0.2)
-    run_pass(settings, ForcedPromotion("please"))
+    run_promotion_pass(settings, ForcedPromotion("please"))
     ended = LedgerEvent(
         kind="canary", verdict="ended", actor="ann", reason="bad", versions={"canary": "2", "live": "1"}
     )
@@ -188,7 +179,7 @@ def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(t
     with pytest.raises(ApprovalRefused, match=why):
         answer(settings, "carol")
     assert models.aliases() == {"live": "1"}
-    assert "entry 2 is void: entry 3 (canary ended) took version 2 back" in run_pass(settings)
+    assert "entry 2 is void: entry 3 (canary ended) took version 2 back" in run_promotion_pass(settings)
 
 
 def test_a_rollback_that_the_registry_has_not_heard_of_comes_before_an_approval(waiting: Any) -> None:
@@ -218,14 +209,14 @@ def test_a_declined_candidate_leaves_the_shadow(waiting: Any) -> None:
     decline, rejection = read_ledger(settings)[2:]
     assert (decline.verdict, rejection.kind, rejection.verdict) == ("decline", "verdict", "reject")
     assert rejection.reason == "entry 2: declined by carol: not before the holidays"
-    assert "There is no candidate" in run_pass(settings)
+    assert "There is no candidate" in run_promotion_pass(settings)
 
 
 def test_a_declined_order_leaves_the_candidate_in_the_shadow(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     settings = make_settings(tmp_path)
-    run_pass(settings, ForcedPromotion("now"))
+    run_promotion_pass(settings, ForcedPromotion("now"))
     answer(settings, "carol", "decline", reason="there is no hurry")
     assert models.aliases() == {"live": "1", "candidate": "2"}
     assert len(read_ledger(settings)) == 3
@@ -234,17 +225,17 @@ def test_a_declined_order_leaves_the_candidate_in_the_shadow(tmp_path: Path, dat
 def test_what_nobody_approved_in_time_is_void_once_and_judged_anew(waiting: Any) -> None:
     settings, models = waiting
     models.set_alias("candidate", "3")
-    run_pass(settings)
+    run_promotion_pass(settings)
     models.set_alias("candidate", "2")
     at_once = make_settings(settings.ledger.folder.parent, approval_days=0)
-    run_pass(at_once)
+    run_promotion_pass(at_once)
     number = read_ledger(settings)[-1].number
     with pytest.raises(ApprovalRefused, match=rf"entry {number}: its time ended at 20.*: the next pass judges anew"):
         answer(settings, "carol", number=number)
-    said = run_pass(settings)
+    said = run_promotion_pass(settings)
     assert f"entry {number} is void: 0 of 1 approved it by 20" in said
     assert f"entry {number + 2} waits for 1 person" in said
-    run_pass(settings)
+    run_promotion_pass(settings)
     assert [entry.verdict for entry in read_ledger(settings)[number - 1 :]] == ["promote", "void", "promote"]
 
 
@@ -272,7 +263,7 @@ def test_aliases_that_were_moved_meanwhile_are_refused_in_words_and_void_the_app
     with pytest.raises(ApprovalRefused, match="entry 2: version 3 is live by now, where version 1 was"):
         answer(settings, "carol")
     models.delete_alias("candidate")
-    assert "entry 2 is void: version 3 is live by now, where version 1 was" in run_pass(settings)
+    assert "entry 2 is void: version 3 is live by now, where version 1 was" in run_promotion_pass(settings)
 
 
 def test_a_canary_begins_without_anybody(tmp_path: Path, database: Path) -> None:
@@ -280,14 +271,14 @@ def test_a_canary_begins_without_anybody(tmp_path: Path, database: Path) -> None
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     settings = make_settings(tmp_path, canary_share=0.2)
-    run_pass(settings)
+    run_promotion_pass(settings)
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}
 
 
 def test_where_the_rule_decides_again_nothing_waits_any_more(waiting: Any) -> None:
     settings, models = waiting
     rule = settings.promotion.model_copy(update={"approve": "rule"})
-    said = run_pass(settings.model_copy(update={"promotion": rule}))
+    said = run_promotion_pass(settings.model_copy(update={"promotion": rule}))
     assert 'entry 2 is void: promotion.approve is "rule" by now' in said
     assert models.aliases() == {"live": "2", "previous": "1"}
 
@@ -303,7 +294,7 @@ def test_killed_between_ledger_and_aliases_the_next_pass_moves_them(waiting: Any
         answer(settings, "carol")
     monkeypatch.undo()
     assert models.aliases() == {"live": "1", "candidate": "2"}
-    run_pass(settings)
+    run_promotion_pass(settings)
     assert models.aliases() == {"live": "2", "previous": "1"}
     assert [entry.verdict for entry in read_ledger(settings)[1:]] == ["promote", "approve", "promote"]
 
@@ -313,7 +304,7 @@ def test_the_webhook_is_told_what_waits_and_how_it_ended_once_each(waiting: Any)
     (waits,) = announce_approvals(settings)
     assert waits.startswith("entry 2 waits for 1 person until 20")
     assert "promote version 2 over version 1" in waits
-    run_pass(settings)
+    run_promotion_pass(settings)
     assert announce_approvals(settings) == []
     answer(settings, "carol", reason="looks good")
     assert announce_approvals(settings) == ["entry 2 (promotion): approve by carol: looks good"]

@@ -1,50 +1,27 @@
 """A recipe of another name that predicts what the live model's did is the same one: only words have changed."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flows.steps.train import evaluation, final_fit
 from flows.steps.train.matrices import write_matrices
 from flows.steps.train.plan import TrainingPlan
-from flows.steps.train.release import bundle_completion, outcome, registration
-from flows.steps.train.release.outcome import TrainingOutcome
-from flows.steps.train.trials import attempts, selection
-from penumbra.data.versioning import versions
+from flows.steps.train.release import bundle_completion
+from flows.steps.train.trials import selection
 from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.bundles.version_facts import have_same_recipe
-from penumbra.training.evaluation.evaluate import Trial, TrialJob
-from tests.helpers.models.training_runs import FEW_ROWS, PreparedRun, prepare_run
-from tests.helpers.problems.orders import load_orders
+from penumbra.training.evaluation.evaluate import TrialJob
+from tests.helpers.models.finished_trainings import finish_training, fit_trial, train_live_orders
+from tests.helpers.models.training_runs import PreparedRun
 
 LIVE, OTHER = TrialJob("boosting"), TrialJob("boosting", 1, {"max_leaf_nodes": 2})
-
-
-def fit(run: PreparedRun, *jobs: TrialJob) -> list[Trial]:
-    return selection.split_results(attempts.run_lane(run.matrices, jobs, run.plan.split))[0]
-
-
-def judge(run: PreparedRun, job: TrialJob) -> TrainingOutcome:
-    parts, trials = (run.settings, run.plan, run.matrices), fit(run, job)
-    final = final_fit.settle_winner(*parts, [job], final_fit.score_baseline_parts(run.matrices, run.plan.split))
-    made = outcome.evaluate_winner(*parts, final, trials, [])
-    evaluation.write_evaluation(made)
-    return made
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> PreparedRun:
     """A run on orders whose model is live."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(migrated_database, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        run = prepare_run(folder, load_orders(folder, source=FEW_ROWS), patch, data__remote="")
-    made = judge(run, LIVE)
-    versions.record_data_version(run.settings.data)
-    registration.register_outcome(made)
-    return run
+    return train_live_orders(tmp_path_factory.mktemp("project"), migrated_database)
 
 
 @pytest.fixture
@@ -58,7 +35,7 @@ def reworded(trained: PreparedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.slow
 def test_changed_words_are_the_same_recipe_at_the_gate_and_in_the_shadow(reworded: PreparedRun) -> None:
-    made = judge(reworded, LIVE)
+    made = finish_training(reworded, fit_trial(reworded, LIVE))
     check = {check.name: check for check in made.gate.report.checks}["live"]
     assert "non-inferiority, for the same predictions as version 1's recipe, has the upper limit" in check.sentence
     assert (check.measured, check.verdict) == (0, "pass")
@@ -70,7 +47,7 @@ def test_changed_words_are_the_same_recipe_at_the_gate_and_in_the_shadow(reworde
 
 @pytest.mark.slow
 def test_a_recipe_that_predicts_otherwise_has_to_be_better(reworded: PreparedRun) -> None:
-    made = judge(reworded, OTHER)
+    made = finish_training(reworded, fit_trial(reworded, OTHER))
     assert "; superiority has the upper limit below 0" in str(made.gate.report)
     assert made.gate.live
     facts = read_manifest(bundle_completion.complete_bundle(made))
@@ -80,6 +57,7 @@ def test_a_recipe_that_predicts_otherwise_has_to_be_better(reworded: PreparedRun
 
 @pytest.mark.slow
 def test_the_live_recipe_in_other_words_stays_where_another_only_looks_better(reworded: PreparedRun) -> None:
-    trials = fit(reworded, LIVE, *(TrialJob("boosting", trees, {"max_iter": trees}) for trees in (15, 18, 19, 21, 25)))
+    others = (TrialJob("boosting", trees, {"max_iter": trees}) for trees in (15, 18, 19, 21, 25))
+    trials = [fit_trial(reworded, job) for job in (LIVE, *others)]
     assert min(trials, key=lambda trial: trial.loss).job != LIVE
     assert selection.rank_candidates(reworded.settings, reworded.plan, reworded.matrices, trials)[0] == LIVE

@@ -18,6 +18,7 @@ from penumbra.registry.bundles.manifest import CARD_FILE
 from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.rejection import TrainingRefused
+from tests.helpers.models.finished_trainings import finish_training
 from tests.helpers.models.training_runs import FEW_ROWS, admit_batches, prepare_run
 from tests.helpers.problems.orders import load_orders
 
@@ -371,10 +372,7 @@ def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
     _, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
     assert remarks[-1].startswith("by quantile loss (0.9) the baseline of problem/candidates.py loses")
     trial = try_boosting(run)
-    baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
-    final = final_fit.settle_winner(run.settings, run.plan, run.matrices, [trial.job], baseline)
-    made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, [trial], remarks)
-    evaluation.write_evaluation(made)
+    made = finish_training(run, trial, remarks)
     assert (next(iter(trial.scores)), next(iter(made.gate.intervals))) == ("quantile_0.9", "quantile_0.9")
     assert trial.scores["coverage"] == pytest.approx(0.9, abs=0.1)
     checks = {check.name: check for check in made.gate.report.checks}

@@ -22,7 +22,6 @@ from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import read_manifest
-from penumbra.registry.history.ledger import Ledger, LedgerEntry
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
@@ -35,6 +34,9 @@ PROBLEM = load_problem()
 
 WINDOW_BEGIN = dt.date(2013, 4, 4)  # of a window
 ONE_DAY = dt.timedelta(days=1)
+WEEK = 7 * ONE_DAY  # the length of a window
+SECOND = WINDOW_BEGIN + WEEK  # when the second window begins
+DONE = SECOND + WEEK + ONE_DAY  # two windows are over, with all their labels
 REFERENCE_DAY_NUMBERS, WINDOW_BEGIN_NUMBER = range(30), 34  # numbers of days since 2013-03-01
 HOUR = dt.timedelta(hours=1)
 
@@ -217,15 +219,3 @@ def read_windows(folder: Path) -> list[Window]:
         The records, the earliest first.
     """
     return WindowStore(folder / "monitor").read()
-
-
-def read_ledger_entries(folder: Path) -> list[LedgerEntry]:
-    """Read the ledger.
-
-    Args:
-        folder: The temporary folder.
-
-    Returns:
-        The entries, the earliest first.
-    """
-    return Ledger(folder / "ledger").entries()

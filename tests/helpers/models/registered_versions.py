@@ -12,7 +12,7 @@ import numpy as np
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import BEHIND_REASON, LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_log import ShadowLog
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers.logs import prediction_logs
@@ -77,6 +77,18 @@ def append_earlier_event(folder: Path, kind: Any, verdict: str = "", **versions:
     """An earlier event, in the ledger alone."""
     event = LedgerEvent(kind=kind, actor="ann", reason="earlier", verdict=verdict, versions=versions)
     Ledger(make_registry_settings(folder).ledger.folder).append(event)
+
+
+def read_ledger_entries(folder: Path) -> list[LedgerEntry]:
+    """Read the ledger.
+
+    Args:
+        folder: The temporary folder.
+
+    Returns:
+        The entries, the earliest first.
+    """
+    return Ledger(folder / "ledger").entries()
 
 
 def shift_after_ledger(time: dt.datetime) -> dt.datetime:

@@ -8,6 +8,7 @@ from flows.steps.flywheel.batch_making import feed_back_labels
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
+from penumbra.data.flywheel_manifest import FlywheelManifest, read_manifest_file
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.reviews.records import ReviewBlock, ReviewCase
@@ -15,6 +16,7 @@ from tests.helpers.logs.prediction_logs import append_to_new_segment
 from tests.helpers.models import training_runs
 from tests.helpers.problems.orders import Replacements, load_orders
 
+BATCH, NEXT = "2024-04+flywheel-2024-06-01", "2024-04+flywheel-2024-07-01"  # of May, and of June
 MAY = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
 REFUSED_LOANS = [("", '"""Rules."""\n\nRULES = ()\nOBSERVED_DECISIONS = (False,)\n')]
 """A file rules.py: of orders that are decided True, nobody learns the outcome."""
@@ -89,3 +91,8 @@ def on_day(settings: Settings, today: str) -> Settings:
     return settings.model_copy(
         update={"data": settings.data.model_copy(update={"today": dt.date.fromisoformat(today)})}
     )
+
+
+def read_manifest(store: DataStore, batch: str = BATCH) -> FlywheelManifest:
+    """Read what a flywheel batch was made of."""
+    return read_manifest_file(store.read_raw_files(batch))

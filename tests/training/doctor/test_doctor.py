@@ -1,23 +1,18 @@
+"""Checks of the doctor on frames: what each finds, and what it lets be."""
+
 import datetime as dt
-import re
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from flows.steps.doctor import skew
 from penumbra.core.encoding import FeatureEncoder, derive_features
-from penumbra.core.loading.problem_loading import load_problem
-from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.core.settings import load_settings
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.candidate import Candidate
-from penumbra.registry.models import ModelRegistry
-from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.doctor import checks, notes, serving_skew
 from problem import schema
-from tests.helpers.flow_workspace import Workspace
 from tests.helpers.problems.orders import load_orders
 
 
@@ -231,18 +226,6 @@ def test_skew_names_the_input_that_a_single_record_has_otherwise():
     assert "{'size': None, 'colour': 'mauve'}" in found[0].evidence
 
 
-def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
-    from tests.helpers.servers import local_service
-
-    (local_service.make_bundle(tmp_path / "1") / "model.onnx").write_bytes(b"damaged")
-    monkeypatch.setattr(
-        "penumbra.registry.models.ModelRegistry", lambda registry: local_service.FolderRegistry(tmp_path, live="1")
-    )
-    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry, load_problem())
-    assert columns_of(found) == ["version 1"]
-    assert "damaged or replaced" in found[0].evidence
-
-
 def test_a_free_expression_is_noted_with_its_price():
     kinds = [Number("distance"), Expression("far", pl.col("distance") * 2, schema.Row)]
     assert [note.split()[0] for note in notes.note_slow_features(kinds)] == ["far"]
@@ -289,166 +272,3 @@ def test_a_margin_in_another_unit_is_noted():
     settings = load_settings(environ={"PENUMBRA_PROMOTION__MARGIN_SHARE": "0.5"})
     (note,) = notes.note_wide_margins(settings)
     assert note.startswith("promotion.margin_share = 0.5 lets a model pass that loses 50% of the baseline's loss more")
-
-
-# The whole of it, on the example
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory):
-    made = Workspace(tmp_path_factory.mktemp("examination"))
-    made.ingest()
-    return made
-
-
-@pytest.fixture
-def change(space):
-    """A function that adds code to a file of `problem/` for this test only."""
-
-    def add(path, code):
-        space.append_to_source("")
-        with (space.overlay / path).open("a") as file:
-            file.write(code)
-
-    yield add
-    shutil.rmtree(space.overlay)
-
-
-def examine(space, **overrides):
-    """The exit code, and what was found: title -> columns."""
-    output, code = space.run_unchecked("-m", "flows.steps.doctor.examination", **overrides)
-    assert "Traceback" not in output, output
-    blocks = re.split(r"^  (?=ok|FOUND|skipped|note)", output, flags=re.M)
-    found = {block.splitlines()[0]: re.findall(r"^ {11}(\S.*)$", block, re.M) for block in blocks[1:]}
-    return SimpleNamespace(
-        output=output, code=code, found={title[9:-1]: c for title, c in found.items() if title[:1] == "F"}
-    )
-
-
-@pytest.mark.slow
-def test_the_example_comes_out_clean(space):
-    examined = examine(space)
-    assert (examined.code, examined.found) == (0, {})
-    assert examined.output.count("  ok  ") == 11
-    assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
-    assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
-
-
-FAULTY_FEATURES = """
-import polars as pl
-from penumbra.features import Expression
-from problem.schema import Labelled
-def add(name, expression):
-    return Expression(name, expression, Labelled)
-FEATURES += (
-    add("early", pl.when(pl.col("arr_delay") < -5).then(None).otherwise(pl.col("arr_delay")).abs()),
-    add("half", pl.col("arr_delay") * 0.5 - pl.col("distance")),
-    add("late", (pl.col("arr_delay") > 15).cast(pl.Float64)),
-    add("still", pl.col("distance") * 0.0),
-)
-"""
-
-
-@pytest.mark.slow
-def test_faulty_features_are_found_each_in_its_place(space, change):
-    change("problem/features.py", FAULTY_FEATURES)
-    examined = examine(space)
-    assert examined.code == 3
-    assert examined.found["every feature reads only what a request has"] == ["early", "half", "late"]
-    assert examined.found["no feature is missing just where the outcome is"] == ["arr_delay", "half", "late"]
-    assert examined.found["no feature alone predicts the target"] == ["early", "late"]
-    assert examined.found["no features add up to the target"] == ["distance, half", "late"]
-    assert examined.found["no feature is constant or nearly empty"] == ["still"]
-    assert "note     early is a free polars expression" in examined.output
-    assert "`penumbra train --skip-doctor`" in examined.output
-
-
-FAULTY_BATCH = """
-_fetch = fetch
-def fetch(batch):
-    files = _fetch("2013-01" if batch == "2013-02" else batch)
-    lines = files["flights.csv"].split(b"\\n")
-    columns = lines[1].split(b",")
-    columns[lines[0].split(b",").index(b"carrier")] = b"NA"
-    return {**files, "flights.csv": b"\\n".join([lines[0], b",".join(columns), *lines[2:]])}
-"""
-
-
-@pytest.mark.slow
-def test_faulty_batches_are_found(tmp_path):
-    space = Workspace(tmp_path / "faulty")
-    space.append_to_source(FAULTY_BATCH)
-    space.ingest()
-    examined = examine(space)
-    assert examined.code == 3
-    assert examined.found == {
-        "every key is unique across batches": ["carrier, flight, time_hour"],
-        "every batch lies after the one before": ["time_hour"],
-        "every label has a key": ["carrier"],
-    }
-
-
-@pytest.mark.slow
-def test_without_data_the_doctor_asks_for_it_in_one_sentence(tmp_path):
-    examined = examine(Workspace(tmp_path / "empty"))
-    assert (examined.code, examined.output) == (
-        1,
-        "There is no data in data/ to examine: run `penumbra ingest` first.\n",
-    )
-
-
-@pytest.fixture(scope="module")
-def live(space, migrated_database):
-    """The workspace's settings for a registry in which a model is live that reads the clock times often."""
-    from tests.helpers.servers import local_service
-
-    tracking = f"sqlite:///{space.folder}/live.db"
-    (space.folder / "live.db").write_bytes(migrated_database.read_bytes())
-    places = {"tracking": tracking, "artifacts": str(space.folder / "live")}
-    registry = load_settings().registry.model_copy(update=places)
-    models = ModelRegistry(registry)
-    deep = local_service.make_bundle(space.folder / "bundle", depth=None)
-    run = models.record(FinishedRun("deep", 0, 1), artifacts={"bundle": deep})
-    models.set_alias("live", models.register(run, "bundle", {}))
-    return {"registry__tracking": tracking}
-
-
-@pytest.mark.slow
-def test_the_service_gives_the_predictions_of_training_time(space, live):
-    before = list_log_files(space)
-    examined = examine(space, **live)
-    assert (examined.code, examined.found) == (0, {})
-    assert "  ok       the service gives training's predictions" in examined.output
-    assert list_log_files(space) == before  # its rows are nobody's predictions
-
-
-def list_log_files(space):
-    """The service's files with their sizes and times of change; the labels are those that came with the batches."""
-    folders = [space.folder / "var" / name for name in ("service", "predictions", "labels")]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
-
-
-@pytest.mark.slow
-def test_a_scalar_form_that_differs_is_skew_in_the_column_that_it_makes(space, live):
-    """The service's processes look for modules where they are started first."""
-    right = (PROJECT_ROOT / "penumbra/features/kinds.py").read_text()
-    hiding = space.folder / "penumbra"
-    hiding.mkdir()
-    (hiding / "__init__.py").write_text("from pkgutil import extend_path\n__path__ = extend_path(__path__, __name__)\n")
-    shutil.copytree(PROJECT_ROOT / "penumbra/features", hiding / "features")
-    (hiding / "features/kinds.py").write_text(right.replace("float(clock // 100 * 60 + clock % 100)", "float(clock)"))
-    examined = examine(space, **live)
-    shutil.rmtree(hiding)
-    assert examined.code == 3
-    assert examined.found == {
-        "the service gives training's predictions": ["sched_dep_time_minutes, sched_arr_time_minutes"]
-    }
-
-
-@pytest.mark.slow
-def test_a_live_model_that_was_made_with_other_features_is_examined_with_those(space, live, change):
-    change("problem/features.py", "FEATURES = FEATURES[:-1]\n")
-    examined = examine(space, **live)
-    assert (examined.code, examined.found) == (0, {})
-    assert "ok       the service gives training's predictions" in examined.output

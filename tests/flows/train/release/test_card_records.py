@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.train import evaluation, final_fit
 from flows.steps.train.release import bundle_completion, card_records, outcome, registration
-from flows.steps.train.trials import attempts
 from monitoring.dashboard.model_cards import card_reader
 from monitoring.dashboard.model_cards.card_pages import format_card
 from monitoring.dashboard.model_cards.card_sections import build_card
 from penumbra.data.versioning import versions
 from penumbra.registry.bundles.manifest import CARD_FILES, BrokenBundle, read_manifest, verify_bundle
 from penumbra.registry.models import ModelRegistry
-from penumbra.training.evaluation.evaluate import TrialJob
 from tests.helpers.command_line import run_command_line
+from tests.helpers.models.finished_trainings import finish_training, fit_trial
 from tests.helpers.models.training_runs import prepare_run
 from tests.helpers.problems.orders import load_orders
 
@@ -43,13 +41,7 @@ def train_orders(tmp_path, monkeypatch):
     def train(**changes):
         problem = load_orders(tmp_path, **{"source": [("MONTHS = 6", "MONTHS = 4")], **changes})
         run = prepare_run(tmp_path / "run", problem, monkeypatch)
-        parts = run.settings, run.plan, run.matrices
-        (trial,) = attempts.run_lane(run.matrices, [TrialJob("boosting")], run.plan.split)
-        final = final_fit.settle_winner(
-            *parts, [trial.job], final_fit.score_baseline_parts(run.matrices, run.plan.split)
-        )
-        made = outcome.evaluate_winner(*parts, final, [trial], [])
-        evaluation.write_evaluation(made)
+        made = finish_training(run, fit_trial(run))
         versions.get_dvc_file(run.settings.data).write_text("outs: []")
         return made
 

@@ -8,13 +8,14 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from flows.steps.train import final_fit
 from flows.steps.train.plan import read_training_rows
-from flows.steps.train.release import bundle_completion, conformal_calibration, outcome
+from flows.steps.train.release import bundle_completion, conformal_calibration
 from flows.steps.train.trials import attempts, screening
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits, describe_uncertainty
 from penumbra.registry.bundles import bundle
 from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.rejection import TrainingRefused
+from tests.helpers.models.finished_trainings import finish_training, fit_trial
 from tests.helpers.models.training_runs import FEW_ROWS, prepare_run
 from tests.helpers.problems.orders import load_orders
 
@@ -110,10 +111,7 @@ def test_a_candidate_that_learns_from_a_single_day_is_left_out_across_days_befor
 @pytest.mark.parametrize("method", ["split", "cross"])
 def test_a_version_has_the_limits_of_its_training_whatever_its_model_is(prepare, name, method):
     run = prepare(name, uncertainty__method=method, uncertainty__coverage="0.8")
-    (trial,) = attempts.run_lane(run.matrices, [JOB], run.plan.split)
-    baseline = final_fit.score_baseline_parts(run.matrices, run.plan.split)
-    final = final_fit.settle_winner(run.settings, run.plan, run.matrices, [JOB], baseline)
-    made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, [trial], [])
+    made = finish_training(run, fit_trial(run, JOB))
     loaded = bundle.read_bundle(bundle_completion.complete_bundle(made), run.matrices.problem)
     expected = conformal_calibration.calibrate_winner(run.settings.uncertainty, run.matrices, JOB, run.plan.split)
     assert loaded.limits == expected

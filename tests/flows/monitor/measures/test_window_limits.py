@@ -68,13 +68,12 @@ def test_a_window_is_beyond_the_limit_only_where_there_are_days_enough(reference
 
 
 @pytest.mark.slow
-def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_summary(tmp_path, database):
-    world.make_live_model(tmp_path, database)
+def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_summary(empty):
     few = {day: make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(14)}
-    world.log_monitored_days(tmp_path, 14, few)
+    world.log_monitored_days(empty, 14, few)
     done = WINDOW_BEGIN + 15 * ONE_DAY
-    run_monitor_pass(tmp_path, done)
-    first, second = world.read_windows(tmp_path)
+    run_monitor_pass(empty, done)
+    first, second = world.read_windows(empty)
     assert first.limits[0] == "data faults aren't judged: the window has 35 rows, and it takes 50"
     assert first.reason.endswith("; ".join(first.limits))
     early, judged, last = (
@@ -84,18 +83,17 @@ def test_a_window_of_few_rows_says_what_it_could_not_judge_in_record_reason_and_
         f"data faults are judged on {judged} to {last} together with days before, as each has too few rows; "
         f"data faults aren't judged on {second.begin} to {early}: fewer than 50 rows"
     )
-    shown = window_summary.format_window_summary(world.make_monitor_settings(tmp_path, done).monitor, done, [], "")
+    shown = window_summary.format_window_summary(world.make_monitor_settings(empty, done).monitor, done, [], "")
     assert f"{second.begin}: {second.limits[0]}" in shown
 
 
 @pytest.mark.slow
-def test_a_fault_in_few_rows_is_found_once_there_are_rows_enough(tmp_path, database):
-    world.make_live_model(tmp_path, database)
+def test_a_fault_in_few_rows_is_found_once_there_are_rows_enough(empty):
     days = [make_regular_flights(world.WINDOW_BEGIN_NUMBER + day).head(5) for day in range(21)]
     stuck = {day: rows.with_columns(temp=50.0) if day >= 7 else rows for day, rows in enumerate(days)}
-    world.log_monitored_days(tmp_path, 21, stuck)
-    alarms = run_monitor_pass(tmp_path, WINDOW_BEGIN + 22 * ONE_DAY)
-    third = world.read_windows(tmp_path)[2]
+    world.log_monitored_days(empty, 21, stuck)
+    alarms = run_monitor_pass(empty, WINDOW_BEGIN + 22 * ONE_DAY)
+    third = world.read_windows(empty)[2]
     assert ("frozen", "temp") in {(fault.what, fault.column) for fault in third.faults}
     assert sum("temp has one value" in alarm for alarm in alarms) == 1
     assert all(fault.last < third.end for fault in third.faults)

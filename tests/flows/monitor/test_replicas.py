@@ -21,7 +21,7 @@ from penumbra.storage.shared.mirror import Mirror
 from tests.helpers.cluster.shared_world import deal_logs, say_shipped, share_state
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models import registered_versions
-from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN
+from tests.helpers.models.monitored_model import DONE, ONE_DAY, SECOND, WINDOW_BEGIN
 from tests.helpers.models.registered_versions import (
     log_compared_days,
     score_calibrated,
@@ -29,23 +29,13 @@ from tests.helpers.models.registered_versions import (
     score_with_failures,
 )
 
-SECOND = WINDOW_BEGIN + 7 * ONE_DAY
-DONE = SECOND + 8 * ONE_DAY  # two windows are over, with all their labels
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
-    """Two weeks in which nothing happens, on one machine."""
-    folder = tmp_path_factory.mktemp("calm")
-    world.make_live_model(folder, database)
-    world.log_monitored_days(folder, 14)
-    registered_versions.append_earlier_event(folder, "promotion", "promote", live="1")
-    return folder
-
 
 @pytest.fixture
 def folder(tmp_path: Path, calm: Path) -> Path:
-    return Path(shutil.copytree(calm, tmp_path, dirs_exist_ok=True))
+    """What one machine has of two weeks in which nothing happened, to be dealt to replicas."""
+    shutil.copytree(calm, tmp_path, dirs_exist_ok=True)
+    registered_versions.append_earlier_event(tmp_path, "promotion", "promote", live="1")
+    return tmp_path
 
 
 def get_moment(day: dt.date) -> dt.datetime:
@@ -101,11 +91,9 @@ def test_a_window_counts_what_a_replica_that_was_lost_had_not_shipped(folder: Pa
 
 @pytest.mark.slow
 def test_what_a_machine_judged_that_was_halted_replaces_nothing_that_another_judged_meanwhile(
-    tmp_path: Path, database: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, entered: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.make_live_model(tmp_path, database)
-    world.log_monitored_days(tmp_path, 14, wrong=True)
-    registered_versions.append_earlier_event(tmp_path, "promotion", "promote", live="1")
+    world.log_monitored_days(entered, 14, wrong=True)
     halted = share_state(world.make_monitor_settings(tmp_path, DONE), f"{bucket}/state")
     for replica in deal_logs(halted, tmp_path):
         say_shipped(replica, dt.datetime.now(dt.UTC))
