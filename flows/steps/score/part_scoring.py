@@ -239,13 +239,14 @@ class PartScorer:
 def _make_columns(
     plain: pl.DataFrame, scored: ScoredFrame, now: dt.datetime, contract: str, micros: int
 ) -> pl.DataFrame:
-    """The fields that all entries of plain rows have, a column each."""
+    """The fields that all entries of plain rows have, a column each; a row of outputs may be a list of numbers."""
+    outputs = scored.outputs
     return pl.select(
         time=pl.lit(encode_json(now)[1:-1].decode()),
         contract=pl.lit(contract),
         record=write_times_as_text(plain).to_struct(),
         inputs=pl.Series(scored.inputs, dtype=pl.Array(pl.Float64, scored.inputs.shape[1])),
-        output=_make_column(scored.outputs),
+        output=pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64),
         decision=scored.decisions,
         model=pl.lit(scored.version),
         micros=pl.lit(micros),
@@ -275,11 +276,6 @@ def _make_field(mark: Any) -> pl.Expr:
 def _fill_default(marks: Mapping[str, Any], decision: DecisionValue | pl.Expr) -> dict[str, Any]:
     """The marks of an answer, or of a column of answers: a default that is None is the `decision`."""
     return {name: decision if mark is None else mark for name, mark in marks.items()}
-
-
-def _make_column(outputs: np.ndarray) -> pl.Series:
-    """A model's outputs: numbers, or a list of numbers for each row."""
-    return pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64)
 
 
 def _place_segment(folder: Path, log: str, segment: str) -> Path:

@@ -124,18 +124,14 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     steps = {"make train": live.title != "none", "make serve": has_answers}
     return {
         "model": models.name,
-        "made": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
+        "made": f"{now:%Y-%m-%d %H:%M} UTC",
         "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
         "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows, steps)),
         **_describe_requests(entries, settings.promotion.approvers),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
         "live": live,
         "candidate": candidate,
-        "model_cards": {
-            each.version: link_card_page(models, each.version, settings.monitor.folder)
-            for each in (live, candidate)
-            if each.version
-        },
+        "model_cards": _link_model_cards(models, (live, candidate), settings.monitor.folder),
         "progress": progress,
         "labels": cards.build_label_card(windows, has_answers),
         "reviews": reader.try_read(lambda: build_review_card(settings, problem, addresses.review), unknown),
@@ -149,6 +145,11 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "entries": [_format_entry(entry) for entry in reversed(entries[-MAX_ENTRIES:])],
         "problems": reader.problems,
     }
+
+
+def _link_model_cards(models: ModelRegistry, shown: Sequence[cards.OverviewCard], folder: Path) -> dict[str, str]:
+    """The addresses of the pages with the cards of the versions that are shown, by version."""
+    return {each.version: link_card_page(models, each.version, folder) for each in shown if each.version}
 
 
 def _describe_requests(entries: Sequence[LedgerEntry], approvers: int) -> dict[str, Any]:

@@ -174,7 +174,23 @@ def build_model_history_chart(
         "mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5},
         "encoding": {"x": {"field": "date", **time}, "color": {**verdict, "scale": scale}},
     }
-    reigns = {
+    above = {
+        "title": title,
+        "width": 760,
+        "height": 300,
+        "layer": [rules, lines],
+        "resolve": {"scale": {"color": "independent"}},
+    }
+    return {
+        "$schema": VEGA_LITE_SCHEMA,
+        "vconcat": [above, _draw_reigns(bars, time)],
+        "resolve": {"scale": {"x": "shared"}},
+    }
+
+
+def _draw_reigns(bars: list[dict[str, Any]], time: VegaLiteSpec) -> VegaLiteSpec:
+    """A bar for each time that a model was live."""
+    return {
         "data": {"values": [{**bar, "said": f"{bar['model']}: {bar['begin']} to {bar['end']}"} for bar in bars]},
         "width": 760,
         "height": {"step": 18},
@@ -187,14 +203,6 @@ def build_model_history_chart(
             "description": {"field": "said"},
         },
     }
-    above = {
-        "title": title,
-        "width": 760,
-        "height": 300,
-        "layer": [rules, lines],
-        "resolve": {"scale": {"color": "independent"}},
-    }
-    return {"$schema": VEGA_LITE_SCHEMA, "vconcat": [above, reigns], "resolve": {"scale": {"x": "shared"}}}
 
 
 def stack_charts(*charts: VegaLiteSpec) -> VegaLiteSpec:

@@ -95,8 +95,8 @@ def describe_fault_limits(monitor: MonitorSettings, model: WatchedModel, span: W
     if model.norms is None:
         return "data faults aren't judged: the live model's reference has too few days to say what is normal"
     groups = model.norms.group_days(span.days, span.rows)
-    few = [group for group in groups if 0 < _count_rows(span, group) < MIN_DAY_ROWS]
-    if few and len(few) == sum(_count_rows(span, group) > 0 for group in groups):
+    few = [group for group in groups if 0 < span.count_rows(group) < MIN_DAY_ROWS]
+    if few and len(few) == sum(span.count_rows(group) > 0 for group in groups):
         return f"data faults aren't judged: {_describe_rows(span, few[-1])}, and it takes {MIN_DAY_ROWS}"
     return "; ".join(_list_group_limits(model.norms, span, groups, few))
 
@@ -130,14 +130,10 @@ def _name_days(days: Sequence[dt.date]) -> str:
 
 
 def _describe_rows(span: WindowSpan, group: Sequence[dt.date]) -> str:
-    rows = _count_rows(span, group)
+    rows = span.count_rows(group)
     if group[0] >= span.begin:
         return f"the window has {rows} rows"
     return f"the window and the days before it have {rows} rows in {len(group)} days"
-
-
-def _count_rows(span: WindowSpan, days: Sequence[dt.date]) -> int:
-    return sum(span.rows.get(day, 0) for day in days)
 
 
 def _describe_drift_limits(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> str:

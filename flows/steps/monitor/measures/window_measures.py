@@ -104,12 +104,11 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         )
     )
     limits += _describe_missing(monitor_pass.coverage, span)
-    rows = sum(count for day, count in span.rows.items() if span.begin <= day < span.end)
     window = Window(
         begin=span.begin,
         end=span.end,
         model=model.version,
-        rows=rows,
+        rows=span.count_rows(span.days),
         verdict="",
         reason="",
         judged=span.now,

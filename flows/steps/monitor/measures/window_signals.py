@@ -59,6 +59,17 @@ class WindowSpan:
         every = [self.begin + number * ONE_DAY for number in range((self.end - self.begin).days)]
         return [day for day in every if day >= min(self.rows, default=self.end)]
 
+    def count_rows(self, days: Sequence[dt.date]) -> int:
+        """Count the rows of some days.
+
+        Args:
+            days: The days, within the window or not.
+
+        Returns:
+            The number of rows.
+        """
+        return sum(self.rows.get(day, 0) for day in days)
+
 
 def get_day_start(day: dt.date) -> dt.datetime:
     """Compute when a day begins.
