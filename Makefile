@@ -90,7 +90,7 @@ PIP_UV := install --quiet --disable-pip-version-check --require-hashes -r locks/
 $(VENV)/uv:
 	@"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Penumbra needs Python \
 	3.11 to 3.13 and $$PYTHON is $$("$$PYTHON" --version 2>&1): name another one with 'make PYTHON=python3.12 …'." >&2; exit 1; }
-	@if "$$PYTHON" -m pip --version >/dev/null 2>&1; then \
+	@if "$$PYTHON" -c 'import pip' 2>/dev/null; then \
 	  "$$PYTHON" -m venv --without-pip $(VENV); "$$PYTHON" -m pip --python $(BIN)/python $(PIP_UV); \
 	else "$$PYTHON" -m venv $(VENV); $(BIN)/python -m pip $(PIP_UV); fi
 	@touch $@

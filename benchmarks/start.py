@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.own_data.project import StepFailed
@@ -42,7 +42,9 @@ def main() -> None:
 
 
 def measure_first_prediction(make_project: Callable[[], object], folder: Path) -> dict[str, float]:
-    """Make a project, train by its own `make`, and ask its service once.
+    """Make a project, train by its own `make`, and ask its service once, for the example that its README has.
+
+    That the example is read from the contract doesn't count.
 
     Args:
         make_project: Makes the project as a git checkout with a commit.
@@ -59,7 +61,9 @@ def measure_first_prediction(make_project: Callable[[], object], folder: Path) -
     marks["made"] = time.monotonic() - began
     time_training(folder)
     marks["train"] = time.monotonic() - began
-    _ask_once(folder, make_shell_environment())
+    example = _read_example(folder)
+    began = time.monotonic() - marks["train"]
+    _ask_once(folder, example)
     return {**marks, "serve": time.monotonic() - began}
 
 
@@ -82,18 +86,18 @@ def time_training(project: Path) -> float:
     return time.monotonic() - began
 
 
-def _ask_once(project: Path, environ: Mapping[str, str]) -> None:
+def _read_example(project: Path) -> bytes:
+    command = [project / ".venv/bin/python", "-c", PRINT_EXAMPLE]
+    paths = {**make_shell_environment(), "PYTHONPATH": str(project)}
+    return subprocess.run(command, cwd=project, env=paths, check=True, capture_output=True).stdout
+
+
+def _ask_once(project: Path, record: bytes) -> None:
     port = find_free_port()
-    url, python = f"http://127.0.0.1:{port}", project / ".venv/bin/python"
-    service = subprocess.Popen(
-        ["make", "serve"], cwd=project, env={**environ, "PENUMBRA_SERVICE__PORT": str(port)}, stdout=subprocess.DEVNULL
-    )
+    url, environ = f"http://127.0.0.1:{port}", {**make_shell_environment(), "PENUMBRA_SERVICE__PORT": str(port)}
+    service = subprocess.Popen(["make", "serve"], cwd=project, env=environ, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(service, url)
-        paths = {**environ, "PYTHONPATH": str(project)}
-        record = subprocess.run(
-            [python, "-c", PRINT_EXAMPLE], cwd=project, env=paths, check=True, capture_output=True
-        ).stdout
         request = urllib.request.Request(f"{url}/predict", record, {"content-type": "application/json"})
         with OPEN_WITHOUT_PROXY(request, timeout=30) as answer:
             json.load(answer)["model_version"]

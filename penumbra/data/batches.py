@@ -4,6 +4,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
 <derived>/rows/<batch>-<key>.parquet   the rows that keep the contract; features are computed as they are read
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
+<derived>/faults/<key>.json            which days of a batch have faults (see flows/steps/train/excluded_days.py)
 """
 
 import functools
@@ -33,7 +34,7 @@ from penumbra.data.versioning.checksums import ChecksumCache, read_file_stat
 from penumbra.data.versioning.dvc_listing import list_files
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
-ROWS_FOLDER, QUARANTINE_FOLDER = "rows", "quarantine"
+ROWS_FOLDER, QUARANTINE_FOLDER, FAULTS_FOLDER = "rows", "quarantine", "faults"
 ROWS_PER_GROUP = 1 << 17  # said, since polars would choose it by how the rows come
 
 

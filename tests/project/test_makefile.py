@@ -86,7 +86,7 @@ def test_the_name_of_a_benchmark_is_taken_as_text(folder):
 
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> "$CALLS"
-case $* in "-m pip --version") exit "$CODE" ;; "-m venv"*) mkdir -p .venv/bin; ln -sf "$PYTHON" .venv/bin/python ;; esac
+case $* in "-c import pip") exit "$CODE" ;; "-m venv"*) mkdir -p .venv/bin; ln -sf "$PYTHON" .venv/bin/python ;; esac
 """
 
 

@@ -33,7 +33,8 @@ class FlowRunner:
         """Let the imports begin, beside this process, in its folder and its environment as they are now.
 
         What the first tasks of the first flow need is imported before anything is run, what those of the others need
-        beside a run, and what only later tasks need while nothing runs. Nothing is done the second time.
+        beside a run, and what only later tasks need while nothing runs. Where there is one flow only, a run that is
+        asked for meanwhile begins at once, and imports the rest beside its start. Nothing is done the second time.
 
         Args:
             flows: The names of the flows, as of their files in flows/, in the order in which they will run.
@@ -125,9 +126,12 @@ def _import_and_fork(requests: Connection) -> None:
     os.environ.update({**environment, **SINGLE_THREAD_ENVIRONMENT})  # which is read once, when libraries are loaded
     import_modules([*METAFLOW_MODULES, *(f"flows.{flow}" for flow in flows)])
     modules = [importlib.import_module(f"flows.{flow}") for flow in flows]
-    ahead = [module.IMPORTED_AHEAD for module in modules]
+    first, *ahead = [module.IMPORTED_AHEAD for module in modules]
     later = [getattr(module, "IMPORTED_LATER", ()) for module in modules]
-    import_modules(ahead.pop(0))
+    if ahead:
+        import_modules(first)
+    else:
+        later = [*([module] for module in first), *later]
     while not list_lost_threads():
         if (waiting := ahead or later) and not requests.poll():
             import_modules(waiting.pop(0))

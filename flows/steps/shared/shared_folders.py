@@ -2,7 +2,7 @@
 
 <state>/data-version/…                       the pointer file data.dvc, see penumbra/data/versioning/shared_pointer.py
 <state>/data/staged/<run>/…                  batches that an ingest has checked and not admitted yet
-<state>/data/rows, <state>/data/quarantine   what was derived of batches
+<state>/data/<rows, quarantine, faults>      what was derived of batches
 <state>/train/<run>/…                        matrices, results and bundle of a training or an experiment
 <state>/receipts, <state>/failures           what trainings leave for later ones
 <state>/monitor/<folder>/…                   windows, reports, and sums of days
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from penumbra.core.settings import Settings, load_settings
-from penumbra.data.batches import QUARANTINE_FOLDER, ROWS_FOLDER
+from penumbra.data.batches import FAULTS_FOLDER, QUARANTINE_FOLDER, ROWS_FOLDER
 from penumbra.data.staging import get_staging_folder
 from penumbra.storage.cache import RECEIPTS_FOLDER
 from penumbra.storage.shared.state import SharedState
@@ -87,7 +87,8 @@ def list_partition_folders(settings: Settings) -> FolderUrls:
     """
     if (state := SharedState.from_settings(settings)) is None:
         return {}
-    return {settings.data.derived / name: state.locate("data", name) for name in (ROWS_FOLDER, QUARANTINE_FOLDER)}
+    derived = (ROWS_FOLDER, QUARANTINE_FOLDER, FAULTS_FOLDER)
+    return {settings.data.derived / name: state.locate("data", name) for name in derived}
 
 
 def fetch_folders(folders: FolderUrls) -> None:

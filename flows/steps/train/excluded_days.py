@@ -4,6 +4,8 @@ Each batch is judged day by day against the batches before it (days with few row
 batches where it has too few itself), so the result depends on the data, the code and
 `monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel batches aren't judged,
 as their rows may have been picked; the days that the source's batches exclude are left out of them as well.
+
+<derived>/faults/<key>.json   the days with faults of a batch, which are looked for once
 """
 
 import datetime as dt
@@ -21,13 +23,14 @@ from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Ex
 from penumbra.core.columns import DAY_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
-from penumbra.data.batches import DataStore
+from penumbra.data.batches import FAULTS_FOLDER, DataStore
 from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.storage import fingerprints
-from penumbra.storage.cache import RunReceipts
+from penumbra.storage.cache import JSON, FileCache
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
 
+FAULT_MODULES = ("problem.schema", "flows.steps.train.excluded_days")  # a new candidate leaves the days alone
 FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.excluded_days")
 EARLIER_BATCHES = 3  # batches that tell what is normal
 
@@ -43,27 +46,27 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     Prints which batches can't be judged, a line for each reason.
 
     Args:
-        settings: Sections [data], [training] (the folder of results) and [monitor] (`on_faults`, `accept`) are read.
+        settings: Sections [data] and [monitor] (`on_faults`, `accept`) are read.
         problem: The problem, with schema, source and features.
 
     Returns:
         The faults by day (UTC, ISO 8601), each as its column and words; {} where `monitor.on_faults` is false.
     """
-    store, receipts = DataStore(settings.data, problem), RunReceipts(settings.training.folder)
+    store, judged = DataStore(settings.data, problem), FileCache(settings.data.derived / FAULTS_FOLDER, JSON)
     excluded: ExcludedDays = {}
     unjudged: dict[str, list[str]] = {}
     batches = store.source_batches() if settings.monitor.on_faults else []
-    sums = {batch: store.sums(batch) for batch in batches}
+    partitions = {batch: store.name_partition(batch) for batch in batches}
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
-        read = {name: sums[name] for name in [*earlier, batch]}
+        read = [partitions[name] for name in [*earlier, batch]]
         key = fingerprints.compute_fingerprint(
             PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
         )
-        faults = receipts.facts(key)
+        faults = judged.find(key)
         if faults is None:
             faults, reason = _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept)
-            receipts.save_facts(key, faults)
+            judged.save(key, faults)
             if reason:
                 unjudged.setdefault(reason, []).append(batch)
         excluded |= faults
@@ -118,7 +121,8 @@ def count_batch_outcomes(store: DataStore, excluded: ExcludedDays) -> dict[str, 
 
 def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> BatchOutcomes:
     schema = store.problem.schema
-    rows = store.weighted_rows(batch, list(schema.Labelled.columns()))
+    outcome = [name for name in schema.Labelled.columns() if name not in schema.Row.columns()]
+    rows = store.weighted_rows(batch, [schema.TIME, *outcome])
     known = select_labelled_rows(rows, schema.target())
     learnt = drop_excluded_days(known, schema.TIME, excluded)
     lost = rows.select(schema.target().is_not_null().sum()).item() - known.height
@@ -250,9 +254,8 @@ def _name_span(days: list[str]) -> str:
 @functools.cache
 def _fingerprint_code() -> str:
     """Return the digest of the modules that decide which days have faults."""
-    entries = ("problem", "flows.steps.train.excluded_days")
     return fingerprints.compute_fingerprint(
-        PROJECT_ROOT, fingerprints.list_result_files(PROJECT_ROOT, entries, FAULT_ROOMS)
+        PROJECT_ROOT, fingerprints.list_result_files(PROJECT_ROOT, FAULT_MODULES, FAULT_ROOMS)
     )
 
 
@@ -260,14 +263,15 @@ def _find_batch_faults(
     store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
 ) -> tuple[ExcludedDays, str]:
     """The days of a batch with faults, and why none was looked for; "" where some were."""
-    schema = store.problem.schema
+    schema, columns = store.problem.schema, list(store.problem.schema.Row.columns())
     try:
-        before = drop_excluded_days(pl.concat([store.rows(name) for name in earlier]), schema.TIME, excluded)
+        read = [store.rows(name, columns) for name in earlier]
+        before = drop_excluded_days(pl.concat(read), schema.TIME, excluded)
         expectations = learn_expectations(before, schema)
     except ValueError as reason:  # there is nothing before it, or too little
         return {}, str(reason) if earlier else "nothing comes before the first batch"
     day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
-    judged = store.rows(batch).with_columns(day)
+    judged = store.rows(batch, columns).with_columns(day)
     whole = _list_whole_days(judged, expectations)
     rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
     counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())

@@ -31,7 +31,7 @@ class ToyFlow(FlowSpec):
         import numpy
         with open("seen.jsonl", "a") as seen:
             seen.write(json.dumps({
-                "imported": "flows.steps.ingest.admission" in sys.modules, "problem": "problem" in sys.modules,
+                "imported": "flows.ingest" in sys.modules, "problem": "problem" in sys.modules,
                 "left": sorted({"LEFT", "FIRST"} & {*os.environ, *map(str.upper, sys.modules)}),
                 "folder": os.getcwd(), "words": sys.argv[-1:], "drawn": [random.random(), numpy.random.rand()],
             }) + "\\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.train import plan
+from flows.steps.train import excluded_days, plan
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.simulation.backtest import prepared_data
 from penumbra.storage import fingerprints
@@ -101,3 +101,9 @@ def test_the_models_of_a_backtest_depend_on_how_it_fits_and_not_on_how_a_trainin
     files = prepared_data.list_fit_files()
     assert {"penumbra/simulation/backtest/fitted_models.py", "flows/steps/train/matrices.py"} <= set(files)
     assert "flows/steps/train/release/registration.py" not in files
+
+
+def test_which_days_have_faults_depends_on_the_contract_and_not_on_the_candidates() -> None:
+    files = fingerprints.list_result_files(PROJECT_ROOT, excluded_days.FAULT_MODULES, excluded_days.FAULT_ROOMS)
+    assert {"problem/schema.py", "monitoring/faults/data_faults.py"} <= set(files)
+    assert "problem/candidates.py" not in files
