@@ -20,7 +20,7 @@ from penumbra.data.failure_set import FailureSet
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.models import ModelRegistry
-from tests.helpers.flow_workspace import FLOW_ENVIRONMENT, SKIP_DOCTOR, Workspace
+from tests.helpers.flow_workspace import FLOW_ENVIRONMENT, NEW_PYTHON, SKIP_DOCTOR, Workspace
 from tests.helpers.problems.orders import write_orders
 
 pytestmark = pytest.mark.slow
@@ -277,7 +277,8 @@ def test_a_models_data_is_restored_exactly_without_touching_the_work_tree(traine
     assert trained.data_version == work_tree
 
 
-def test_a_model_is_reproduced_to_the_last_bit(trained):
+def test_a_model_is_reproduced_to_the_last_bit(trained, monkeypatch):
+    monkeypatch.setattr(trained, "python", NEW_PYTHON)
     assert "Metrics and predictions are identical." in trained.run(*trained.command("reproduce", "1"))
 
 

@@ -4,17 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from penumbra.core.settings import PROJECT_ROOT
+from tests.helpers.programs.forking import find_python
 
 SKIP_DOCTOR = ("--doctor", "skipped: no subject of the test")  # options of a training
+NEW_PYTHON = (sys.executable,)  # has imported nothing, and draws another seed of hashes
 FLOW_ENVIRONMENT = {"METAFLOW_USER": "tester", "METAFLOW_RUN_MAX_WORKERS": "2", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 class Workspace:
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, python: Sequence[str] = ()):
+        """Make it in a folder; `python` is what its programs are run by, forks of one process unless it is given."""
+        self.folder, self.python = folder, python or find_python()
         (folder / ".metaflow").mkdir(parents=True)
         (folder / ".dvc").mkdir()
         config = (PROJECT_ROOT / ".dvc" / "config").read_text()
@@ -25,7 +29,7 @@ class Workspace:
     def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
         environ = {**os.environ, **FLOW_ENVIRONMENT, "PYTHONPATH": f"{self.overlay}{os.pathsep}{PROJECT_ROOT}"}
         environ |= {f"PENUMBRA_{key.upper()}": value for key, value in settings.items()}
-        command = [sys.executable, *words]
+        command = [*self.python, *words]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command,

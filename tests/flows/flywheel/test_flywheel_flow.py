@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.flow_workspace import SKIP_DOCTOR, Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, SKIP_DOCTOR, Workspace
 from tests.helpers.problems.fed_orders import log_answer, log_order
 from tests.helpers.problems.orders import write_orders
 
@@ -24,4 +24,5 @@ def test_a_model_that_learnt_from_a_flywheel_batch_is_reproduced_to_the_last_bit
     assert f"{BATCH}: of 120 answered rows 120 labelled by people" in output
     assert f"5 batches, 2024-01 to {BATCH}" in output
     space.run(*space.flow("train"), *SKIP_DOCTOR, **SETTINGS)
+    space.python = NEW_PYTHON
     assert "Metrics and predictions are identical." in space.run(*space.command("reproduce", "1"), **SETTINGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
-from tests.helpers.flow_workspace import Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ with fork_flows() as runner:
 
 
 def run_three_times(folder: Path, before: str = "") -> tuple[str, list[dict[str, object]]]:
-    space = Workspace(folder)
+    space = Workspace(folder, NEW_PYTHON)
     (folder / "toy.py").write_text(FLOW)
     output = space.run("-c", RUNS.replace("BEFORE", before))
     return output, [json.loads(line) for line in (folder / "seen.jsonl").read_text().splitlines()]
@@ -101,7 +101,7 @@ with fork_flows() as runner:
 def test_a_run_that_is_killed_is_not_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SINGLE_THREAD_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    space = Workspace(tmp_path)
+    space = Workspace(tmp_path, NEW_PYTHON)
     (tmp_path / "toy.py").write_text(FLOW)
     output = space.run("-c", KILLED)
     assert [line for line in output.splitlines() if line.startswith("code")] == ["code -9", "code 0"]
@@ -122,7 +122,7 @@ with fork_flows() as runner:
 
 def test_a_run_is_where_its_command_is_and_writes_where_it_does(tmp_path: Path) -> None:
     (tmp_path / "toy.py").write_text(FLOW)
-    output = Workspace(tmp_path).run("-c", WATCHED)
+    output = Workspace(tmp_path, NEW_PYTHON).run("-c", WATCHED)
     assert "executing ToyFlow" in output.partition("code 0")[0]
     assert (tmp_path / "inner/seen.jsonl").exists()
     assert (tmp_path / "inner/.metaflow/ToyFlow").is_dir()
@@ -154,7 +154,7 @@ def run_interrupted(folder: Path, script: str, before: str) -> str:
     (folder / "next.py").write_text("raise SystemExit(3)")
     (folder / "command.py").write_text(INTERRUPTED.replace("BEFORE", before))
     code = "import subprocess, sys; subprocess.run([sys.executable, 'command.py'], start_new_session=True)"
-    return Workspace(folder).run("-c", code)
+    return Workspace(folder, NEW_PYTHON).run("-c", code)
 
 
 @pytest.mark.parametrize("before", ["", "import polars"])  # which sets how Ctrl-C is received
@@ -191,7 +191,7 @@ def test_sigterm_is_passed_on_to_a_run_which_writes_after_its_command(
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     (tmp_path / "terminate.py").write_text(TERMINATE_SCRIPT)
-    assert Workspace(tmp_path).run("-c", TERMINATED).splitlines() == ["begun", "the run", "code -15"]
+    assert Workspace(tmp_path, NEW_PYTHON).run("-c", TERMINATED).splitlines() == ["begun", "the run", "code -15"]
 
 
 ENDED = """
@@ -205,4 +205,4 @@ with fork_flows():
 
 
 def test_a_command_that_is_ended_without_a_run_says_nothing(tmp_path: Path) -> None:
-    assert Workspace(tmp_path).run_unchecked("-c", ENDED) == ("", -15)
+    assert Workspace(tmp_path, NEW_PYTHON).run_unchecked("-c", ENDED) == ("", -15)

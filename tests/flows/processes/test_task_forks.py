@@ -18,7 +18,7 @@ from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.processes.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
 from flows.train import IMPORTED_LATER as OF_TRAININGS_LATER
-from tests.helpers.flow_workspace import Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
 from tests.helpers.servers.local_service import wait_until
 from tests.helpers.servers.processes import is_alive, run_python
 
@@ -92,7 +92,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def space(tmp_path: Path) -> Workspace:
-    space = Workspace(tmp_path)
+    space = Workspace(tmp_path, NEW_PYTHON)
     (tmp_path / "toy.py").write_text(FLOW)
     return space
 

@@ -1,0 +1,1 @@
+"""Programs that tests start by the dozen, as forks of one process that has the libraries."""
