@@ -9,19 +9,12 @@ from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT, count_para
 from flows.steps.processes.pods import get_daily_schedule, run_code_of_image
 from flows.steps.processes.task_forks import fork_tasks
 from flows.steps.shared.shared_work import share_work
-from penumbra.core.system.lazy_packages import defer_modules
 
 IMPORTED_AHEAD = (
     *("flows.steps.monitor.backlog", "flows.steps.monitor.retraining", "flows.steps.monitor.reports"),
     "monitoring.dashboard.overview.overview_page",
 )
 IMPORTED_LATER = ("mlflow.store.tracking.sqlalchemy_store", "metaflow.cards")  # what reports and overview take
-MLFLOW_PACKAGES = (  # of which the registry's client needs a part
-    *("mlflow.gateway", "mlflow.models", "mlflow.genai"),
-    *(f"mlflow.genai.{name}" for name in ("agent_server", "datasets", "evaluation", "judges", "prompts", "scorers")),
-)
-
-defer_modules(*MLFLOW_PACKAGES)
 
 
 @schedule(**get_daily_schedule("monitor"))

@@ -8,6 +8,7 @@ import atexit
 import gc
 import os
 
+import penumbra.registry  # noqa: F401  before MLflow, of which it defers what nothing takes
 from penumbra.core.settings import API_KEY_PREFIX
 
 for _name in [name for name in os.environ if name.startswith(API_KEY_PREFIX)]:

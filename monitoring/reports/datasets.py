@@ -13,6 +13,7 @@ import polars as pl
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.system.lazy_packages import defer_modules
+from penumbra.core.system.lean_imports import hide_modules
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 
@@ -21,9 +22,11 @@ EVIDENTLY_PACKAGES = (  # of which a report needs a part
     *(f"evidently.{name}" for name in ("metrics", "presets", "sdk", "tests", "ui")),
     *(f"evidently.legacy.{name}" for name in ("descriptors", "features", "metric_preset", "metrics", "report")),
     *(f"evidently.legacy.{name}" for name in ("test_preset", "test_suite", "tests", "ui.dashboards")),
+    *("evidently.legacy.calculations.stattests", "plotly.figure_factory"),
 )
 
-with warnings.catch_warnings():  # Evidently uses deprecated parts of its dependencies
+# Evidently uses deprecated parts of its dependencies, and of SciPy's statistics functions that few reports call.
+with warnings.catch_warnings(), hide_modules(["scipy.stats"]):
     warnings.simplefilter("ignore")
     defer_modules(*EVIDENTLY_PACKAGES)
     from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression

@@ -309,6 +309,8 @@ class ModelRegistry:
             MlflowException: There is no such version or run.
         """
         if name.isdigit() and len(name) < 32:
+            if stored := self._read_stored(name):
+                return stored.run_id
             return str(self.client.get_model_version(self.name, name).run_id)
         return str(self.client.get_run(name).info.run_id)
 
@@ -348,6 +350,8 @@ class ModelRegistry:
 
     def get_bundle_address(self, version: str) -> str:
         """Return the address at which the bundle of a `version` is kept; raises MlflowException if there is none."""
+        if stored := self._read_stored(version):
+            return stored.address
         return str(self.client.get_model_version_download_uri(self.name, version))
 
     def list_versions(self) -> list[str]:

@@ -185,10 +185,11 @@ def test_the_first_task_of_an_experiment_or_a_training_takes_no_mlflow(module):
     assert "mlflow" not in {name.split(".")[0] for name in loaded_with(module)}
 
 
+MODEL_STORES = {"penumbra.registry.models", "penumbra.registry.stored_registry"}
+
+
 def test_only_the_deployer_of_the_service_ever_touches_the_model_store():
-    users = {
-        module for module in MODULES if room(module) == "service" and "penumbra.registry.models" in imports(module)
-    }
+    users = {module for module in MODULES if room(module) == "service" and MODEL_STORES & imports(module)}
     assert users == {"service.processes.deployment.deployer"}
 
 

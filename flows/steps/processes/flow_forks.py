@@ -89,8 +89,8 @@ class FlowRunner:
 def fork_flows() -> Iterator[FlowRunner]:
     """Start the process whose forks are runs of flows, as a context manager.
 
-    To be called before anything of the project is loaded, and before threads are started that a fork would miss: where
-    there are any, each run is a new process.
+    To be called before `problem/` is loaded, which each run loads as it is by then, and before threads are started that
+    a fork would miss: where there are any, each run is a new process. What is imported before is so for all runs.
 
     Yields:
         What runs them. At the end a run that is under way is killed.

@@ -26,13 +26,16 @@ def play_replay(days: int | None, update_readme: bool) -> None:
     """
     from flows.steps.processes.flow_forks import fork_flows
     from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
+    from flows.steps.processes.task_forks import import_modules
+    from penumbra.core.system.lean_imports import UNUSED
 
     # Read once, when libraries are loaded: flows run beside the days.
     os.environ.update(SINGLE_THREAD_ENVIRONMENT, METAFLOW_USER="replay")
-    with fork_flows() as runner:
-        runner.import_ahead(["train", "ingest"])  # and then what this process needs itself
-        from penumbra.simulation.replay import demo, run
+    import_modules([*UNUSED])
+    from penumbra.simulation.replay import demo, run
 
+    with fork_flows() as runner:  # which have what is imported by now
+        runner.import_ahead(["train", "ingest"])
         if update_readme:
             demo.extract_replay_output(demo.README_FILE.read_text(encoding="utf-8"))
         with refuse_on(*run.PLAN_ERRORS):

@@ -41,12 +41,36 @@ def import_lean(library: str) -> None:
     """
     if library in sys.modules:
         return
-    with _hide_modules(UNUSED[library]) as hidden:
+    with hide_modules(UNUSED[library]) as hidden:
         importlib.import_module(library)
     if "sqlalchemy" in hidden:
         _fill_placeholders()
     if library == "sklearn.compose":
         _spare_pandas()
+
+
+@contextlib.contextmanager
+def hide_modules(names: Sequence[str]) -> Iterator[list[str]]:
+    """Let modules that aren't imported yet not be found, or be deferred, as a context manager.
+
+    Another thread would miss them: where there is any, nothing is hidden.
+
+    Args:
+        names: Full names of modules. Of those in `DEFERRED` functions can be imported, which load the module as they
+            are called; others can't be imported within the block.
+
+    Yields:
+        The names of those that are hidden.
+    """
+    absent = [name for name in names if name not in sys.modules] if threading.active_count() == 1 else []
+    hidden = {name: DeferredName(name) if name in DEFERRED else None for name in absent}
+    sys.modules.update(hidden)  # type: ignore[arg-type]
+    try:
+        yield absent
+    finally:
+        for name, placeholder in hidden.items():
+            if sys.modules.get(name, name) is placeholder:
+                del sys.modules[name]
 
 
 class DeferredName:
@@ -78,23 +102,6 @@ class DeferredName:
         return functools.reduce(getattr, self._names, importlib.import_module(self._module))
 
 
-@contextlib.contextmanager
-def _hide_modules(names: Sequence[str]) -> Iterator[list[str]]:
-    """Let modules that aren't imported yet not be found, or be deferred; yields the names of these.
-
-    Another thread would miss them: where there is any, nothing is hidden.
-    """
-    absent = [name for name in names if name not in sys.modules] if threading.active_count() == 1 else []
-    hidden = {name: DeferredName(name) if name in DEFERRED else None for name in absent}
-    sys.modules.update(hidden)  # type: ignore[arg-type]
-    try:
-        yield absent
-    finally:
-        for name, placeholder in hidden.items():
-            if sys.modules.get(name, name) is placeholder:
-                del sys.modules[name]
-
-
 def _fill_placeholders() -> None:
     """Let dataframely's placeholders of SQLAlchemy be its modules, imported when something of them is asked for."""
     compat = importlib.import_module("dataframely._compat")
@@ -109,7 +116,7 @@ def _spare_pandas() -> None:
     validate = transformer._validate_output
 
     def validate_output(self: Any, result: Any) -> None:
-        with _hide_modules(["pandas"]):
+        with hide_modules(["pandas"]):
             validate(self, result)
 
     transformer._validate_output = validate_output

@@ -7,6 +7,7 @@ from typing import Protocol
 from penumbra.core.settings import Settings
 from penumbra.registry.bundles.manifest import verify_bundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
+from penumbra.registry.stored_registry import StoredRegistry
 from penumbra.storage.atomic import fill_folder_aside
 from penumbra.storage.sealed import replace_sealed_file
 
@@ -76,9 +77,7 @@ def fetch_absent_bundle(settings: Settings, version: str) -> None:
         return
     if not settings.registry.tracking:
         raise AbsentBundle(f"the bundle of version {version} is not in {folder}, and there is no registry here")
-    from penumbra.registry.models import ModelRegistry
-
-    models = ModelRegistry(settings.registry)
+    models = StoredRegistry(settings.registry)
     try:
         fetch_bundle(models, version, folder, lambda aside: verify_bundle(aside, models.signed_by))
         record_run_id(models, settings.service.state, version)

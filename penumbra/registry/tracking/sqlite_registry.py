@@ -23,7 +23,7 @@ WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Delet
 MODEL_QUERY = "SELECT count(*) FROM registered_models WHERE workspace = 'default' AND name = ?"
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
 VERSION_QUERY = """
-SELECT run_id FROM model_versions
+SELECT run_id, coalesce(nullif(storage_location, ''), source) FROM model_versions
 WHERE workspace = 'default' AND name = ? AND version = ? AND current_stage <> 'Deleted_Internal'
 """
 TAGS_QUERY = "SELECT key, value FROM model_version_tags WHERE workspace = 'default' AND name = ? AND version = ?"
@@ -36,9 +36,10 @@ class OtherTables(sqlite3.Error):
 
 
 class StoredVersion(NamedTuple):
-    """A model version: the id of its run, its tags, and the parameters of the run, long ones shortened."""
+    """A model version: its run's id, the bundle's address, its tags, and the run's parameters, long ones shortened."""
 
     run_id: str
+    address: str
     tags: dict[str, str]
     params: dict[str, str]
 
@@ -102,7 +103,7 @@ def read_version(database: Path, model: str, version: str) -> StoredVersion | No
         version: The version's number.
 
     Returns:
-        Its run, its tags and the run's parameters; None if there is no such version, or it has no run.
+        Its run, address, tags and parameters; None if there is no such version, or it lacks a run or an address.
 
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
@@ -110,10 +111,10 @@ def read_version(database: Path, model: str, version: str) -> StoredVersion | No
     if not (version.isascii() and version.isdigit()):  # SQLite would find "1.0"
         return None
     with _open_tables(database) as db:
-        (run_id,) = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None,)
+        run_id, address = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None, None)
         tags = dict(db.execute(TAGS_QUERY, (model, version)).fetchall())
         params = dict(db.execute(PARAMS_QUERY, (run_id,)).fetchall())
-    return StoredVersion(run_id, tags, params) if run_id else None
+    return StoredVersion(run_id, address, tags, params) if run_id and address else None
 
 
 def needs_mlflow(database: Path) -> bool:

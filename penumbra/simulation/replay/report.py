@@ -99,13 +99,13 @@ def write_replay_report(settings: Settings, steps: ReplaySteps, task: Task, labe
         What is printed at the end: a table, what was injected and noticed, what people answered, the report's path, and
         the figures as a line of JSON.
     """
-    from vl_convert import vegalite_to_png, vegalite_to_svg
+    from vl_convert import svg_to_png, vegalite_to_svg
 
     loss = name_compared_loss(task, settings.promotion.loss)
     spec = build_replay_picture(steps, loss)
     svg = vegalite_to_svg(spec)
     (folder / PICTURE_FILE).write_text(svg)
-    (folder / PICTURE_FILE).with_suffix(".png").write_bytes(vegalite_to_png(spec, scale=2))
+    (folder / PICTURE_FILE).with_suffix(".png").write_bytes(svg_to_png(svg, scale=2))
     facts = compute_replay_figures(settings, steps, loss) | compute_review_figures(steps, task.kind)
     table, injected = format_version_table(steps), describe_injections(steps, facts)
     reviews = "\n".join(describe_reviews(steps, task.kind, label_days))

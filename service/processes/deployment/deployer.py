@@ -41,6 +41,7 @@ from penumbra.registry.pointers import (
     read_pointer,
     swap_live_pointer,
 )
+from penumbra.registry.stored_registry import StoredRegistry
 from penumbra.storage.sealed import remove_sealed_file, replace_sealed_file
 from service.processes.deployment import live_notes
 from service.processes.deployment.rollback_watch import start_following_rollbacks
@@ -278,11 +279,9 @@ def main() -> None:
     log_to_stderr(logger)
     settings = load_settings()
     live_notes.forget_absence(settings.service.state)
-    from penumbra.registry.models import ModelRegistry  # imports mlflow, which no other process of the service needs
-
     running = make_running_check(hard=True)
     start_following_rollbacks(settings, running)
-    run_deployer(ModelRegistry(settings.registry), settings, load_problem(SERVED_PARTS), running)
+    run_deployer(StoredRegistry(settings.registry), settings, load_problem(SERVED_PARTS), running)
 
 
 def _sync_and_deploy_live(models: DeployRegistry, settings: Settings, problem: Problem) -> str | None:

@@ -108,8 +108,8 @@ print(stats.norm is scipy.stats.norm, isinstance(scipy.stats.norm, stats.rv_cont
 
 def test_a_deferred_name_that_is_called_while_it_is_deferred_is_loaded() -> None:
     code = """
-from penumbra.core.system.lean_imports import _hide_modules
-with _hide_modules(["scipy.stats"]):
+from penumbra.core.system.lean_imports import hide_modules
+with hide_modules(["scipy.stats"]):
     from scipy import stats
     print(stats.norm.ppf(0.5), stats.rankdata([3, 1]).tolist())
 import scipy.stats

@@ -35,7 +35,7 @@ from monitoring.reports.columns import ReportSides, build_report_frame
 from monitoring.reports.window_figures import ReportFigure
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.task import Task
-print({"litestar", "nltk", "evidently.ui.workspace"} & sys.modules.keys())
+print({"litestar", "nltk", "evidently.ui.workspace", "scipy.stats", "plotly.express"} & sys.modules.keys())
 rows = pl.DataFrame({"temp": [1.5, 2.5, 3.5] * 8, "carrier": ["AA", "UA", "UA"] * 8, "said": [0.2, 0.7, 0.4] * 8,
                      LABEL_COLUMN: [0, 1, 1, 1] * 6})
 frame = build_report_frame(rows, "said", 0.5, Task("binary"))
@@ -50,8 +50,8 @@ for snapshot in made:
 
 IMPORT_MLFLOW = """
 import importlib, sys
-import flows.monitor
-for name in (*flows.monitor.IMPORTED_AHEAD, *flows.monitor.IMPORTED_LATER):
+flow = importlib.import_module("flows.FLOW")
+for name in (*flow.IMPORTED_AHEAD, *getattr(flow, "IMPORTED_LATER", ())):
     importlib.import_module(name)
 print("mlflow.tracking.client" in sys.modules, "fastapi" in sys.modules)
 import mlflow
@@ -86,8 +86,12 @@ def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collect
 
 
 @pytest.mark.slow
-def test_a_pass_loads_the_parts_of_mlflow_that_it_needs_and_finds_the_others():
-    assert run_python(IMPORT_MLFLOW) == ["True False", "MlflowClient ModelSignature evaluate infer_signature"]
+@pytest.mark.parametrize("flow", ["monitor", "promote", "train"])
+def test_a_flow_loads_the_parts_of_mlflow_that_it_needs_and_finds_the_others(flow):
+    assert run_python(IMPORT_MLFLOW.replace("FLOW", flow)) == [
+        "True False",
+        "MlflowClient ModelSignature evaluate infer_signature",
+    ]
 
 
 @pytest.mark.slow
