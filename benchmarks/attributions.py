@@ -8,8 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
+from benchmarks.process_costs import read_processor_seconds
 from benchmarks.serve import served_model, servers
 from benchmarks.serve.load_generator import encode_post, run_closed_loop
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
@@ -50,9 +49,9 @@ def measure_service(root: Path) -> dict[str, int]:
             for name, query in QUERIES.items():
                 request = encode_post(f"/predict{query}", body)
                 run_closed_loop(server.port, request, 1, WARM_UP_SECONDS)  # the first explanation reads the trees
-                before = _read_processor_seconds(worker)
+                before = read_processor_seconds(worker)
                 rate = run_closed_loop(server.port, request, CONNECTIONS, SECONDS).per_second * records
-                by_processor = rate * SECONDS / (_read_processor_seconds(worker) - before)
+                by_processor = rate * SECONDS / (read_processor_seconds(worker) - before)
                 figures |= {f"{form}_{name}_per_s": round(rate), f"{form}_{name}_per_cpu_s": round(by_processor)}
                 print(f"{form:<8}{name:<10}{rate:>9,.0f} records/s{by_processor:>10,.0f} by processor time", flush=True)
     return figures
@@ -74,11 +73,6 @@ def measure_frames(root: Path) -> dict[str, int]:
     rate = FRAME_ROWS / (time.process_time() - began)
     print(f"frame of {FRAME_ROWS:,} rows{rate:>18,.0f} by processor time", flush=True)
     return {"frame_per_cpu_s": round(rate)}
-
-
-def _read_processor_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 import polars as pl
-import psutil
 
+from benchmarks.process_costs import read_processor_seconds
 from benchmarks.serve import served_model, servers
 from penumbra.client import Client
 from problem.schema import EXAMPLE, Row
@@ -61,9 +61,9 @@ def measure_lists(server: servers.BenchmarkServer) -> dict[str, int]:
 
     with Client(f"http://127.0.0.1:{server.port}", trust_env=False, event_hooks={"response": [count_bytes]}) as client:
         for form, send in itertools.chain(*[FORMS.items()] * (ROUNDS + 1)):
-            before = _read_seconds(worker), time.process_time()
+            before = read_processor_seconds(worker), time.process_time()
             send(client, table)
-            spent[form].append((_read_seconds(worker) - before[0], time.process_time() - before[1]))
+            spent[form].append((read_processor_seconds(worker) - before[0], time.process_time() - before[1]))
     for (form, seconds), (sent, received) in zip(spent.items(), sizes, strict=False):
         rates = [round(LIST_RECORDS / statistics.median(side)) for side in zip(*seconds[1:], strict=True)]
         sides = dict(zip(("worker", "client"), rates, strict=True))
@@ -86,22 +86,17 @@ def measure_keys(server: servers.BenchmarkServer) -> dict[str, int]:
     (worker,), body, figures = server.workers(), json.dumps(EXAMPLE), {}
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     for kind, make_headers in KEYS.items():
-        before, end = _read_seconds(worker), time.monotonic() + SECONDS
+        before, end = read_processor_seconds(worker), time.monotonic() + SECONDS
         for n_asked in itertools.count(1):
             connection.request("POST", "/predict", body, {"content-type": "application/json", **make_headers(n_asked)})
             connection.getresponse().read()
             if time.monotonic() > end:
                 break
-        rate = round(n_asked / (_read_seconds(worker) - before))
+        rate = round(n_asked / (read_processor_seconds(worker) - before))
         print(f"{kind:<10}{rate:>8,} single records a second of the worker's time", flush=True)
         figures[f"{kind.replace(' ', '_')}_per_worker_s"] = rate
     connection.close()
     return figures
-
-
-def _read_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

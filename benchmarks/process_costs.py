@@ -72,6 +72,18 @@ def measure_command(
     return ProcessCost(seconds, cpu_seconds, peak / MEGABYTE, text)
 
 
+def read_processor_seconds(process: psutil.Process) -> float:
+    """Read the processor time of a process so far.
+
+    Args:
+        process: The process.
+
+    Returns:
+        User and system time in seconds, without that of its children.
+    """
+    return sum(process.cpu_times()[:2])
+
+
 def make_shell_environment() -> dict[str, str]:
     """Make the environment of a person's shell: without that of this checkout.
 

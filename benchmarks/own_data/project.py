@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,7 @@ class ProjectCopy:
         """
         command = [sys.executable, "-m", "penumbra.cli.app", *words]
         with open_output(self.folder) as output:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=self._make_environment(overrides),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = self._start(command, output, overrides)
             try:
                 code = process.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
@@ -120,14 +113,7 @@ class ProjectCopy:
         """
         words = command or (sys.executable, "-m", "penumbra.cli.app", "serve")
         with (self.folder / "service.txt").open("ab") as output:
-            process = subprocess.Popen(
-                words,
-                cwd=self.folder,
-                env=self._make_environment(overrides),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = self._start(words, output, overrides)
         try:
             self.wait_until(
                 lambda: process.poll() is not None or is_service_ready(self.url), "the service is ready", 60
@@ -186,6 +172,16 @@ class ProjectCopy:
                 tail = log.read_text()[-2000:] if log.exists() else ""
                 raise StepFailed(f"after {seconds:.0f} s it isn't so that {what}\n{tail}")
             time.sleep(0.1)
+
+    def _start(self, command: Sequence[str], output: Any, overrides: dict[str, object]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._make_environment(overrides),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def _make_environment(self, overrides: dict[str, object]) -> dict[str, str]:
         settings = {f"PENUMBRA_{key.upper()}": str(value) for key, value in {**self.overrides, **overrides}.items()}

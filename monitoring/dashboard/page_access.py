@@ -9,7 +9,7 @@ from monitoring.dashboard.sites import READ_METHODS, Site
 from penumbra.core.settings import API_KEY_PREFIX
 from service.http.access.access_control import BEARER_CHALLENGE, KeyDigests, KeyHolder, Role, find_key_holder
 from service.http.access.hosts import HostCheck
-from service.http.access.page_headers import build_page_headers, replace_headers
+from service.http.access.page_headers import build_page_headers, replace_sent_headers
 from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
 from service.http.refusals import RequestRefused
 
@@ -90,18 +90,12 @@ def guard_site(app: AsgiApp, site: Site, access: PageAccess) -> AsgiApp:
         if scope["type"] != "http":  # a WebSocket, which no site has
             await send({"type": f"{scope['type']}.close"})
             return
-        added = build_page_headers(site.choose_policy(scope["path"]))
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": replace_headers(message.get("headers", ()), added)}
-            await send(message)
-
+        send_page = replace_sent_headers(send, build_page_headers(site.choose_policy(scope["path"])))
         try:
             holder = access.check(site, scope)
-            await app({**scope, KEY_HOLDER: holder}, receive, send_with_headers)
+            await app({**scope, KEY_HOLDER: holder}, receive, send_page)
         except RequestRefused as refused:
-            await _refuse(send_with_headers, refused)
+            await _refuse(send_page, refused)
 
     return serve
 

@@ -3,19 +3,20 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
-from penumbra.patterns.out_of_sample import predict_scores, require_two_classes, set_binary_tags
+from penumbra.patterns.out_of_sample import predict_scores, require_two_classes
+from penumbra.patterns.two_classes import TwoClassClassifier
 from penumbra.patterns.weighting import fit_weighted, select_weights
 
 MAX_THRESHOLDS = 256  # thresholds that are tried on each side
 MIN_THRESHOLD_GAP = 1e-9
 
 
-class Cascade(ClassifierMixin, BaseEstimator):
+class Cascade(TwoClassClassifier):
     """A classifier in which a cheap model answers below `low` and above `high`, and an expensive one the rows between.
 
     The two thresholds are chosen on the latest `tail` of the training rows (oldest first), on which neither model was
@@ -84,21 +85,6 @@ class Cascade(ClassifierMixin, BaseEstimator):
         if rest.any():
             probabilities[rest] = self.expensive_.predict_proba(X[rest])
         return probabilities
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the likelier class.
-
-        Args:
-            X: float64 [n, k], NaN allowed.
-
-        Returns:
-            Classes [n].
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def __sklearn_tags__(self) -> Any:
-        return set_binary_tags(super().__sklearn_tags__())
 
     def mask_cheap_rows(self, X: Any) -> np.ndarray:
         """Mark the rows that the cheap model answers.

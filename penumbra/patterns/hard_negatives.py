@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penumbra.patterns.out_of_sample import (
@@ -13,13 +13,13 @@ from penumbra.patterns.out_of_sample import (
     predict_out_of_sample,
     predict_scores,
     require_two_classes,
-    set_binary_tags,
     stack_class_probabilities,
 )
+from penumbra.patterns.two_classes import TwoClassClassifier
 from penumbra.patterns.weighting import fit_weighted, select_weights
 
 
-class HardNegatives(ClassifierMixin, BaseEstimator):
+class HardNegatives(TwoClassClassifier):
     """A classifier that is fitted on rows in which confident mistakes of another model are repeated.
 
     A row is hard if the truth was given a probability below `confident`: by the live model where its prediction is
@@ -105,21 +105,6 @@ class HardNegatives(ClassifierMixin, BaseEstimator):
         return stack_class_probabilities(
             expit(self.slope_ * compute_logits(predict_scores(self.estimator_, X)) + self.intercept_)
         )
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the likelier class.
-
-        Args:
-            X: float64 [n, k], NaN allowed.
-
-        Returns:
-            Classes [n].
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def __sklearn_tags__(self) -> Any:
-        return set_binary_tags(super().__sklearn_tags__())
 
 
 def find_label_issues(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -95,19 +95,6 @@ def require_two_classes(owner: Any, y: np.ndarray) -> np.ndarray:
     return classes
 
 
-def set_binary_tags(tags: Any) -> Any:
-    """Set scikit-learn's tags of a classifier of two classes whose inputs may be missing.
-
-    Args:
-        tags: scikit-learn's Tags, changed in place.
-
-    Returns:
-        The same tags.
-    """
-    tags.classifier_tags.multi_class, tags.input_tags.allow_nan = False, True
-    return tags
-
-
 def fit_calibration(
     out_of_sample: np.ndarray, final: np.ndarray, truth: np.ndarray, folds: int, weights: Any = None
 ) -> tuple[float, float]:

@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from penumbra.patterns.out_of_sample import (
     fit_calibration,
     predict_out_of_sample,
-    set_binary_tags,
     stack_class_probabilities,
 )
+from penumbra.patterns.two_classes import TwoClassClassifier
 from penumbra.patterns.weighting import fit_weighted
 
 
-class Reframed(ClassifierMixin, BaseEstimator):
+class Reframed(TwoClassClassifier):
     """A classifier that is fitted on the quantity behind a label.
 
     The quantity says more than the label: 16 minutes too long and 160 are both "too long". `fit` is given the quantity
@@ -75,20 +75,6 @@ class Reframed(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         return stack_class_probabilities(expit(self.slope_ * self.regressor_.predict(X) + self.intercept_))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict whether the quantity is above the limit.
-
-        Args:
-            X: float64 [n, k], NaN allowed.
-
-        Returns:
-            bool [n].
-        """
-        return self.predict_proba(X)[:, 1] > 0.5
-
-    def __sklearn_tags__(self) -> Any:
-        return set_binary_tags(super().__sklearn_tags__())
 
     @property
     def report_(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ from penumbra.core.settings import PROJECT_ROOT, DataSettings
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.versioning import versions
 from problem.features import FEATURES
+from tests.helpers.files import read_files
 
 PROBLEM = load_problem()
 FLIGHT = {
@@ -64,18 +65,13 @@ def store_in(folder, **changes):
     return DataStore(data.model_copy(update=changes), PROBLEM)
 
 
-def files_in(folder):
-    """Every file below a folder, by relative path."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 # Staging
 
 
 def test_a_batch_that_keeps_the_contract_is_staged_byte_for_byte(store):
     intake = store.stage("2013-01", flights(3))
     assert (intake.rows, intake.rejected, intake.broken) == (3, 0, {})
-    assert files_in(store.staging.folder) == {
+    assert read_files(store.staging.folder) == {
         f"batches/2013-01/{name}": content for name, content in flights(3).items()
     }
 
@@ -138,7 +134,7 @@ def test_rows_with_the_same_key_are_both_quarantined(store):
 def test_a_batch_with_too_many_bad_rows_is_refused_whole(store):
     with pytest.raises(BatchRefused, match=r"2013-01 refused: 10\.0% of its rows.*5\.0%.*bad_row_share.*dest\|regex 1"):
         store.stage("2013-01", flights(10, dest="Houston"))
-    assert files_in(store.settings.derived) == {}
+    assert read_files(store.settings.derived) == {}
 
 
 def test_a_share_of_bad_rows_exactly_at_the_limit_is_allowed(store):
@@ -176,21 +172,21 @@ def test_a_batch_that_cannot_be_read_is_refused_with_file_and_reason(store, chan
     files = {name: content for name, content in (flights(3) | change).items() if content is not None}
     with pytest.raises(BatchRefused, match=f"batch 2013-01 refused: {words}"):
         store.stage("2013-01", files)
-    assert files_in(store.settings.derived) == {}
+    assert read_files(store.settings.derived) == {}
 
 
 def test_staging_twice_leaves_the_same_files_as_staging_once(store):
     store.stage("2013-01", flights(100, dest="Houston"))
-    once = files_in(store.settings.derived)
+    once = read_files(store.settings.derived)
     store.stage("2013-01", flights(100, dest="Houston"))
-    assert files_in(store.settings.derived) == once
+    assert read_files(store.settings.derived) == once
 
 
 def test_staging_a_corrected_batch_clears_what_was_wrong_with_the_first(store):
     store.stage("2013-01", flights(100, dest="Houston") | {"notes.txt": b""})
     store.stage("2013-01", flights(100))
     assert store.quarantine("2013-01").is_empty()
-    assert files_in(store.staging.folder).keys() == {"batches/2013-01/flights.csv", "batches/2013-01/weather.csv"}
+    assert read_files(store.staging.folder).keys() == {"batches/2013-01/flights.csv", "batches/2013-01/weather.csv"}
 
 
 TEXTS = st.lists(st.text(st.characters(exclude_characters='",\r\n', exclude_categories=["Cs"]), max_size=5), max_size=6)
@@ -217,10 +213,10 @@ def test_every_row_is_either_kept_or_quarantined_as_it_was_written(tmp_path_fact
 def test_admitting_moves_the_raw_files_into_the_data_folder(store):
     store.stage("2013-01", flights(3))
     store.admit(["2013-01"])
-    assert files_in(store.settings.folder) == {
+    assert read_files(store.settings.folder) == {
         f"batches/2013-01/{name}": content for name, content in flights(3).items()
     }
-    assert files_in(store.staging.folder) == {}
+    assert read_files(store.staging.folder) == {}
 
 
 def test_the_files_of_an_admitted_batch_are_not_read_again_for_their_checksums(store):
@@ -247,7 +243,7 @@ def test_a_file_that_parse_changed_is_named_by_what_it_became(store, monkeypatch
     monkeypatch.setattr(PROBLEM.source, "parse", open_as_a_database)
     store.stage("2013-01", flights(3))
     store.admit(["2013-01"])
-    changed = files_in(store.raw / "2013-01")
+    changed = read_files(store.raw / "2013-01")
     assert changed["weather.csv"] != WEATHER.encode()
     assert store.sums("2013-01") == {name: hashlib.md5(content).hexdigest() for name, content in changed.items()}
 
@@ -265,7 +261,7 @@ def test_an_admitted_batch_that_is_admitted_again_is_replaced_as_a_whole(store):
     store.stage("2013-01", flights(4))
     store.admit(["2013-01"])
     assert store.rows("2013-01").height == 4
-    assert files_in(store.raw) == {f"2013-01/{name}": content for name, content in flights(4).items()}
+    assert read_files(store.raw) == {f"2013-01/{name}": content for name, content in flights(4).items()}
 
 
 def test_the_staged_versions_are_those_that_the_data_folder_would_have(store):

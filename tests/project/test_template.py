@@ -18,6 +18,7 @@ from penumbra.drafting.files.settings_file import choose_settings
 from problem_tests import test_candidates, test_contract, test_features, test_slices, test_source
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY
+from tests.helpers.files import read_files
 from tests.helpers.problems.drafts import draft_orders
 from tests.helpers.template_copies import (
     commit_all,
@@ -57,10 +58,6 @@ def started(request, rendered, tmp_path_factory):
     place = tmp_path_factory.mktemp("started") / "project"
     project = generate_project(rendered, place, **answers, name="late-parcels")
     return SimpleNamespace(project=project, folder=folder, answers=answers)
-
-
-def read_files(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def is_of_the_template(name):

@@ -13,6 +13,7 @@ from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.registry.tracking.sqlite_registry import get_database_path, read_version_by_fingerprint
+from tests.helpers.files import read_files
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -42,10 +43,6 @@ def run(name="train", **facts):
 
 def register(models, bundle, fingerprint="f1"):
     return models.register(models.record(run(), artifacts={"bundle": bundle}), "bundle", {"fingerprint": fingerprint})
-
-
-def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_versions_are_numbered_from_1(models, bundle):
@@ -106,7 +103,7 @@ def test_the_tenth_version_is_newer_than_the_ninth(models, bundle):
 
 def test_a_downloaded_bundle_has_the_same_files_byte_for_byte(models, bundle, tmp_path):
     models.download(register(models, bundle), tmp_path / "downloaded")
-    assert content(tmp_path / "downloaded") == content(bundle)
+    assert read_files(tmp_path / "downloaded") == read_files(bundle)
 
 
 FILES = st.dictionaries(
@@ -122,7 +119,7 @@ def test_whatever_the_files_they_come_back_as_they_were(registry, tmp_path_facto
         (folder / name).write_bytes(data)
     back = tmp_path_factory.mktemp("back") / "bundle"
     models.download(register(models, folder), back)
-    assert content(back) == files
+    assert read_files(back) == files
 
 
 def test_each_version_is_downloaded_as_it_was_registered(models, bundle, tmp_path):

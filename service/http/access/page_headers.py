@@ -44,6 +44,25 @@ def replace_headers(headers: Iterable[tuple[bytes, bytes]], added: Headers) -> H
     return [*((name, value) for name, value in headers if name.lower() not in names), *added]
 
 
+def replace_sent_headers(send: Send, added: Headers) -> Send:
+    """Make a way to send a response in which some headers are replaced.
+
+    Args:
+        send: Sends the messages of a response.
+        added: Headers that take the place of its own of the same names.
+
+    Returns:
+        What sends them with these headers.
+    """
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": replace_headers(message.get("headers", ()), added)}
+        await send(message)
+
+    return send_with_headers
+
+
 def add_page_headers(app: AsgiApp, policy: str) -> AsgiApp:
     """Give every response of an application the headers of a page.
 
@@ -57,11 +76,6 @@ def add_page_headers(app: AsgiApp, policy: str) -> AsgiApp:
     added = build_page_headers(policy)
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": replace_headers(message.get("headers", ()), added)}
-            await send(message)
-
-        await app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        await app(scope, receive, replace_sent_headers(send, added) if scope["type"] == "http" else send)
 
     return serve

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import restoring, versions
+from tests.helpers.files import read_files
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
     lambda name: name not in (".", "..")
@@ -49,10 +50,6 @@ def write(folder, tree):
         path.write_bytes(content)
 
 
-def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREES)
 @example({"a/b": b"1", "a-b": b"2", "a.b": b"", "B": b"", "é": b"3"})
@@ -71,13 +68,13 @@ def test_dvc_itself_brings_back_from_the_remote_what_was_recorded_in_steps(proje
     versions.record_data_version(project)
     write(project.folder, {"sub/b.csv": b"2\n"})
     versions.record_data_version(project)
-    before = content(project.folder)
+    before = read_files(project.folder)
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
     remote = {"core": {"remote": "there"}, "remote": {"there": {"url": str(tmp_path / "remote")}}}
     with Repo(str(project.folder.parent), config=remote) as repo:
         repo.pull()
-    assert content(project.folder) == before
+    assert read_files(project.folder) == before
 
 
 def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(project, tmp_path):
@@ -94,12 +91,12 @@ def test_another_store_behind_the_same_address_gets_the_whole_version(project, t
     versions.record_data_version(project)
     shutil.rmtree(tmp_path / "remote")
     write(project.folder, changes)
-    before = content(project.folder)
+    before = read_files(project.folder)
     assert versions.record_data_version(project).problem == ""
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
     assert restoring.pull_data(project) == ""
-    assert content(project.folder) == before
+    assert read_files(project.folder) == before
 
 
 def test_a_version_of_whose_push_only_the_listing_is_missing_is_pushed_by_the_next_call(project, tmp_path):
@@ -172,7 +169,7 @@ def test_every_change_of_the_content_is_another_version(project):
 
 def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     write(project.folder, {"sub/b.csv": b"2\n"})
-    before = content(project.folder)
+    before = read_files(project.folder)
     versions.record_data_version(project)
     pointer = versions.get_dvc_file(project).read_text()
     write(project.folder, {"a.csv": b"changed"})
@@ -182,7 +179,7 @@ def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     shutil.rmtree(project.folder)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
     assert restoring.pull_data(project) == ""
-    assert content(project.folder) == before
+    assert read_files(project.folder) == before
 
 
 def test_pulling_what_neither_cache_nor_remote_has_says_no_without_a_warning(project, tmp_path, monkeypatch, caplog):
@@ -199,21 +196,21 @@ def test_pulling_what_neither_cache_nor_remote_has_says_no_without_a_warning(pro
 
 
 def test_a_version_is_restored_beside_the_work_tree_which_stays_as_it_is(project, tmp_path):
-    before = content(project.folder)
+    before = read_files(project.folder)
     old = versions.record_data_version(project)
     pointer = versions.get_dvc_file(project).read_text()
     write(project.folder, {"a.csv": b"changed"})
     versions.record_data_version(project)
     assert restoring.restore_data_version(project, pointer, tmp_path / "restored") == old.md5
-    assert content(tmp_path / "restored") == before
-    assert content(project.folder) == {"a.csv": b"changed"}
+    assert read_files(tmp_path / "restored") == before
+    assert read_files(project.folder) == {"a.csv": b"changed"}
 
 
 def test_restoring_needs_the_cache_or_the_remote_but_not_both(project, tmp_path):
     versions.record_data_version(project)
     shutil.rmtree(project.folder.parent / ".dvc" / "cache")
     restoring.restore_data_version(project, versions.get_dvc_file(project).read_text(), tmp_path / "restored")
-    assert content(tmp_path / "restored") == content(project.folder)
+    assert read_files(tmp_path / "restored") == read_files(project.folder)
 
 
 def test_restoring_what_is_nowhere_names_the_version_and_the_remote(project, tmp_path):
@@ -265,9 +262,9 @@ def test_a_folder_or_pointer_that_is_not_there_has_no_version(tmp_path):
 
 
 def test_recording_leaves_the_files_as_they_are(project):
-    before = content(project.folder)
+    before = read_files(project.folder)
     versions.record_data_version(project)
-    assert content(project.folder) == before
+    assert read_files(project.folder) == before
 
 
 def test_dvc_itself_takes_a_pointer_file_that_says_whose_data_it_names(project):
@@ -287,4 +284,4 @@ def test_a_folder_without_a_repository_gets_one_and_is_filled_from_the_remote(pr
     empty.folder.parent.mkdir()
     shutil.copy(versions.get_dvc_file(project), versions.get_dvc_file(empty))
     assert restoring.pull_data(empty) == ""
-    assert (versions.compute_data_version(empty), content(empty.folder)) == (recorded, {"a.csv": b"1\n"})
+    assert (versions.compute_data_version(empty), read_files(empty.folder)) == (recorded, {"a.csv": b"1\n"})

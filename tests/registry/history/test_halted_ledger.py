@@ -16,6 +16,7 @@ from penumbra.registry.history.ledger import LEDGER_HEAD_FILE, LedgerEvent
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared import lease
 from penumbra.storage.shared.state import SharedState
+from tests.registry.history.ledgers import make_event, read_reasons
 
 LEASE_SECONDS = 0.5
 APPEND_AND_HALT = """
@@ -63,11 +64,7 @@ def make_ledger(folder: Path, url: str) -> SharedLedger:
 
 
 def enter(ledger: SharedLedger, reason: str) -> None:
-    ledger.append(LedgerEvent(kind="promotion", actor="ann", reason=reason, versions={"live": "2"}))
-
-
-def read_reasons(ledger: SharedLedger) -> list[str]:
-    return [entry.reason for entry in ledger.entries()]
+    ledger.append(make_event(reason))
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from penumbra.registry.history.ledger import (
 from penumbra.registry.history.ledger_head import EMPTY_HEAD
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
+from tests.registry.history.ledgers import make_event, read_reasons
 
 JSON = st.recursive(
     st.none()
@@ -43,19 +44,11 @@ EVENTS = st.builds(
 )
 
 
-def make_event(reason: str = "better") -> LedgerEvent:
-    return LedgerEvent(kind="promotion", actor="ann", reason=reason, versions={"live": "2"})
-
-
 def write_ledger(folder: Path, entries: int) -> Ledger:
     ledger = Ledger(folder / "ledger")
     for number in range(1, entries + 1):
         ledger.append(make_event(f"reason {number}"))
     return ledger
-
-
-def read_reasons(ledger: Ledger) -> list[str]:
-    return [entry.reason for entry in ledger.entries()]
 
 
 @given(st.lists(EVENTS, max_size=4))

@@ -15,7 +15,6 @@ from penumbra.registry.history.ledger import (
     LEDGER_HEAD_FILE,
     BrokenLedger,
     Ledger,
-    LedgerEvent,
 )
 from penumbra.registry.history.ledger_head import EMPTY_HEAD
 from penumbra.registry.history.shared_ledger import SharedLedger, open_ledger, share_ledger
@@ -25,19 +24,12 @@ from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.servers.object_stores import MotoServer, SeaweedServer, make_bucket
 from tests.helpers.servers.processes import run_python
-
-
-def make_event(reason: str = "better") -> LedgerEvent:
-    return LedgerEvent(kind="promotion", actor="ann", reason=reason, versions={"live": "2"})
+from tests.registry.history.ledgers import make_event, read_reasons
 
 
 def make_ledger(folder: Path, machine: str = "one", url: str = "") -> SharedLedger:
     """The ledger as a machine sees it, behind a URL or in another folder."""
     return SharedLedger(folder / machine, SharedState(url or str(folder / "shared")))
-
-
-def read_reasons(ledger: Ledger) -> list[str]:
-    return [entry.reason for entry in ledger.entries()]
 
 
 def list_objects(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.tracking.database import create_database
 from penumbra.registry.tracking.run_records import FinishedRun
 from service.processes.deployment.deployer import deploy_live
+from tests.helpers.files import read_files
 from tests.helpers.servers import local_service
 from tests.helpers.servers.mlflow_server import launch_mlflow
 
@@ -48,10 +49,6 @@ def register(models: ModelRegistry, folder: Path, seed: int) -> str:
     run = FinishedRun("train", 1000.0, 1001.5, {"train": LONG_LIST}, {"loss": 0.5}, {"kind": "train"})
     recorded = models.record(run, artifacts={"bundle": bundle}, data_version="d.dir", key=f"k{seed}")
     return models.register(recorded, "bundle", {"fingerprint": f"f{seed}"})
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_what_is_recorded_and_registered_through_a_server_comes_back_from_the_store(models, versions, tmp_path):
