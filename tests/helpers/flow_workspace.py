@@ -10,6 +10,7 @@ from pathlib import Path
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.programs.forking import find_python
 
+WAITING_THREAD = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()"
 SKIP_DOCTOR = ("--doctor", "skipped: no subject of the test")  # options of a training
 NEW_PYTHON = (sys.executable,)  # has imported nothing, and draws another seed of hashes
 FLOW_ENVIRONMENT = {"METAFLOW_USER": "tester", "METAFLOW_RUN_MAX_WORKERS": "2", "MLFLOW_DISABLE_TELEMETRY": "true"}

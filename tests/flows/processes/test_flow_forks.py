@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
-from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, WAITING_THREAD, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def run_three_times(folder: Path, before: str = "") -> tuple[str, list[dict[str,
     return output, [json.loads(line) for line in (folder / "seen.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("before", ["", "import threading; threading.Thread(target=input, daemon=True).start()"])
+@pytest.mark.parametrize("before", ["", WAITING_THREAD])
 def test_runs_leave_nothing_to_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str) -> None:
     for name, value in SINGLE_THREAD_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

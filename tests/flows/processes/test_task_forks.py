@@ -18,7 +18,7 @@ from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.processes.task_forks import METAFLOW_MODULES
 from flows.train import IMPORTED_AHEAD as OF_TRAININGS
 from flows.train import IMPORTED_LATER as OF_TRAININGS_LATER
-from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, WAITING_THREAD, Workspace
 from tests.helpers.servers.local_service import wait_until
 from tests.helpers.servers.processes import is_alive, run_python
 
@@ -155,7 +155,7 @@ def test_a_run_fails_where_a_task_does(space: Workspace, monkeypatch: pytest.Mon
 def test_where_an_import_starts_a_thread_each_task_imports_by_itself(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (space.folder / "threaded.py").write_text("import threading; threading.Thread(target=input, daemon=True).start()")
+    (space.folder / "threaded.py").write_text(WAITING_THREAD)
     facts = read_facts(run_toy(space, monkeypatch, AHEAD="threaded"))
     assert (facts["ahead"], facts["is_child"], facts["environ"][0]) == (False, True, "yes")  # type: ignore[index]
 
