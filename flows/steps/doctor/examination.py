@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.steps.doctor import skew, stored_files
+from flows.steps.doctor import raw_files, skew
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.shared import shared_data
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
@@ -104,9 +104,11 @@ def _examine_data_folder(with_files: bool = True) -> None:
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
         examination, files = Examination(), Examination()
         if with_files:
+            from flows.steps.doctor import stored_files  # loads MLflow, logs and reports
+
             files.run("every file is what was written", partial(stored_files.examine_files, settings, problem))
         else:
-            files.run("every raw file is what was admitted", partial(stored_files.examine_raw_files, store))
+            files.run("every raw file is what was admitted", partial(raw_files.examine_raw_files, store))
         examination.run("every feature reads only what a request has", partial(_check_feature_columns, problem))
         data = ExaminedData(store)
     except (SettingsError, ProblemError, BatchRefused, OSError, pl.exceptions.PolarsError) as error:

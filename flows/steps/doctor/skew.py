@@ -25,8 +25,10 @@ from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, extract_predict
 from penumbra.core.system.process_tree import kill_process_tree
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle
+from penumbra.registry.tracking.sqlite_registry import has_database
 from penumbra.training.doctor import checks, serving_skew
 
+NO_LIVE_MODEL = "there is no live model yet"
 SKEW_ROWS = 200
 START_TIMEOUT_SECONDS = 60.0  # seconds for the service to start
 STOP_TIMEOUT_SECONDS = 30.0
@@ -65,13 +67,15 @@ def examine_live_skew(rows: pl.DataFrame, registry: RegistrySettings, problem: P
 
 def _download_live(registry: RegistrySettings, folder: Path) -> tuple[str, Path]:
     """Return the live version and its bundle, which is downloaded into a folder."""
+    if not has_database(registry.tracking):
+        raise CheckSkipped(NO_LIVE_MODEL)
     from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 
     models = ModelRegistry(registry)
     try:
         version = models.version("live")
         if version is None:
-            raise CheckSkipped("there is no live model yet")
+            raise CheckSkipped(NO_LIVE_MODEL)
         models.download(version, folder / version)
     except REGISTRY_ERRORS as error:
         raise CheckSkipped(f"the registry can't be asked: {error}") from None

@@ -10,16 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flows.steps.ingest.admission import heal_changed_batches
+from flows.steps.doctor.raw_files import RAW_FILE_ERRORS, examine_raw_files, make_file_finding, run_file_check
 from flows.steps.monitor.monitor_pass import make_reference_loader
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
-from penumbra.data.source_reader import SourceFailed
-from penumbra.data.versioning.admitted import BatchesChanged
-from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.data.versioning.objects import check_objects
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_repair
@@ -43,10 +40,7 @@ from penumbra.storage.sqlite import find_differing_tables, remove_database
 from penumbra.training.doctor.checks import Finding
 
 MAX_ROUNDS = 3  # of catching up with logs that are being written
-FILE_ERRORS = (
-    *(BatchesChanged, BrokenLedger, DamagedArchive, DamagedDvcFile, DamagedWindow, SourceFailed),
-    *(*REGISTRY_ERRORS, sqlite3.Error, OSError),
-)
+FILE_ERRORS = (*RAW_FILE_ERRORS, BrokenLedger, DamagedArchive, DamagedWindow, *REGISTRY_ERRORS, sqlite3.Error)
 
 
 def examine_files(settings: Settings, problem: Problem) -> list[Finding]:
@@ -72,33 +66,8 @@ def examine_files(settings: Settings, problem: Problem) -> list[Finding]:
         lambda: _compare_profiles(settings, problem),
     ]
     for check in checks:
-        findings += _run_check(check)
-    return [*findings, *map(_make_finding, _list_lost(settings))]
-
-
-def examine_raw_files(store: DataStore) -> list[Finding]:
-    """Read every byte of the raw batches; print a line about each file that was brought back.
-
-    Args:
-        store: The data store.
-
-    Returns:
-        A finding that names the files that can't be brought back, if there are any.
-    """
-    return _run_check(lambda: iter(heal_changed_batches(store, thorough=True)))
-
-
-def _run_check(check: Callable[[], Iterator[str]]) -> list[Finding]:
-    try:
-        for sentence in check():
-            print(f"  healed   {sentence}", flush=True)
-    except FILE_ERRORS as error:
-        return [_make_finding(str(error))]
-    return []
-
-
-def _make_finding(sentence: str) -> Finding:
-    return Finding("files", "files", sentence, "bring it back from a backup, or do as it says")
+        findings += run_file_check(check, FILE_ERRORS)
+    return [*findings, *map(make_file_finding, _list_lost(settings))]
 
 
 def _remove_damaged(settings: Settings) -> Iterator[str]:

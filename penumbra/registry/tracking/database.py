@@ -1,6 +1,8 @@
 """The registry's database: made once, however many processes find it empty; one of SQLite is checked before its use."""
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy
@@ -83,8 +85,23 @@ def _create_sqlite_file(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     with hold_file_lock(database.with_suffix(".lock")):
         if not database.exists():
-            with write_aside(database) as new:
+            with write_aside(database) as new, _skip_flushes():
                 MlflowClient(tracking_uri=f"{SQLITE_PREFIX}{new}").search_experiments()
+
+
+@contextlib.contextmanager
+def _skip_flushes() -> Iterator[None]:
+    """Let no database wait for the disk: MLflow makes its tables in dozens of steps, of which the last one counts."""
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _leave_flushing_to_the_system)
+    try:
+        yield
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", _leave_flushing_to_the_system)
+
+
+def _leave_flushing_to_the_system(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 def _describe_fault(database: Path, error: sqlite3.Error) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from penumbra.core.columns import LABEL_COLUMN, VALUE_COLUMN
 from penumbra.training.doctor.checks import OUT_OF_FEATURES, Finding
@@ -29,7 +30,8 @@ def find_linear_leaks(features: pl.DataFrame, outcomes: pl.DataFrame) -> list[Fi
     step = max(1, features.height // MAX_LINEAR_ROWS)
     features, outcomes, found = features.gather_every(step), outcomes.gather_every(step), []
     for name in outcomes.columns:
-        weights = _find_weights(features, outcomes[name])
+        with threadpool_limits(1):  # two threads wait for each other longer than they compute
+            weights = _find_weights(features, outcomes[name])
         if weights:
             called = "the target" if name == LABEL_COLUMN else name
             evidence = f"{called} = {_format_sum(weights)} + a constant (R² above {MIN_EXACT_R2})"

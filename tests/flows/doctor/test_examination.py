@@ -22,7 +22,9 @@ def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "penumbra.registry.models.ModelRegistry", lambda registry: local_service.FolderRegistry(tmp_path, live="1")
     )
-    found = skew.examine_live_skew(pl.DataFrame(), load_settings().registry, load_problem())
+    (tmp_path / "mlflow.db").touch()
+    registry = load_settings().registry.model_copy(update={"tracking": f"sqlite:///{tmp_path}/mlflow.db"})
+    found = skew.examine_live_skew(pl.DataFrame(), registry, load_problem())
     assert [finding.column for finding in found] == ["version 1"]
     assert "damaged or replaced" in found[0].evidence
 
@@ -65,6 +67,15 @@ def test_the_example_comes_out_clean(space):
     assert examined.output.count("  ok  ") == 11
     assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
     assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
+
+
+@pytest.mark.slow
+def test_before_the_first_training_the_doctor_loads_no_registry(space):
+    code = (
+        "import sys; from flows.steps.doctor import examination; examination.main(with_files=False)\n"
+        "print(sorted({'mlflow', 'pandas', 'sklearn'} & set(sys.modules)))"
+    )
+    assert space.run("-c", code).splitlines()[-1] == "[]"
 
 
 FAULTY_FEATURES = """
