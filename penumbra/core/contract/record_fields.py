@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 from penumbra.core.contract.column_rules import add_rule_check
 from penumbra.core.contract.value_readers import Convert, make_value_readers, round_to_float32, unless_none
 
+INNER_CONFIG = ConfigDict(strict=True, extra="forbid", val_json_bytes="base64")
 _CATCHING_WARNINGS = threading.RLock()  # filters are the process's: of two threads, one would bring back the other's
 
 
@@ -76,6 +77,25 @@ def annotate_value(dtype: pl.DataType, annotation: Any, bounds: Sequence[Any] = 
     return Annotated[*annotated] if len(annotated) > 1 else annotation
 
 
+def annotate_dtype(dtype: pl.DataType) -> Any:
+    """Annotate how a value of a dtype is read, however deep it is nested, without a column's own checks.
+
+    Args:
+        dtype: The dtype.
+
+    Returns:
+        An annotation for pydantic, with `INNER_CONFIG`; None is a value of all.
+    """
+    if isinstance(dtype, pl.List | pl.Array):
+        annotation: Any = list[annotate_dtype(dtype.inner)]  # type: ignore[misc, arg-type]
+    elif isinstance(dtype, pl.Struct):
+        fields = name_fields({each.name: (annotate_dtype(each.dtype), None) for each in dtype.fields})  # type: ignore[arg-type]
+        annotation = create_model("Struct", __config__=INNER_CONFIG, **fields)
+    else:
+        annotation = dtype.to_python()
+    return annotate_value(dtype, Optional[annotation])  # noqa: UP045 (a value, not a type)
+
+
 def _make_fields(columns: Mapping[str, dy.Column]) -> dict[str, tuple[Any, Any]]:
     with _CATCHING_WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a column's own checks aren't translated
@@ -118,7 +138,7 @@ def _annotate_inner_values(column: dy.Column) -> Any:
 
 def _create_struct_model(column: dy.Struct) -> type[BaseModel]:
     fields = name_fields(_make_fields(column.inner))
-    return create_model("Struct", __config__=ConfigDict(strict=True, extra="forbid"), **fields)
+    return create_model("Struct", __config__=INNER_CONFIG, **fields)
 
 
 def _widen_to_float32(item: Any) -> Any:

@@ -5,16 +5,14 @@ A value whose meaning is plain is converted without loss; any other becomes null
 the HTTP contract, one different text at a time.
 """
 
-import datetime as dt
-import decimal
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import polars as pl
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from penumbra.core.contract.record_fields import annotate_value
+from penumbra.core.contract.record_fields import INNER_CONFIG, annotate_dtype
 from penumbra.core.contract.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
 from penumbra.data.partitions.nested_conversion import convert_nested
 from penumbra.features.kinds import select_column
@@ -24,13 +22,6 @@ FLOAT_WORDS_PATTERN = r"[+-]?(nan|inf|infinity)"  # read, and then refused by th
 DATE_PATTERN = r"[1-8][0-9]{3}-[0-9]{2}-[0-9]{2}"
 TIME_PATTERN = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
 OFFSET_PATTERN = r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-PYTHON_TYPES: Mapping[type[pl.DataType], type] = {
-    pl.Date: dt.date,
-    pl.Datetime: dt.datetime,
-    pl.Time: dt.time,
-    pl.Duration: dt.timedelta,
-    pl.Decimal: decimal.Decimal,
-}
 
 
 def convert_columns(rows: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -69,6 +60,8 @@ def convert_column(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     try:
         if values.dtype.is_nested() and dtype.is_nested():
             return convert_nested(values, dtype, convert_column)
+        if values.dtype == pl.String and dtype.is_nested():
+            return _read_values(values, dtype, lambda text: text.encode())
         if values.dtype.is_nested() or dtype.is_nested():
             return _make_nulls(values, dtype)
         if values.dtype != pl.String:
@@ -100,7 +93,7 @@ def describe_dtype(dtype: pl.DataType) -> str:
         return f"a decimal of at most {dtype.scale} digits after the point"
     if isinstance(dtype, pl.Enum):
         return f"one of {', '.join(dtype.categories)}"
-    return _EXPECTATIONS.get(type(dtype), f"a {dtype}")
+    return _EXPECTATIONS.get(type(dtype), f"a {dtype}{' as JSON' if dtype.is_nested() else ''}")
 
 
 _EXPECTATIONS: Mapping[type[pl.DataType], str] = {
@@ -108,6 +101,7 @@ _EXPECTATIONS: Mapping[type[pl.DataType], str] = {
     pl.Date: "a date such as 2024-03-01",
     pl.Time: "a time of day such as 12:30:00",
     pl.Duration: "a duration such as PT1H30M or 1:30:00",
+    pl.Binary: "bytes in Base64, such as AP8=",
     pl.Float32: "a number such as 1234.5",
     pl.Float64: "a number such as 1234.5",
 }
@@ -190,6 +184,7 @@ _TEXT_CONVERSIONS: Mapping[type[pl.DataType], Callable[[pl.Series, Any], pl.Seri
     pl.Datetime: _convert_text_to_datetime,
     pl.Duration: _convert_text_to_rest,
     pl.Decimal: _convert_text_to_rest,
+    pl.Binary: _convert_text_to_rest,
 }
 
 
@@ -230,16 +225,22 @@ def _convert_whole_floats(values: pl.Series) -> pl.Series:
 
 def _read_rest(text: pl.Series, read: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Values that the reader of the HTTP contract finds in those texts that nothing was read from."""
-    left = text.filter(text.is_not_null() & read.is_null()).unique()
-    validate = TypeAdapter(annotate_value(dtype, PYTHON_TYPES[type(dtype)]), config=ConfigDict(strict=True))
-    found = {each: value for each in left if (value := _validate_text(validate, each)) is not None}
-    values = pl.Series([*found.values()], dtype=dtype)
-    return text.replace_strict([*found], values, default=None, return_dtype=dtype) if found else read
+    return _read_values(_keep(text, read.is_null()), dtype, msgspec.json.encode)
 
 
-def _validate_text(validate: TypeAdapter[Any], text: str) -> Any:
+def _read_values(text: pl.Series, dtype: pl.DataType, encode: Callable[[str], bytes]) -> pl.Series:
+    """Values that the reader of the HTTP contract finds in texts, of which `encode` makes JSON."""
+    adapter = TypeAdapter[Any](annotate_dtype(dtype), config=INNER_CONFIG)
+    found = {
+        each: value for each in text.drop_nulls().unique() if (value := _validate(adapter, encode(each))) is not None
+    }
+    places = text.replace_strict([*found], range(len(found)), default=None, return_dtype=pl.UInt32)
+    return pl.Series(text.name, [*found.values()], dtype).gather(places) if found else _make_nulls(text, dtype)
+
+
+def _validate(adapter: TypeAdapter[Any], literal: bytes) -> Any:
     try:
-        return validate.validate_json(msgspec.json.encode(text))
+        return adapter.validate_json(literal)
     except ValidationError:
         return None
 

@@ -55,6 +55,9 @@ def read(text, dtype):
         ("1:30:00", pl.Duration(), dt.timedelta(hours=1.5)),
         ("12.3", MONEY, decimal.Decimal("12.30")),
         ("1234567890.12", MONEY, decimal.Decimal("1234567890.12")),
+        (" AP8= ", pl.Binary(), b"\x00\xff"),
+        ('["a", "b c"]', pl.List(pl.String()), ["a", "b c"]),
+        ('{"a": "AP8="}', pl.Struct({"a": pl.Binary()}), {"a": b"\x00\xff"}),
         ("12345678901234567890.12", pl.Decimal(38, 2), decimal.Decimal("12345678901234567890.12")),
     ],
 )
@@ -75,6 +78,9 @@ def test_text_whose_meaning_is_plain_is_converted(text, dtype, value):
         *((text, UTC) for text in ("2024-03-01T12:00:00", "1709294400", "9999-12-31T23:59:59-02:00")),
         *((text, MONEY) for text in ("12.345", "12345678901.00", "NaN", "inf", "1,5")),
         ("an hour", pl.Duration()),
+        ("AP8!", pl.Binary()),
+        *((text, pl.List(pl.Int8())) for text in ("1 2", '{"x":[1]}', "[1, 300]", '["1"]', "null", "")),
+        ('{"b": 1}', pl.Struct({"a": pl.Int8()})),
         ("z", pl.Enum(["a", "b"])),
     ],
 )
@@ -118,6 +124,8 @@ def test_no_value_is_read_of_a_column_that_can_mean_nothing_of_the_kind(values, 
         (MONEY, "a decimal of at most 2 digits after the point"),
         (pl.Enum(["a", "b"]), "one of a, b"),
         (pl.Date(), "a date such as 2024-03-01"),
+        (pl.Binary(), "bytes in Base64, such as AP8="),
+        (pl.List(pl.Int8()), "a List(Int8) as JSON"),
         (pl.String(), "a String"),
     ],
 )
@@ -265,6 +273,7 @@ class NestedKinds(dy.Schema):
     pair = dy.Array(dy.Int64(nullable=True), 2, nullable=True)
     grid = dy.Array(dy.Int64(nullable=True), (2, 2), nullable=True)
     part = dy.Struct({"a b": dy.Int8(nullable=True), "day": dy.Date(nullable=True)}, nullable=True)
+    blob = dy.Struct({"raw": dy.Binary(nullable=True)}, nullable=True)
     parts = dy.List(dy.Struct({"sizes": dy.List(dy.Int8(nullable=True), nullable=True)}, nullable=True), nullable=True)
 
 
@@ -293,6 +302,7 @@ def read_nested_over_http(column, value):
         ("grid", [[1, 2.0], [3, 4]], [[1, 2], [3, 4]]),
         ("part", {"a b": 7.0, "day": "2024-03-01"}, {"a b": 7, "day": NOON.date()}),
         ("part", {"a b": 7}, {"a b": 7, "day": None}),
+        ("blob", {"raw": "AP8="}, {"raw": b"\x00\xff"}),
         ("parts", [{"sizes": [1.0]}, {"sizes": None}], [{"sizes": [1]}, {"sizes": None}]),
     ],
 )

@@ -3,6 +3,7 @@
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from penumbra.core.columns import BROKEN_RULES_COLUMN
 from penumbra.logs.bulk_lines import write_times_as_text
 
 
@@ -14,8 +15,8 @@ def make_texts(rows: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         The same columns. Times are written as in requests and logs, those with a zone in UTC (2024-01-31T08:00:00Z);
-        durations as ISO 8601 has them, bytes in Base64, lists of texts with blanks between them, anything else that is
-        nested as JSON: an object that has the column's name.
+        durations as ISO 8601 has them, bytes in Base64, what is nested as JSON; so the contract reads them. The
+        rules that a row breaks have blanks between them.
     """
     texts = write_times_as_text(rows)
     return texts.select(_make_text(name, dtype) for name, dtype in texts.schema.items())
@@ -23,10 +24,13 @@ def make_texts(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _make_text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    if isinstance(dtype, pl.List) and dtype.inner == pl.String:
+    if name == BROKEN_RULES_COLUMN:
         return column.list.join(" ")
     plain = _make_plain(column, dtype)
-    return pl.struct(plain.alias(name)).struct.json_encode().alias(name) if dtype.is_nested() else plain
+    if not dtype.is_nested():
+        return plain
+    encoded = pl.struct(plain.alias("v")).struct.json_encode()  # polars writes JSON of structs alone
+    return pl.when(column.is_not_null()).then(encoded.str.strip_prefix('{"v":').str.strip_suffix("}")).alias(name)
 
 
 def _make_plain(value: pl.Expr, dtype: pl.DataType | DataTypeClass) -> pl.Expr:
