@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,19 +180,20 @@ class Loop:
             self.outcomes.append({name: typed[name] for name in labelled if name not in row})
 
 
-def run_loop(name: str, folder: Path) -> list[Target]:
+def run_loop(name: str, folder: Path, python: Sequence[str] = (sys.executable,)) -> list[Target]:
     """Run the whole loop on one of the problems.
 
     Args:
         name: One of `NAMES`.
         folder: A folder for the project's copy; it is made.
+        python: What commands are run by.
 
     Returns:
         The targets in their order; those after a fault are tried as well.
     """
     delay = DELAY_HOURS.get(name, 0.001)
     candidates = {"training__candidates": "boosting,linear", "replay__candidate": "boosting"}
-    project = ProjectCopy(folder, PROBLEMS / name, **candidates)
+    project = ProjectCopy(folder, PROBLEMS / name, python, **candidates)
     loop = Loop(project, delay)
     targets = [run_target(step) for step in (loop.ingest, loop.train, loop.examine, loop.start)]
     targets += [run_target(step) for step in (loop.serve, loop.feed_back, loop.monitor, loop.shadow, loop.promote)]

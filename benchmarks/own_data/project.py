@@ -39,15 +39,18 @@ class StepFailed(RuntimeError):
 class ProjectCopy:
     """A project folder with a problem of its own."""
 
-    def __init__(self, folder: Path, source: Path, **overrides: object) -> None:
+    def __init__(
+        self, folder: Path, source: Path, python: Sequence[str] = (sys.executable,), **overrides: object
+    ) -> None:
         """Copy the project's code, and make `problem/` from a folder.
 
         Args:
             folder: The folder to make.
             source: The files of `problem/`; those of `COMMON_FILES` that it lacks come from the folder above it.
+            python: What commands are run by.
             overrides: Settings as `section__name`, for every command.
         """
-        self.folder, self.package = folder, f"{source.name}_problem"
+        self.folder, self.package, self.python = folder, f"{source.name}_problem", python
         for name in COPIED:
             origin = PROJECT_ROOT / name
             if origin.is_dir():
@@ -86,7 +89,7 @@ class ProjectCopy:
         Raises:
             StepFailed: It ended with another code, in a traceback, or not within ten minutes.
         """
-        command = [sys.executable, "-m", "penumbra.cli.app", *words]
+        command = [*self.python, "-m", "penumbra.cli.app", *words]
         with open_output(self.folder) as output:
             process = self._start(command, output, overrides)
             try:

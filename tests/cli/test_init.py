@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.own_data.project import PROBLEMS, ProjectCopy
 from tests.helpers.problems.drafts import write_orders
+from tests.helpers.programs.forking import find_python
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("init")
     write_orders(folder / "orders.csv")
     write_orders(folder / "short.csv", days=2, per_day=30)
-    return ProjectCopy(folder / "project", PROBLEMS / "tips")
+    return ProjectCopy(folder / "project", PROBLEMS / "tips", find_python())
 
 
 def read_project(project):

@@ -18,6 +18,7 @@ from tests.helpers.cluster.cluster_faults import (
     score_under_faults,
     train_under_faults,
 )
+from tests.helpers.cluster.pod_forks import fork_pythons
 from tests.helpers.cluster.pods import require_pods
 from tests.helpers.cluster.toy_cluster import IMAGE, OLD_IMAGE, Replica, ToyCluster, launch_cluster
 from tests.helpers.logs.replica_logs import make_replica
@@ -44,7 +45,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyCluster]:
     logging.getLogger("werkzeug").setLevel("ERROR")
     with launch_cluster(tmp_path_factory.mktemp("cluster")) as running:
         running.argo.variables = {**running.argo.variables, **NO_SIDECARS}
-        yield running
+        with fork_pythons(running.argo, IMAGE, running.manifests / "ingest.yaml"):
+            yield running
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.own_data.__main__ import AT_ONCE
 from benchmarks.own_data.loop import NAMES, run_loop
+from tests.helpers.programs.forking import find_python
 
 ONE_OF_EACH_TASK = "cancer,tickets,tips"
 NAMED = os.environ.get("OWN_DATA") or ONE_OF_EACH_TASK
@@ -22,7 +23,9 @@ pytestmark = pytest.mark.slow
 def loops(tmp_path_factory: pytest.TempPathFactory):
     """By the name of a problem: the targets of its loop."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(pool.map(lambda name: (name, run_loop(name, tmp_path_factory.mktemp(name) / "project")), CHOSEN))
+        folders = [tmp_path_factory.mktemp(name) / "project" for name in CHOSEN]
+        targets = pool.map(run_loop, CHOSEN, folders, [find_python()] * len(CHOSEN))
+        return dict(zip(CHOSEN, targets, strict=True))
 
 
 @pytest.mark.parametrize("name", CHOSEN)

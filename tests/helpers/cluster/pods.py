@@ -144,24 +144,30 @@ def start_pod(image: Path, folder: Path, command: list[str], variables: Mapping[
     Returns:
         The process; all that the pod runs ends with it.
     """
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    words, environment = [*namespaces, *list_pod_words(image, folder), *command], make_pod_environment(variables)
+    return subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def make_pod_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Add the environment variables of a pod to those of its image and of this machine's processor."""
+    own = {name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}
+    return POD_VARIABLES | own | variables
+
+
+def list_pod_words(image: Path, folder: Path) -> list[str]:
+    """List the words before a command by which it finds a pod's folders, in a mount namespace of its own.
+
+    Args:
+        image: The image's folder.
+        folder: The pod's; "work" and "out" are made in it.
+
+    Returns:
+        The words.
+    """
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    own = {name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}
-    places = [str(image), str((PROJECT_ROOT / ".venv").resolve()), str(folder)]
-    namespace = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "bash",
-        "-c",
-        START_POD,
-        "pod",
-    ]
-    environment = POD_VARIABLES | own | variables
-    return subprocess.Popen([*namespace, *places, *command], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    return ["bash", "-c", START_POD, "pod", str(image), str((PROJECT_ROOT / ".venv").resolve()), str(folder)]
 
 
 class _Workflow:
