@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def post_body(client: Any, body: bytes, **headers: str) -> Any:
     return client.post("/predict", content=body, headers={**JSON, **headers})
 
 
+@functools.cache
 def sample_rows_with_gaps() -> pl.DataFrame:
     """Rows with missing values and with destinations never seen in training."""
     return schema.Row.sample(200, generator=dy.random.Generator(0))

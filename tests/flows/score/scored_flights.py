@@ -1,5 +1,6 @@
 """A live model of flights in a folder, tables of flights, and what scoring leaves there."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,8 +32,9 @@ def make_score_settings(folder: Path, **score: Any) -> Settings:
     return load_settings(environ={**local_service.make_service_environment(folder), **overrides})
 
 
+@functools.cache
 def make_flights(rows: int = 100, seed: int = 1) -> pl.DataFrame:
-    """Flights that keep the contract."""
+    """Flights that keep the contract; drawing them takes longer than most of what is done with them."""
     return schema.Row.sample(rows, generator=dy.random.Generator(seed))
 
 

@@ -1,5 +1,6 @@
 """`POST /predict?explain=true`: the same attributions for a record, in a list, in a frame, and of the logged record."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def client(folder: Path) -> Iterator[Any]:
         yield http
 
 
+@functools.cache
 def draw_rows(count: int) -> pl.DataFrame:
     return Row.sample(count, generator=dy.random.Generator(7))
 

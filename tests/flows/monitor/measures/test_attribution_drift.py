@@ -1,6 +1,7 @@
 """The attributions of a window beside those of the reference, from the prediction log of a real service."""
 
 import datetime as dt
+import functools
 from pathlib import Path
 
 import dataframely as dy
@@ -26,6 +27,7 @@ FIRST, NEXT = dt.date(2013, 4, 1), dt.date(2013, 4, 2)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 
+@functools.cache
 def draw_rows(count: int, seed: int) -> pl.DataFrame:
     moment = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
     rows = Row.sample(count, generator=dy.random.Generator(seed))
