@@ -1,6 +1,10 @@
 """What libraries load in vain isn't imported with them, and is there for who asks for it."""
 
+import pytest
+
 from tests.helpers.servers.processes import run_python
+
+pytestmark = pytest.mark.slow  # each imports the libraries anew
 
 IMPORTS = """
 import sys

@@ -73,6 +73,7 @@ def test_adopted_orphans_are_ended_and_own_children_kept() -> None:
         assert is_alive(started["child"])
 
 
+@pytest.mark.slow
 def test_threads_that_end_while_they_are_listed_are_left_out():
     over = threading.Event()
 

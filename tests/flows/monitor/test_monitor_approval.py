@@ -116,6 +116,7 @@ def stuck(empty: Path) -> Path:
     return empty
 
 
+@pytest.mark.slow
 def test_accepted_days_are_those_of_the_fault_and_raise_no_alarm_again(stuck: Path) -> None:
     settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW)
     said = answer(settings, 1, "accept days", reason="the sensor was replaced, the mean is right")

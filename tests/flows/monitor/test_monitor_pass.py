@@ -152,6 +152,7 @@ def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
     assert late.drift == early.drift
 
 
+@pytest.mark.slow
 def test_a_pass_that_knows_what_earlier_ones_have_learnt_says_what_a_pass_by_itself_says(folder: Path) -> None:
     run_monitor_pass(folder, SECOND)
     run_monitor_pass(folder, SECOND + ONE_DAY)

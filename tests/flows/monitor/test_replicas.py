@@ -51,6 +51,7 @@ def read_windows(folder: Path) -> list[Window]:
     return [msgspec.structs.replace(each, judged=get_moment(DONE)) for each in world.read_windows(folder)]
 
 
+@pytest.mark.slow
 def test_windows_of_two_replicas_are_those_of_one_log_with_all_rows(folder: Path, calm: Path, bucket: str) -> None:
     alone = Path(shutil.copytree(calm, folder / "alone"))
     world.run_monitor_pass(alone, DONE)

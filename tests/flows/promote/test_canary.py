@@ -91,6 +91,7 @@ def parse_record(record: dict[str, Any]) -> dict[str, Any]:
     return local_shadow.RECORD_CONTRACT.parse_one(json.dumps(record).encode())
 
 
+@pytest.mark.slow
 def test_the_canary_answers_its_share_of_the_keys_and_always_the_same(registry: Any, tmp_path: Path) -> None:
     with open_client(tmp_path) as http:
         first, again = (

@@ -135,6 +135,7 @@ def test_a_receipt_that_comes_back_does_not_count_for_a_query_or_again(enter_pod
         assert len(read_logged(Path())) == 60
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_lost_after_it_has_shipped_its_logs_has_left_the_parts(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -154,6 +155,7 @@ def test_a_machine_that_is_lost_after_it_has_shipped_its_logs_has_left_the_parts
     assert len(logged) == 100
 
 
+@pytest.mark.slow
 def test_a_table_that_one_machine_begins_is_scored_by_another_that_has_nothing(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -202,6 +204,7 @@ def test_two_machines_do_not_score_one_table_at_once(enter_pod, tmp_path, monkey
     assert not (tmp_path / "two/predictions").exists()
 
 
+@pytest.mark.slow
 def test_of_a_table_that_is_refused_for_its_rows_machines_share_no_parts(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.csv", make_flights(400))
     with source.open("a") as file:
@@ -263,6 +266,7 @@ def test_a_part_of_which_a_lost_machine_left_half_is_scored_again(enter_pod, tmp
     assert len(read_logged(Path())) == 100
 
 
+@pytest.mark.slow
 def test_once_tables_are_done_machines_share_their_receipts_alone(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in/a.parquet", make_flights())
     order = ScoreOrder(str(tmp_path / "in"), str(tmp_path / "out"))

@@ -168,5 +168,6 @@ def test_what_a_child_prints_goes_to_its_log(tmp_path):
     assert (tmp_path / "one.log").read_text() == "here I am\n"
 
 
+@pytest.mark.slow
 def test_the_workspace_is_where_reports_are_kept(tmp_path):
     assert ReportWorkspace(tmp_path, "any").workspace.name == processes.DASHBOARD_WORKSPACE

@@ -163,6 +163,7 @@ def test_a_single_column_of_words_can_be_judged_alone(reference: pl.DataFrame) -
     assert (found.column, found.has_drifted, found.prediction) == ("origin", True, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("volumes", [(1, 1, 1, 3), (3, 3, 3, 1), (1, 2, 3, 4)])
 def test_windows_with_more_or_fewer_rows_than_others_keep_the_promise(volumes: tuple[int, ...]) -> None:
     """One in ten of 200 windows without drift at most, two standard errors allowed."""

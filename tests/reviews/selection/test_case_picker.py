@@ -253,6 +253,7 @@ def test_a_long_log_is_taken_in_several_blocks(tmp_path, monkeypatch):
     assert [block and block.rows for block in (pick_cases(reviews, RULED, 9) for _ in range(4))] == [3, 3, 3, None]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.floats(0, 6)), min_size=1, max_size=6))
 def test_every_row_is_in_exactly_one_block_whatever_the_times_and_writers(tmp_path_factory, steps):

@@ -161,6 +161,7 @@ def test_what_workers_let_go_leaves_none_with_far_more_than_another(counts: list
     assert max(counts) - min(counts) <= max(1, max(counts) // 4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 @pytest.mark.parametrize("body", [raw_http.BODY, b"[%b]" % raw_http.BODY], ids=["a record", "a list"])
 def test_a_worker_with_far_more_connections_ends_one_with_its_answer(tmp_path: Path, body: bytes) -> None:

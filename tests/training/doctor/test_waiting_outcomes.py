@@ -30,6 +30,7 @@ def test_outcomes_that_reach_the_end_or_nearly_so_wait_for_nothing(known):
     assert find_waiting_outcomes(count_days(*known)) is None
 
 
+@pytest.mark.slow
 def test_the_doctor_advises_a_longer_delay_where_the_setting_is_shorter():
     days = count_days(10, 10, 0, 0, 0)
     told = "the outcomes end on 2024-03-02, 3 days before the last row, and 30 rows wait for theirs"

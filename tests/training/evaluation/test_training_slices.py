@@ -145,6 +145,7 @@ def find_slices_naively(features: pl.DataFrame, losses: np.ndarray, min_rows: in
     return {n: s for n, s in sizes.items() if min_rows <= s[0] <= len(losses) / 2 and s[1] >= min_days}
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**31), values=st.integers(2, 40), min_rows=st.integers(2, 60), min_days=st.integers(1, 20))
 @settings(max_examples=8, deadline=None)
 def test_slices_found_by_their_rows_are_those_of_a_naive_search(seed, values, min_rows, min_days):

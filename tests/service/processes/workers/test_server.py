@@ -243,6 +243,7 @@ def test_keys_of_stores_are_for_readers_of_the_archive_and_the_shadow_has_no_sec
     }
 
 
+@pytest.mark.slow
 def test_a_worker_host_that_starts_ahead_of_the_settings_is_given_no_secret_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
