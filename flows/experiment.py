@@ -21,7 +21,11 @@ IMPORTED_AHEAD = (
     ),
     "sklearn.ensemble",
 )
-IMPORTED_LATER = ("flows.steps.train.experiment_record", "mlflow.store.tracking.sqlalchemy_store")
+IMPORTED_LATER = (
+    "flows.steps.train.trials.shipping",
+    "flows.steps.train.experiment_record",
+    "mlflow.store.tracking.sqlalchemy_store",
+)
 
 
 class ExperimentFlow(FlowSpec):

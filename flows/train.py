@@ -19,7 +19,12 @@ IMPORTED_AHEAD = (
     "sklearn.ensemble",
 )
 IMPORTED_LATER = (
-    *("flows.steps.train.release.registration", "flows.steps.train.evaluation", "flows.steps.train.final_jobs"),
+    *(
+        "flows.steps.train.trials.shipping",
+        "flows.steps.train.release.registration",
+        "flows.steps.train.evaluation",
+        "flows.steps.train.final_jobs",
+    ),
     *("flows.steps.train.trials.selection", "mlflow.store.tracking.sqlalchemy_store", "vl_convert", "metaflow.cards"),
 )
 DOCTOR = "doctor"  # in place of a lane of candidates: who examines the data beside them

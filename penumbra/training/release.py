@@ -15,6 +15,7 @@ from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.onnx.compile import compile_model, measure_parity, predict_outputs
 from penumbra.training.onnx.graph import CannotCompile
+from penumbra.training.split import pick_evenly_spaced
 
 PROBE_ROWS = 256
 PARITY_TOLERANCE = 1e-9
@@ -171,16 +172,3 @@ def add_missing_values(
     columns = emptied[np.arange(len(rows)) % len(emptied)]
     harmed[np.arange(len(rows)), columns] = np.where(np.isin(columns, categorical), -1, np.nan)
     return np.concatenate([rows, harmed])
-
-
-def pick_evenly_spaced(count: int, most: int) -> np.ndarray:
-    """Pick positions spread evenly over rows.
-
-    Args:
-        count: Number of rows.
-        most: The largest number of positions.
-
-    Returns:
-        int64, ascending.
-    """
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

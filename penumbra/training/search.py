@@ -14,7 +14,7 @@ from penumbra.core.task import Task
 from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.evaluation.evaluate import EvaluationSet, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
-from penumbra.training.release import pick_evenly_spaced
+from penumbra.training.split import pick_evenly_spaced
 
 TRAINING_SHARES = (0.1, 0.3, 1.0)
 MIN_RANDOM_TRIALS = 3

@@ -128,3 +128,16 @@ def mask_matching_rows(rows: pl.DataFrame, failures: pl.DataFrame, key: Sequence
     return (
         rows.select(key).join(marked, on=key, how="left", maintain_order="left")[VALUE_COLUMN].is_not_null().to_numpy()
     )
+
+
+def pick_evenly_spaced(count: int, most: int) -> np.ndarray:
+    """Pick positions spread evenly over rows.
+
+    Args:
+        count: Number of rows.
+        most: The largest number of positions.
+
+    Returns:
+        int64, ascending.
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

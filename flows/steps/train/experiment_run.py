@@ -6,7 +6,6 @@ from functools import partial
 
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
-from flows.steps.train.trials.shipping import ship_model
 from penumbra.core.settings import Settings
 from penumbra.training.evaluation.evaluate import Trial, TrialJob, get_metric_title, run_trial
 from penumbra.training.gate.gate_checks import ServingMeasurements
@@ -101,6 +100,8 @@ def run_full_trial(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Tri
 
 
 def _try_and_ship(matrices: Matrices, job: TrialJob, split: Split) -> tuple[Trial, ServingMeasurements]:
+    from flows.steps.train.trials.shipping import ship_model  # loads ONNX, for which no first metric waits
+
     done, fitted = matrices.try_candidate(job, split.train, split.validation, "validation")
     rows = matrices.read_evaluation_set(split.validation)[0]
     return done, ship_model(fitted, matrices, rows, matrices.arrays.folder / f"bundle-{job}")

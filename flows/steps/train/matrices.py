@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.steps.train import live_model, plan
+from flows.steps.train import plan
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, WEIGHT_COLUMN
 from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import build_judged_task, compute_row_losses
@@ -32,7 +32,6 @@ from penumbra.training.fit import (
     extract_labels,
 )
 from penumbra.training.rejection import USER_ERRORS, describe_failure
-from penumbra.training.release import find_optional_columns
 from penumbra.training.search import search_parameters, thin_training_set
 from penumbra.training.split import mask_matching_rows
 
@@ -86,15 +85,6 @@ class Matrices:
             The same, or one around it if the rows that it was fitted on lack a class.
         """
         return pad_missing_classes(fitted, len(self.task.classes))
-
-    def find_optional_columns(self) -> list[int]:
-        """Find the columns that may be missing in a request, or hold a category that training hasn't seen.
-
-        Returns:
-            Their positions, ascending.
-        """
-        features, row = self.problem.features.FEATURES, self.problem.schema.Row
-        return find_optional_columns(features, row, self.tables, self.arrays.read("inputs"))
 
     def build_training_set(self, name: str, batches: Sequence[str], withhold: bool = False) -> TrainingSet:
         """Read the rows that a candidate learns from.
@@ -304,6 +294,8 @@ def _collect_context(settings: Settings, rows: pl.DataFrame, matrices: Matrices)
     failures = FailureSet(settings.training.failures, matrices.problem.schema.Row).read(MAX_WITHHELD_ROWS)
     context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, matrices.problem.schema.Row.primary_key())}
     if any(_takes_live_predictions(matrices, name) for name in settings.training.candidates):
+        from flows.steps.train import live_model  # loads the log and ONNX's runtime
+
         live = live_model.collect_live_predictions(settings, matrices.problem, rows)
         context |= {} if live is None else {LIVE_ARRAY: live}
     return context

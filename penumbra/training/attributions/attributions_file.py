@@ -21,7 +21,7 @@ from penumbra.training.attributions.additive_forms import AdditiveForm, build_fo
 from penumbra.training.attributions.enumeration import enumerate_shapley_values, list_players, split_trees
 from penumbra.training.attributions.traced_columns import TracedColumns
 from penumbra.training.onnx.graph import CannotCompile
-from penumbra.training.release import pick_evenly_spaced
+from penumbra.training.split import pick_evenly_spaced
 
 TOLERANCE = 1e-6  # between the sum of attributions and the model's own score, and of each with the enumerated one
 ROUNDING = 1e-10  # of the size of all terms, that their sum may be off where it is much smaller than they are

@@ -11,7 +11,7 @@ from penumbra.core.encoding import CategoryTables
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
 from penumbra.training.evaluation.evaluate import EvaluationSet, predict_for_task
-from penumbra.training.release import pick_evenly_spaced
+from penumbra.training.split import pick_evenly_spaced
 
 SHUFFLES, PASSES = 3, 2  # of a feature; how often all rows could be predicted in the time that all shuffles take
 MIN_ROWS, MAX_ROWS = 200, 2000  # that are shuffled

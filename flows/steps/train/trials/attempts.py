@@ -12,14 +12,12 @@ import numpy as np
 
 from flows.steps.shared.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.trials.shipping import write_shipped_model
 from penumbra.core.problem import Problem
 from penumbra.storage.cache import PICKLED, FileCache
 from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.rejection import USER_ERRORS, Rejection, describe_failure
-from penumbra.training.release import pick_evenly_spaced
-from penumbra.training.split import Split
+from penumbra.training.split import Split, pick_evenly_spaced
 
 Result = TypeVar("Result")
 UNDER_WAY = "under way"
@@ -108,6 +106,8 @@ def require_shippable(matrices: Matrices, job: TrialJob, split: Split) -> None:
     Raises:
         Exception: Whatever making, predicting, compiling, archiving or loading raises.
     """
+    from flows.steps.train.trials.shipping import write_shipped_model  # loads ONNX, for which no first metric waits
+
     estimator = matrices.make_estimator(job)
     training_set = matrices.build_training_set(job.candidate, split.train, withhold=True)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,8 @@ from penumbra.registry.bundles import bundle, serving_cost
 from penumbra.training.attributions.attributions_file import build_attributions_file
 from penumbra.training.evaluation.evaluate import UnsoundPredictions, predict_for_task
 from penumbra.training.gate.gate_checks import ServingMeasurements
-from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release, pick_evenly_spaced
+from penumbra.training.release import PARITY_TOLERANCE, ParityError, Release, build_release, find_optional_columns
+from penumbra.training.split import pick_evenly_spaced
 
 BACKGROUND_ROWS = 1000
 
@@ -59,7 +60,8 @@ def write_shipped_model(fitted: Any, matrices: Matrices, rows: np.ndarray, folde
         ValueError: If the fitted model refuses a row that may be asked.
     """
     padded = pad_missing_classes(fitted, len(matrices.task.classes))
-    optional = matrices.find_optional_columns()
+    features, row, inputs = matrices.problem.features, matrices.problem.schema.Row, matrices.arrays.read("inputs")
+    optional = find_optional_columns(features.FEATURES, row, matrices.tables, inputs)
     release = build_release(padded, rows, matrices.columns["categorical"], matrices.task, optional)
     bundle.write_model_files(folder, release.model, release.probe, release.answers)
     answers = _load_score_function(release, folder)(release.probe)
