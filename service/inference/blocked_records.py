@@ -19,7 +19,7 @@ import msgspec
 
 from penumbra.logs.append_log import encode_json
 from service.http import metrics
-from service.inference.scoring_marks import ScoringCall, take_unfinished_calls
+from service.inference.scoring_marks import WORKERS_FOLDER, ScoringCall, take_unfinished_calls
 
 EVENTS_FILE = "blocked-records.jsonl"
 HUNG, UNKNOWN = "hung", "ended"
@@ -139,16 +139,32 @@ def record_crashes(state: Path, causes: Mapping[int, str] | None = None) -> list
     Raises:
         OSError: The state folder can't be written.
     """
-    sentences = []
-    with take_unfinished_calls(state) as found:
-        for pid, calls in found.items():
-            if records := _list_suspects(calls):
-                cause = (causes or {}).get(pid, UNKNOWN)
-                before, _ = fold_events(read_events(state))
-                append_event(state, "crash", cause, records)
-                after, _ = fold_events(read_events(state))
-                sentences.append(_describe_crash(pid, cause, records, [key for key in after if key not in before]))
-    return sentences
+    with take_unfinished_calls(state / WORKERS_FOLDER) as found:
+        ends = [record_crash(state, pid, (causes or {}).get(pid, UNKNOWN), calls) for pid, calls in found.items()]
+    return list(filter(None, ends))
+
+
+def record_crash(state: Path, pid: int, cause: str, calls: Iterable[ScoringCall]) -> str:
+    """Record what one process that has ended was scoring.
+
+    Args:
+        state: The service's state folder.
+        pid: Its process id.
+        cause: How it ended, as in `record_crashes`.
+        calls: Its unfinished calls.
+
+    Returns:
+        A sentence about it; "" where it ended between two calls, and nothing is recorded.
+
+    Raises:
+        OSError: The state folder can't be written.
+    """
+    if not (records := _list_suspects(calls)):
+        return ""
+    before, _ = fold_events(read_events(state))
+    append_event(state, "crash", cause, records)
+    after, _ = fold_events(read_events(state))
+    return _describe_crash(pid, cause, records, [key for key in after if key not in before])
 
 
 def append_event(

@@ -3,6 +3,7 @@
 <state>/workers/<pid>      mapped into the worker's memory: its heartbeat, and the call on its event loop
 <state>/workers/<pid>.<n>  one call in a thread of it, which scores a list
 <state>/workers/<pid>.long the call on its event loop, where that is too long for the first one
+<state>/scorers/           the same of processes that score tables, which end for other reasons, too: see `ProcessEnds`
 
 A worker holds a lock on the first one until it ends, however it ends. A call is the version on one line, and each
 record as one line of JSON.
@@ -18,13 +19,13 @@ import os
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from penumbra.storage.locks import acquire_lock, hold_file_lock, is_file_locked
 
-WORKERS_FOLDER, LOCK_NAME = "workers", "lock"
+WORKERS_FOLDER, SCORERS_FOLDER, LOCK_NAME = "workers", "scorers", "lock"
 HANG_SIGNAL = signal.SIGALRM  # ends a worker that hangs; the kernel's timer sends it too
 HEARTBEAT_SECONDS = 0.1
 HEARTBEAT, CALL_LENGTH = struct.Struct("<Qd"), struct.Struct("<Q")  # beats, seconds until the next; bytes of the call
@@ -79,7 +80,10 @@ class WorkerMarks(CallMarks):
 
     Attributes:
         patience: Seconds that may pass until the next heartbeat.
+        folder: The name of the folder of the files.
     """
+
+    folder = WORKERS_FOLDER
 
     def __init__(self, state: Path, patience: float = math.inf, has_timer: bool = False) -> None:
         """Create the file; where that can't be, the marks are lost with the process.
@@ -92,7 +96,7 @@ class WorkerMarks(CallMarks):
         """
         self.patience = patience
         self._has_timer = has_timer
-        self._path = state / WORKERS_FOLDER / str(os.getpid())
+        self._path = state / self.folder / str(os.getpid())
         self._long_path, self._is_long = self._path.with_name(f"{self._path.name}.long"), False
         self._beats = 0
         self._numbers = itertools.count()
@@ -214,22 +218,23 @@ def read_heartbeat(state: Path, pid: int) -> tuple[int, float]:
 
 
 @contextlib.contextmanager
-def take_unfinished_calls(state: Path) -> Iterator[dict[int, list[ScoringCall]]]:
-    """Yield the unfinished calls of workers that have ended, and remove their marks after the block.
+def take_unfinished_calls(folder: Path, pids: Container[int] | None = None) -> Iterator[dict[int, list[ScoringCall]]]:
+    """Yield the unfinished calls of processes that have ended, and remove their marks after the block.
 
     Args:
-        state: The service's state folder.
+        folder: The folder of the marks.
+        pids: Of which processes; None for all.
 
     Yields:
-        The calls by process id; empty for a worker that ended between two calls.
+        The calls by process id; empty for a process that ended between two calls.
 
     Raises:
-        OSError: The state folder can't be written.
+        OSError: The folder can't be written.
     """
-    folder = state / WORKERS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with hold_file_lock(folder / LOCK_NAME):
-        dead = [path for path in folder.iterdir() if path.name.isdigit() and not is_file_locked(path)]
+        named = [path for path in folder.iterdir() if path.name.isdigit() and (pids is None or int(path.name) in pids)]
+        dead = [path for path in named if not is_file_locked(path)]
         files = {path: sorted(folder.glob(f"{path.name}.*")) for path in dead}
         yield {int(path.name): _read_calls(path, others) for path, others in files.items()}
         for path, others in files.items():

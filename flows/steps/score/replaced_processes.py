@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from penumbra.core.system.process_tree import describe_exit_code, end_with_parent, list_lost_threads
-from service.inference.scoring_marks import HANG_SIGNAL, WORKERS_FOLDER, CallMarker, WorkerMarks
+from service.inference.scoring_marks import HANG_SIGNAL, SCORERS_FOLDER, CallMarker, WorkerMarks, take_unfinished_calls
 
 PART_PATIENCE, CALL_PATIENCE = 20, 10  # of the service's hang_seconds: for a part, and for a call of a few records
 SLOW_MULTIPLE = 10  # of the longest part so far: models and rules may just be slow
@@ -66,6 +66,8 @@ class PartTimer:
 class CallTimer(WorkerMarks):
     """The marks of a process that scores a part in calls of a few records, and its end where one takes too long."""
 
+    folder = SCORERS_FOLDER
+
     def __init__(self, state: Path, hang_seconds: float) -> None:
         """Mark calls in the service's `state` folder; `hang_seconds` are the service's."""
         super().__init__(state, CALL_PATIENCE * hang_seconds, has_timer=True)
@@ -87,11 +89,17 @@ class CallTimer(WorkerMarks):
 
 
 class ProcessEnds:
-    """What is learnt of processes that scored and have ended."""
+    """What is learnt of processes that scored and have ended.
+
+    Only those count that were ended by a fault, or by the timer, and only for the run that started them: whoever kills
+    a run ends these, too, and what they leave accuses no record.
+    """
 
     def __init__(self, state: Path) -> None:
-        """Record what they were scoring in the service's `state` folder."""
+        """Record what they were scoring in the service's `state` folder; what runs left that were killed is removed."""
         self._state, self._silent = state, 0
+        with contextlib.suppress(OSError), take_unfinished_calls(state / SCORERS_FOLDER):
+            pass
 
     def learn(self, codes: Mapping[int, int]) -> bool:
         """Record which records ended processes, as the service does, and log it.
@@ -106,19 +114,18 @@ class ProcessEnds:
         Raises:
             OSError: The state folder can't be written.
         """
-        from service.inference.blocked_records import FAULTS, HUNG, record_crashes
+        from service.inference.blocked_records import FAULTS, HUNG, record_crash
 
         causes = {pid: HUNG if code == -HANG_SIGNAL else describe_exit_code(code) for pid, code in codes.items()}
-        faults = FAULTS.intersection(causes.values())
+        faults = {pid: cause for pid, cause in causes.items() if cause in FAULTS}
+        with take_unfinished_calls(self._state / SCORERS_FOLDER, codes) as calls:
+            ends = [record_crash(self._state, pid, cause, calls.get(pid, ())) for pid, cause in faults.items()]
         if not faults:
             return False
-        for pid in (pid for pid, code in codes.items() if code == -signal.SIGTERM):  # ended as another one was
-            for path in ((workers := self._state / WORKERS_FOLDER) / str(pid), *workers.glob(f"{pid}.*")):
-                path.unlink(missing_ok=True)
-        found = record_crashes(self._state, causes)
+        found = list(filter(None, ends))
         self._silent = 0 if found else self._silent + 1
-        reasons = found or ["its part is scored again in calls of a few records"]
-        logger.warning("a process that scores ended (%s), another goes on: %s", ", ".join(faults), "; ".join(reasons))
+        reasons, named = found or ["its part is scored again in calls of a few records"], sorted({*faults.values()})
+        logger.warning("a process that scores ended (%s), another goes on: %s", ", ".join(named), "; ".join(reasons))
         return self._silent < MAX_SILENT_ENDS
 
 

@@ -12,8 +12,8 @@ from flows.steps.score.replaced_processes import PART_PATIENCE, CallTimer, PartT
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_share
 from penumbra.core.settings import PROJECT_ROOT
-from service.inference.blocked_records import fold_events, read_events
-from service.inference.scoring_marks import WORKERS_FOLDER
+from service.inference.blocked_records import fold_events, read_events, record_crashes
+from service.inference.scoring_marks import SCORERS_FOLDER
 from tests.flows.score.scored_flights import make_flights, make_problem, make_score_settings, read_logged, write_flights
 from tests.flows.score.test_score_flow import make_places
 from tests.helpers.flow_workspace import Workspace
@@ -54,7 +54,7 @@ def require_blocked(folder: Path, cause: str) -> None:
     assert {each.cause for each in blocked.values()} == {cause}
     assert {version for version, _ in blocked} == {"1", "baseline"}
     assert len(read_logged(folder)) == 399
-    assert not [path for path in (folder / "state" / WORKERS_FOLDER).iterdir() if path.name != "lock"]
+    assert not [path for path in (folder / "state" / SCORERS_FOLDER).iterdir() if path.name != "lock"]
 
 
 @pytest.mark.slow
@@ -108,10 +108,20 @@ def mark_call(state: Path, record: bytes) -> int:
 def test_of_processes_that_end_together_those_that_are_ended_as_another_one_was_have_no_suspects(
     tmp_path: Path,
 ) -> None:
+    ends = ProcessEnds(tmp_path)
     codes = {mark_call(tmp_path, b'{"x":1}'): -signal.SIGSEGV, mark_call(tmp_path, b'{"x":2}'): -signal.SIGTERM}
-    assert ProcessEnds(tmp_path).learn(codes)
+    assert ends.learn(codes)
     blocked, suspects = fold_events(read_events(tmp_path))
     assert ([bytes(each.record) for each in blocked.values()], suspects) == ([b'{"x":1}'], set())
+
+
+def test_what_runs_leave_that_were_killed_accuses_no_record_whoever_ends_later(tmp_path: Path) -> None:
+    ends = ProcessEnds(tmp_path)
+    left = [mark_call(tmp_path, b'{"x":1}') for _ in range(2)]
+    assert ends.learn({mark_call(tmp_path, b'{"x":2}'): -signal.SIGSEGV})
+    assert record_crashes(tmp_path) == []  # as the service does
+    assert ProcessEnds(tmp_path).learn(dict.fromkeys(left, -signal.SIGALRM))
+    assert [bytes(each.record) for event in read_events(tmp_path) for each in event.records] == [b'{"x":2}']
 
 
 def test_a_process_that_is_killed_from_outside_is_not_replaced_and_neither_are_many_of_which_nothing_is_learnt(
