@@ -1,12 +1,14 @@
 """Blocked records: those that ended workers, such as by a call of the model that never returned.
 
-<state>/blocked-records.jsonl  one event a line: a crash of a worker, a record that somebody blocked or released
+<state>/blocked-records.jsonl  one event a line: a crash of a worker, a record that somebody blocked or released, or
+                               that was suspect and had its answer
 
 A record that was alone in the call that a worker hung in, or that the worker's own fault ended, is blocked for the
 version that scored it. Other records of a crash are suspects: each is scored alone until it has an answer, and is
 blocked where the worker ends once more. That holds for a worker that was killed, too, as the reason isn't known then.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -27,6 +29,7 @@ FAULT_SIGNALS = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, si
 FAULTS = frozenset([HUNG, *(number.name for number in FAULT_SIGNALS)])
 
 RecordKey = tuple[str, str]  # version and digest
+EventName = Literal["crash", "block", "release", "answer"]
 
 
 class SuspectRecord(msgspec.Struct):
@@ -38,22 +41,23 @@ class SuspectRecord(msgspec.Struct):
 
 
 class RecordEvent(msgspec.Struct, omit_defaults=True):
-    """One line of the file. `cause` says how the worker ended, or who blocked or released the record."""
+    """One line of the file. `cause` says how the worker ended, or who blocked, released or answered the record."""
 
     time: dt.datetime
-    event: Literal["crash", "block", "release"]
+    event: EventName
     cause: str
     records: Sequence[SuspectRecord] = ()
 
 
 class BlockedRecord(msgspec.Struct):
-    """A record that is blocked, since when and why."""
+    """A record that is blocked, or only suspect, since when and why."""
 
     version: str
     digest: str
     since: dt.datetime
     cause: str
     record: msgspec.Raw
+    is_suspect: bool = False
 
 
 class RecordBlocked(Exception):
@@ -69,7 +73,7 @@ class BlockedRecords:
         self._path = state / EVENTS_FILE
         self._stamp: tuple[int, int] | None = None
         self._blocked: Mapping[RecordKey, BlockedRecord] = {}
-        self._suspects: set[RecordKey] = set()
+        self._suspects: dict[RecordKey, BlockedRecord] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -109,9 +113,19 @@ class BlockedRecords:
                 if found := self._blocked.get((version, digest)):
                     raise RecordBlocked(f"record {digest} is blocked for version {version}: {found.cause}")
 
-    def clear_suspect(self, version: str, line: bytes) -> None:
-        """Trust a record that this `version` has answered alone; `line` is the record as JSON."""
-        self._suspects.discard((version, compute_digest(line)))
+    def clear_suspects(self, version: str, lines: Iterable[bytes]) -> None:
+        """Trust the suspects among the records of a call that has returned, in all workers.
+
+        Args:
+            version: The version that scored them.
+            lines: Each record as JSON.
+        """
+        if self._suspects:
+            keys = [(version, compute_digest(line)) for line in lines]
+            if found := [each for key in keys if (each := self._suspects.pop(key, None))]:
+                records = [SuspectRecord(each.version, each.digest, each.record) for each in found]
+                with contextlib.suppress(OSError):  # each is scored alone once more
+                    append_event(self._path.parent, "answer", "answered", records)
 
 
 def compute_digest(line: bytes) -> str:
@@ -167,15 +181,13 @@ def record_crash(state: Path, pid: int, cause: str, calls: Iterable[ScoringCall]
     return _describe_crash(pid, cause, records, [key for key in after if key not in before])
 
 
-def append_event(
-    state: Path, event: Literal["crash", "block", "release"], cause: str, records: Sequence[SuspectRecord]
-) -> None:
-    """Append an event durably.
+def append_event(state: Path, event: EventName, cause: str, records: Sequence[SuspectRecord]) -> None:
+    """Append an event; durably, unless it says of suspects that they were answered.
 
     Args:
         state: The service's state folder.
         event: What happened.
-        cause: How the worker ended, or who blocked or released the record.
+        cause: How the worker ended, or who blocked, released or answered the record.
         records: The records that it is about.
 
     Raises:
@@ -187,7 +199,8 @@ def append_event(
             line = b"\n" + line
         file.write(line)
         file.flush()
-        os.fsync(file.fileno())
+        if event != "answer":
+            os.fsync(file.fileno())
 
 
 def read_events(state: Path) -> list[RecordEvent]:
@@ -206,29 +219,32 @@ def read_events(state: Path) -> list[RecordEvent]:
     return [event for line in lines if line and (event := _decode_event(line))]
 
 
-def fold_events(events: Iterable[RecordEvent]) -> tuple[dict[RecordKey, BlockedRecord], set[RecordKey]]:
+def fold_events(
+    events: Iterable[RecordEvent],
+) -> tuple[dict[RecordKey, BlockedRecord], dict[RecordKey, BlockedRecord]]:
     """Work out which records are blocked and which are suspect.
 
     Args:
         events: All events, the oldest first.
 
     Returns:
-        The blocked records by version and digest, and the keys of the suspects.
+        The blocked records by version and digest, and the suspects.
     """
     blocked: dict[RecordKey, BlockedRecord] = {}
-    suspects: set[RecordKey] = set()
+    suspects: dict[RecordKey, BlockedRecord] = {}
     for event in events:
         is_proof = event.event == "block" or (event.cause in FAULTS and len({r.digest for r in event.records}) == 1)
         for suspect in event.records:
             key = suspect.version, suspect.digest
-            if event.event == "release":
-                blocked.pop(key, None)
-                suspects.discard(key)
+            if event.event in ("release", "answer"):
+                suspects.pop(key, None)
+                if event.event == "release":
+                    blocked.pop(key, None)
             elif is_proof or key in suspects:
                 blocked.setdefault(key, BlockedRecord(*key, event.time, event.cause, suspect.record))
             else:
-                suspects.add(key)
-    return blocked, suspects - blocked.keys()
+                suspects[key] = BlockedRecord(*key, event.time, event.cause, suspect.record, is_suspect=True)
+    return blocked, {key: each for key, each in suspects.items() if key not in blocked}
 
 
 def _list_suspects(calls: Iterable[ScoringCall]) -> list[SuspectRecord]:

@@ -1,11 +1,13 @@
 """Scoring of frames: the answers that the service gives to lists of the same records, without an object for each row.
 
 Rows for which no rule changes what the model predicts are scored and decided in columns, also by rules, and get their
-marks there, such as that people are to look at one. All others go through the inference pipeline, as do all rows while
-records are blocked, a canary answers, decisions are explored, or the model fails for the frame.
+marks there, such as that people are to look at one. All others go through the inference pipeline, as do those whose
+record is blocked or suspect, and all rows while a canary answers, decisions are explored, or the model fails for the
+frame.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ import polars as pl
 
 from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
+from penumbra.logs.append_log import encode_lines
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordBatch
@@ -75,19 +78,32 @@ class FrameScorer:
         """
         if (model := self._live.model) is None:
             raise NoLiveModel(self._live.explain_absence())
-        in_columns = self._in_columns and not self._live.canary and not self._pipeline.blocked.is_active
-        found = _score_columns(model, rows) if in_columns else None
-        matrix, outputs, ruled = found or (np.empty((0, 0)), np.empty(0), _leave_all(rows.height))
-        plain, special = np.flatnonzero(~ruled.concerned), np.flatnonzero(ruled.concerned)
+        sound = self._find_sound(model, rows)
+        found = _score_columns(model, rows.filter(sound) if not sound.all() else rows) if sound.any() else None
+        matrix, outputs, ruled = found or (np.empty((0, 0)), np.empty(0), _leave_all(int(sound.sum())))
+        kept, is_special = np.flatnonzero(~ruled.concerned), np.ones(rows.height, bool)
+        plain = np.flatnonzero(sound)[kept]
+        is_special[plain] = False
+        special = np.flatnonzero(is_special)
         others, refused = self._score_rows(rows[special], special.tolist())
-        if len(special):
-            matrix, outputs = (each[plain] if len(plain) else each[:0] for each in (matrix, outputs))
+        if len(kept) < len(ruled.concerned):
+            matrix, outputs = (each[kept] if len(kept) else each[:0] for each in (matrix, outputs))
         decisions = decide_all(self._task, outputs, model.bundle.facts.get("threshold"))
-        codes = ruled.codes[plain]
+        codes = ruled.codes[kept]
         if any(decision is not None for decision in ruled.decisions):
             by_rules = pl.Series(ruled.decisions, dtype=decisions.dtype)[codes]
             decisions = pl.select(pl.coalesce(by_rules, decisions)).to_series()
         return ScoredFrame(model.version, plain, matrix, outputs, decisions, codes, ruled.marks, others, refused)
+
+    def _find_sound(self, model: LoadedModel, rows: pl.DataFrame) -> np.ndarray:
+        """Find the rows that may be scored in one call, in columns; bool [n]."""
+        blocked = self._pipeline.blocked
+        if not self._in_columns or self._live.canary:
+            return np.zeros(rows.height, bool)
+        if not blocked.is_active:
+            return np.ones(rows.height, bool)
+        lines = chain.from_iterable(encode_lines(some.to_dicts()) for some in rows.iter_slices(MAX_PART_ROWS))
+        return ~np.fromiter((blocked.is_doubtful(model.version, line) for line in lines), bool, rows.height)
 
     def _score_rows(
         self, rows: pl.DataFrame, numbers: Sequence[int]

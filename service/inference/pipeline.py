@@ -112,19 +112,21 @@ class InferencePipeline:
         try:
             if self.blocked.is_active:
                 self.blocked.require_allowed(model.version, (line,))
+            inputs: Sequence[float] = ()
             ruled, failed = model.rules.apply_before(record)
-            if ruled is not None:
-                return ScoredRecord(msgspec.Raw(line), model.version, (), *ruled)
-            inputs, output = scored or model.score_one(record)
-            require_finite(output)
-            ruled = model.rules.apply_after(record, output, failed)
+            if ruled is None:
+                inputs, output = scored or model.score_one(record)
+                require_finite(output)
+                ruled = model.rules.apply_after(record, output, failed)
         except RefusedByRule as refused:
+            self.blocked.clear_suspects(model.version, (line,))
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
         except Exception as error:
+            self.blocked.clear_suspects(model.version, (line,))
             pending = PendingRecords([record], [line], [0], self.marks.mark_call)
             return self._fall_back(model, pending, error)[0]  # type: ignore[return-value]
         if self.blocked.is_active:
-            self.blocked.clear_suspect(model.version, line)
+            self.blocked.clear_suspects(model.version, (line,))
         return ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled)
 
     def _has_doubtful(self, model: LoadedModel, lines: Sequence[bytes]) -> bool:
@@ -193,8 +195,6 @@ class InferencePipeline:
             stand_ins = self._fall_back(model, pending.select([*errors]), next(iter(errors.values())))
             for index, stand_in in zip(errors, stand_ins, strict=True):
                 outcomes[index] = stand_in
-        elif self.blocked.is_active:
-            self.blocked.clear_suspect(model.version, pending.lines[0])
         return outcomes  # type: ignore[return-value]
 
     def _run_marked(
@@ -207,7 +207,13 @@ class InferencePipeline:
             except RecordBlocked as blocked:
                 return [blocked] * len(pending.lines)
         pending.mark(name, pending.lines)
-        return run_batch(model, pending, score)
+        try:
+            outcomes = run_batch(model, pending, score)
+        except RefusedByRules:
+            self.blocked.clear_suspects(name, pending.lines)
+            raise
+        self.blocked.clear_suspects(name, pending.lines)
+        return outcomes
 
     def _get_live_model(self) -> LoadedModel:
         if (model := self.live.model) is None:

@@ -151,7 +151,8 @@ def show_rules(as_json: bool) -> None:
 def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) -> None:
     """Show the records that are blocked because they ended a worker; block one more, or release one.
 
-    The previous model answers them, or else the baseline. A running service follows within a second.
+    The previous model answers them, or else the baseline. Suspects, of whose call it isn't known which record ended a
+    worker, are scored alone until they have an answer. A running service follows within a second.
     """
     from penumbra.cli.reports import blocked_report
     from penumbra.core.loading.problem_loading import load_problem

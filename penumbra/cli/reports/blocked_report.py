@@ -1,4 +1,4 @@
-"""The records that are blocked because they ended workers: shown, blocked and released by hand."""
+"""The records that are blocked or suspect because workers ended: shown, blocked and released by hand."""
 
 from typing import Any
 
@@ -26,15 +26,16 @@ class BlockingRefused(ValueError):
 
 
 def list_blocked_records(service: ServiceSettings) -> list[BlockedRecord]:
-    """List the records that are blocked now.
+    """List the records that are blocked now, and the suspects.
 
     Args:
         service: Section [service] of the settings; `state` is read.
 
     Returns:
-        The records, the one that was blocked first comes first.
+        The records, the one that was blocked first comes first, and the suspects behind.
     """
-    return list(fold_events(read_events(service.state))[0].values())
+    blocked, suspects = fold_events(read_events(service.state))
+    return [*blocked.values(), *suspects.values()]
 
 
 def block_record(service: ServiceSettings, schema: ProblemSchema, text: str) -> None:
@@ -69,7 +70,7 @@ def release_record(service: ServiceSettings, digest: str) -> None:
         digest: The record's digest, or its beginning.
 
     Raises:
-        BlockingRefused: No blocked record has this digest.
+        BlockingRefused: No record that is blocked or suspect has this digest.
     """
     found = [each for each in list_blocked_records(service) if digest and each.digest.startswith(digest)]
     if not found:
@@ -85,13 +86,13 @@ def format_blocked_records(blocked: list[BlockedRecord]) -> str:
         blocked: As returned by `list_blocked_records`.
 
     Returns:
-        A line for each with digest, version, time and cause, and its record on the next one.
+        A line for each with digest, version, time, cause, and "suspect" where it isn't blocked; the record on the next.
     """
     if not blocked:
         return "No record is blocked."
     return "\n".join(
-        f"{each.digest}  version {each.version}  since {each.since:%Y-%m-%d %H:%M:%S}  {each.cause}\n"
-        f"  {bytes(each.record).decode()}"
+        f"{each.digest}  version {each.version}  since {each.since:%Y-%m-%d %H:%M:%S}  {each.cause}"
+        f"{'  suspect' if each.is_suspect else ''}\n  {bytes(each.record).decode()}"
         for each in blocked
     )
 

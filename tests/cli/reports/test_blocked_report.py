@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from problem import schema
+from service.inference.blocked_records import SuspectRecord, append_event
 from tests.helpers.command_line import run_command_line
 from tests.helpers.servers import local_service
 
@@ -45,6 +47,14 @@ def test_what_is_no_record_is_refused_with_its_faults(state: Path, text: str, fa
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert result.stderr.startswith("nothing was blocked, as this is no record that keeps the contract: ")
     assert all(fault in result.stderr for fault in faults)
+
+
+def test_a_suspect_is_shown_as_one_and_released(state: Path) -> None:
+    append_event(state, "crash", "SIGKILL", [SuspectRecord("7", "4253a10f", msgspec.Raw(b'{"x":1}'))])
+    first, record = run_command_line("blocked").stdout.splitlines()
+    assert (first[:21], first[-16:], record) == ("4253a10f  version 7  ", "SIGKILL  suspect", '  {"x":1}')
+    assert json.loads(run_command_line("blocked", "--json").stdout)[0]["is_suspect"]
+    assert run_command_line("blocked", "--release", "4253").stdout == "No record is blocked.\n"
 
 
 def test_a_digest_that_nothing_has_is_refused_in_a_sentence(state: Path) -> None:

@@ -15,10 +15,11 @@ from flows.steps.score.outputs.answer_details import DetailsMissing
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.core.metrics.conformal import compute_uncertainty
+from penumbra.logs.append_log import encode_lines
 from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.bundles.explanations import compute_attributions
 from penumbra.rules import Answer, OneOf, Rule
-from service.inference.blocked_records import SuspectRecord, append_event
+from service.inference.blocked_records import SuspectRecord, append_event, compute_digest
 from service.processes.deployment.deployer import deploy_canary
 from tests.flows.score.scored_flights import (
     make_flights,
@@ -120,10 +121,12 @@ def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) ->
 
 
 def test_details_of_several_classes_are_there_where_all_rows_are_scored_one_by_one(tmp_path: Path) -> None:
-    """As they are while a record is blocked."""
+    """As they are while their records are suspect."""
     limits = LIMITS["multiclass"]
     live, rows = deploy(tmp_path, TASKS["multiclass"], uncertainty=msgspec.to_builtins(limits)), Bird.sample(30)
-    append_event(tmp_path / "state", "block", "ann", [SuspectRecord("1", "0" * 16, msgspec.Raw(b"{}"))])
+    lines = encode_lines(rows.to_dicts())
+    records = [SuspectRecord("1", compute_digest(line), msgspec.Raw(line)) for line in lines]
+    append_event(tmp_path / "state", "crash", "SIGKILL", records)
     scores = score_birds(tmp_path, "multiclass", rows, "uncertainty")
     expected = compute_uncertainty(limits, live.score(rows))
     assert_frame_equal(scores.select(expected.columns), expected)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flows.steps.score.input_tables import RowPart
 from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE, PartScorer
-from penumbra.logs.append_log import decode_entry
+from penumbra.logs.append_log import decode_entry, encode_json
 from penumbra.rules import (
     Answer,
     Between,
@@ -33,6 +33,7 @@ from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
 from service.inference.batch_run import RefusedByRules
+from service.inference.blocked_records import SuspectRecord, append_event, compute_digest, fold_events, read_events
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import make_rule_engine_factory
@@ -180,6 +181,30 @@ def test_a_condition_is_asked_once_of_a_row(state: Path, tmp_path: Path, then: A
     found = score_records(state, rules, bodies, tmp_path)
     fired = [each == "turn" or "turn" in each.get("rules", []) for each in found]
     assert (len(when.asked), sum(fired)) == (9, 5)
+
+
+def test_only_rows_whose_record_is_blocked_or_suspect_are_scored_one_by_one_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    contract, asked = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100), list[bytes]()
+    bodies = [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    lines = [encode_json(contract.parse_one(body)) for body in bodies]
+    blocked, suspect = (SuspectRecord("1", compute_digest(lines[at]), msgspec.Raw(lines[at])) for at in (2, 5))
+    append_event(tmp_path / "state", "block", "ann", [blocked])
+    append_event(tmp_path / "state", "crash", "SIGKILL", [suspect])
+    predict = InferencePipeline.predict_each
+
+    def note_and_predict(self: InferencePipeline, records: Any) -> Any:
+        asked.extend(map(encode_json, records))
+        return predict(self, records)
+
+    monkeypatch.setattr(InferencePipeline, "predict_each", note_and_predict)
+    (tmp_path / "part").mkdir()
+    found = score_records(tmp_path, [], bodies, tmp_path / "part")
+    assert asked == [lines[2], lines[5]]
+    assert [dict(each).get("fallback") for each in found] == [None, None, "baseline", *[None] * 6]
+    assert not fold_events(read_events(tmp_path / "state"))[1]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

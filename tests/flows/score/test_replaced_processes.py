@@ -112,7 +112,7 @@ def test_of_processes_that_end_together_those_that_are_ended_as_another_one_was_
     codes = {mark_call(tmp_path, b'{"x":1}'): -signal.SIGSEGV, mark_call(tmp_path, b'{"x":2}'): -signal.SIGTERM}
     assert ends.learn(codes)
     blocked, suspects = fold_events(read_events(tmp_path))
-    assert ([bytes(each.record) for each in blocked.values()], suspects) == ([b'{"x":1}'], set())
+    assert ([bytes(each.record) for each in blocked.values()], suspects) == ([b'{"x":1}'], {})
 
 
 def test_what_runs_leave_that_were_killed_accuses_no_record_whoever_ends_later(tmp_path: Path) -> None:

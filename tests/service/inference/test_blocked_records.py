@@ -1,9 +1,11 @@
 """Records that end workers are blocked: read off what a dead worker left, and never scored again by that version."""
 
+import contextlib
 import datetime as dt
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penumbra.rules import Answer, Between, Refuse, Rule
 from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
+from service.inference.batch_run import RefusedByRules
 from service.inference.blocked_records import (
     HUNG,
     BlockedRecords,
@@ -28,6 +32,7 @@ from service.inference.blocked_records import (
 )
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
+from service.inference.rule_engine import make_rule_engine_factory
 from service.inference.scoring_marks import MARK_BYTES, WorkerMarks, read_heartbeat
 from tests.helpers.servers import local_service
 
@@ -240,3 +245,31 @@ def test_suspects_are_scored_alone_until_they_have_an_answer(
     for _ in range(2):
         assert [each.model for each in pipeline.predict_batch([OTHER, RECORD, OTHER])] == ["2", "2", "2"]
     assert calls == [2, 1, 3]
+    assert not BlockedRecords(pipeline.live.state).is_active  # in other workers neither, nor in later ones
+
+
+@pytest.mark.parametrize("action", [Refuse(), Answer()])
+def test_a_suspect_that_a_rule_answers_or_refuses_is_none_any_more(tmp_path: Path, action: Refuse | Answer) -> None:
+    local_service.deploy_version(tmp_path, "1", baseline=BASELINE)
+    rules = make_rule_engine_factory([Rule("far", "x", Between("distance", 0, 10**6), action)], "model")
+    live = LiveModels(tmp_path / "state", local_service.PROBLEM, rules)
+    live.refresh()
+    for number, predict in enumerate(["predict_one", "predict_batch", "predict_each"]):
+        record = {**RECORD, "distance": number}
+        records = [SuspectRecord("1", compute_digest(line := msgspec.json.encode(record)), msgspec.Raw(line))]
+        append_event(live.state, "crash", "SIGKILL", records)
+        pipeline = InferencePipeline(live, CONTRACT)
+        with contextlib.suppress(RefusedByRules):
+            getattr(pipeline, predict)(record if predict == "predict_one" else [record])
+        assert not BlockedRecords(live.state).is_active
+
+
+def test_a_suspect_that_the_model_fails_for_is_none_any_more(pipeline: InferencePipeline) -> None:
+    line = msgspec.json.encode(RECORD)
+    records = [SuspectRecord(version, compute_digest(line), msgspec.Raw(line)) for version in ("1", "2")]
+    append_event(pipeline.live.state, "crash", "SIGKILL", records)
+    pipeline.blocked.refresh()
+    assert pipeline.live.model
+    pipeline.live.model = replace(pipeline.live.model, score_one=lambda record: 1 / 0)
+    assert pipeline.predict_one(RECORD).marks == {"fallback": "previous"}
+    assert not BlockedRecords(pipeline.live.state).is_active
