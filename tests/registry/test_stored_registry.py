@@ -1,5 +1,6 @@
 """What the service reads of the registry, beside what MLflow says of it, and when MLflow is imported for it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,25 @@ def test_a_damaged_database_is_told_in_one_sentence(registry: RegistrySettings, 
     database.write_bytes(b"no database" * 1000)
     with pytest.raises(MlflowException, match=r"is damaged .*bring it back from a backup"):
         StoredRegistry(registry).aliases()
+
+
+def test_a_database_that_has_not_changed_is_not_read_again_and_each_change_is_seen(
+    registry: RegistrySettings, tmp_path: Path
+) -> None:
+    version, models = register_version(registry, tmp_path / "bundle"), StoredRegistry(registry)
+    (database,) = filter(None, [get_database_path(registry.tracking)])
+    assert models.aliases() == {"live": version}
+    ModelRegistry(registry).set_alias("candidate", version)
+    assert models.aliases() == {"candidate": version, "live": version}
+    os.utime(database, (10**9, 10**9))
+    assert models.aliases() == {"candidate": version, "live": version}
+    content = database.read_bytes()
+    database.write_bytes(bytes(len(content)))
+    os.utime(database, (10**9, 10**9))
+    assert models.aliases() == {"candidate": version, "live": version}
+    database.write_bytes(content)
+    ModelRegistry(registry).delete_alias("candidate")
+    assert models.aliases() == {"live": version}
 
 
 def test_what_it_changes_mlflow_has_changed(registry: RegistrySettings, tmp_path: Path) -> None:

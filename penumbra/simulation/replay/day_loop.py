@@ -168,23 +168,37 @@ def set_clock(day: dt.date) -> Settings:
     return load_settings()
 
 
-def train_first_model(day: dt.date, runner: FlowRunner) -> None:
-    """Train the first model, of the batches that are complete on a day, unless there is a live one.
+def ingest_first_batches(day: dt.date) -> bool:
+    """Ingest the batches that are complete on a day, unless there is a live model.
 
     Args:
         day: The day.
+
+    Returns:
+        Whether the first model is yet to be trained, of these batches.
+
+    Raises:
+        ReplayFailed: The ingest failed.
+    """
+    settings = set_clock(day)
+    if LIVE_ALIAS in (ModelRegistry(settings.registry).aliases() or {}):
+        return False
+    _ingest_in_process()
+    return True
+
+
+def train_first_model(settings: Settings, runner: FlowRunner) -> None:
+    """Train the first model of the batches that are ingested.
+
+    Args:
+        settings: Sections [registry], [training] (`folder`) and [replay] (`candidate`) are read.
         runner: What runs the training.
 
     Raises:
-        ReplayFailed: The ingest or the training failed, or the model didn't pass the gate.
+        ReplayFailed: The training failed, or the model didn't pass the gate.
     """
-    settings = set_clock(day)
-    models = ModelRegistry(settings.registry)
-    if LIVE_ALIAS in (models.aliases() or {}):
-        return
-    _ingest_in_process()
     sandbox.run_replay_flow(runner, "train")
-    if LIVE_ALIAS not in (models.aliases() or {}):
+    if LIVE_ALIAS not in (ModelRegistry(settings.registry).aliases() or {}):
         receipt = RunReceipts(settings.training.folder).read_latest()
         raise ReplayFailed(explain_missing_model(settings.replay.candidate, receipt or ""))
 

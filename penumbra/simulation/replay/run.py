@@ -5,7 +5,9 @@ promotion and rollback are the real ones. `--days 14` for the short form. All of
 it goes on where it was.
 """
 
+import contextlib
 import datetime as dt
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -93,12 +95,13 @@ def main(runner: FlowRunner, days: int = 0) -> tuple[Path, str]:
         Journal(folder / JOURNAL_FILE).begin(work)
     settings = sandbox.enter_sandbox(folder, build_replay_environment(settings, plan))
     try:
-        run_days(settings, problem, plan, runner)
+        with contextlib.ExitStack() as ending:
+            run_days(settings, problem, plan, runner, ending)
+            steps = Journal(folder / JOURNAL_FILE).steps()
+            task, label_days = Task.from_schema(problem.schema), day_loop.count_label_days(settings)
+            words = report.write_replay_report(settings, steps, task, label_days, folder)
     except EXPECTED_ERRORS as error:
         raise SystemExit(f"{error}\nWhat was played is kept: the same command goes on from there.") from None
-    steps = Journal(folder / JOURNAL_FILE).steps()
-    task, label_days = Task.from_schema(problem.schema), day_loop.count_label_days(settings)
-    words = report.write_replay_report(settings, steps, task, label_days, folder)
     print(words)
     return folder, words
 
@@ -172,7 +175,9 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
     }
 
 
-def run_days(settings: Settings, problem: Problem, plan: ReplayPlan, runner: FlowRunner) -> None:
+def run_days(
+    settings: Settings, problem: Problem, plan: ReplayPlan, runner: FlowRunner, ending: contextlib.ExitStack
+) -> None:
     """Play every day that the journal doesn't have yet, and add each to it.
 
     Args:
@@ -180,6 +185,7 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan, runner: Flo
         problem: The problem, with every part.
         plan: The days.
         runner: What runs flows.
+        ending: Waits for the end of the service, which begins to end after the last day.
 
     Raises:
         ReplayTimeout: Something that the replay waits for doesn't happen.
@@ -188,17 +194,43 @@ def run_days(settings: Settings, problem: Problem, plan: ReplayPlan, runner: Flo
     journal, done = Journal(Path(JOURNAL_FILE)), {step["day"] for step in Journal(Path(JOURNAL_FILE)).steps()}
     if len(done) == len(plan.days):
         return
-    with sandbox.run_service(settings) as service, ThreadPoolExecutor(1) as beside:
-        loading = beside.submit(traffic.load_traffic, day_loop.make_source_settings(settings), problem)
-        day_loop.train_first_model(plan.first, runner)
-        rows = loading.result()
-        plan = move_to_rows(plan, rows, settings.data.today)
-        left = [day for day in plan.days if str(day) not in done]
-        loop, fault = DayLoop(settings, problem, rows, runner), plan_fault(problem, rows, plan)
-        service.wait_until_ready()
-        for day in left:
-            journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
-            report.print_progress(journal.steps(), len(plan.days))
+    is_first = day_loop.ingest_first_batches(plan.first)  # alone: the training waits for it, and the rest has time
+    service = ending.enter_context(sandbox.run_service(settings))
+    with ThreadPoolExecutor(1) as beside:
+        preparing = beside.submit(prepare_days, settings, problem, plan)
+        if is_first:
+            day_loop.train_first_model(settings, runner)
+        rows, plan, fault = preparing.result()
+    loop = DayLoop(settings, problem, rows, runner)
+    service.wait_until_ready()
+    for day in [day for day in plan.days if str(day) not in done]:
+        journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
+        report.print_progress(journal.steps(), len(plan.days))
+    service.begin_to_end()
+
+
+def prepare_days(
+    settings: Settings, problem: Problem, plan: ReplayPlan
+) -> tuple[Traffic, ReplayPlan, InjectedFault | None]:
+    """Prepare what days are played from, beside the training of the first model.
+
+    Args:
+        settings: Section [data] is read.
+        problem: The problem, with every part.
+        plan: The days.
+
+    Returns:
+        The traffic, the plan with days that have rows, and its data fault.
+
+    Raises:
+        BatchRefused: A batch of the source breaks the contract.
+        ReplayFailed: No day has any rows.
+    """
+    rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
+    plan = move_to_rows(plan, rows, settings.data.today)
+    fault = plan_fault(problem, rows, plan)
+    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")  # which the first promotion pass needs
+    return rows, plan, fault
 
 
 def move_to_rows(plan: ReplayPlan, rows: Traffic, today: dt.date) -> ReplayPlan:

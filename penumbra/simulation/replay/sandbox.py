@@ -115,7 +115,7 @@ def run_service(settings: Settings) -> Iterator["RunningService"]:
     try:
         yield service
     finally:
-        process.send_signal(signal.SIGTERM)
+        service.begin_to_end()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(60)
         kill_process_tree(process)
@@ -152,6 +152,10 @@ class RunningService:
     def wait_until_ready(self) -> None:
         """Wait until some version answers. Raises: ReplayTimeout."""
         self.wait("the service answers", lambda: self._version() is not None)
+
+    def begin_to_end(self) -> None:
+        """Ask it to end, without waiting for that."""
+        self.process.send_signal(signal.SIGTERM)
 
     def wait_for_version(self, version: str) -> None:
         """Wait until this `version` answers. Raises: ReplayTimeout."""
