@@ -303,13 +303,13 @@ class DataStore:
 
     def _derive(self, batch: str, files: RawFiles, scratch: Path) -> BatchCheckResult:
         with ThreadPoolExecutor(1) as beside:
-            sums = beside.submit(lambda: files.sums)  # hashing needs no interpreter
+            partition = beside.submit(lambda: self._partition(batch, files.sums))  # while polars needs no interpreter
             derived = derive_batch(self.problem, batch, files, self.settings.bad_row_share, scratch)
         if derived.result.rejected:
             _write_parquet(derived.rejected, self._quarantine_path(batch))
         else:
             remove_sealed_file(self._quarantine_path(batch))
-        _write_parquet(derived.rows, self._partition(batch, sums.result()))  # last: a partition isn't derived again
+        _write_parquet(derived.rows, partition.result())  # last: a partition isn't derived again
         return derived.result
 
     def _quarantine_path(self, batch: str) -> Path:

@@ -220,7 +220,6 @@ def _list_imports(file: Path, module: str) -> tuple[str, ...]:
     return _read_imports(file.read_text(encoding="utf-8"), package)
 
 
-@functools.cache
 def _find_library_version(name: str) -> str:
     """Find the version of the library that a package belongs to, "" if it is none's."""
     try:

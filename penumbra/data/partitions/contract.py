@@ -102,13 +102,17 @@ def check_rows(
         found[rule] = repeating.filter(repeating.is_between(first, first + values.height, "left"))
     broken = {rule: found[rule] for rule in _list_rules(problem.schema.Labelled) if rule in found}
     lost = {mask.name: numbers.filter(mask) for mask in unreadable if mask.any()}
+    readings = _read_columns(converted, given, unreadable)
+    if not (broken or lost):
+        none = pl.DataFrame(schema={ROW_NUMBER_COLUMN: pl.UInt32, BROKEN_RULES_COLUMN: pl.List(pl.String)})
+        return CheckedRows(values, none, {}, readings)
     reasons = pl.concat([_empty_reasons(), *_list_reasons(problem, broken, lost)])
     rejected = reasons.group_by(ROW_NUMBER_COLUMN).agg(BROKEN_RULES_COLUMN).sort(ROW_NUMBER_COLUMN)
     return CheckedRows(
         values.filter(~numbers.is_in(rejected[ROW_NUMBER_COLUMN].implode())) if rejected.height else values,
         rejected,
         dict(reasons.group_by(BROKEN_RULES_COLUMN, maintain_order=True).len().iter_rows()),
-        _read_columns(converted, given, unreadable),
+        readings,
     )
 
 
@@ -264,10 +268,10 @@ def _find_given_values(
 
 
 def _read_columns(converted: pl.DataFrame, given: pl.DataFrame, unreadable: pl.DataFrame) -> dict[str, ColumnReading]:
-    counts = zip(given.columns, given.sum().row(0), unreadable.sum().row(0), strict=True)
+    counts = ((is_given, is_given.sum(), unreadable[is_given.name].sum()) for is_given in given)
     return {
-        name: ColumnReading(there, lost, converted[name].filter(given[name])[0] if lost and lost == there else None)
-        for name, there, lost in counts
+        each.name: ColumnReading(there, lost, converted[each.name].filter(each)[0] if lost and lost == there else None)
+        for each, there, lost in counts
     }
 
 
