@@ -268,7 +268,7 @@ def _find_given_values(
 
 
 def _read_columns(converted: pl.DataFrame, given: pl.DataFrame, unreadable: pl.DataFrame) -> dict[str, ColumnReading]:
-    counts = ((is_given, is_given.sum(), unreadable[is_given.name].sum()) for is_given in given)
+    counts = ((each, int(each.sum()), int(unreadable[each.name].sum())) for each in given)
     return {
         each.name: ColumnReading(there, lost, converted[each.name].filter(each)[0] if lost and lost == there else None)
         for each, there, lost in counts
