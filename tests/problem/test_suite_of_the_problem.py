@@ -19,6 +19,7 @@ from problem_tests import conftest, test_candidates, test_contract, test_feature
 from problem_tests.sample import take_sample
 from tests.helpers.checkout import REPOSITORY, link_checkout
 from tests.helpers.problems.orders import load_orders, write_orders
+from tests.helpers.programs.forking import find_python
 
 SETTINGS = load_settings()
 SETTINGS = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"today": dt.date(2024, 4, 1)})})
@@ -308,7 +309,8 @@ def run_suite(tmp_path):
         (tmp_path / "checkout").mkdir()
         checkout = link_checkout(tmp_path / "checkout", problem)
         environ = {f"PENUMBRA_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "problem_tests"]
+        known = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # a plugin's, by the forked process
+        command = [*find_python(), "-m", "pytest", "-W", known, "-p", "no:cacheprovider", "problem_tests"]
         environ |= {**os.environ, "PYTHONPATH": str(checkout)}
         done = subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
