@@ -207,13 +207,11 @@ class AsyncClient:
                 part = waiting.pop()
                 try:
                     answers = await self._send(sender.make_exchange(part))
-                except TooLarge:
-                    if part.n_records == 1:
+                except RequestFailed as error:
+                    if not isinstance(error, TooLarge) or part.n_records == 1:
+                        shift_details(error, part.start)
                         raise
                     waiting += reversed(part.split())
-                except RequestFailed as error:
-                    shift_details(error, part.start)
-                    raise
                 else:
                     for answer in answers:
                         yield answer

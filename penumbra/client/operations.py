@@ -1,14 +1,10 @@
 """What the client asks the service: each operation as an exchange, and long lists as several."""
 
 import dataclasses
-import datetime as dt
 import hashlib
-import math
 import re
-import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -18,6 +14,7 @@ import msgspec
 from penumbra.client import tables
 from penumbra.client.errors import InvalidRecord, RequestFailed
 from penumbra.client.exchange import Exchange, RetryPolicy
+from penumbra.client.records import encode_record
 from penumbra.client.responses import FeedbackResponse, PredictResponse, ReadinessResponse, ReviewResponse
 
 PREDICT, FEEDBACK = ("POST", "/predict"), ("POST", "/feedback")
@@ -29,8 +26,6 @@ MAX_KEY_LENGTH = 255
 KEY_PATTERN = re.compile(r"(?! )[ !#-\[\]-~]{1,255}(?<! )")  # printable ASCII, but for quote and backslash
 MAX_RECORDS, MAX_BODY_BYTES = 10_000, 8_388_608  # as the service's settings are by default
 MAX_CONNECTIONS = 50
-MAX_SHOWN_RECORD = 100  # bytes
-TOO_FINE = "a record has the time {}: expected none that is finer than a microsecond"
 
 Answer = TypeVar("Answer")
 
@@ -218,28 +213,6 @@ def resolve_key(key: str | None = None) -> str:
     return key
 
 
-def encode_record(record: Any) -> bytes:
-    """Encode a record or a label.
-
-    Args:
-        record: A mapping by column, or what msgspec encodes as an object. NumPy's scalars and pandas' times are
-            Python's, decimals are numbers; NaN, NaT and pandas' NA are null.
-
-    Returns:
-        The JSON.
-
-    Raises:
-        InvalidRecord: It is no object, or has a value that isn't of JSON, such as infinity, which isn't sent as null.
-    """
-    line = _encode(record)
-    if not line.startswith(b"{"):
-        shown = line[:MAX_SHOWN_RECORD].decode(errors="replace")
-        raise InvalidRecord(f"the record is {shown}: expected an object with its values by column")
-    if b"null" in line or b"NaN" in line or b"Inf" in line:
-        _refuse_infinity(msgspec.to_builtins(record, builtin_types=(Decimal,), enc_hook=_unwrap_scalar))
-    return line
-
-
 def add_query(path: str, options: Mapping[str, bool]) -> str:
     """Return a `path` with a query of the `options` that are true."""
     query = "&".join(f"{name}=true" for name, is_set in options.items() if is_set)
@@ -259,46 +232,6 @@ def shift_details(error: RequestFailed, start: int) -> None:
     ]
 
 
-def _refuse_infinity(value: Any, name: str = "the record") -> None:
-    if (isinstance(value, float) and math.isinf(value)) or (isinstance(value, Decimal) and not value.is_finite()):
-        raise InvalidRecord(f"{name} is {value}: expected a finite number, or null where it is missing")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            _refuse_infinity(inner, str(key))
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_infinity(inner, name)
-
-
-def _unwrap_scalar(value: Any) -> Any:
-    if (pandas := sys.modules.get("pandas")) and (value is pandas.NA or value is pandas.NaT):
-        return None
-    if isinstance(value, dt.datetime | dt.timedelta):
-        return _make_plain(value)
-    if getattr(value, "size", 0) == 1 and hasattr(value, "item"):
-        item = value.item()
-        return _round_time(value) if isinstance(item, int) and value.dtype.kind in "mM" else item
-    raise InvalidRecord(f"a record has the value {value!r} of type {type(value).__name__}, which is none of JSON")
-
-
-def _round_time(value: Any) -> Any:
-    """NumPy's times that are stored in nanoseconds, or finer, as Python's in microseconds, the finest of both."""
-    micros = value.astype(f"{value.dtype.kind}8[us]")
-    if micros.item() is not None and micros != value:
-        raise InvalidRecord(TOO_FINE.format(value))
-    return micros.item()
-
-
-def _make_plain(value: dt.datetime | dt.timedelta) -> dt.datetime | dt.timedelta:
-    """Python's own time of one of its kind, such as pandas', which may have nanoseconds."""
-    if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
-        raise InvalidRecord(TOO_FINE.format(value))
-    if isinstance(value, dt.datetime):
-        return dt.datetime.combine(value.date(), value.timetz())
-    return dt.timedelta(value.days, value.seconds, value.microseconds)
-
-
-_encode = msgspec.json.Encoder(enc_hook=_unwrap_scalar, decimal_format="number").encode
 decode_prediction = msgspec.json.Decoder(PredictResponse).decode
 decode_predictions = msgspec.json.Decoder(list[PredictResponse]).decode
 decode_feedback = msgspec.json.Decoder(FeedbackResponse).decode

@@ -33,7 +33,8 @@ from penumbra.client import (
     UnknownId,
 )
 from penumbra.client.exchange import Exchange
-from penumbra.client.operations import Operations, RecordPart, encode_record
+from penumbra.client.operations import Operations, RecordPart
+from penumbra.client.records import encode_record
 from penumbra.client.tables import ArrowPart, split_table
 
 PROBLEM = b'{"error":"it is broken","details":[{"index":1,"field":"temp","value":"warm","expected":"a number"}]}'
@@ -237,6 +238,33 @@ def test_infinity_is_refused_and_not_sent_as_null(value: Any) -> None:
         encode_record({"name": "NaN", "temp": value})
     with pytest.raises(InvalidRecord, match="record 2: temp is"):
         list(Operations(RetryPolicy(), 10, 1000).split([{}, {}, {"temp": value}]))
+
+
+class Broken:
+    """A value of a type that fails by itself."""
+
+    size = 1
+
+    def item(self) -> None:
+        raise KeyError("gone")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a\ud800", r"the text 'a\\ud800': expected characters that UTF-8 has"),
+        (["\ud800"], r"the text '\\ud800'"),
+        (np.longdouble(0.1), "of type longdouble, which is none of JSON"),
+        (np.timedelta64(3, "M"), "a value that can't be said in JSON"),
+        (Broken(), "a value that can't be said in JSON: 'gone'"),
+    ],
+)
+def test_a_value_that_can_not_be_said_in_json_is_an_invalid_record(value: Any, said: str) -> None:
+    for record in ({"temp": value}, {"temp": value, "dest": None}):
+        with pytest.raises(InvalidRecord, match=said):
+            encode_record(record)
+    with pytest.raises(InvalidRecord, match=f"record 1: a record has {'the text' if 'text' in said else ''}"):
+        list(Operations(RetryPolicy(), 10, 1000).split([{}, {"temp": value}]))
 
 
 @pytest.mark.parametrize("record", [None, 3, "temp", [{"temp": 3}], "ä" * 100])

@@ -9,7 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import polars as pl
 import pytest
 
-from penumbra.client import AsyncClient, Client, ClientError, InvalidRequest, RetryPolicy, ServiceUnreachable
+from penumbra.client import (
+    AsyncClient,
+    Client,
+    ClientError,
+    InvalidRecord,
+    InvalidRequest,
+    RetryPolicy,
+    ServiceUnreachable,
+    TooLarge,
+)
 from penumbra.client.tables import ArrowPart
 from tests.helpers.servers.small_server import serve_in_thread
 
@@ -30,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(b" " * 20, pause=0.1)
         elif b"garbled" in body:
             self.answer(ANSWER, ("content-encoding", "gzip"))
+        elif b"large" in body:
+            self.answer(b'{"error":"no","details":[{"expected":"less","index":0}]}', status=413)
         elif b"bad" in body:
             self.answer(b'{"error":"bad","details":[]}', status=422)
         elif b"row" in body:
@@ -108,6 +119,27 @@ def test_of_a_table_that_fails_in_the_middle_the_answers_before_are_there(url: s
     with client, pytest.raises(InvalidRequest) as caught:
         client.predict_table(pl.DataFrame({"n": ["row", "bad"]}))
     assert caught.value.answered["prediction_id"].to_list() == ["a"]
+
+
+def test_a_text_that_utf_8_has_not_is_a_clients_error_with_the_answers_before(url: str) -> None:
+    client = Client(url, policy=PATIENT, max_records=1, trust_env=False)
+    with client, pytest.raises(InvalidRecord, match="record 2: a record has the text") as caught:
+        client.predict_list([{"n": 0}, {"n": 1}, {"n": "\ud800"}])
+    assert len(caught.value.answered) == 1
+
+
+def test_a_record_that_is_too_large_by_itself_is_named_by_its_position_in_the_whole_list(url: str) -> None:
+    records = [{"n": 0}, {"n": 1}, {"n": "large"}]
+    client = Client(url, policy=PATIENT, max_records=1, trust_env=False)
+    with client, pytest.raises(TooLarge, match="record 2: less"):
+        client.predict_list(records)
+
+    async def ask() -> None:
+        async with AsyncClient(url, policy=PATIENT, max_records=1, trust_env=False) as client:
+            await client.predict_list(records)
+
+    with pytest.raises(TooLarge, match="record 2: less"):
+        asyncio.run(ask())
 
 
 def test_of_a_list_whose_later_record_cant_be_sent_the_answers_before_are_there(url: str) -> None:
