@@ -1,13 +1,15 @@
 """The check that raw batches are still what was admitted, byte for byte, and the way back where one isn't.
 
 What was admitted is what the recorded data version lists (`data.dvc`, and its listing in DVC's cache). A file that has
-changed, or is missing, is brought back from the cache or the remote; what is in its place is set aside, as is a file
-that the batch didn't have.
+changed, or is missing, is brought back from the cache or the remote; what is in its place, a folder too, is set aside,
+as is a file that the batch didn't have.
 
 <derived>/changed/<batch>/<file>.<md5>   a raw file that wasn't what was admitted
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +59,8 @@ class ChangedFile:
         """
         if not self.admitted:
             return f"{self.batch} isn't what was admitted: {data.folder / self.name} is no file of it"
-        state = f"has the md5 {self.found}" if self.found else "is missing"
+        missing = "is a folder" if (data.folder / self.name).is_dir() else "is missing"
+        state = f"has the md5 {self.found}" if self.found else missing
         return f"{self.batch} isn't what was admitted: {data.folder / self.name} {state}, not {self.admitted}"
 
 
@@ -123,8 +126,8 @@ def bring_back_files(data: DataSettings, changed: Sequence[ChangedFile]) -> list
             f"{data.remote or '(none set)'} has what was: bring it back from a backup, or let `penumbra ingest --again "
             f"{lost[0].batch}` fetch and check the batch anew, which makes a new data version"
         )
-    back = [_bring_back(data, file, cached) for file, cached in objects.items() if cached]
-    return back + [_remove(data, file) for file in changed if not file.admitted]
+    removed = [_remove(data, file) for file in changed if not file.admitted]  # such as a folder's in a file's place
+    return [_bring_back(data, file, cached) for file, cached in objects.items() if cached] + removed
 
 
 def is_admitted(data: DataSettings, batch: str, sums: FileListing) -> bool:
@@ -155,12 +158,12 @@ def _find_recorded_part(current: FileListing, recorded: str) -> FileListing:
 
 
 def _bring_back(data: DataSettings, file: ChangedFile, cached: Path) -> str:
-    path = data.folder / file.name
-    aside = _set_aside(data, file) if file.found else ""
+    path, said = data.folder / file.name, file.describe(data)
+    aside = _set_aside(data, file) if file.found else _set_folder_aside(data, file) if path.is_dir() else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_by_copy(path, cached)
     kept = aside and f"; what was in its place is kept as {aside}"
-    return f"{file.describe(data)}; brought back from DVC's cache or the remote{kept}"
+    return f"{said}; brought back from DVC's cache or the remote{kept}"
 
 
 def _remove(data: DataSettings, file: ChangedFile) -> str:
@@ -174,6 +177,15 @@ def _set_aside(data: DataSettings, file: ChangedFile) -> str:
     aside.parent.mkdir(parents=True, exist_ok=True)
     replace_by_copy(aside, data.folder / file.name)
     return os.path.relpath(aside)
+
+
+def _set_folder_aside(data: DataSettings, file: ChangedFile) -> str:
+    """A folder that is where a file was; the files in it are set aside by themselves."""
+    place = data.derived / CHANGED_FOLDER / file.name.removeprefix(BATCHES_PREFIX)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return os.path.relpath(
+        shutil.move(data.folder / file.name, tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
+    )
 
 
 def _get_batch(name: str) -> str:

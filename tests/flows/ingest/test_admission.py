@@ -140,6 +140,32 @@ def test_a_missing_file_comes_back_and_a_missing_batch_does_too(store: DataStore
     assert store.batches() == ["2024-01", "2024-02"]
 
 
+@pytest.mark.parametrize("inner", ["", "deep/extra.csv"])
+def test_a_folder_in_a_files_place_is_set_aside_with_what_is_in_it(store: DataStore, inner: str) -> None:
+    whole = raw_file(store).read_bytes()
+    raw_file(store).unlink()
+    (raw_file(store) / inner).parent.mkdir(parents=True, exist_ok=True)
+    if inner:
+        (raw_file(store) / inner).write_text("1\n")
+    else:
+        raw_file(store).mkdir()
+    said, *foreign = heal_changed_batches(store)
+    assert f"{raw_file(store)} is a folder, not " in said
+    assert raw_file(store).read_bytes() == whole
+    aside = store.settings.derived / "changed/2024-02"
+    assert [path.read_text() for path in aside.rglob("extra.csv.*")] == ["1\n"] * len(foreign) == ["1\n"] * bool(inner)
+    assert heal_changed_batches(store) == []
+
+
+def test_a_file_where_a_folder_was_is_set_aside(store: DataStore) -> None:
+    whole = raw_file(store).read_bytes()
+    shutil.rmtree(store.raw / "2024-02")
+    (store.raw / "2024-02").write_text("1\n")
+    assert len(heal_changed_batches(store)) == 2
+    assert raw_file(store).read_bytes() == whole
+    assert [path.read_text() for path in (store.settings.derived / "changed").iterdir()] == ["1\n"]
+
+
 @pytest.mark.parametrize("again", ["", "2024-02"])
 def test_a_file_that_is_put_into_an_admitted_batch_is_named_and_set_aside(store: DataStore, again: str) -> None:
     recorded, extra = versions.read_recorded_version(store.settings), raw_file(store).with_name("extra.csv")
