@@ -15,6 +15,7 @@ from penumbra.sources.tables.csv_records import scan_csv_table
 from penumbra.sources.tables.csv_tables import CsvLayout, read_csv_table, suggest_separator
 from penumbra.sources.tables.locations import is_parquet
 from penumbra.sources.tables.parquet_tables import LARGE_BYTES, read_parquet_table
+from penumbra.sources.tables.plain_files import is_text_encoding
 from penumbra.sources.tables.table_index import TableIndex
 from penumbra.sources.tables.table_runs import FILE_PERIOD, IndexedTable, TableReading
 from penumbra.sources.times.named_dates import find_named_date
@@ -101,10 +102,8 @@ class TableFiles:
             raise ValueError("rows_per_day and dated_names exclude each other: expected one of them")
         if len(self.separator) != 1 or len(self.quote) > 1:
             raise ValueError("separator and quote are one character each; quote may be empty")
-        try:
-            b"-".decode(self.encoding, "replace")
-        except LookupError:
-            raise ValueError(f"encoding = {self.encoding!r}: expected one of Python's, such as 'cp1252'") from None
+        if not is_text_encoding(self.encoding):
+            raise ValueError(f"encoding = {self.encoding!r}: expected one of Python's, such as 'cp1252'")
         paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
         layout = CsvLayout(self.separator, self.quote, self.null_words, self.columns, self.trim_blanks)
         time = TimeColumn(self.time, self.time_format, self.time_zone)

@@ -234,6 +234,7 @@ def test_a_batch_that_is_not_there_is_refused_with_those_that_are(tmp_path):
         ({"period": "hour"}, "period = 'hour': expected one of day, week, month, quarter, year, file"),
         ({"rows_per_day": 0}, "rows_per_day needs a number of rows from 1 on"),
         ({"separator": "::"}, "separator and quote are one character each"),
+        ({"encoding": "idna"}, "encoding = 'idna': expected one of Python's, such as 'cp1252'"),
         ({"encoding": "utf-88"}, "encoding = 'utf-88': expected one of Python's, such as 'cp1252'"),
         ({"time_zone": "Berlin"}, "time_zone = 'Berlin': expected a name such as 'Europe/Berlin'"),
         ({"rows_per_day": 5, "dated_names": True}, "rows_per_day and dated_names exclude each other"),

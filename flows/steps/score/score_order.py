@@ -23,6 +23,7 @@ from penumbra.core.text.errors import LastingRefusal
 from penumbra.sources.row_reading import find_row_reading
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.locations import find_table_files
+from penumbra.sources.tables.plain_files import is_text_encoding
 from penumbra.storage.work_lock import WorkInProgress
 
 FILES_ONLY = "duckdb://"  # a database for queries over files alone
@@ -127,10 +128,8 @@ def _require_readable(separator: str | None, quote: str | None, encoding: str | 
     for option, text in (("--separator", separator), ("--quote", quote or None)):
         if text is not None and (len(text.encode()) != 1 or text in LINE_ENDS):
             raise ScoreRefused(f"{option} is {text!r}: expected one ASCII character")
-    try:
-        b"-".decode("utf-8" if encoding is None else encoding, "replace")
-    except LookupError:
-        raise ScoreRefused(f"--encoding is {encoding!r}: expected one of Python's, such as cp1252") from None
+    if encoding is not None and not is_text_encoding(encoding):
+        raise ScoreRefused(f"--encoding is {encoding!r}: expected one of Python's, such as cp1252")
 
 
 def begin_tables(settings: Settings, order: ScoreOrder, refused: list[str] | None = None) -> list[TableJob]:

@@ -25,6 +25,15 @@ NAMED_ENCODING = 'its encoding to be named, such as encoding="cp1252" in the sou
 BZ2_DAMAGE = "Invalid data stream"  # the words of a mere OSError
 
 
+def is_text_encoding(encoding: str) -> bool:
+    """Return whether text of any file can be read by this `encoding`, as its name is one of Python's."""
+    try:
+        b"-".decode(encoding, "replace")
+    except (LookupError, ValueError):  # of names that are no encoding of files' text, such as idna
+        return False
+    return True
+
+
 def open_plain_file(file: TableFile, encoding: str, folder: Path) -> Path:
     """Get a file as a plain one on this machine, in UTF-8 if it is text.
 

@@ -40,7 +40,7 @@ SHARE_METRICS = ("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage
 SHARE_METRIC_RANGES = dict.fromkeys(SHARE_METRICS, (0.0, 1.0))
 BOOTSTRAP_SEED = 2013
 MAX_STUDENTISED = 1000.0  # standard errors; draws beyond are of blocks that are all alike: they have no spread
-ROUNDING = 1e-12  # of a mean: days that differ by no more are alike
+ROUNDING = 1e-12  # of a mean: days that differ by no more are alike; sums of 20,000 equal rows a day do by 6e-14
 
 
 @dataclass(frozen=True)

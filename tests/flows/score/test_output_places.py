@@ -93,13 +93,21 @@ def test_an_output_with_a_name_that_is_none_for_answers_is_refused(folder, outpu
         ("2024.05", "2024.05"),
         (".answers", ".answers"),
         ("there.old/../x.CSV", "x.CSV"),
+        ("x.csv/", "x.csv/"),
+        ("there.old/../x.parquet//", "x.parquet/"),
     ],
 )
 def test_a_folder_may_be_called_anything_and_has_one_address(tmp_path, monkeypatch, output, address):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.old").mkdir()
-    assert locate_output(output) == str(tmp_path / address)
-    assert ScoreOrder("in", output).job == ScoreOrder("in", str(tmp_path / address) + "/" * output.endswith("/")).job
+    assert locate_output(output) == f"{tmp_path}/{address}"
+    slash = "/" * output.endswith("/")
+    assert ScoreOrder("in", output).job == ScoreOrder("in", f"{tmp_path}/{address}".rstrip("/") + slash).job
+
+
+def test_the_only_table_of_a_folder_that_is_called_as_a_file_is_within_it():
+    assert name_outputs(locate_output("/answers.csv/"), ["a.csv"]) == ["/answers.csv/a.parquet"]
+    assert name_outputs(locate_output("s3://bucket/x.parquet/"), ["a.csv"]) == ["s3://bucket/x.parquet/a.parquet"]
 
 
 def test_a_bucket_may_have_a_dot_in_its_name():

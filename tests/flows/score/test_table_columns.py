@@ -70,6 +70,8 @@ def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
         ({"separator": "\n"}, r"--separator is '\\n'"),
         ({"separator": "·"}, r"--separator is '·'"),
         ({"quote": "''"}, r"--quote is \"''\": expected one ASCII character"),
+        ({"encoding": "idna"}, r"--encoding is 'idna': expected one of Python's"),
+        ({"encoding": "undefined"}, r"--encoding is 'undefined': expected one of Python's"),
         ({"encoding": "cp99"}, r"--encoding is 'cp99': expected one of Python's, such as cp1252"),
     ],
 )

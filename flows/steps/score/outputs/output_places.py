@@ -40,13 +40,15 @@ def locate_output(output: str) -> str:
         output: A file that ends in .csv or .parquet, or a folder; a path or a URL.
 
     Returns:
-        The absolute address, without a slash at its end: always the same one for the same path from anywhere.
+        The absolute address, always the same one for the same path from anywhere; without a slash at its end, unless
+        it is that of a folder that is called as a file is.
 
     Raises:
         OutputRefused: The name ends as that of a file of another format, and isn't that of a folder; or it is that of
             rows without an answer, which are beside the answers of another output.
     """
-    address = make_absolute(output).rstrip("/")
+    slash = "/" * (output.endswith("/") and is_file_address(output.rstrip("/")))
+    address = make_absolute(output).rstrip("/") + slash
     path = None if get_scheme(address) else Path(address)
     found = None if is_file_address(address) else OTHER_SUFFIX_PATTERN.search(address)
     if found and not output.endswith("/") and not (path and path.is_dir()):
@@ -59,7 +61,7 @@ def locate_output(output: str) -> str:
             f"the output {mask_address(output)} is called as the rows without an answer of another output are: "
             "expected a name that doesn't end in .rejected before its suffix"
         )
-    return str(path.resolve()) if path and ".." in path.parts else address
+    return str(path.resolve()) + slash if path and ".." in path.parts else address
 
 
 def is_file_address(address: str) -> bool:
