@@ -15,8 +15,8 @@ from penumbra.cli.processes import NO_CALLS_HOME
 SCRIPT = Path(__file__).with_name("forked_python.py")
 LIBRARIES = (  # none of whose threads a fork would miss
     *("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task", "metaflow.cards", "dvc.repo", "dvc.api"),
-    *("polars", "dataframely", "duckdb", "scipy.stats", "sklearn.ensemble", "mlflow.store.tracking.sqlalchemy_store"),
-    *("s3fs", "boto3", "evidently", "skops.io", "onnx", "onnxruntime", "vl_convert"),
+    *("polars", "dataframely", "duckdb", "sklearn.ensemble", "mlflow.store.tracking.sqlalchemy_store"),
+    *("s3fs", "boto3", "onnx", "onnxruntime", "vl_convert"),
 )
 
 
