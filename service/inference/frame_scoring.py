@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from penumbra.core.contract.value_readers import list_records
 from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_lines
@@ -124,7 +125,7 @@ class FrameScorer:
     ) -> None:
         """Score a few rows, in halves where one of them has no answer."""
         try:
-            scored = self._pipeline.predict_each(RecordBatch(rows.to_dicts(), rows))
+            scored = self._pipeline.predict_each(RecordBatch(list_records(rows), rows))
         except RequestRefused as refusal:
             if rows.height == 1:
                 refused[numbers[0]] = str(refusal)

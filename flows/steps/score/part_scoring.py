@@ -19,6 +19,7 @@ from flows.steps.score.part_facts import PartFacts
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
 from flows.steps.score.replaced_processes import Attempt, CallTimer, PartTimer
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.contract.value_readers import list_records
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -151,9 +152,8 @@ class PartScorer:
             tables = _split_by_marks(_make_columns(plain, scored, now, version, micros), scored, job)
             order = np.argsort(scored.codes, kind="stable")
         elif plain.height:
-            answers = zip(
-                plain.to_dicts(), scored.inputs.tolist(), scored.outputs.tolist(), scored.decisions, strict=True
-            )
+            inputs, outputs = scored.inputs.tolist(), scored.outputs.tolist()
+            answers = zip(list_records(plain), inputs, outputs, scored.decisions, strict=True)
             entries = [
                 PredictionEntry(now, version, *each, scored.version, micros, **_fill_default(marks, each[-1]), job=job)
                 for marks, each in zip(map(scored.marks.__getitem__, scored.codes), answers, strict=True)
@@ -170,7 +170,7 @@ class PartScorer:
         """Write what HTTP logs of refused records: those that a rule refuses, and how many broke the contract."""
         ruled = {number: rule for number, rule in scored.refused.items() if isinstance(rule, Rule)}
         if ruled:
-            records, version = checked.good[list(ruled)].to_dicts(), self._contract.version
+            records, version = list_records(checked.good[list(ruled)]), self._contract.version
             entries = [
                 RefusalEntry(now, version, record, rule.name, scored.version)
                 for record, rule in zip(records, ruled.values(), strict=True)

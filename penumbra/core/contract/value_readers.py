@@ -23,6 +23,7 @@ MAX_WHOLE_FLOAT = 2.0**53  # from here on, a float doesn't tell which whole numb
 EXACT_FLOAT_DIGITS = 15  # a decimal of so many digits survives being a float
 UNIT_MICROSECONDS = {"ms": 1_000, "us": 1, "ns": 1}
 PYTHON_YEARS, NANOSECOND_YEARS = (1, 9999), (1678, 2261)  # the first and the last that a column can hold
+LAST_ODD_YEAR = 1972  # when the last zone, that of Liberia, gave up an offset with seconds
 FIRST_INSTANT = dt.datetime(1, 1, 2, tzinfo=dt.UTC)  # before it and after the last one, a zone may have no such time
 LAST_INSTANT = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 MAX_DURATION_DAYS = {"ms": 106_751_990, "us": 106_751_990, "ns": 106_750}  # polars reads timedeltas as microseconds
@@ -56,6 +57,23 @@ def make_value_readers(dtype: pl.DataType) -> list[Any]:
     if dtype.is_nested():
         return [AfterValidator(unless_none(_make_nested_reader(dtype)))]
     return [AfterValidator(unless_none(round_to_float32))] if dtype == pl.Float32 else []
+
+
+def list_records(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """List the rows of a frame as records, with the values that are read for them in JSON.
+
+    Args:
+        rows: The rows, with columns of the contract.
+
+    Returns:
+        A dict by column for each; a time whose zone's offset had seconds then is in UTC.
+    """
+    records = rows.to_dicts()
+    for name, dtype in rows.schema.items():
+        if getattr(dtype, "time_zone", None) and (first := rows[name].min()) and first.year <= LAST_ODD_YEAR:  # type: ignore[union-attr]
+            for record in records:
+                record[name] = unless_none(_use_whole_offset)(record[name])
+    return records
 
 
 def _make_nested_reader(dtype: pl.DataType) -> Convert:
@@ -110,7 +128,7 @@ def _make_moment_reader(dtype: pl.Datetime) -> Convert:
             return value
         if zone and not FIRST_INSTANT <= value <= LAST_INSTANT:
             raise PydanticCustomError("time_range", words)
-        value = _convert_to_zone(value, zone) if zone else value
+        value = _use_whole_offset(value.astimezone(zone)) if zone else value
         if not first <= value.year <= last:
             raise PydanticCustomError("time_range", words)
         return value if unit == 1 else value.replace(microsecond=value.microsecond // unit * unit)
@@ -118,10 +136,9 @@ def _make_moment_reader(dtype: pl.Datetime) -> Convert:
     return read
 
 
-def _convert_to_zone(value: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    """The time in a zone; in UTC where the zone's offset had seconds then, which are no part of a time in JSON."""
-    local = value.astimezone(zone)
-    return local.astimezone(dt.UTC) if zone is not dt.UTC and local.utcoffset().seconds % 60 else local  # type: ignore[union-attr]
+def _use_whole_offset(local: dt.datetime) -> dt.datetime:
+    """A time in its zone; in UTC where the zone's offset had seconds then, which are no part of a time in JSON."""
+    return local.astimezone(dt.UTC) if local.utcoffset().seconds % 60 else local  # type: ignore[union-attr]
 
 
 def _make_duration_reader(dtype: pl.Duration) -> Convert:

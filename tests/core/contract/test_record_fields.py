@@ -12,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from penumbra.core.contract.record_fields import build_model_fields
+from penumbra.core.contract.value_readers import list_records
+from penumbra.logs.append_log import encode_json
 from service.http.requests.record_reader import build_record_model
 
 NOON = dt.datetime(2024, 3, 1, 12)
@@ -183,3 +185,19 @@ def test_threads_that_build_fields_at_the_same_time_neither_warn_nor_leave_filte
     finally:
         sys.setswitchinterval(interval)
     assert built == [list(Kinds.columns())] * 100
+
+
+class Zoned(dy.Schema):
+    """A time in a zone whose offset had seconds until 1911."""
+
+    at = dy.Datetime(nullable=True, time_zone="Europe/Paris")
+
+
+@pytest.mark.parametrize("year", [1850, 1900, 1950, 1972, 2024])
+def test_a_time_in_a_zone_is_the_same_moment_in_a_log_from_a_frame_as_from_a_request(year):
+    model = build_record_model(Zoned, (), {})
+    records = [model.model_validate_json(f'{{"at": {at}}}').values for at in (f'"{year}-06-01T12:00:00Z"', "null")]
+    rows = pl.DataFrame(records, schema={"at": Zoned.columns()["at"].dtype})
+    assert encode_json(list_records(rows)) == encode_json(records)
+    logged = model.model_validate_json(encode_json(list_records(rows)[0])).values["at"]
+    assert logged == dt.datetime(year, 6, 1, 12, tzinfo=dt.UTC)
