@@ -6,7 +6,7 @@ different values of their column.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,10 +36,11 @@ class FramePredictions(NamedTuple):
 
 
 class FoundRows(NamedTuple):
-    """For which of n rows a condition holds, and for which it fails, as by an exception; both bool [n]."""
+    """For which of n rows a condition holds, and for which it fails, both bool [n]; and the first `error` of these."""
 
     holding: np.ndarray
     failing: np.ndarray
+    error: BaseException | None = None
 
 
 class RuledRows(NamedTuple):
@@ -71,7 +72,8 @@ def find_rows(
         asked: The rows of which one that isn't built in is asked, each once; bool [n].
 
     Returns:
-        Those rows, and those for which it can't be told; a condition that isn't built in says nothing of the others.
+        Those rows, and those for which it can't be told, and why; a condition that isn't built in says nothing of the
+        others.
     """
     find = _FINDERS.get(type(when))  # a subclass has a test of its own
     return _find_by_record(test, scored, asked) if find is None else find(when, test, priors, scored)
@@ -87,6 +89,23 @@ def is_built_in(when: Condition) -> bool:
         Whether it is one of `penumbra.rules` itself.
     """
     return type(when) in _FINDERS
+
+
+def ask_condition(test: RuleTest, record: Mapping[str, Any], prediction: Any) -> bool | BaseException:
+    """Ask a condition of a record.
+
+    Args:
+        test: The condition prepared for a model version.
+        record: The record by column.
+        prediction: The model's output; None before the model.
+
+    Returns:
+        Whether it holds, or why that can't be told.
+    """
+    try:
+        return bool(test(record, prediction))
+    except Exception as error:
+        return error
 
 
 def _find_few_rows(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
@@ -116,11 +135,11 @@ def _find_close_calls(when: CloseCall, test: RuleTest, priors: ModelPriors, scor
 
 
 def _find_outside(when: Outside, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
-    outputs, everyone = np.asarray(scored.outputs, float), np.ones(scored.rows.height, bool)
-    if outputs.ndim > 1:  # a rule that fails for every row
-        return FoundRows(~everyone, everyone)
-    within = _find_within(pl.Series(outputs), when.low, when.high)
-    return _find_by_record(test, scored, everyone) if within is None else _find_all_told(~within)
+    outputs = np.asarray(scored.outputs, float)
+    within = _find_within(pl.Series(outputs), when.low, when.high) if outputs.ndim == 1 else None
+    if within is None:  # of several classes it fails for every row
+        return _find_by_record(test, scored, np.ones(scored.rows.height, bool))
+    return _find_all_told(~within)
 
 
 _FINDERS: dict[type, Callable[..., FoundRows]] = {
@@ -162,26 +181,25 @@ def _find_all_told(holding: np.ndarray) -> FoundRows:
 def _find_by_record(test: RuleTest, scored: FramePredictions, asked: np.ndarray) -> FoundRows:
     predictions = repeat(None) if scored.outputs is None else scored.outputs[asked].tolist()
     pairs = zip(scored.rows.filter(asked).iter_rows(named=True), predictions, strict=False)
-    answers = [_ask(test, record, prediction) for record, prediction in pairs]
+    answers = [ask_condition(test, record, prediction) for record, prediction in pairs]
     holding, failing = np.zeros(len(asked), bool), np.zeros(len(asked), bool)
-    holding[asked], failing[asked] = ([answer is each for answer in answers] for each in (True, None))
-    return FoundRows(holding, failing)
+    holding[asked], failing[asked], error = _split_answers(answers)
+    return FoundRows(holding, failing, error)
 
 
 def _find_by_value(column: str, test: RuleTest, rows: pl.DataFrame) -> FoundRows:
     """The rows whose value of a column a condition holds for, which reads nothing else; it is asked once a value."""
     different = rows[column].unique()
-    answers = pl.Series([_ask(test, {column: value}, None) for value in different], dtype=pl.Boolean)
-    parts = different.filter(answers.fill_null(value=False)), different.filter(answers.is_null())
-    return FoundRows(*(rows[column].is_in(part.implode(), nulls_equal=True).to_numpy() for part in parts))
+    *found, error = _split_answers([ask_condition(test, {column: value}, None) for value in different])
+    parts = [different.filter(pl.Series(each, dtype=pl.Boolean)) for each in found]
+    holding, failing = (rows[column].is_in(part.implode(), nulls_equal=True).to_numpy() for part in parts)
+    return FoundRows(holding, failing, error)
 
 
-def _ask(test: RuleTest, record: Mapping[str, Any], prediction: Any) -> bool | None:
-    """Whether a condition holds; None where it fails, which the rule engine finds out again, and reports."""
-    try:
-        return bool(test(record, prediction))
-    except Exception:
-        return None
+def _split_answers(answers: Sequence[bool | BaseException]) -> tuple[list[bool], list[bool], BaseException | None]:
+    """Which of the answers of `ask_condition` say that it holds, which that it failed, and the first of these."""
+    failing = [not isinstance(answer, bool) for answer in answers]
+    return [answer is True for answer in answers], failing, next(compress(answers, failing), None)  # type: ignore[return-value]
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

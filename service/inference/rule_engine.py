@@ -28,11 +28,12 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.frame_rules import FramePredictions, RuledRows, find_rows, is_built_in
+from service.inference.frame_rules import FramePredictions, RuledRows, ask_condition, find_rows, is_built_in
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
 PreparedRules = Sequence[tuple[Rule, RuleTest]]
+FiredAndFailed = tuple[list[Rule], list[Rule]]
 
 NO_MARKS: dict[str, Any] = {}
 NO_RULE_DECIDED: tuple[None, tuple[str, ...]] = (None, ())
@@ -71,6 +72,7 @@ class RuleEngine:
         self._priors = priors
         self._decide = decide
         self._on_error = on_error
+        self._fails_to_baseline = on_error == "baseline" and priors.baseline is not None
         self._explore = explore
         self._reported: set[str] = set()
 
@@ -174,27 +176,39 @@ class RuleEngine:
         Returns:
             The marks of these rows, and what rules decide; a `default` that is None is the row's own decision. All rows
             are concerned where decisions are explored, or where a condition that isn't built in, and is to be asked
-            once, may change what is predicted; and those always whose output is NaN or infinite.
+            once, may change what is predicted, as by the baseline where it fails; and those always whose output is NaN
+            or infinite.
         """
         concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
         rules = [*self._before, *self._after]
-        concerned |= not all(_keeps_prediction(rule) or is_built_in(rule.when) for rule, _ in rules)
+        asked_once = [rule for rule, _ in rules if not is_built_in(rule.when)]
+        concerned |= not all(_keeps_prediction(rule) and not self._fails_to_baseline for rule in asked_once)
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
-        fired: list[tuple[Rule, ...]] = [()]  # by code
+        said: list[FiredAndFailed] = [([], [])]  # by code
+        errors: dict[str, BaseException] = {}
         for rule, test in () if concerned.all() else sorted(rules, key=lambda each: _keeps_prediction(each[0])):
             given = unscored if rule.stage == "before" else scored
             found = find_rows(rule.when, test, self._priors, given, ~concerned)
-            concerned |= found.failing
+            if found.error is not None:
+                errors[rule.name] = found.error
+                concerned |= found.failing & (self._fails_to_baseline or not _keeps_prediction(rule))
             if not _keeps_prediction(rule):
                 concerned |= found.holding
-            elif found.holding.any():
-                different, codes = np.unique(codes * 2 + found.holding, return_inverse=True)
-                fired = [fired[code // 2] + (rule,) * (code % 2) for code in different]
-        for some, count in zip(fired, np.bincount(codes[~concerned], minlength=len(fired)), strict=True):
-            for rule in some:
-                metrics.rules_fired.labels(rule.name).inc(int(count))
-        marks = [_make_marks(some, ()) | _defer_decision(some, None) for some in fired]
-        return RuledRows(concerned, codes, marks, [_override_decision(some) for some in fired])
+            elif (found.holding | found.failing).any():
+                different, codes = np.unique(codes * 3 + found.holding + 2 * found.failing, return_inverse=True)
+                said = [_add_rule(said[code // 3], rule, code % 3) for code in different.tolist()]
+        for (fired, failed), rows in zip(said, np.bincount(codes[~concerned], minlength=len(said)), strict=True):
+            for rule in fired:
+                metrics.rules_fired.labels(rule.name).inc(int(rows))
+            for rule in failed if rows else ():
+                self._report_failure(rule, errors[rule.name], int(rows))
+        marks = [self._mark_rows(*each) for each in said]
+        return RuledRows(concerned, codes, marks, [_override_decision(fired) for fired, _ in said])
+
+    def _mark_rows(self, fired: Sequence[Rule], failed: Sequence[Rule]) -> dict[str, Any]:
+        """The marks of rows of a frame for which what the model predicts stays."""
+        is_doubtful = bool(failed) and self._on_error != "model"
+        return _make_marks(fired, [rule.name for rule in failed], is_doubtful) | _defer_decision(fired, None)
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -207,7 +221,7 @@ class RuleEngine:
         self, prediction: Prediction, decision: DecisionValue, fired: Sequence[Rule], failed: Sequence[str]
     ) -> RuledPrediction:
         is_doubtful = False
-        if failed and self._on_error == "baseline" and self._priors.baseline is not None:
+        if failed and self._fails_to_baseline:
             prediction, decision = self._priors.baseline, self._decide(self._priors.baseline)
         elif failed and self._on_error != "model":
             is_doubtful = True
@@ -215,9 +229,9 @@ class RuleEngine:
             metrics.rules_fired.labels(rule.name).inc()
         return prediction, decision, _make_marks(fired, failed, is_doubtful) | _defer_decision(fired, decision)
 
-    def _report_failure(self, rule: Rule, error: Exception) -> str:
-        """Count a failed rule, and log it the first time. Returns the rule's name."""
-        metrics.rule_failures.labels(rule.name).inc()
+    def _report_failure(self, rule: Rule, error: BaseException, rows: int = 1) -> str:
+        """Count a failed rule for so many `rows`, and log it the first time. Returns the rule's name."""
+        metrics.rule_failures.labels(rule.name).inc(rows)
         if rule.name not in self._reported:
             self._reported.add(rule.name)
             logger.error("rule %s fails, see penumbra_rule_failures for how often: %r", rule.name, error)
@@ -230,25 +244,18 @@ def _find_concerned(
     concerned: dict[int, PreparedRules] = {}
     rest: Sequence[int] = range(len(records))
     for position, (rule, test) in enumerate(rules):
-        answers = [_ask(test, records[index], predictions[index]) for index in rest]
+        answers = [ask_condition(test, records[index], predictions[index]) for index in rest]
         for index, answer in compress(zip(rest, answers, strict=True), answers):
             concerned[index] = [(rule, _recall(answer)), *rules[position + 1 :]]
         rest = [index for index in rest if index not in concerned]
     return dict(sorted(concerned.items()))
 
 
-def _ask(test: RuleTest, record: Record, prediction: Prediction) -> bool | Exception:
-    try:
-        return bool(test(record, prediction))
-    except Exception as error:
-        return error
-
-
-def _recall(answer: bool | Exception) -> RuleTest:
+def _recall(answer: bool | BaseException) -> RuleTest:
     """Return a condition that has been asked already, and answers the same."""
 
     def test(record: Record, prediction: Prediction) -> bool:
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -259,6 +266,12 @@ def _keeps_prediction(rule: Rule) -> bool:
     """Whether an action leaves what the model predicts; a number is that, too, and a subclass does as it likes."""
     then = rule.then
     return type(then) in (Review, Defer) or (type(then) is Override and isinstance(then.decision, bool | str))
+
+
+def _add_rule(said: FiredAndFailed, rule: Rule, how: int) -> FiredAndFailed:
+    """Add a rule to those that fired where `how` is 1, and to those that failed where it is 2."""
+    fired, failed = said
+    return fired + [rule] * (how == 1), failed + [rule] * (how == 2)
 
 
 def _override_decision(fired: Sequence[Rule]) -> DecisionValue | None:

@@ -113,9 +113,13 @@ def answer_over_http(folder: Path, rules: list[Rule], body: bytes) -> dict[str, 
     return {key: value for key, value in json.loads(msgspec.json.encode(entry)).items() if key not in ("marks", "due")}
 
 
-def score_records(folder: Path, rules: list[Rule], bodies: list[bytes], scratch: Path) -> list[dict[str, Any] | str]:
+def score_records(
+    folder: Path, rules: list[Rule], bodies: list[bytes], scratch: Path, on_error: str = "review"
+) -> list[dict[str, Any] | str]:
     """The same of a table with these records."""
-    scorer = PartScorer(make_score_settings(folder), make_problem(rules))
+    chosen = make_score_settings(folder)
+    chosen = chosen.model_copy(update={"rules": chosen.rules.model_copy(update={"on_error": on_error})})
+    scorer = PartScorer(chosen, make_problem(rules))
     rows = pl.DataFrame([json.loads(body) for body in bodies], infer_schema_length=None)
     scorer.score_part(RowPart(0, 0, rows), "records", "job", SEGMENT, scratch)
     found: dict[int, dict[str, Any] | str] = {}
@@ -165,13 +169,20 @@ RECORDS = st.lists(
 
 @dataclass(frozen=True)
 class AskedOnce:
-    """A condition that holds each other time that it is asked."""
+    """A condition that holds, or fails, each other time that it is asked."""
 
     asked: list[Any]
+    fails: bool = False
     words = "it is its turn"
 
     def test(self, known: ModelPriors) -> Any:
-        return lambda record, prediction: bool(self.asked.append(record) or len(self.asked) % 2)
+        def test(record: dict[str, Any], prediction: Any) -> bool:
+            self.asked.append(record)
+            if self.fails and len(self.asked) % 2:
+                raise OSError("away")
+            return len(self.asked) % 2 == 1
+
+        return test
 
 
 @pytest.mark.parametrize("then", [Refuse(), Answer(0.75), Clamp(0.4, 0.45), Override(True), Review(), Defer(5)])
@@ -181,6 +192,20 @@ def test_a_condition_is_asked_once_of_a_row(state: Path, tmp_path: Path, then: A
     found = score_records(state, rules, bodies, tmp_path)
     fired = [each == "turn" or "turn" in each.get("rules", []) for each in found]
     assert (len(when.asked), sum(fired)) == (9, 5)
+
+
+@pytest.mark.parametrize("on_error", ["model", "review", "baseline"])
+@pytest.mark.parametrize("then", [Refuse(), Clamp(0.4, 0.45), Override(True), Review(), Defer(5)])
+def test_a_condition_that_fails_is_asked_once_of_a_row_too(
+    state: Path, tmp_path: Path, then: Any, on_error: str
+) -> None:
+    when, bodies = AskedOnce([], fails=True), [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    rules = [Rule("turn", "its turn", when, then)]
+    found = [dict(each) for each in score_records(state, rules, bodies, tmp_path, on_error)]
+    failed = [each["failed_rules"] == ["turn"] for each in found if "failed_rules" in each]
+    assert (len(when.asked), failed) == (9, [True] * 5)
+    assert [each.get("review", False) for each in found] == [on_error == "review" and at % 2 == 0 for at in range(9)]
+    assert ({each["output"] for each in found[::2]} == {0.25}) == (on_error == "baseline")
 
 
 def test_only_rows_whose_record_is_blocked_or_suspect_are_scored_one_by_one_for_it(
