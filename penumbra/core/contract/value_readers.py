@@ -16,6 +16,8 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Strict
 from pydantic_core import PydanticCustomError
 
+from penumbra.core.text.faulty_values import EXPECTED_BY_ERROR_TYPE
+
 Convert = Callable[[Any], Any]
 
 NUMBER_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -27,10 +29,9 @@ LAST_ODD_YEAR = 1972  # when the last zone, that of Liberia, gave up an offset w
 FIRST_INSTANT = dt.datetime(1, 1, 2, tzinfo=dt.UTC)  # before it and after the last one, a zone may have no such time
 LAST_INSTANT = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 MAX_DURATION_DAYS = {"ms": 106_751_990, "us": 106_751_990, "ns": 106_750}  # polars reads timedeltas as microseconds
-ISO_FORMS = {
-    pl.Date: (r"\d{4}-\d\d-\d\d", "a valid date in the format YYYY-MM-DD"),
-    pl.Datetime: (r"\d{4}-\d\d-\d\d[Tt _].*", "a valid datetime"),
-}
+DATE_FORM = (r"\d{4}-\d\d-\d\d", "a valid date in the format YYYY-MM-DD")
+INSTANT_FORM = (r"\d{4}-\d\d-\d\d[Tt _].*", EXPECTED_BY_ERROR_TYPE["timezone_aware"])
+LOCAL_FORM = (r"\d{4}-\d\d-\d\d([Tt _].*)?", EXPECTED_BY_ERROR_TYPE["timezone_naive"])  # a date is its midnight
 
 
 def make_value_readers(dtype: pl.DataType) -> list[Any]:
@@ -42,10 +43,13 @@ def make_value_readers(dtype: pl.DataType) -> list[Any]:
     Returns:
         Metadata for `Annotated`: what is done with a value before and after pydantic has read it.
     """
-    if type(dtype) in ISO_FORMS:
-        moved = isinstance(dtype, pl.Datetime) and (dtype.time_zone or dtype.time_unit != "us")
-        after = [AfterValidator(unless_none(_make_moment_reader(dtype)))] if moved else []  # type: ignore[arg-type]
-        return [Strict(False), BeforeValidator(unless_none(_make_form_check(*ISO_FORMS[type(dtype)]))), *after]
+    if isinstance(dtype, pl.Date):
+        return [Strict(False), BeforeValidator(unless_none(_make_form_check(*DATE_FORM)))]
+    if isinstance(dtype, pl.Datetime):
+        moved = dtype.time_zone or dtype.time_unit != "us"
+        after = [AfterValidator(unless_none(_make_moment_reader(dtype)))] if moved else []
+        form = INSTANT_FORM if dtype.time_zone else LOCAL_FORM
+        return [Strict(False), BeforeValidator(unless_none(_make_form_check(*form))), *after]
     if isinstance(dtype, pl.Time):
         return [AfterValidator(unless_none(_refuse_offset))]
     if isinstance(dtype, pl.Duration):

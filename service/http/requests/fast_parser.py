@@ -18,8 +18,13 @@ from pydantic import AfterValidator, AllowInfNan, AwareDatetime, BeforeValidator
 from penumbra.features import ColumnCheck, Record
 
 MAX_KNOWN_STRINGS = 10_000  # strings of one column that are kept as matches of its pattern
-INSTANT_PATTERN = r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
+DATE_PATTERN = r"\d{4}-\d\d-\d\d"
+CLOCK_PATTERN = r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 ZONE_PATTERN = r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)"
+MOMENT_PATTERNS: dict[Any, str] = {
+    AwareDatetime: DATE_PATTERN + CLOCK_PATTERN + ZONE_PATTERN,
+    NaiveDatetime: f"{DATE_PATTERN}({CLOCK_PATTERN})?",
+}
 BOUND_NAMES = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_types.Le: "le", annotated_types.Lt: "lt"}
 LENGTH_NAMES = {annotated_types.MinLen: "min_length", annotated_types.MaxLen: "max_length"}
 MAX_BOUND = 2**63 - 1  # msgspec's bounds are no larger
@@ -212,7 +217,7 @@ def _split_optional(core: Any) -> tuple[Any, bool]:
 def _resolve_type(core: Any) -> tuple[Any, list[Converter]]:
     """Return msgspec's type for an annotation, and the converters to apply to what it decodes."""
     if core in (AwareDatetime, NaiveDatetime):
-        matches = re.compile(INSTANT_PATTERN + (ZONE_PATTERN if core is AwareDatetime else ""), re.ASCII).fullmatch
+        matches = re.compile(MOMENT_PATTERNS[core], re.ASCII).fullmatch
         read = dt.datetime.fromisoformat
         return str, [lambda text: read(text) if matches(text) else _raise_needs_pydantic()]
     if core in (bool, int, float, str) or get_origin(core) is Literal:

@@ -26,11 +26,21 @@ class Reading(dy.Schema):
     high = dy.Int8(nullable=True)
 
 
+class Timed(dy.Schema):
+    day = dy.Date(nullable=True)
+    clock = dy.Time(nullable=True)
+    local = dy.Datetime(nullable=True)
+    instant = dy.Datetime(nullable=True, time_zone="UTC")
+    lasts = dy.Duration(nullable=True)
+    raw = dy.Binary(nullable=True)
+
+
 class Named(dy.Schema):
     name = dy.String(nullable=False)
 
 
 GIVEN = {"at": "2013-04-01T12:00:00Z", "local": "2013-04-01T12:00:00", "low": 0.5, "high": 1}
+TIMED = Contract(Timed, (), {}, max_records=1)
 READINGS = Contract(Reading, (NotAbove("low", "high"),), GIVEN, max_records=3)
 
 
@@ -87,7 +97,7 @@ def test_a_field_that_is_not_nullable_must_be_there() -> None:
         ("dest", "IAH\n", "String should match pattern"),
         ("dest", None, "a valid string"),
         ("time_hour", "2013-04-01T21:00:00", "offset from UTC"),
-        ("time_hour", 1364850000, "a valid datetime"),
+        ("time_hour", 1364850000, "offset from UTC, such as 2024-04-01T21:00:00Z"),
         ("time_hour", "9999-12-31T23:59:59-14:00", "less than or equal to 2099"),
         ("sched_dep_time", 1799, "minutes below 60"),
         ("dewp", 90.0, "dewp is at most temp"),
@@ -99,6 +109,22 @@ def test_a_refusal_names_field_value_and_what_was_expected(field: str, value: An
     assert fault["field"] == field
     assert expected in fault["expected"]
     assert fault["value"] == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "form"),
+    [
+        ("day", ["2024-02-30", 3], "YYYY-MM-DD"),
+        ("clock", ["25:00", "noon", 3], "12:30:00"),
+        ("local", ["2024-02-30", "2024-02-30T12:00", "20240301", 3], "2024-04-01T21:00:00"),
+        ("instant", ["2024-03-01", "2024-03-01T25:00:00Z", "2024-03-01T12:00", 3], "2024-04-01T21:00:00"),
+        ("lasts", ["an hour", 3], "PT1H30M"),
+        ("raw", ["?", 3], "Base64, such as AP8="),
+    ],
+)
+def test_where_a_value_has_a_form_the_refusal_names_it(field: str, values: list[Any], form: str) -> None:
+    for value in values:
+        assert form in list_faults(TIMED, **{field: value})[0]["expected"]
 
 
 def test_all_broken_checks_are_named_together() -> None:
