@@ -76,7 +76,7 @@ def start_problem(
             click.echo(_format_files(new.files))
             return
         click.echo(install_problem(new, settings, force))
-    ctx.exit(_examine_problem(place, new))
+    ctx.exit(_examine_problem("a query" if choices["query"] else Path(place).name, new))
 
 
 def _relate_location(location: str, is_database: bool) -> str:
@@ -144,7 +144,7 @@ def _format_files(files: Mapping[str, str]) -> str:
     return "\n".join(f"\n--- problem/{name}\n{text}" for name, text in files.items())
 
 
-def _examine_problem(location: str, new: "NewProblem") -> int:
+def _examine_problem(source: str, new: "NewProblem") -> int:
     """Ingest the data and have the doctor examine them; returns its exit code, the next steps having been said."""
     from penumbra.cli.reports.draft_report import describe_ingest, describe_next_steps
     from penumbra.core.loading.problem_loading import load_problem
@@ -161,7 +161,7 @@ def _examine_problem(location: str, new: "NewProblem") -> int:
     settings = load_settings()
     click.echo(describe_ingest(settings.data, load_problem(STORED_PARTS)))
     code = run_command(sys.executable, "-m", "flows.steps.doctor.examination")
-    click.echo("\n" + describe_next_steps(location, new.example, settings, is_committed, code == EXIT_FINDINGS))
+    click.echo("\n" + describe_next_steps(source, new.example, settings, is_committed, code == EXIT_FINDINGS))
     return code
 
 

@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from penumbra.cli.reports.quarantine_report import read_quarantine
@@ -89,12 +88,12 @@ def describe_ingest(data: DataSettings, problem: Problem) -> str:
 
 
 def describe_next_steps(
-    location: str, example: Mapping[str, Any], settings: Settings, is_committed: bool, has_findings: bool = False
+    source: str, example: Mapping[str, Any], settings: Settings, is_committed: bool, has_findings: bool = False
 ) -> str:
     """Say what to do once `problem/` is written.
 
     Args:
-        location: What the draft was made from.
+        source: What the draft was made from: the name of a file, a folder or a glob, or "a query".
         example: A record as a client sends it.
         settings: Sections [service] and [labels] are read.
         is_committed: Whether the project is a git checkout with a commit.
@@ -103,7 +102,7 @@ def describe_next_steps(
     Returns:
         Lines with commands.
     """
-    message = shlex.quote(f"A first problem, drafted from {PurePath(location).name}")
+    message = shlex.quote(f"A first problem, drafted from {source}")
     record = shlex.quote(json.dumps(example, ensure_ascii=False))
     address = f"{settings.service.host}:{settings.service.port}"
     return "\n".join(

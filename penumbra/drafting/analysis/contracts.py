@@ -11,7 +11,15 @@ import polars as pl
 from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.reading.profiles import ColumnProfile
 from penumbra.drafting.reading.readings import Reading
-from penumbra.drafting.reading.words import CLOCK_WORDS, CODE_WORDS, COUNT_WORDS, KEY_WORDS, OPEN_WORDS, has_word_of
+from penumbra.drafting.reading.words import (
+    CLOCK_WORDS,
+    CODE_WORDS,
+    COUNT_WORDS,
+    ENTITY_WORDS,
+    KEY_WORDS,
+    OPEN_WORDS,
+    has_word_of,
+)
 
 INTEGERS = {8: pl.Int8(), 16: pl.Int16(), 32: pl.Int32(), 64: pl.Int64()}  # by their bits
 KNOWN_RANGES = {
@@ -22,6 +30,7 @@ CALENDAR = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)
 ROUND_DIGITS = (1, 2, 5, 10)
 MIN_ROWS_WITHOUT_NULL = 100  # from which on a column without a missing value is one that never has any
 MAX_ENUM_VALUES = 30
+MAX_FEW_WORDS = 5  # of letters alone, which are no codes, whatever their column is called
 MIN_VALUE_ROWS = 5  # of each value of an Enum, in either half of the sample
 MIN_TEXT_LENGTH = 20
 GROWTH_PARTS = 4  # of the rows by time, of which each lies above the one before where a number grows
@@ -65,7 +74,7 @@ def draw_contract(name: str, reading: Reading, profile: ColumnProfile, values: p
     """
     dtype, nullable = reading.dtype, profile.missing > 0 or profile.rows < MIN_ROWS_WITHOUT_NULL
     if dtype == pl.String:
-        doubt = reading.reason or ("by its name" if has_word_of(OPEN_WORDS, name) else _find_doubt(profile, values))
+        doubt = reading.reason or ("by its name" if _is_open_by_name(name, profile) else _find_doubt(profile, values))
         return _draw_text(profile, nullable, doubt)
     if dtype.is_numeric():
         return _draw_number(name, dtype, profile, values, nullable)
@@ -112,6 +121,13 @@ def _draw_text(profile: ColumnProfile, nullable: bool, doubt: str) -> ColumnCont
         return ColumnContract(pl.Enum(profile.words), nullable, categories=profile.words, reason=reason)
     longest = max(MIN_TEXT_LENGTH, round_outward(2 * profile.max_length))
     return ColumnContract(pl.String(), nullable, max_length=longest, reason=f"open to other values: {doubt}")
+
+
+def _is_open_by_name(name: str, profile: ColumnProfile) -> bool:
+    """Whether things come and go that are called so; codes do, but for a few words without a digit."""
+    words = profile.words
+    has_few_words = words is not None and len(words) <= MAX_FEW_WORDS and not any(map(str.isdigit, "".join(words)))
+    return has_word_of(ENTITY_WORDS if has_few_words else OPEN_WORDS, name)
 
 
 def _find_doubt(profile: ColumnProfile, values: pl.Series) -> str:

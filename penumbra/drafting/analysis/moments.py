@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,10 @@ from penumbra.sources.times.periods import find_next_period
 MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 YEAR_WORDS = frozenset(("year", "yr", "jahr", "annee", "anno", "ano"))
 CALENDAR_YEARS = (1800, 2199)
+MONTH_WORDS = frozenset(("month", "monat", "mois", "mese", "mes"))
+DAY_WORDS = frozenset(("day", "tag", "jour", "giorno", "dia"))
+DATE_PARTS = ((YEAR_WORDS, CALENDAR_YEARS), (MONTH_WORDS, (1, 12)), (DAY_WORDS, (1, 31)))
+PLAIN_LOCATION = re.compile(r"[\w./:*?-]+\.\w+")  # that can stand in a query, and that in a shell's quotation marks
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
 QUERY_ADVICE = "have the query give each row a date, and pass it as --time"
 
@@ -115,6 +120,15 @@ def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) ->
             likely,
         )
     lacking = f" in every row ({list_names(times)} lack some)" if times else ""
+    if parts := _find_date_parts(seen):
+        listed = ", ".join(parts)
+        return DraftQuestion(
+            f"no column has times{lacking}, but {listed} may be the date of a row: have a query make it, with --from "
+            f'duckdb:// --query "select make_date({listed}) as date, * exclude ({listed}) from '
+            f"'{seen.table.location}'\"",
+            "--time",
+            (),
+        )
     advice = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
     if seen.table.files and (years := [name for name in seen.readings if _has_years(seen, name)]):
         choices = " or ".join(f"--time {quote_value(name) if ' ' in name else name}" for name in years)
@@ -131,12 +145,29 @@ def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) ->
     )
 
 
+def _find_date_parts(seen: Observation) -> list[str]:
+    """The columns with year, month and day, where a file that a query can read has one of each."""
+    if not seen.table.files or not PLAIN_LOCATION.fullmatch(seen.table.location):
+        return []
+    found = [
+        [name for name in seen.readings if name.lower() in words and _has_numbers(seen, name, limits)]
+        for words, limits in DATE_PARTS
+    ]
+    return [names[0] for names in found] if all(len(names) == 1 for names in found) else []
+
+
 def _has_years(seen: Observation, name: str) -> bool:
-    """Whether whole numbers, one in about every row, are years of our days, and called so."""
+    """Whether whole numbers, several and one in about every row, are years of our days, and called so."""
+    is_called_so = has_word_of(YEAR_WORDS, name) and seen.values[name].n_unique() > 1
+    return is_called_so and _has_numbers(seen, name, CALENDAR_YEARS)
+
+
+def _has_numbers(seen: Observation, name: str, limits: tuple[int, int]) -> bool:
+    """Whether about every row has a whole number between the limits."""
     values = seen.values[name]
-    if not values.dtype.is_integer() or not is_nearly_full(seen.profiles[name]) or values.n_unique() < 2:
+    if not values.dtype.is_integer() or not is_nearly_full(seen.profiles[name]):
         return False
-    return has_word_of(YEAR_WORDS, name) and bool(values.drop_nulls().is_between(*CALENDAR_YEARS).all())
+    return bool(values.drop_nulls().is_between(*limits).all())
 
 
 def fill_periods(time: TimeChoice, period: str) -> TimeChoice:

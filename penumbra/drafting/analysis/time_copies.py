@@ -68,6 +68,8 @@ def _describe_count(rows: pl.DataFrame, clock_seconds: float) -> str:
     years = moment.dt.year() + (moment.dt.ordinal_day() - 1) / YEAR_DAYS
     if _is_steady(value - years, 2 / YEAR_DAYS):
         return "in years"
+    if not _is_steady(value, 0.0) and _is_steady(value - moment.dt.year(), 0.0):
+        return "as its year"
     date = moment.dt.year() * 10_000 + moment.dt.month().cast(pl.Int32) * 100 + moment.dt.day()
     digits = (value // 10**count - date for count in COMPACT_DIGITS)
     return "as the digits of its date" if any(_is_steady(each, 0.0) for each in digits) else ""

@@ -38,6 +38,7 @@ class DataTable:
         left_out: By column that `rows` hasn't, since no schema could have it, the reason as a phrase.
         files: The files, plain and in UTF-8, by their names; none of a query.
         parts: The rows of each file.
+        location: Where it was opened.
     """
 
     rows: pl.LazyFrame
@@ -45,6 +46,7 @@ class DataTable:
     left_out: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     parts: Sequence[pl.LazyFrame] = ()
+    location: str = ""
 
 
 @contextlib.contextmanager
@@ -68,7 +70,7 @@ def open_table(location: str, query: str) -> Iterator[DataTable]:
             raise
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise DraftRefused(mask_text(str(error))) from error
-        yield table
+        yield replace(table, location=location)
 
 
 def clean_table(table: DataTable, words: Sequence[str], trim_blanks: bool) -> DataTable:

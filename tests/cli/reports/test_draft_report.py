@@ -62,9 +62,7 @@ def test_a_column_without_a_name_is_called_one():
 
 
 def test_the_next_commands_can_be_pasted_whatever_the_names_are():
-    steps = describe_next_steps(
-        "in/my orders' file.csv", {"it's": 'a"b'}, load_settings(environ={}), is_committed=False
-    )
+    steps = describe_next_steps("my orders' file.csv", {"it's": 'a"b'}, load_settings(environ={}), is_committed=False)
     assert "git init && git add --all && git commit" in steps
     assert """'A first problem, drafted from my orders'"'"' file.csv'""" in steps
     assert """127.0.0.1:3000/predict -d '{"it'"'"'s": "a\\"b"}'""" in steps

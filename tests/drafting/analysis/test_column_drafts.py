@@ -233,6 +233,12 @@ def test_whole_numbers_with_time_in_their_name_are_clock_times(tmp_path):
         ("side", ["north"] * 250 + ["south"] * 150, pl.String(), "open to other values: 'south' is seldom or new"),
         ("side", [f"s{n // 2 % 31}" for n in range(ROWS)], pl.String(), "open to other values: there are 31"),
         ("country", ["DE", "FR"], pl.String(), "open to other values: by its name"),
+        ("number", ["A1", "B1"], pl.String(), "open to other values: by its name"),
+        ("code", [*"abcdef"], pl.String(), "open to other values: by its name"),
+        (
+            *("number", ["big", "none", "small"], pl.Enum(["big", "none", "small"])),
+            "closed: each value has 5 rows and more in either half of the data",
+        ),
     ],
 )
 def test_text_is_an_enum_where_no_other_value_is_expected_and_the_reason_is_told(tmp_path, name, values, dtype, reason):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib.util
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -379,6 +380,19 @@ def test_a_column_of_years_is_named_as_a_time_and_makes_a_batch_of_each_year(tmp
     assert (found.source.period, found.source.options) == ("year", {"time_format": "%Y"})
     assert (found.first_day, found.last_day) == (dt.date(1980, 1, 1), dt.date(1986, 12, 31))
     assert get_column(found, "year").features == ()
+
+
+def test_columns_of_year_month_and_day_are_made_a_date_by_the_query_that_is_named(tmp_path):
+    table = make_orders()
+    for part, number in (("year", 0), ("month", 1), ("day_", 2)):
+        table[part] = [str(int(day.split("-")[number])) for day in table["day"]]
+    table["day"] = table.pop("day_")
+    with pytest.raises(DraftQuestion, match="year, month, day may be the date of a row") as asked:
+        draft(tmp_path, table)
+    options = shlex.split(str(asked.value).partition("it, with ")[2])
+    assert options[:3] == ["--from", "duckdb://", "--query"]
+    found = draft_problem("duckdb://", "late", query=options[3])
+    assert (found.first_day, get_column(found, "date").role) == (dt.date(2024, 1, 1), "time")
 
 
 def test_of_made_up_days_the_columns_that_go_with_the_order_are_accepted_and_told(tmp_path):
