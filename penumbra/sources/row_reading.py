@@ -23,6 +23,7 @@ class RowReading:
         has_dated_names: Whether the date in a file's name is the time of its rows.
         has_made_up_days: Whether the source makes up the days of its rows, so that other rows have no time either.
         conversions: `CONVERSIONS` of `problem/source.py`.
+        has_query: Whether a query gives the source's rows, so that it may make columns that other tables lack.
     """
 
     layout: CsvLayout = field(default_factory=CsvLayout)
@@ -31,6 +32,7 @@ class RowReading:
     has_dated_names: bool = False
     has_made_up_days: bool = False
     conversions: Sequence[pl.Expr] = ()
+    has_query: bool = False
 
     def read(self, rows: pl.DataFrame, name: str, dtypes: Mapping[str, pl.DataType], now: dt.datetime) -> pl.DataFrame:
         """Read rows as the source does.

@@ -72,7 +72,7 @@ class SqlQuery:
             As those of the query; in CSV files an empty text stands for a missing value, too.
         """
         words = dict.fromkeys(["", *self.null_words])
-        return RowReading(CsvLayout(null_words=tuple(words)), time=self._column)
+        return RowReading(CsvLayout(null_words=tuple(words)), time=self._column, has_query=True)
 
     def batches(self) -> list[PeriodBatch]:
         """List the batches.

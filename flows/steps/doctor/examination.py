@@ -5,7 +5,8 @@ Exits with 3 if there is something to repair, with 1 if the data can't be examin
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -224,8 +225,11 @@ def examine_store(store: DataStore) -> list[Finding]:
         The findings.
     """
     data = ExaminedData(store)
-    by_check = [_check_feature_columns(store.problem), *(check() for _, check in _list_checks(data))]
-    return [finding for findings in by_check for finding in findings]
+    findings = _check_feature_columns(store.problem)
+    for _, check in _list_checks(data):
+        with suppress(skew.CheckSkipped):
+            findings += check()
+    return findings
 
 
 def _save_findings(settings: Settings, findings: list[Finding]) -> None:
@@ -268,9 +272,17 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
         "no feature is constant or nearly empty",
         partial(checks.find_constant_features, data.features, data.rows[BATCH_COLUMN], data.days),
     )
-    yield "every key is unique across batches", partial(checks.find_repeated_keys, data.rows, data.key)
+    unique = partial(checks.find_repeated_keys, data.rows, data.key)
+    yield "every key is unique across batches", partial(_check_key, data.key, unique)
     yield "every batch lies after the one before", partial(checks.find_unordered_batches, data.times)
-    yield "every label has a key", partial(checks.find_keyless_labels, data.rejected, data.key, data.outcome_columns)
+    keyless = partial(checks.find_keyless_labels, data.rejected, data.key, data.outcome_columns)
+    yield "every label has a key", partial(_check_key, data.key, keyless)
+
+
+def _check_key(key: Sequence[str], check: Callable[[], list[Finding]]) -> list[Finding]:
+    if not key:
+        raise skew.CheckSkipped("Row has no primary key")
+    return check()
 
 
 def _check_feature_columns(problem: Problem) -> list[Finding]:

@@ -15,6 +15,10 @@ from penumbra.data.partitions.conversion import convert_columns
 from penumbra.sources.row_reading import RowReading
 from penumbra.sources.tables.csv_tables import suggest_separator
 
+MAKING_QUERY = (
+    "; the source's rows come from a query: where it makes a column, score a query that makes such a column, too"
+)
+
 
 class RowsRefused(ValueError):
     """Rows can't be checked at all: a column is missing, or a rule of the contract fails; says which."""
@@ -85,6 +89,7 @@ class RecordCheck:
         missing = [column for column in self._dtypes if column not in read.columns]
         if lost := [column for column in missing if column not in self._nullable]:
             found = list_names(rows.columns) + suggest_separator(rows.columns)
+            found += MAKING_QUERY if self._reading.has_query else ""
             raise RowsRefused(f"{name} has no column {list_names(lost)}; it has {found}")
         unread = [column for column in rows.columns if column not in self._read_columns]
         given = read.with_columns(pl.lit(None).alias(column) for column in missing)

@@ -138,10 +138,13 @@ def note_sensitive_features(
         A sentence for each sensitive column that features read, and for each feature that tells its groups.
     """
     for name, expression in schema.SENSITIVE.items():
-        reading = {kind.name for kind in kinds if set(kind.columns) & set(expression.meta.root_names())}
+        columns = set(expression.meta.root_names())
+        reading = {kind.name for kind in kinds if columns & set(kind.columns)}
         if reading:
-            columns = ", ".join(sorted(reading))
-            yield f"{columns} reads what SENSITIVE makes the groups of {name} of: the model may decide by them"
+            yield (
+                f"the sensitive groups of {name} are made of {', '.join(sorted(columns))}, which is an input of "
+                f"{', '.join(sorted(reading))}: the model may decide by them"
+            )
         for proxy, area in find_proxies(features.drop(reading, strict=False), groups[name]):
             yield (
                 f"{proxy} alone tells the groups of {name} (ROC AUC {area:.3f}), which SENSITIVE names: the model may "

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from flows.steps.doctor import skew
+from flows.steps.doctor import examination, skew
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.registry.models import ModelRegistry
@@ -76,6 +76,23 @@ def test_before_the_first_training_the_doctor_loads_no_registry(space):
         "print(sorted({'mlflow', 'pandas', 'sklearn'} & set(sys.modules)))"
     )
     assert space.run("-c", code).splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("key", [[], ["order_id"]])
+def test_checks_of_a_key_are_skipped_where_there_is_none(key, capsys):
+    empty = pl.DataFrame(schema={"order_id": pl.Int64, "penumbra.batch": pl.String})
+    parts = ("columns", "has_outcome", "label", "inputs", "outcomes", "features", "days", "times")
+    data = SimpleNamespace(key=key, rows=empty, rejected=empty, outcome_columns=["paid"], **dict.fromkeys(parts))
+    data.features_read = ()
+    data.inputs = data.outcomes = empty
+    checked = examination.Examination()
+    for title, check in examination._list_checks(data):
+        if "key" in title:
+            checked.run(title, check)
+    said = capsys.readouterr().out
+    assert checked.skipped == ([] if key else ["every key is unique across batches", "every label has a key"])
+    assert said.count("Row has no primary key") == (0 if key else 2)
+    assert said.count("  ok  ") == (2 if key else 0)
 
 
 FAULTY_FEATURES = """

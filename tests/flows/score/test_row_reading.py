@@ -66,6 +66,12 @@ def test_rows_without_time_get_that_of_scoring_where_the_source_makes_days_up():
         read_cars(TableFiles("cars.csv", time="year"), rows)
 
 
+def test_of_a_column_that_the_sources_query_makes_a_table_that_lacks_it_is_told_to_be_queried_too():
+    rows = {"miles": ["1"]}
+    with pytest.raises(RowsRefused, match=r"no column year; it has miles; .* score a query that makes such a column"):
+        read_cars(SqlQuery("duckdb://", "select make_date(y, 1, 1) as year, * from 'cars.csv'", time="year"), rows)
+
+
 def test_rows_of_dated_files_get_the_date_of_their_name():
     source = TableFiles("cars/", time="year", dated_names=True)
     assert read_cars(source, {"miles": ["1"]}, name="cars-2024-03-05.csv")[0] == [(dt.datetime(2024, 3, 5), 1.0)]

@@ -249,7 +249,7 @@ def test_features_that_read_a_sensitive_column_or_tell_its_groups_are_noted():
     sensitive = SimpleNamespace(SENSITIVE={"sex": pl.col("sex").cast(pl.String)})
     found = list(notes.note_sensitive_features(kinds, sensitive, features, pl.DataFrame({"sex": sex})))
     assert [note.partition(" (")[0] for note in found] == [
-        "sex reads what SENSITIVE makes the groups of sex of: the model may decide by them",
+        "the sensitive groups of sex are made of sex, which is an input of sex: the model may decide by them",
         "title alone tells the groups of sex",
     ]
 
