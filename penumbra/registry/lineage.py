@@ -96,7 +96,7 @@ def _explain_unknown_id(settings: Settings, prediction_id: str) -> str:
         return f"{prediction_id!r} is no prediction id, which is 17 hexadecimal digits, a dash and a position"
     if settings.cluster.state:
         return f"no replica has shipped a prediction {prediction_id} yet (cluster.ship_minutes), or there is none"
-    return f"{settings.service.predictions} has no prediction {prediction_id}"
+    return f"the prediction log has no prediction {prediction_id}"
 
 
 def _describe_model(state: Path, version: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The sections of a card, from the facts of a bundle and the records that a training leaves beside them."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 from monitoring.dashboard.model_cards.card_evidence import (
     NOT_RECORDED,
@@ -13,7 +14,7 @@ from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable, 
 from penumbra.core.text.masking import mask_settings
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
-from penumbra.training.split import SPLIT_PARTS
+from penumbra.training.split import SPLIT_PARTS, format_batch_range
 
 WATTS_PER_CORE = 12.0
 SHOWN_SECTIONS = ("data", "training", "uncertainty", "labels", "gate", "promotion")
@@ -26,6 +27,7 @@ OTHER_SETTINGS = frozenset(
         "promotion.approval_days",
     )
 )
+MAX_BATCH_ROWS = 12
 MAX_WHOLE_BOUND = 1e15  # of a range's end: larger ones aren't exact
 PART_WORDS = {
     "train": "learnt from in trials",
@@ -66,8 +68,12 @@ def _describe_use(records: Facts) -> CardSection:
     purpose = records.get("purpose")
     if purpose is None:
         return CardSection("Intended use", ["What the model is for was not recorded with this version."])
-    missing = "problem/__init__.py doesn't say what the model is for: its docstring stands here."
-    return CardSection("Intended use", purpose.split("\n\n") if purpose else [missing])
+    if not purpose:
+        return CardSection(
+            "Intended use", ["problem/__init__.py doesn't say what the model is for: its docstring stands here."]
+        )
+    paragraphs = (paragraph.removeprefix("Intended use:").lstrip() for paragraph in purpose.split("\n\n"))
+    return CardSection("Intended use", [paragraph[:1].upper() + paragraph[1:] for paragraph in paragraphs])
 
 
 def _describe_data(facts: Facts, records: Facts) -> CardSection:
@@ -84,15 +90,10 @@ def _describe_data(facts: Facts, records: Facts) -> CardSection:
         ("days left out", _describe_left_out(facts)),
     ]
     rejected = sum(each["rejected"] for each in records.get("batches", []))
-    paragraphs = [str(remark) for remark in facts.get("remarks", [])]
+    paragraphs = [str(remark).partition("\nNext: ")[0] for remark in facts.get("remarks", [])]
     paragraphs += (
         [f"Rows that broke the contract and are in quarantine: {rejected:,}."] if records.get("batches") else []
     )
-    rows = [
-        [each["batch"], PART_WORDS[each["part"]], f"{each['rows']:,}", f"{each['rejected']:,}"]
-        for each in records.get("batches", [])
-    ]
-    rows = rows or [[batch, PART_WORDS[part], "", ""] for part in SPLIT_PARTS for batch in facts.get(part, [])]
     left_out = [
         [day, "; ".join(f"{column}: {text}" if column else text for column, text in faults)]
         for day, faults in facts.get("left_out", {}).items()
@@ -105,11 +106,28 @@ def _describe_data(facts: Facts, records: Facts) -> CardSection:
             CardTable(
                 "Batches; the released model has learnt from all of them",
                 ["batch", "in the trials", "rows", "rejected"],
-                rows,
+                _list_batches(facts, records),
             ),
             cut_table("Days left out, with their data faults", ["day", "faults"], left_out),
         ],
     )
+
+
+def _list_batches(facts: Facts, records: Facts) -> list[list[str]]:
+    """A row for each batch, or where there are many for all that served the same part of the trials."""
+    batches = list(records.get("batches", []))
+    if not batches:
+        return [[batch, PART_WORDS[part], "", ""] for part in SPLIT_PARTS for batch in facts.get(part, [])]
+    is_long = len(batches) > MAX_BATCH_ROWS
+    rows = []
+    for part, group in groupby(batches, lambda batch: batch["part"]):
+        found = list(group)
+        for some in [found] if is_long else [[batch] for batch in found]:
+            name = format_batch_range([str(batch["batch"]) for batch in some])
+            counted = f"{name} ({len(some)})" if len(some) > 1 else name
+            sums = (sum(batch[column] for batch in some) for column in ("rows", "rejected"))
+            rows.append([counted, PART_WORDS[part], *(f"{number:,}" for number in sums)])
+    return rows
 
 
 def _describe_left_out(facts: Facts) -> str:

@@ -166,9 +166,12 @@ def show_card(version: str, out: Path | None) -> None:
     errors = (SettingsError, BrokenBundle, MlflowException, OSError)
     with refuse_on(*errors, prefix="there is no card: "), show_progress("Reading the version"):
         models = ModelRegistry(load_settings().registry)
-        number = version if version.isdigit() else models.version(version or LIVE_ALIAS)
+        versions = models.list_versions()
+        number = (
+            version if version in versions else None if version.isdigit() else models.version(version or LIVE_ALIAS)
+        )
         if number is None:
-            there = list_names(models.list_versions())
+            there = list_names(versions)
             others = "`penumbra train` makes the first" if there == "none" else f"it has {there}"
             raise Refusal(f"there is no version {version or LIVE_ALIAS!r} in the registry: {others}")
         card = read_card(models, number)

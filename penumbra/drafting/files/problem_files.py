@@ -9,7 +9,8 @@ from penumbra.drafting.files.feature_files import render_features, render_slices
 from penumbra.drafting.files.schema_file import render_schema
 from penumbra.drafting.files.source_file import render_source
 
-PURPOSE = '''"""What is predicted, from what: {}. The card of each model version begins with this text.
+PURPOSE = '''# The card of each model version begins with this text.
+"""What is predicted, from what: {}.
 
 Intended use: not written yet. Who decides what by the predictions, and for whom?
 

@@ -59,12 +59,12 @@ def test_a_registered_version_has_its_card_everywhere(train_orders, tmp_path, mo
     folder = made.matrices.arrays.folder / "bundle"
     assert set(CARD_FILES) <= set(verify_bundle(folder)["sha256"])
     card = card_reader.read_card(models, "1")
-    assert card.sections[0].paragraphs == ["Will a customer leave?", "Intended use: letters to customers."]
+    assert card.sections[0].paragraphs == ["Will a customer leave?", "Letters to customers."]
     without_number = build_card(read_manifest(folder), json.loads((folder / "card.json").read_text()))
     assert (folder / "card.md").read_text() == format_card(without_number)
     assert format_card(card) == format_card(card_reader.read_card(models, "1"))
     described = models.client.get_model_version(models.name, "1").description
-    assert "Intended use: letters to customers." in described
+    assert "## Intended use\n\nWill a customer leave?\n\nLetters to customers." in described
     assert "bundle/card.md" in described
     address = card_reader.link_card_page(models, "1", tmp_path)
     assert (tmp_path / address).read_text().startswith("<!doctype html>")
@@ -80,7 +80,7 @@ def test_a_registered_version_has_its_card_everywhere(train_orders, tmp_path, mo
         monkeypatch.setenv(f"PENUMBRA_REGISTRY__{name}", str(value))
     assert run_command_line("card", "1").stdout == format_card(card)
     result = run_command_line("card", "9")
-    assert (result.exit_code, "there is no card" in result.stderr) == (1, True)
+    assert (result.exit_code, result.stderr) == (1, "there is no version '9' in the registry: it has 1\n")
     assert "no version 'abc' in the registry: it has 1\n" in run_command_line("card", "abc").stderr
 
 

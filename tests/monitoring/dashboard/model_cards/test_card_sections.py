@@ -106,7 +106,7 @@ def test_the_card_has_every_section_with_what_the_records_have():
     assert list(found) == [
         *("Intended use", "Data sheet", "Results", "Gate", "Slices", "Fairness", "Limits", "Cost", "Lineage"),
     ]
-    assert found["Intended use"].paragraphs == ["Will a customer leave?", "Intended use: letters to customers."]
+    assert found["Intended use"].paragraphs == ["Will a customer leave?", "Letters to customers."]
     assert tables(found["Data sheet"])[0].rows[0] == ["2024-01", "learnt from in trials", "1,800", "2"]
     assert tables(found["Data sheet"])[1].rows == [["2024-01-05", "amount: 30 % of the rows lack it; no rows"]]
     assert tables(found["Results"])[0].rows == [["log-loss", "0.5 [0.4375, 0.5625]"], ["ROC AUC", "0.75 -"]]
@@ -119,6 +119,28 @@ def test_the_card_has_every_section_with_what_the_records_have():
     sureness = dict(found["Results"].pairs)["how sure an answer is"]
     assert "90% of the cases, by split conformal prediction on 3,500 held-out rows" in sureness
     assert ("labels are due", "24 hours after") in found["Data sheet"].pairs
+
+
+def test_many_batches_are_one_row_for_each_part_of_the_trials():
+    parts = ["train"] * 11 + ["validation", "test"]
+    batches = [
+        {"batch": f"2024-{number:02}", "part": part, "rows": 1_000, "rejected": 1}
+        for number, part in enumerate(parts, 1)
+    ]
+    sheet = sections(build_card(FACTS, RECORDS | {"batches": batches}))["Data sheet"]
+    assert tables(sheet)[0].rows == [
+        ["2024-01 to 2024-11 (11)", "learnt from in trials", "11,000", "11"],
+        ["2024-12", "chose among candidates", "1,000", "1"],
+        ["2024-13", "gave the scores", "1,000", "1"],
+    ]
+
+
+def test_what_to_do_next_at_a_terminal_is_not_on_the_card():
+    facts = FACTS | {"remarks": ["Nothing is learnt from a day with data faults.\nNext: `penumbra quarantine`."]}
+    assert (
+        "Nothing is learnt from a day with data faults."
+        in sections(build_card(facts, RECORDS))["Data sheet"].paragraphs
+    )
 
 
 def test_energy_is_an_estimate_with_its_formula():
