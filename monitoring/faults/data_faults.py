@@ -158,7 +158,7 @@ def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
     missing = rows.null_count().row(0, named=True)
     for name, (usual, limit) in norms.nulls.items():
         if name in missing and (share := missing[name] / rows.height) > limit:
-            text = f"{share:.0%} of {name} are missing; in no {norms.period} of the reference more than {usual:.0%}"
+            text = f"{share:.0%} of {name} is missing; on any {norms.period} of the reference at most {usual:.0%} was"
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
@@ -212,7 +212,7 @@ def _find_range_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[Data
     for name, share in zip(outside, shares, strict=True):
         low, high = norms.ranges[name]
         if (share or 0) > MAX_VIOLATION_SHARE:
-            text = f"{share:.0%} of {name} are outside {low} to {high}"
+            text = f"{share:.0%} of {name} is outside {low} to {high}"
             yield DataFault("range", name, text, "another unit, or a broken sensor")
 
 

@@ -194,7 +194,7 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
     return (
         f"Nothing is learnt from {span}: {_summarise_faults(days)}\n"
         "Next: `penumbra quarantine` lists them. What was mended comes by `penumbra ingest --again`; what is no fault "
-        "is accepted by its day, its column on all days, or both: of these all by "
+        "is accepted by its date, by the name of its column on all days, or by both: of these all by "
         f"monitor.accept = {json.dumps(_list_accepting_phrases(days))} in settings.toml."
     )
 
@@ -221,7 +221,7 @@ def _summarise_faults(days: ExcludedDays) -> str:
 
 
 def _merge_figures(words: Sequence[str], texts: Sequence[str]) -> str:
-    """One text for several that differ in their figures alone: "40 to 100% of amount are missing"."""
+    """One text for several that differ in their figures alone: "40 to 100% of amount is missing"."""
     columns = zip(*(FIGURE.findall(text) for text in texts), strict=True)
     ordered = [sorted(set(figures), key=lambda each: float(each.replace(",", ""))) for figures in columns]
     ranges = [figures[0] if len(figures) == 1 else f"{figures[0]} to {figures[-1]}" for figures in ordered]

@@ -17,7 +17,7 @@ from penumbra.data.flywheel_manifest import (
 )
 
 NOT_RECORDED = "not recorded"
-SHOWN_ATTRIBUTIONS = 10
+SHOWN_ATTRIBUTIONS, SHOWN_BATCHES = 10, 12
 
 
 def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -36,13 +36,16 @@ def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[st
     yield "answer", [_format_answer(prediction, model), *_format_uncertainty(facts.get("uncertainty"))]
     if explanation := facts.get("explanation"):
         yield "explanation", list(format_explanation(explanation))
-    yield "shadow", [_format_shadow_result(result) for result in facts["shadow"]] or ["nothing yet"]
+    yield (
+        "shadow",
+        [_format_shadow_result(result) for result in facts["shadow"]] or ["no other version has answered it"],
+    )
     yield "model version", [f"{model['version']}: {model.get('candidate') or model.get('problem') or NOT_RECORDED}"]
     yield "MLflow run", [model.get("run") or NOT_RECORDED]
     yield "settings", _format_settings(model.get("settings") or {}, facts.get("settings") or {})
     yield "git revision", [model.get("revision") or NOT_RECORDED]
     yield "data version", [model.get("data_version") or NOT_RECORDED]
-    yield "raw batches", [" ".join(model.get("batches", [])) or NOT_RECORDED, *facts.get("flywheel", [])]
+    yield "raw batches", [_format_batches(model.get("batches", [])), *facts.get("flywheel", [])]
     yield "label", list(_format_labels(facts["labels"], facts.get("review")))
 
 
@@ -140,6 +143,13 @@ def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> s
         return f"{output:g}"
     threshold = "" if model.get("threshold") is None else f", threshold {model['threshold']}"
     return f"{'yes' if decision else 'no'} (probability {output:.4f}{threshold})"
+
+
+def _format_batches(batches: Sequence[str]) -> str:
+    """Name all batches; of many the first and the last."""
+    if len(batches) > SHOWN_BATCHES:
+        return f"{min(batches)} to {max(batches)}, {len(batches)} batches"
+    return " ".join(batches) or NOT_RECORDED
 
 
 def _format_uncertainty(uncertainty: Mapping[str, Any] | None) -> Iterator[str]:

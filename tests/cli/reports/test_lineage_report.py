@@ -272,6 +272,21 @@ def test_of_the_settings_those_are_shown_that_are_others_today(deployed: Path, n
         assert f"     settings  {shown}\n" in format_lineage({**facts, "model": model, "settings": today})
 
 
+def test_of_many_batches_the_first_and_the_last_are_named(deployed: Path, name: str) -> None:
+    facts = explain_prediction(catch_up(deployed), name)
+    batches = [f"2013-01-{day:02}" for day in range(1, 14)]
+    for known, shown in (
+        (batches[:12], " ".join(batches[:12])),
+        ([*batches[1:], batches[0]], "2013-01-01 to 2013-01-13, 13 batches"),
+    ):
+        assert f"  raw batches  {shown}\n" in format_lineage({**facts, "model": {**facts["model"], "batches": known}})
+
+
+def test_where_nobody_is_in_the_shadow_the_chain_waits_for_nobody(deployed: Path, name: str) -> None:
+    shown = format_lineage(explain_prediction(catch_up(deployed), name))
+    assert "       shadow  no other version has answered it\n" in shown
+
+
 def test_a_flywheel_batch_says_who_labelled_it_and_what_its_rows_count(tmp_path: Path) -> None:
     batches = ["2013-01", "2013-01+flywheel-2013-02-01", "2013-01+flywheel-2013-03-01", "2013-01+flywheel-2013-04-01"]
     manifest = FlywheelManifest(

@@ -77,13 +77,14 @@ def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_d
 
 def test_a_few_days_are_all_in_the_hint_and_their_figures_are_a_range() -> None:
     shares = {"2010-08-24": 40, "2010-08-25": 100, "2010-08-26": 58}
-    text = "{}% of isig2 are missing; in no day of the reference more than 3% (a source fell away)"
+    text = "{}% of isig2 is missing; on any day of the reference at most 3% was (a source fell away)"
     excluded = {day: [["isig2", text.format(share)]] for day, share in shares.items()}
     first, second = excluded_days.describe_excluded_days(excluded).splitlines()
     assert first.endswith(
-        "2010-08-24 to 2010-08-26: 40 to 100% of isig2 are missing; in no day of the reference more than 3% "
+        "2010-08-24 to 2010-08-26: 40 to 100% of isig2 is missing; on any day of the reference at most 3% was "
         "(a source fell away)"
     )
+    assert "accepted by its date, by the name of its column on all days, or by both" in second
     assert 'monitor.accept = ["2010-08-24", "2010-08-25", "2010-08-26"]' in second
 
 

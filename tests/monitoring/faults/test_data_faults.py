@@ -146,6 +146,11 @@ def test_there_is_nothing_normal_about_a_single_day():
         learn_expectations(make_regular_flights(1), schema)
 
 
+def test_missing_values_are_told_beside_the_most_of_the_reference() -> None:
+    (fault,) = [fault for fault in find_data_faults(FAULTS["nulls", "temp"], NORMS) if fault.what == "nulls"]
+    assert fault.text == "20% of temp is missing; on any day of the reference at most 0% was"
+
+
 TEMP = DataFault("nulls", "temp", "20 % are missing", "a source fell away")
 DEST = DataFault("new", "dest", "a new value", "something new")
 
