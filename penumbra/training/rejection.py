@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from penumbra.core.task import Task
 from penumbra.core.text.errors import LastingRefusal
 
-USER_ERRORS = (Exception, SystemExit)  # whatever the user's functions and estimators do
 MAX_REASON_LENGTH = 300
 MODEL_PATH = re.compile(r"\S*/(?=model\.(skops|onnx))")  # of a folder that is gone when the reason is read
 REMEDIES = (  # by words of the message: what helps

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.rules import (
     Between,
     CloseCall,
@@ -104,8 +105,26 @@ def ask_condition(test: RuleTest, record: Mapping[str, Any], prediction: Any) ->
     """
     try:
         return bool(test(record, prediction))
-    except Exception as error:
+    except USER_ERRORS as error:
         return error
+
+
+def recall_answer(answer: bool | BaseException) -> RuleTest:
+    """Return a condition that has been asked already.
+
+    Args:
+        answer: What `ask_condition` returned.
+
+    Returns:
+        A condition that answers the same of any record.
+    """
+
+    def test(record: Mapping[str, Any], prediction: Any) -> bool:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return test
 
 
 def _find_few_rows(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:

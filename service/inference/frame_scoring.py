@@ -16,6 +16,7 @@ import polars as pl
 from penumbra.core.contract.value_readers import list_records
 from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.logs.append_log import encode_lines
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
@@ -171,6 +172,6 @@ def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[np.ndarray, 
         features = derive_features(model.bundle.inputs.kinds, rows)
         matrix = model.bundle.inputs.encode_frame(features)
         outputs = model.bundle.predictions(matrix)
-    except Exception:  # whose it is, shows row by row
+    except USER_ERRORS:  # whose it is, shows row by row
         return None
     return matrix, outputs, model.rules.rule_rows(FramePredictions(rows, features, outputs))

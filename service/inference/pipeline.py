@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from penumbra.core.text.errors import USER_ERRORS, ensure_exception
 from penumbra.logs.append_log import encode_json, encode_lines
 from service.http import metrics
 from service.http.refusals import RequestRefused
@@ -121,10 +122,10 @@ class InferencePipeline:
         except RefusedByRule as refused:
             self.blocked.clear_suspects(model.version, (line,))
             raise RefusedByRules([(0, record, refused.rule)], model.version) from None
-        except Exception as error:
+        except USER_ERRORS as error:
             self.blocked.clear_suspects(model.version, (line,))
             pending = PendingRecords([record], [line], [0], self.marks.mark_call)
-            return self._fall_back(model, pending, error)[0]  # type: ignore[return-value]
+            return self._fall_back(model, pending, ensure_exception(error))[0]  # type: ignore[return-value]
         if self.blocked.is_active:
             self.blocked.clear_suspects(model.version, (line,))
         return ScoredRecord(msgspec.Raw(line), model.version, inputs, *ruled)
@@ -232,9 +233,9 @@ class InferencePipeline:
                 inputs, outputs = model.score_batch(self._contract.to_frame(records))
                 self._parts.note_call(model.version, len(records), time.monotonic() - began)
                 return list(zip(inputs.tolist(), outputs.tolist(), strict=True))
-            except Exception as error:
+            except USER_ERRORS as error:
                 middle = len(records) // 2
-                return [*score(records[:middle]), *score(records[middle:])] if middle else [error]
+                return [*score(records[:middle]), *score(records[middle:])] if middle else [ensure_exception(error)]
 
         return score
 
@@ -291,7 +292,7 @@ def _score_coalesced(model: LoadedModel, records: Sequence[RecordDict]) -> Seque
     """Score records in one call; return None for each where that fails, so that each is then scored alone."""
     try:
         return model.score_few(records)
-    except Exception:
+    except USER_ERRORS:
         return [None] * len(records)
 
 

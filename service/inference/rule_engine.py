@@ -11,6 +11,7 @@ import numpy as np
 from penumbra.core.predictions import find_finite_rows
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RuleSettings
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.features import Record
 from penumbra.logs.labels import LabelSpec
 from penumbra.rules import (
@@ -28,7 +29,14 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.frame_rules import FramePredictions, RuledRows, ask_condition, find_rows, is_built_in
+from service.inference.frame_rules import (
+    FramePredictions,
+    RuledRows,
+    ask_condition,
+    find_rows,
+    is_built_in,
+    recall_answer,
+)
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
@@ -71,8 +79,8 @@ class RuleEngine:
         self._after = [(rule, test) for rule, test in tests if rule.stage == "after"]
         self._priors = priors
         self._decide = decide
-        self._on_error = on_error
         self._fails_to_baseline = on_error == "baseline" and priors.baseline is not None
+        self._reviews_failures = on_error != "model" and not self._fails_to_baseline
         self._explore = explore
         self._reported: set[str] = set()
 
@@ -99,7 +107,7 @@ class RuleEngine:
                     return self._answer_by_rule(rule, failed), failed
             except RefusedByRule:
                 raise
-            except Exception as error:
+            except USER_ERRORS as error:
                 failed.append(self._report_failure(rule, error))
         return (None, failed) if failed else NO_RULE_DECIDED
 
@@ -130,7 +138,7 @@ class RuleEngine:
                     if isinstance(rule.then, Override | Clamp):
                         prediction, decision = rule.then.change(prediction, decision, self._decide)
                     fired.append(rule)
-            except Exception as error:
+            except USER_ERRORS as error:
                 failed_here.append(self._report_failure(rule, error))
         if not (fired or failed or failed_here):
             return prediction, *self._explore(record, prediction, decision)
@@ -207,7 +215,7 @@ class RuleEngine:
 
     def _mark_rows(self, fired: Sequence[Rule], failed: Sequence[Rule]) -> dict[str, Any]:
         """The marks of rows of a frame for which what the model predicts stays."""
-        is_doubtful = bool(failed) and self._on_error != "model"
+        is_doubtful = bool(failed) and self._reviews_failures
         return _make_marks(fired, [rule.name for rule in failed], is_doubtful) | _defer_decision(fired, None)
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
@@ -220,13 +228,11 @@ class RuleEngine:
     def _add_marks(
         self, prediction: Prediction, decision: DecisionValue, fired: Sequence[Rule], failed: Sequence[str]
     ) -> RuledPrediction:
-        is_doubtful = False
         if failed and self._fails_to_baseline:
             prediction, decision = self._priors.baseline, self._decide(self._priors.baseline)
-        elif failed and self._on_error != "model":
-            is_doubtful = True
         for rule in fired:
             metrics.rules_fired.labels(rule.name).inc()
+        is_doubtful = bool(failed) and self._reviews_failures
         return prediction, decision, _make_marks(fired, failed, is_doubtful) | _defer_decision(fired, decision)
 
     def _report_failure(self, rule: Rule, error: BaseException, rows: int = 1) -> str:
@@ -246,20 +252,9 @@ def _find_concerned(
     for position, (rule, test) in enumerate(rules):
         answers = [ask_condition(test, records[index], predictions[index]) for index in rest]
         for index, answer in compress(zip(rest, answers, strict=True), answers):
-            concerned[index] = [(rule, _recall(answer)), *rules[position + 1 :]]
+            concerned[index] = [(rule, recall_answer(answer)), *rules[position + 1 :]]
         rest = [index for index in rest if index not in concerned]
     return dict(sorted(concerned.items()))
-
-
-def _recall(answer: bool | BaseException) -> RuleTest:
-    """Return a condition that has been asked already, and answers the same."""
-
-    def test(record: Record, prediction: Prediction) -> bool:
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    return test
 
 
 def _keeps_prediction(rule: Rule) -> bool:

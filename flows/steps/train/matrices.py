@@ -18,6 +18,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.system.process_tree import read_cpu_seconds
 from penumbra.core.task import Task
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
 from penumbra.patterns.class_padding import pad_missing_classes
@@ -31,7 +32,7 @@ from penumbra.training.fit import (
     compute_fit_weights,
     extract_labels,
 )
-from penumbra.training.rejection import USER_ERRORS, describe_failure
+from penumbra.training.rejection import describe_failure
 from penumbra.training.search import search_parameters, thin_training_set
 from penumbra.training.split import mask_matching_rows
 

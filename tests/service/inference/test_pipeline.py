@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -57,6 +58,14 @@ class Raising(LoadedModel):
         raise RuntimeError("harmed")
 
 
+class Exiting(LoadedModel):
+    def score_few(self, records: Any) -> Any:
+        sys.exit(4)
+
+    def score_batch(self, rows: Any) -> Any:
+        sys.exit(4)
+
+
 class Stumbling(LoadedModel):
     """Can't score together with others what it can't score alone."""
 
@@ -74,6 +83,7 @@ class NotANumber(LoadedModel):
 
 HARMS: dict[str, tuple[type[LoadedModel], Callable[[Any], Any]]] = {
     "raises": (Raising, lambda record: 1 / 0),
+    "exits": (Exiting, lambda record: sys.exit(4)),
     "says NaN": (NotANumber, lambda record: ([], float("nan"))),
 }
 

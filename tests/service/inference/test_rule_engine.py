@@ -1,4 +1,5 @@
 import datetime as dt
+import sys
 from collections import Counter
 from dataclasses import dataclass
 
@@ -389,3 +390,23 @@ def test_the_problems_rules_have_names_of_their_own_and_look_at_columns_that_exi
     assert len({each.name for each in RULES}) == len(RULES)
     columns = {each.when.column for each in RULES if hasattr(each.when, "column")}
     assert columns <= set(Row.columns())
+
+
+class Exiting:
+    """A condition that ends the program."""
+
+    words = "all is over"
+
+    def test(self, priors):
+        return lambda record, prediction: sys.exit(4)
+
+
+@pytest.mark.parametrize("then", [Refuse(), Answer(), Review(), Clamp(0.1, 0.2)])
+def test_a_rule_that_exits_is_one_that_fails(then):
+    assert apply_rules(rule(Exiting(), then))[2] == {"review": True, "failed_rules": ["it"]}
+    rows = pl.DataFrame([FLIGHT])
+    ready = RuleEngine([rule(Exiting(), then)], BINARY, lambda p: p >= 0.5, "review")
+    ruled = ready.rule_rows(FramePredictions(rows, rows, np.array([0.7])))
+    assert ruled.concerned.all() or ruled.marks[ruled.codes[0]] == {"review": True, "failed_rules": ["it"]}
+    ((_, rules),) = {**ready.find_concerned_before([FLIGHT]), **ready.find_concerned_after([FLIGHT], [0.7])}.items()
+    assert len(rules) == 1

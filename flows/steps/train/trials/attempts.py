@@ -13,10 +13,11 @@ import numpy as np
 from flows.steps.shared.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
 from penumbra.core.problem import Problem
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.storage.cache import PICKLED, FileCache
 from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.fit import TrainingSet, fit_estimator
-from penumbra.training.rejection import USER_ERRORS, Rejection, describe_failure
+from penumbra.training.rejection import Rejection, describe_failure
 from penumbra.training.split import Split, pick_evenly_spaced
 
 Result = TypeVar("Result")

@@ -11,10 +11,10 @@ from flows.steps.train.release.conformal_calibration import describe_single_day
 from flows.steps.train.trials.attempts import find_problem_folder
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.task import read_target_dtype
+from penumbra.core.text.errors import USER_ERRORS
 from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task, predict_soundly
 from penumbra.training.fit import compute_baseline, fit_estimator
 from penumbra.training.rejection import (
-    USER_ERRORS,
     Rejection,
     TrainingRefused,
     describe_failure,
