@@ -167,9 +167,7 @@ def show_card(version: str, out: Path | None) -> None:
     with refuse_on(*errors, prefix="there is no card: "), show_progress("Reading the version"):
         models = ModelRegistry(load_settings().registry)
         versions = models.list_versions()
-        number = (
-            version if version in versions else None if version.isdigit() else models.version(version or LIVE_ALIAS)
-        )
+        number = version if version in versions else models.version(version or LIVE_ALIAS)
         if number is None:
             there = list_names(versions)
             others = "`penumbra train` makes the first" if there == "none" else f"it has {there}"
