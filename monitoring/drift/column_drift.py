@@ -22,6 +22,7 @@ from monitoring.drift.pooled_days import PooledDays
 from monitoring.permutation import LEAST_PART, compute_simultaneous_limits, draw_orders, list_stretches, thin_parts
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile
+from penumbra.core.text.counts import format_count
 
 MIN_THRESHOLD = 1e-9
 ORDERS_AT_ONCE = 250  # whose sums stay in the processor's cache
@@ -80,7 +81,7 @@ class DriftResult:
         return self.ratio > 1
 
     def __str__(self) -> str:
-        days = f" over the last {self.largest.days} days" if self.largest else ""
+        days = f" over the last {format_count(self.largest.days, 'day')}" if self.largest and self.largest.days else ""
         count = len(self.columns) + (self.prediction is not None)
         return f"{self.column or 'nothing'} is at {self.ratio:.2f} of its threshold{days}, the most of {count}"
 

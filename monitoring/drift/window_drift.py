@@ -15,6 +15,7 @@ from monitoring.drift.column_drift import DriftResult, compute_drift, list_recen
 from monitoring.permutation import count_memory_days
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, select_profile_columns
+from penumbra.core.text.counts import format_count
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -131,7 +132,8 @@ def _describe_limits(profiles: ModelProfiles, known: Sequence[dt.date], window_d
     if PREDICTION_COLUMN not in profiles.binning.columns:
         return ""
     return (
-        f"predictions aren't judged yet: before this window the version's own scores of {len(known)} days that it "
+        "predictions aren't judged yet: before this window the version's own scores of "
+        f"{format_count(len(known), 'day')} that it "
         f"hasn't learnt from are known, and it takes {window_days}"
     )
 

@@ -25,6 +25,7 @@ from monitoring.estimation.shift_weights import ShiftWeights, compute_effective_
 from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.predictions import find_finite_rows
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_count
 
 MIN_REFERENCE_ROWS, MIN_REFERENCE_DAYS = 100, 5
 MAX_REFERENCE_ROWS, MAX_SAMPLED_ROWS = 15_000, 10_000
@@ -152,7 +153,9 @@ class LossEstimator:
         if found.covered < MOSTLY_COVERED:
             method += f", extrapolated: the reference has rows like only {found.covered:.0%} of the window's"
         if found.effective_days < MIN_EFFECTIVE_SHARE * days:
-            method += f", unweighted: the reference has only {found.effective_days:.0f} days like the window's"
+            method += (
+                f", unweighted: the reference has only {format_count(found.effective_days, 'day')} like the window's"
+            )
         if found.covered < MIN_COVERED or found.effective_days < MIN_EFFECTIVE_SHARE * days:
             return self._calibrate(before, now, window, None, method)
         added = _sum_weighted_residuals(before, self._losses - before, found.weights, now)
@@ -167,7 +170,7 @@ class LossEstimator:
         days = len(np.unique(self.reference.days))
         if len(self.labels) >= MIN_REFERENCE_ROWS and days >= MIN_REFERENCE_DAYS:
             return ""
-        has = f"the model's reference has {len(self.labels)} rows on {days} days"
+        has = f"the model's reference has {format_count(len(self.labels), 'row')} on {format_count(days, 'day')}"
         return f"{has}, and it takes {MIN_REFERENCE_ROWS} on {MIN_REFERENCE_DAYS}"
 
     def _calibrate(

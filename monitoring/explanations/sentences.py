@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
 UNKNOWN_DAY = "since when can't be told"
@@ -66,7 +67,7 @@ def describe_column_shift(shift: ColumnShift) -> str:
         A sentence without the column's name.
     """
     said = f": {shift.shift}" if shift.shift else ""
-    over = f" over the last {shift.days} days" if shift.days else ""
+    over = f" over the last {format_count(shift.days, 'day')}" if shift.days else ""
     return f"{shift.ratio:.2f} times its threshold{over}, {describe_change_day(shift.since)}{said}"
 
 
@@ -98,7 +99,7 @@ def describe_loss_rise(loss: LossRise, since: ChangeDay | None) -> str:
     """
     if loss.rise is None:
         return f"{_describe_inputs(loss.inputs)}, whatever has become of the relation."
-    over = f"{loss.labels:,} labels" + (f" of the last {loss.days} days" if loss.days else "")
+    over = format_count(loss.labels, "label") + (f" of the last {format_count(loss.days, 'day')}" if loss.days else "")
     moved = f"{format_number(loss.usual + loss.rise.amount)} over {over}, {_format_part(loss.rise)}"
     against = f"{moved} against the {format_number(loss.usual)} of the reference"
     if not loss.rise.is_rise:

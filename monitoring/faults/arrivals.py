@@ -8,6 +8,7 @@ import numpy as np
 from monitoring.faults.data_faults import MIN_VALUE_ROWS, DataFault
 from monitoring.faults.usual_arrivals import MIN_DEVIATE, ONE_DAY, UsualArrivals, compute_deviate
 from penumbra.core.columns import UNKNOWN_FIELD
+from penumbra.core.text.counts import format_count
 
 STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
@@ -42,7 +43,7 @@ def find_volume_faults(counts: Mapping[dt.date, int], day: dt.date, arrivals: Us
     if low * usual <= rows <= high * usual or abs(compute_deviate(rows, usual)) <= MIN_DEVIATE:
         return []
     cause = few if rows < usual else many
-    return [DataFault("volume", "", f"{rows:,} rows, where a day has {usual:,.0f}", cause)]
+    return [DataFault("volume", "", f"{format_count(rows, 'row')}, where a day has {usual:,.0f}", cause)]
 
 
 def find_refusal_faults(records: int, answered: int, field: str, before: Sequence[float]) -> list[DataFault]:
@@ -65,7 +66,7 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
     by, column = (
         (f"mostly by {field}", field) if field != UNKNOWN_FIELD else ("mostly by fields that it doesn't have", "")
     )
-    text = f"{share:.0%} of what was asked broke the contract ({records:,} records), {by}"
+    text = f"{share:.0%} of what was asked broke the contract ({format_count(records, 'record')}), {by}"
     return [DataFault("refused", column, text, "another unit, or a client that changed")]
 
 
@@ -85,7 +86,7 @@ def find_staleness_faults(counts: Mapping[dt.date, int], today: dt.date, arrival
     silent, before = arrivals.count_silent_days(counts, yesterday), _list_rows_before(counts, today)
     if (today - last).days <= MAX_SILENT_DAYS or not arrivals.is_unusual_silence(silent, float(np.median(before))):
         return []
-    text = f"the last rows are of {last}, {(today - last).days} days before {today}"
+    text = f"the last rows are of {last}, {format_count((today - last).days, 'day')} before {today}"
     return [DataFault("stale", "", text, "nothing is asked any more, or the log isn't written")]
 
 

@@ -16,6 +16,7 @@ from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations, count_mom
 from monitoring.faults.usual_relations import CONSTANT_TOLERANCE
 from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS, TURNOVER_FACTOR
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
@@ -197,7 +198,7 @@ def _compare_categories(
             yield DataFault("vanished", name, text, "a part of the source fell away")
     for value, count in sorted(unknown.items()):
         if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS, least):
-            text = f"{name} has a new value {quote_value(value)} with {count:,} of {rows:,} rows"
+            text = f"{name} has a new value {quote_value(value)} with {count:,} of {format_count(rows, 'row')}"
             yield DataFault("new", name, text, "something new, or a new spelling of something known")
 
 

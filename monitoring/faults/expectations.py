@@ -29,6 +29,7 @@ from penumbra.core.columns import (
     MOMENTS_COLUMN,
 )
 from penumbra.core.problem import ProblemSchema
+from penumbra.core.text.counts import format_count
 from penumbra.features import ColumnCheck
 
 MIN_DAY_ROWS = 50  # rows, to judge a day by them
@@ -157,7 +158,8 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
     days = rows.partition_by(DAY_COLUMN)
     if len(days) < 2:
         raise ValueError(
-            f"the reference has {len(days)} whole days of rows, or spans of days with {MIN_DAY_ROWS} rows: "
+            f"the reference has {format_count(len(days), 'whole day')} of rows, or spans of days with "
+            f"{MIN_DAY_ROWS} rows: "
             "at least 2 are needed to say what is normal"
         )
     grids = {

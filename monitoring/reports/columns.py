@@ -12,6 +12,7 @@ import polars as pl
 
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_count
 
 MAX_CATEGORY_VALUES = 200
 
@@ -168,7 +169,10 @@ def _exclusion_reason_in(name: str, dtype: Any, frame: pl.DataFrame, where: str)
     if not select_finite_values(values).len():
         return f"no finite number in {where}"
     if not _is_number(dtype) and (number := values.n_unique()) > MAX_CATEGORY_VALUES:
-        return f"{number:,} different values in {where}, of which a report shows {MAX_CATEGORY_VALUES} at most"
+        return (
+            f"{format_count(number, 'different value')} in {where}, of which a report shows "
+            f"{MAX_CATEGORY_VALUES} at most"
+        )
     return ""
 
 

@@ -9,6 +9,7 @@ from monitoring.explanations.sentences import list_sentences
 from monitoring.windows.window_records import EstimatedLoss, Window, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
 THRESHOLD_SERIES = f"{RESERVED_PREFIX}threshold"  # beside the lines of columns
@@ -109,10 +110,10 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
     yield from list_sentences(window.explanation) if window.explanation else ()
     if loss := window.loss:
         limit = "" if loss.threshold is None else f"; an alarm above {format_number(loss.threshold)}"
-        yield "loss", f"{_format_band(loss)} over {loss.labels:,} labels{limit}"
+        yield "loss", f"{_format_band(loss)} over {format_count(loss.labels, 'label')}{limit}"
         if longer := loss.longer:
             limit = f"; an alarm above {format_number(longer.threshold)}"
-            yield f"loss over the last {longer.days} days", f"{format_number(longer.mean)}{limit}"
+            yield f"loss over the last {format_count(longer.days, 'day')}", f"{format_number(longer.mean)}{limit}"
     yield from ((f"loss where {each.column} is {each.value}", _format_slice(each)) for each in window.slices)
     if guess := window.estimated:
         yield "loss, estimated", f"{_format_band(guess)}, {guess.basis}; assuming {guess.assumes}"
@@ -124,7 +125,10 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
         yield "labels", f"{window.labels.arrived:,} of {window.labels.due:,} that are due have arrived"
     if shadow := window.shadow:
         floor = "unknown" if shadow.floor is None else format_number(shadow.floor)
-        yield "shadow", f"{format_number(shadow.disagreement)} apart over {shadow.rows:,} rows; noise floor {floor}"
+        yield (
+            "shadow",
+            f"{format_number(shadow.disagreement)} apart over {format_count(shadow.rows, 'row')}; noise floor {floor}",
+        )
     for fault in window.faults:
         yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.span}: {fault.text}; likely {fault.cause}"
     if window.prediction:
@@ -135,7 +139,7 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
 
 def _format_slice(degraded: DegradedSlice) -> str:
     usual = format_number(degraded.reference)
-    return f"{_format_band(degraded)} over {degraded.labels:,} labels, above the {usual} of the reference"
+    return f"{_format_band(degraded)} over {format_count(degraded.labels, 'label')}, above the {usual} of the reference"
 
 
 def _format_band(measured: WindowLoss | EstimatedLoss | DegradedSlice) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
 
@@ -101,10 +102,12 @@ def _choose_response(
     recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
     if recent and (day - max(recent)).days < policy.cooldown_days:
         return WindowVerdict(
-            "ok", f"{why}; but the last retraining was on {max(recent)}, within {policy.cooldown_days} days"
+            "ok",
+            f"{why}; but the last retraining was on {max(recent)}, within {format_count(policy.cooldown_days, 'day')}",
         )
     if len(recent) >= policy.max_retrains:
-        limit = f"{len(recent)} retrainings within {policy.period_days} days are as many as allowed"
+        span = format_count(policy.period_days, "day")
+        limit = f"no more than {format_count(len(recent), 'retraining')} within {span} are allowed"
         return WindowVerdict("investigate", f"{why}; but {limit}")
     return WindowVerdict("retrain", why)
 
@@ -121,7 +124,7 @@ def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
     ):
         found.append(f"{_describe_loss(signals)}, above {format_number(signals.threshold)}")
     if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
-        found.append(f"age: the live model's data ended {signals.age} days ago")
+        found.append(f"age: the live model's data ended {format_count(signals.age, 'day')} ago")
     return found
 
 

@@ -11,6 +11,7 @@ from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.records import Explanation
 from monitoring.losses.loss_threshold import StretchLoss
 from penumbra.core.histograms import DegradedSlice
+from penumbra.core.text.counts import format_count
 
 
 def format_window_days(begin: dt.date, end: dt.date) -> str:
@@ -37,7 +38,7 @@ def describe_stretch(days: int | None, window_days: int, shift: str = "") -> str
     Returns:
         Such as ", higher over the last 28 days"; "" for the window's own days without a shift.
     """
-    words = [shift, f"over the last {days} days" if days and days > window_days else ""]
+    words = [shift, f"over the last {format_count(days, 'day')}" if days and days > window_days else ""]
     return "".join([", ", " ".join(filter(None, words))]) if any(words) else ""
 
 
@@ -52,7 +53,8 @@ def describe_missing_windows(days: int, today: dt.date) -> str:
         A sentence.
     """
     return (
-        f"No window is over yet: the service has to answer for {days} days of events, and data.today ({today}) to be "
+        f"No window is over yet: the service has to answer for {format_count(days, 'day')} of events, and "
+        f"data.today ({today}) to be "
         "after them."
     )
 
@@ -90,7 +92,7 @@ class ScoreReference(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         where = "" if self.live == self.days else f", {self.days - self.live} of them in the shadow"
-        return f"the same version's scores of {self.days} days, {self.first} to {self.last}{where}"
+        return f"the same version's scores of {format_count(self.days, 'day')}, {self.first} to {self.last}{where}"
 
 
 class WindowLoss(msgspec.Struct, frozen=True):
@@ -147,7 +149,10 @@ class EstimatedLoss(msgspec.Struct, frozen=True):
         """The method with what the reference is worth, in words."""
         if self.effective_rows is None or self.effective_days is None:
             return self.method
-        return f"{self.method}, worth {self.effective_rows:,.0f} rows and {self.effective_days:.0f} days"
+        return (
+            f"{self.method}, worth {format_count(self.effective_rows, 'row')} and "
+            f"{format_count(self.effective_days, 'day')}"
+        )
 
 
 class LabelArrivals(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from penumbra.core.settings import PromotionSettings
+from penumbra.core.text.counts import format_count
 from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent, format_versions
 from penumbra.registry.history.ledger_sync import OVERTAKEN_KEY
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
@@ -204,7 +205,7 @@ class ApprovalRequest:
         Returns:
             A sentence without its full stop.
         """
-        who = "1 person" if self.needed == 1 else f"{self.needed} people"
+        who = format_count(self.needed, "person", "people")
         so_far = f", of whom {' and '.join(self.choices)} answered" if self.choices else ""
         is_mixed = self.needed > 1 and len({via for via, _ in self.latest}) > 1
         same = ": both have to answer on the page, or both by command," if is_mixed else ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text
 
 BATCHES_FOLDER = "batches"  # of raw batches, in the data folder
@@ -102,10 +103,12 @@ def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
         )
         if count
     ]
-    line = f"{batch}: of {manifest.predictions:,} answered rows {', '.join([origins, *others])}"
+    line = f"{batch}: of {format_count(manifest.predictions, 'answered row')} {', '.join([origins, *others])}"
     share = manifest.prevented / max(manifest.predictions, 1)
     prevented = f"{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected"
-    explored = f"{manifest.explored:,} rows were decided otherwise by chance, and stand for such rows"
+    explored = (
+        f"{format_count(manifest.explored, 'row was', 'rows were')} decided otherwise by chance, to stand for such rows"
+    )
     said = [prevented] * (manifest.prevented > 0) + [explored] * (manifest.explored > 0)
     return "\n".join([line, *(["; ".join(said)] if said else [])])
 

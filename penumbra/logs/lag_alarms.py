@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.logs import append_log
 from penumbra.logs.lag import (
     ARCHIVE_METRICS_FILE,
@@ -86,7 +87,8 @@ def _find_archive_alarms(settings: Settings, now: dt.datetime) -> Iterator[str]:
     lag = measure_archive_lag(settings, now)
     if lag.count_seconds(now) > settings.log.max_lag_hours * 3600:
         yield (
-            f"{lag.rows:,} lines of days that ended more than {settings.log.max_lag_hours:g} h ago (log.max_lag_hours) "
+            f"{format_count(lag.rows, 'line of days that ended', 'lines of days that ended')} more than "
+            f"{settings.log.max_lag_hours:g} h ago (log.max_lag_hours) "
             "are not yet in Parquet or not shipped: see the archiver's log"
         )
 

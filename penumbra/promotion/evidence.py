@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.metrics.losses import LossScale, describe_clipping
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_significant
 from penumbra.promotion import betting
 from penumbra.promotion.sequential import (
@@ -99,7 +100,7 @@ class Evidence:
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
-        text = f"{self.verdict}: {_count(self.days, 'day')}, {_count(self.labels, 'label')}"
+        text = f"{self.verdict}: {format_count(self.days, 'day')}, {format_count(self.labels, 'label')}"
         text += f", {self.by_people:,} of them by people" if self.by_people else ""
         text += f"; e-values {self.better:.3g} for better"
         text += f" and {self.worse:.3g} for worse"
@@ -114,21 +115,21 @@ class Evidence:
     def _describe_forecast(self, days: int) -> str:
         """How many more days the verdict takes; and which one, if it isn't the one that a candidate hopes for."""
         is_worse = self.rule == "superiority" and (self.difference or 0.0) < 0
-        return f"about {_count(days, 'more day')}{' to a rejection' if is_worse else ''}"
+        return f"about {format_count(days, 'more day')}{' to a rejection' if is_worse else ''}"
 
     def _describe_rare_losses(self) -> Iterator[str]:
         """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
         if self.rule == "superiority" and (self.difference or 0.0) > 0:
             yield f"{self.capital:.3g} for a bet that survives days like the worst"
         if more := self.seen_days_needed:
-            yield f"a new recipe has to be seen on {_count(more, 'more day')} (promotion.seen_days)"
+            yield f"a new recipe has to be seen on {format_count(more, 'more day')} (promotion.seen_days)"
         if self.unseen and self.verdict == "promote":
             yield str(self.unseen)
 
     def _describe_interval(self) -> str:
         """The interval of the difference, or why it has no ends yet; and the margin where one counts."""
         if self.low is None and self.high is None:
-            ends = f"of {_count(self.days, 'day')}, too few for an interval at these odds"
+            ends = f"of {format_count(self.days, 'day')}, too few for an interval at these odds"
         else:
             low = "no lower limit yet" if self.low is None else format_significant(self.low, "+")
             ends = f"{low} to {'no upper limit yet' if self.high is None else format_significant(self.high, '+')}"
@@ -250,7 +251,3 @@ def _confidence_interval(odds: BlockOdds, settings: EvidenceSettings) -> tuple[f
     )
     high = compute_lower_bound(-odds.sums, odds.weights, settings.harm_level)
     return low, None if high is None else 0.0 - high  # 0 has no sign
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

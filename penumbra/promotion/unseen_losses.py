@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penumbra.core.text.counts import format_count
+
 RULE_OF_THREE = 3
 
 
@@ -70,7 +72,8 @@ class UnseenLoss:
         at_gate = f", {self.earlier_days:,} of them at the gate," if self.earlier_days else ""
         worst = f"the worst day seen was {self.worst:.2g} worse" if self.worst else "on no day seen was it worse"
         return (
-            f"{self.days:,} days{at_gate} can't show what comes on fewer than one day in {self.one_in:.0f}: "
+            f"{format_count(self.days, 'day')}{at_gate} can't show what comes on fewer than one day in "
+            f"{self.one_in:.0f}: "
             f"{self.cancelling:.2g} a row worse there would cancel the gain, {worst}"
         )
 

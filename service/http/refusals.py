@@ -7,6 +7,7 @@ import msgspec
 from pydantic import ValidationError, with_config
 from typing_extensions import TypedDict
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
 from penumbra.rules import Rule
 
@@ -104,7 +105,11 @@ def list_record_faults(error: ValidationError, index: int | None, nullable: Coll
 def _summarise(
     broken: Sequence[tuple[int | None, ValidationError]], total: int, n_listed: int, consequence: str
 ) -> str:
-    subject = "the record breaks" if broken[0][0] is None else f"{len(broken)} of {total} records break"
+    subject = (
+        "the record breaks"
+        if broken[0][0] is None
+        else f"{len(broken)} of {format_count(total, 'record breaks', 'records break')}"
+    )
     faults = max(n_listed, sum(error.error_count() for _, error in broken))
     listed = (
         "" if n_listed == faults and faults <= MAX_DETAILS else f"; listed are {min(n_listed, MAX_DETAILS)} of them"
@@ -148,7 +153,9 @@ def build_rule_refusal(refused: Sequence[tuple[int | None, Rule]], total: int, n
         A refusal with at most `MAX_DETAILS` faults.
     """
     index, rule = refused[0]
-    subject = "the record is" if index is None else f"{len(refused)} of {total} records are"
+    subject = (
+        "the record is" if index is None else f"{len(refused)} of {format_count(total, 'record is', 'records are')}"
+    )
     details = [_make_rule_fault(*pair) for pair in refused]
     consequence = f"only the first {n_answered} were answered, earlier" if n_answered else "nothing was predicted"
     return RequestRefused(422, f"{subject} refused ({rule.name}: {rule.reason}), {consequence}", details[:MAX_DETAILS])

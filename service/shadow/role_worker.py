@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.logs.schema import (
     BEHIND_REASON,
     STATUS_ERROR,
@@ -147,7 +148,7 @@ class ShadowRoleWorker:
         if (results := self._get_client().poll_results()) is None:
             return False
         if len(results) != len(job.lines):
-            raise ScorerDied(f"{len(results)} answers to {len(job.lines)} rows")
+            raise ScorerDied(f"{format_count(len(results), 'answer')} to {format_count(len(job.lines), 'row')}")
         self._record(job, results)
         self.failures = 0
         return True

@@ -26,6 +26,10 @@ EXAMPLE_WORDS = re.compile(
     re.IGNORECASE,
 )
 SEED = re.compile(r"\bSEED\b|_SEED\b")
+COUNT = re.compile(
+    r"\{(len\([^{}]*\)|[^{}]*:,)\} (\w+ )?"
+    r"(rows|days|slices|batches|records|labels|predictions|outcomes|values|entries|cases|groups)\b"
+)
 LOSS_WORD_HOMES = ("penumbra/core/metrics/loss_names.py",)
 
 
@@ -52,6 +56,16 @@ def test_no_message_calls_any_loss_log_loss():
         if path.suffix == ".py" and path.relative_to(PROJECT_ROOT).as_posix() not in LOSS_WORD_HOMES
         for text in list_messages(path.read_text(encoding="utf-8"))
         if re.search(r"log-loss", text, re.IGNORECASE)
+    ]
+    assert said == []
+
+
+def test_a_count_is_told_in_the_singular_where_it_is_one():
+    said = [
+        f"{path.relative_to(PROJECT_ROOT)}: {found.group()}: use format_count of penumbra/core/text/counts.py"
+        for path in FILES
+        if path.suffix == ".py"
+        for found in COUNT.finditer(path.read_text(encoding="utf-8"))
     ]
     assert said == []
 

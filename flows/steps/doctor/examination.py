@@ -20,6 +20,7 @@ from penumbra.core.loading.project_loading import load_project
 from penumbra.core.metrics.group_metrics import select_groups
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_text
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.versioning import versions
@@ -83,8 +84,8 @@ class ExaminedData:
 
     def __str__(self) -> str:
         """The numbers of features and rows, and the batches."""
-        size = f"{self.rows.height:,} rows ({self.label.len():,} with an outcome)"
-        return f"{len(self.features_read)} features and {size} of {format_batch_range(self.batches)}"
+        size = f"{format_count(self.rows.height, 'row')} ({self.label.len():,} with an outcome)"
+        return f"{format_count(len(self.features_read), 'feature')} and {size} of {format_batch_range(self.batches)}"
 
 
 def main(with_files: bool = True) -> None:

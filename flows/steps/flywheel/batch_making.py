@@ -28,6 +28,7 @@ from penumbra.core.columns import (
 from penumbra.core.metrics.losses import build_judged_task
 from penumbra.core.problem import Problem, build_utc_date
 from penumbra.core.settings import FlywheelPeriod, Settings
+from penumbra.core.text.counts import format_count
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.flywheel import encode_flywheel_files
@@ -117,10 +118,11 @@ def _explain_missing_batch(settings: Settings, index: LogIndex, store: DataStore
     today, since = settings.data.today, _find_unused_day(index, store)
     answered = labelled_answers.count_answered_rows(index, None, dt.date.max)
     later = labelled_answers.count_answered_rows(index, today, dt.date.max)
+    labelled = labelled_answers.count_labelled_rows(index)
     said = [
         "no flywheel batch: no answered row has a label that is mature and new",
-        f" on data.today = {today}; {later:,} rows were answered since then" if later else "",
-        f"; of {answered:,} answered rows {labelled_answers.count_labelled_rows(index):,} are labelled",
+        f" on data.today = {today}; {format_count(later, 'row was', 'rows were')} answered since then" if later else "",
+        f"; of {format_count(answered, 'answered row')} {format_count(labelled, 'is', 'are')} labelled",
     ]
     if since and (first := since + dt.timedelta(days=1) + _get_delay(settings)) > today:
         said.append(f", those of {since} are mature from {first} on (labels.delay_hours)")

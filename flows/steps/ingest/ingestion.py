@@ -16,6 +16,7 @@ from penumbra.core.problem import ProblemError
 from penumbra.core.project_root import is_git_checkout
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, SettingsError, load_settings
 from penumbra.core.settings.url_drivers import require_drivers
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.data.batches import DataStore
@@ -270,7 +271,9 @@ def report_data_version(store: DataStore) -> str:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
     before = read_dvc_content(versions.get_dvc_file(data))
     version = versions.record_data_version(data, DataOrigin.of_batches(of_source, store.problem).to_meta())
-    lines = [f"data version {version.md5}: {len(batches)} batches, {batches[0]} to {batches[-1]}"]
+    lines = [
+        f"data version {version.md5}: {format_count(len(batches), 'batch', 'batches')}, {batches[0]} to {batches[-1]}"
+    ]
     remote = mask_address(data.remote)
     if version.problem and settings.cluster.state:
         raise IngestRefused(
@@ -307,7 +310,7 @@ def attach_batch_labels(store: DataStore) -> str:
     with take_shared_turn(settings, "labels", ("labels",)) as check:
         new = index.attach_labels(rows, check)
     attached.record()
-    return f"{new:,} labels are new"
+    return f"{format_count(new, 'label is', 'labels are')} new"
 
 
 def _is_everything_recorded(store: DataStore) -> bool:

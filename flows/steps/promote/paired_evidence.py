@@ -14,6 +14,7 @@ from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_count
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_outputs_beside
@@ -50,7 +51,7 @@ class PairedEvidence:
     def __str__(self) -> str:
         """How many rows the shadow answered, and how far it is from the served answers."""
         s = self.shadow
-        rows = f"{s['answered']:,} of {s['rows']:,} rows answered in the shadow, {s['errors']:,} failed"
+        rows = f"{s['answered']:,} of {format_count(s['rows'], 'row')} answered in the shadow, {s['errors']:,} failed"
         rows += f", {s['left_out']:,} left out as it was behind" if s["left_out"] else ""
         apart = "" if s["difference"] is None else f", {s['difference']:.4g} apart on average of these"
         differing = "" if s["differing"] is None else f", {s['differing']:.1%} of the decisions differ"

@@ -7,6 +7,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import count_label_outcomes, count_own_answers
 from penumbra.logs.schema import STATUS_OK
@@ -41,11 +42,13 @@ def explain_waiting(
     reasons = quiet if now - last > QUIET else []
     if alone < total / 2:
         reasons.append(
-            f"a rule or another model had a say in {total - alone:,} of its {total:,} answers, which don't count"
+            f"a rule or another model had a say in {total - alone:,} of its {format_count(total, 'answer')}, "
+            "which don't count"
         )
     if alone and scored.is_empty():
         reasons.append(
-            f"version {new.folder.name} has scored none of the {alone:,} others (`penumbra shadow` says why)"
+            f"version {new.folder.name} has scored none of the {format_count(alone, 'other')} "
+            "(`penumbra shadow` says why)"
         )
     return [*reasons, *_explain_learnt_rows(scored, new), *_explain_days(settings, index, scored, new, now)]
 
@@ -66,7 +69,8 @@ def drop_learnt_rows(answers: pl.DataFrame, new: ModelVersion) -> pl.DataFrame:
 def _explain_learnt_rows(scored: pl.DataFrame, new: ModelVersion) -> Iterator[str]:
     if learnt := scored.height - drop_learnt_rows(scored, new).height:
         yield (
-            f"{learnt:,} of {scored.height:,} scored rows don't count: their {new.problem.schema.TIME} isn't after "
+            f"{learnt:,} of {format_count(scored.height, 'scored row')} don't count: their "
+            f"{new.problem.schema.TIME} isn't after "
             f"{new.learnt}, up to which version {new.folder.name} has learnt"
         )
 
@@ -86,7 +90,8 @@ def _explain_days(
     lacking = days.filter(pl.col("ready") <= now, pl.col("share") < terms.coverage)
     if lacking.height:
         yield (
-            f"of {lacking.height:,} days that are over, from {lacking['first'][0]} on, too few rows have a label "
+            f"of {format_count(lacking.height, 'day that is', 'days that are')} over, from "
+            f"{lacking['first'][0]} on, too few rows have a label "
             f"(of the first {lacking['share'][0]:.0%}): a day counts from {terms.coverage:.0%} on (promotion.coverage)"
         )
         yield from _explain_orphans(index)
@@ -100,4 +105,7 @@ def _explain_days(
 def _explain_orphans(index: LogIndex) -> Iterator[str]:
     if orphans := int(count_label_outcomes(index).filter(outcome=ORPHAN)["labels"].sum()):
         key = ", ".join(index.label_spec.key) or "the prediction id, as the contract has no key"
-        yield f"{orphans:,} labels belong to no prediction: see that they have what was asked with ({key})"
+        yield (
+            f"{format_count(orphans, 'label belongs', 'labels belong')} to no prediction: see that they have "
+            f"what was asked with ({key})"
+        )

@@ -10,6 +10,7 @@ import polars.selectors as cs
 
 from flows.steps.score.record_check import RowsRefused
 from penumbra.core.columns import RESERVED_PREFIX
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
 from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_csv_table
@@ -87,7 +88,8 @@ def _iterate_csv(path: Path, name: str, layout: CsvLayout, part_rows: int, is_wa
             rows = read_csv_block(header, block, layout, name)
             if rows.height != len(block.ends):
                 raise RowsRefused(
-                    f"{name}, from line {block.line} on: {len(block.ends)} records, of which {rows.height} can be "
+                    f"{name}, from line {block.line} on: {format_count(len(block.ends), 'record')}, of which "
+                    f"{rows.height} can be "
                     f"read: expected quotation marks around whole values only, or {UNQUOTED}"
                 )
             yield RowPart(number, first, rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flows.steps.score.score_order import ScoreRefused
 from flows.steps.score.table_job import TableReceipt, name_title
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
@@ -31,9 +32,11 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         if not is_new and facts.answered:
             yield f"{_name_table(receipt)}: nothing new, scored on {when}"
             yield from _format_missing(receipt)
-            yield from _format_rejected(receipt, "are still")
+            yield from _format_rejected(receipt, is_new)
             continue
-        answers = f"{facts.answered:,} of {facts.rows:,} rows answered" if facts.answered else "no row answered"
+        answers = (
+            f"{facts.answered:,} of {format_count(facts.rows, 'row')} answered" if facts.answered else "no row answered"
+        )
         versions = " and ".join(f"version {version}" for version in facts.versions)
         by = f" by {versions}, in {mask_address(receipt.output)}" if versions else ""
         yield f"{_name_table(receipt)}: {answers}{by}" + ("" if is_new else f", as on {when}")
@@ -109,11 +112,11 @@ def _format_missing(receipt: TableReceipt) -> Iterator[str]:
         yield f"  no column {list_names(missing)}: read as missing{unread}"
 
 
-def _format_rejected(receipt: TableReceipt, are: str = "") -> Iterator[str]:
+def _format_rejected(receipt: TableReceipt, is_new: bool = True) -> Iterator[str]:
     """Say how many rows have no answer, why, and where they are; nothing where all have one."""
     if rejected := receipt.facts.rejected:
-        rows = " ".join(filter(None, (f"{rejected:,} rows", are, "without an answer")))
-        yield f"  {rows} ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
+        rows = format_count(rejected, "row") if is_new else format_count(rejected, "row is still", "rows are still")
+        yield f"  {rows} without an answer ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

@@ -23,6 +23,7 @@ from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Ex
 from penumbra.core.columns import DAY_COLUMN, WEIGHT_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.core.text.counts import format_count
 from penumbra.data.batches import FAULTS_FOLDER, DataStore
 from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.storage import fingerprints
@@ -149,7 +150,9 @@ def describe_outcomes(outcomes: Mapping[str, BatchOutcomes]) -> list[str]:
     if spoilt:
         lost = sum(outcomes[batch].lost for batch in spoilt)
         names = _name_batches(spoilt, list(outcomes))
-        sentences.append(f"{names}: {lost:,} outcomes are NaN or infinite, from which nothing is learnt")
+        sentences.append(
+            f"{names}: {format_count(lost, 'outcome is', 'outcomes are')} NaN or infinite, from which nothing is learnt"
+        )
     if without:
         sentences.append(f"{_name_batches(without, fetched)}: no row has an outcome")
     if waiting:
@@ -168,8 +171,8 @@ def _name_batches(batches: Sequence[str], known: Sequence[str]) -> str:
             spans.append([])
         spans[-1].append(batch)
     if len(spans) > SHOWN_SPANS:
-        return f"{len(batches)} batches between {batches[0]} and {batches[-1]}"
-    return f"{len(batches)} batches, {', '.join(map(format_batch_range, spans))}"
+        return f"{format_count(len(batches), 'batch', 'batches')} between {batches[0]} and {batches[-1]}"
+    return f"{format_count(len(batches), 'batch', 'batches')}, {', '.join(map(format_batch_range, spans))}"
 
 
 def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
@@ -189,7 +192,9 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
         return ""
     first, last = min(days), max(days)
     span = (
-        f"a day with data faults, {last}" if len(days) == 1 else f"{len(days)} days with data faults, {first} to {last}"
+        f"a day with data faults, {last}"
+        if len(days) == 1
+        else f"{format_count(len(days), 'day')} with data faults, {first} to {last}"
     )
     return (
         f"Nothing is learnt from {span}: {_summarise_faults(days)}\n"
@@ -244,11 +249,13 @@ def list_excluded_spans(days: ExcludedDays) -> str:
             spans.append(([], faults))
         spans[-1][0].append(day)
     lines = [f"  {_name_span(each)}: {'; '.join(faults)}" for each, faults in spans]
-    return "\n".join([f"Left out of training for data faults: {len(days)} days", *lines]) if days else ""
+    return (
+        "\n".join([f"Left out of training for data faults: {format_count(len(days), 'day')}", *lines]) if days else ""
+    )
 
 
 def _name_span(days: list[str]) -> str:
-    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} days)"
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]} ({format_count(len(days), 'day')})"
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from functools import partial
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.training.evaluation.evaluate import Trial, TrialJob, get_metric_title, run_trial
 from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.rejection import Rejection, refuse_training
@@ -81,7 +82,7 @@ def _look_quickly(matrices: Matrices, job: TrialJob, split: Split, quick_rows: i
     title = get_metric_title(next(iter(done.scores)))
     return (
         f"A quick look at {job.candidate}: {title} {done.loss:.4f} on {format_batch_range(split.validation)}, "
-        f"learnt from {len(sample.y):,} of {len(all_rows.y):,} rows in {time.time() - began:.1f} s"
+        f"learnt from {len(sample.y):,} of {format_count(len(all_rows.y), 'row')} in {time.time() - began:.1f} s"
     )
 
 

@@ -14,6 +14,7 @@ from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
 from penumbra.data.source_reader import SourceFailed
@@ -84,7 +85,7 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     facts = evidence.get("evidence") or {}
     if "days" in facts:
         people = f", {facts['by_people']:,} of them by people" if facts.get("by_people") else ""
-        yield "evidence", f"{facts['days']:,} days, {facts['labels']:,} labels{people}"
+        yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}{people}"
     if facts.get("difference") is not None:
         losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
         ends = " to ".join("-" if facts[end] is None else format_number(facts[end], "+") for end in ("low", "high"))
@@ -99,12 +100,15 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "drift", f"{format_number(drift['ratio'])} times its threshold in {drift['column']}"
     if loss := evidence.get("loss"):
         limit = "" if loss["threshold"] is None else f", above {format_number(loss['threshold'])} it is an alarm"
-        yield "loss", f"{format_number(loss['mean'])} over {loss['labels']:,} labels{limit}"
+        yield "loss", f"{format_number(loss['mean'])} over {format_count(loss['labels'], 'label')}{limit}"
 
 
 def _list_shadow_figures(shadow: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "answered" in shadow:
-        yield "shadow", f"{shadow['answered']:,} of {shadow['rows']:,} rows answered, {shadow['errors']:,} failed"
+        yield (
+            "shadow",
+            f"{shadow['answered']:,} of {format_count(shadow['rows'], 'row')} answered, {shadow['errors']:,} failed",
+        )
         if shadow["differing"] is not None:
             yield "decisions", f"{shadow['differing']:.1%} differ"
 

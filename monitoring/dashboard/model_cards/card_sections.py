@@ -11,6 +11,7 @@ from monitoring.dashboard.model_cards.card_evidence import (
     list_evidence_sections,
 )
 from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable, ModelCard
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_settings
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
@@ -51,7 +52,11 @@ def build_card(facts: Facts, records: Facts, version: str = "") -> ModelCard:
     name = facts.get("settings", {}).get("registry", {}).get("model", "model")
     gate = records.get("gate", {}).get("overall", NOT_RECORDED)
     batches = [batch for part in SPLIT_PARTS for batch in facts.get(part, [])]
-    learnt = f"learnt from {len(batches)} batches, {batches[0]} to {batches[-1]}" if batches else "batches not recorded"
+    learnt = (
+        f"learnt from {format_count(len(batches), 'batch', 'batches')}, {batches[0]} to {batches[-1]}"
+        if batches
+        else "batches not recorded"
+    )
     summary = f"{facts.get('candidate', 'a model')}, {learnt}; the gate: {gate}."
     sections = (
         _describe_use(records),

@@ -8,6 +8,7 @@ from typing import Any
 from monitoring.windows.window_records import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
@@ -55,7 +56,7 @@ class EvidenceProgress:
     @property
     def words(self) -> str:
         """The progress as a sentence."""
-        return f"{self.done} of about {self.whole} days of evidence"
+        return f"{self.done} of about {format_count(self.whole, 'day')} of evidence"
 
 
 def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
@@ -184,7 +185,7 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     yield "verdict", f"{entry.verdict} ({entry.time:%Y-%m-%d %H:%M})"
     facts: dict[str, Any] = entry.evidence.get("evidence") or {}
     if "days" in facts:
-        yield "evidence", f"{facts['days']:,} days, {facts['labels']:,} labels"
+        yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}"
     if "better" in facts:
         yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
     if waits_for := entry.evidence.get("waits_for"):
@@ -236,10 +237,6 @@ def format_moment(time: dt.datetime) -> str:
 def _describe_age(until: dt.date, today: dt.date) -> str:
     """How long ago that is on the flows' clock; which may have been set forward for the ingest alone."""
     if until > today:
-        later = _format_days((until - today).days)
+        later = format_count((until - today).days, "day")
         return f"{later} after the flows' clock (data.today is {today} here, and was later for the ingest)"
-    return f"{_format_days((today - until).days)} before the flows' clock"
-
-
-def _format_days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number:,} days"
+    return f"{format_count((today - until).days, 'day')} before the flows' clock"

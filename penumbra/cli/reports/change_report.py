@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from flows.steps.change.change_trial import ChangeTrial
 from flows.steps.change.scored_models import BASELINE, LIVE, ScoredModel
 from penumbra.core.settings import GateSettings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import escape_text, fence_text
 from penumbra.core.text.tables import align_columns, format_number, format_significant
@@ -103,7 +104,7 @@ def _describe_result(trial: ChangeTrial, limits: GateSettings) -> str:
     name, live = _code(best.name), f"version {trial.live.version}, which is live"
     is_decided = verdict in (BETTER, WORSE)
     sentence = f"{name} is {verdict} than {live}" if is_decided else f"{verdict.capitalize()}: {name} beside {live}"
-    return f"**{sentence}**: {trial.loss} {_format_difference(best.difference)} over {days} days."
+    return f"**{sentence}**: {trial.loss} {_format_difference(best.difference)} over {format_count(days, 'day')}."
 
 
 def _format_models(trial: ChangeTrial, limits: GateSettings) -> str:
@@ -128,8 +129,9 @@ def _describe_sample(trial: ChangeTrial, limits: GateSettings) -> Iterator[str]:
     sample, live = trial.sample, trial.live
     learnt, judged = format_batch_range(sample.split.train), format_batch_range(sample.split.validation)
     yield (
-        f"Learnt from {sample.learnt:,} of the {sample.available:,} rows of {_code(learnt)}, judged on "
-        f"{sample.judged:,} rows of {_code(judged)}, {sample.days} days; the test batches stay unseen. Of losses the "
+        f"Learnt from {sample.learnt:,} of the {format_count(sample.available, 'row')} of {_code(learnt)}, judged on "
+        f"{format_count(sample.judged, 'row')} of {_code(judged)}, {format_count(sample.days, 'day')}; the "
+        "test batches stay unseen. Of losses the "
         "smaller is better. Intervals are over days, since rows of a day are alike."
     )
     if trial.models[0].difference is not None:
@@ -147,7 +149,10 @@ def _describe_sample(trial: ChangeTrial, limits: GateSettings) -> Iterator[str]:
         if missing := sample.days - sample.compared_days:
             yield f"On {missing} of the days nothing can be compared: the live model has learnt from their rows."
     if sample.days < limits.min_days:
-        yield f"{sample.days} days are too few to decide anything: `gate.min_days` is {limits.min_days}."
+        yield (
+            f"{format_count(sample.days, 'day is', 'days are')} too few to decide anything: `gate.min_days` "
+            f"is {limits.min_days}."
+        )
     if len(trial.models) > SINGLE_COMPARISON:
         yield "The best of several looks better than it is: all were tried on the same days, as were earlier pushes."
 
@@ -180,7 +185,7 @@ def _format_list(sentences: Iterator[str]) -> str:
 
 def _fence_lines(lines: Sequence[str]) -> str:
     lines = "\n".join(lines).splitlines()
-    more = [f"and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
+    more = [f"and {format_count(len(lines) - MAX_LINES, 'more line')}"] if len(lines) > MAX_LINES else []
     return fence_text("\n".join([*lines[:MAX_LINES], *more]))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from penumbra.cli.reports.quarantine_report import read_quarantine
 from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.settings import DataSettings, Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text, list_beginning, list_names, quote_value
 from penumbra.data.batches import DataStore
 from penumbra.drafting.draft import CALENDAR_KINDS, DraftColumn, ProblemDraft
@@ -31,7 +32,9 @@ def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes:
     Returns:
         Lines.
     """
-    head = f"{draft.rows:,} rows on {draft.days:,} days, {draft.first_day} to {draft.last_day}"
+    head = (
+        f"{format_count(draft.rows, 'row')} on {format_count(draft.days, 'day')}, {draft.first_day} to {draft.last_day}"
+    )
     return "\n".join([head, *(f"  {title:<{COLUMN_WIDTH}}{text}" for title, text in _list_findings(draft, batches)),
                       *(f"  {'setting':<{COLUMN_WIDTH}}{line}" for line in changes)])  # fmt: skip
 
@@ -40,7 +43,10 @@ def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Itera
     target, key = draft.target, [column.name for column in draft.columns if column.is_key]
     yes = f", yes is {quote_value(target.positive)}" if target.task == "binary" else ""
     yield "target", f"{escape_text(target.column)}: {target.task}{yes}{_format_reason(target.reason)}"
-    cut = f"{len(batches)} batches by {draft.source.period}, the last complete on {batches[-1].complete}"
+    cut = (
+        f"{format_count(len(batches), 'batch', 'batches')} by {draft.source.period}, the last complete on "
+        f"{batches[-1].complete}"
+    )
     yield "time", f"{escape_text(draft.source.time)}; {cut}"
     yield "key", list_names(key) if key else "none: labels are joined by the prediction's id alone"
     features = [_name_features(column) for column in draft.columns if column.features]
@@ -82,9 +88,11 @@ def describe_ingest(data: DataSettings, problem: Problem) -> str:
     batches = DataStore(data, problem).batches()
     rejected = sum(rows.height for rows in read_quarantine(data, problem))
     told = (
-        f"{rejected:,} rows are quarantined (`penumbra quarantine` says why)" if rejected else "no row is quarantined"
+        f"{format_count(rejected, 'row is', 'rows are')} quarantined (`penumbra quarantine` says why)"
+        if rejected
+        else "no row is quarantined"
     )
-    return f"Ingested {len(batches)} batches, {format_batch_range(batches)}: {told}"
+    return f"Ingested {format_count(len(batches), 'batch', 'batches')}, {format_batch_range(batches)}: {told}"
 
 
 def describe_next_steps(

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text
 from penumbra.data.flywheel_manifest import (
     BATCHES_FOLDER,
@@ -80,7 +81,7 @@ def format_explanation(explanation: Mapping[str, Any]) -> Iterator[str]:
     for each in attributions[:SHOWN_ATTRIBUTIONS]:
         yield f"{each['attribution']:+.4f}  {each['feature']}={_show_value(each['value'])}"
     if rest := attributions[SHOWN_ATTRIBUTIONS:]:
-        yield f"{sum(each['attribution'] for each in rest):+.4f}  {len(rest)} others"
+        yield f"{sum(each['attribution'] for each in rest):+.4f}  {format_count(len(rest), 'other')}"
 
 
 def _format_link(name: str, lines: list[str]) -> str:
@@ -148,7 +149,7 @@ def _format_answer(prediction: Mapping[str, Any], model: Mapping[str, Any]) -> s
 def _format_batches(batches: Sequence[str]) -> str:
     """Name all batches; of many the first and the last."""
     if len(batches) > SHOWN_BATCHES:
-        return f"{min(batches)} to {max(batches)}, {len(batches)} batches"
+        return f"{min(batches)} to {max(batches)}, {format_count(len(batches), 'batch', 'batches')}"
     return " ".join(batches) or NOT_RECORDED
 
 

@@ -1,5 +1,7 @@
 """The rows that were rejected, by batch and rule, with an example of each."""
 
+from typing import Any
+
 import polars as pl
 
 from penumbra.core.columns import (
@@ -11,6 +13,7 @@ from penumbra.core.columns import (
 )
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
 from penumbra.data.batches import DataStore
 
@@ -67,14 +70,14 @@ def _format_batch(rows: pl.DataFrame) -> str:
         .agg(pl.len().alias(COUNT_COLUMN), pl.exclude(BROKEN_RULES_COLUMN).first())
     )
     lines = [_format_rule(rule) for rule in rules.sort(COUNT_COLUMN, descending=True).iter_rows(named=True)]
-    return "\n".join([f"{rows[BATCH_COLUMN][0]}: {rows.height:,} rows rejected", *lines])
+    return "\n".join([f"{rows[BATCH_COLUMN][0]}: {format_count(rows.height, 'row')} rejected", *lines])
 
 
-def _format_rule(rule: dict[str, object]) -> str:
+def _format_rule(rule: dict[str, Any]) -> str:
     broken, count, row = (rule[name] for name in (BROKEN_RULES_COLUMN, COUNT_COLUMN, ROW_NUMBER_COLUMN))
     values = {name: value for name, value in rule.items() if not name.startswith(RESERVED_PREFIX)}
     column = str(broken).rpartition("|")[0]
     shown = {column: values[column]} if column in values else values
-    return f"  {broken}: {count:,} rows, the first is row {row} with " + ", ".join(
+    return f"  {broken}: {format_count(count, 'row')}, the first is row {row} with " + ", ".join(
         f"{name} = {quote_value(value)}" for name, value in shown.items()
     )

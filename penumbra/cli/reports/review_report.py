@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import ReviewSettings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_table
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewBlock
@@ -81,7 +82,7 @@ def tabulate_reasons(queue: ReviewQueue) -> pl.DataFrame:
 def format_block(block: ReviewBlock) -> str:
     """Return in a sentence how many rows of a `block` were picked, and how many aren't asked about."""
     known = f"; {block.labelled:,} more have a label already and aren't asked about" if block.labelled else ""
-    return f"{block.picked:,} of {block.rows:,} rows were picked{known}."
+    return f"{block.picked:,} of {format_count(block.rows, 'row was', 'rows were')} picked{known}."
 
 
 def explain_missing_block(queue: ReviewQueue, settings: ReviewSettings, count: int | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_table
 from penumbra.logs.queries.rule_counts import RuleCounts, count_rules
 from penumbra.rules import Rule
@@ -29,7 +30,7 @@ def report_rules(settings: Settings, rules: Sequence[Rule]) -> Iterator[str]:
         if rules
         else "There are no rules: problem/rules.py is where they would stand."
     )
-    yield f"Of {counts.predictions:,} predictions in the log, {_format_review(counts)}."
+    yield f"Of {format_count(counts.predictions, 'prediction')} in the log, {_format_review(counts)}."
     if counts.fallbacks:
         substitutes = " and ".join(
             f"{count:,} by the {substitute}" for substitute, count in counts.fallbacks.most_common()

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.lag_alarms import list_lag_alarms
@@ -95,7 +96,10 @@ def _explain_progress(role: str, version: str, progress: ShadowProgress) -> Iter
     if set(progress.statuses) - {STATUS_OK}:
         yield _format_failures(version, progress)
     if answered and not progress.compared:
-        yield f"Version {version} can be compared on none of {answered:,} rows: a rule or a fallback had a say in each."
+        yield (
+            f"Version {version} can be compared on none of {format_count(answered, 'row')}: a rule or a "
+            "fallback had a say in each."
+        )
     if not progress.statuses:
         yield (
             f"Version {version} has answered nothing yet: it answers what others than itself are asked from "

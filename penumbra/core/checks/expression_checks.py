@@ -14,6 +14,7 @@ import polars as pl
 
 from penumbra.core.contract.feature_specs import find_foreign_code
 from penumbra.core.contract.value_readers import NANOSECOND_YEARS
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import describe_error
 from penumbra.features import Expression
 from penumbra.features.kinds import select_column
@@ -75,7 +76,7 @@ def _find_dependence(feature: Expression, row: type[dy.Schema]) -> str:
     try:
         values = rows.select(feature.expr().fill_null(math.nan)).to_series().to_list()
         if len(values) != len(rows):
-            return f"which gives {len(values)} numbers for {len(rows)} rows: {ONE_ROW}"
+            return f"which gives {format_count(len(values), 'number')} for {format_count(len(rows), 'row')}: {ONE_ROW}"
         alone = list(map(feature.scalar(), rows.iter_rows(named=True)))
     except (Exception, pl.exceptions.PanicException) as error:
         return f"which fails for values that Row allows ({describe_error(error)}): {NO_FAILURE}" if allowed else ""

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from penumbra.core.contract.column_rules import add_rule_check
 from penumbra.core.contract.value_readers import Convert, make_value_readers, round_to_float32, unless_none
+from penumbra.core.text.counts import format_count
 
 INNER_CONFIG = ConfigDict(strict=True, extra="forbid", val_json_bytes="base64")
 _CATCHING_WARNINGS = threading.RLock()  # filters are the process's: of two threads, one would bring back the other's
@@ -166,7 +167,7 @@ def _make_exclusion(excluded: Sequence[Gt | Lt]) -> Convert:
 
 
 def _make_length_check(least: int, most: int | None) -> Convert:
-    limits = f"{least} bytes or more" if most is None else f"{least} to {most} bytes"
+    limits = f"{format_count(least, 'byte')} or more" if most is None else f"{least} to {format_count(most, 'byte')}"
 
     def check(value: str) -> str:
         if least <= len(value.encode()) and (most is None or len(value.encode()) <= most):

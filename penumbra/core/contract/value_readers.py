@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Strict
 from pydantic_core import PydanticCustomError
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.faulty_values import EXPECTED_BY_ERROR_TYPE
 
 Convert = Callable[[Any], Any]
@@ -178,7 +179,10 @@ def make_decimal_reader(dtype: pl.Decimal) -> Convert:
         PydanticCustomError: By that function, for anything else, and for what the column can't hold.
     """
     scale, precision, unit = dtype.scale, dtype.precision or 38, decimal.Decimal(1).scaleb(-dtype.scale)
-    words = f"Input should be a decimal of at most {precision - scale} digits before and {scale} after the point"
+    words = (
+        f"Input should be a decimal of at most {format_count(precision - scale, 'digit')} before and {scale} "
+        "after the point"
+    )
     context = decimal.Context(prec=80)
 
     def read(value: Any) -> Any:

@@ -6,6 +6,7 @@ from penumbra.core.metrics.calibration import compute_calibration_error
 from penumbra.core.metrics.loss_names import read_quantile_level
 from penumbra.core.metrics.losses import compute_clipped_losses, compute_row_losses, get_primary_metric
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_count
 
 
 def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
@@ -64,8 +65,11 @@ def _put_primary_first(
 
 def _describe_classes(task: Task, labels: np.ndarray) -> str:
     if task.kind == "binary":
-        return f"{int(labels.sum())} of {len(labels)} labels are true"
-    return f"{len(labels)} labels are all {' or '.join(task.classes[code] for code in np.unique(labels)) or 'missing'}"
+        return f"{int(labels.sum())} of {format_count(len(labels), 'label is', 'labels are')} true"
+    return (
+        f"{format_count(len(labels), 'label is', 'labels are')} all "
+        f"{' or '.join(task.classes[code] for code in np.unique(labels)) or 'missing'}"
+    )
 
 
 def _compute_binary_metrics(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:

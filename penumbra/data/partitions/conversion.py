@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from penumbra.core.contract.record_fields import INNER_CONFIG, annotate_dtype
 from penumbra.core.contract.value_readers import MAX_WHOLE_FLOAT, NUMBER_PATTERN
+from penumbra.core.text.counts import format_count
 from penumbra.data.partitions.nested_conversion import convert_nested
 from penumbra.features.kinds import select_column
 
@@ -90,7 +91,7 @@ def describe_dtype(dtype: pl.DataType) -> str:
             "Z" if dtype.time_zone else ""
         )
     if isinstance(dtype, pl.Decimal):
-        return f"a decimal of at most {dtype.scale} digits after the point"
+        return f"a decimal of at most {format_count(dtype.scale, 'digit')} after the point"
     if isinstance(dtype, pl.Enum):
         return f"one of {', '.join(dtype.categories)}"
     return _EXPECTATIONS.get(type(dtype), f"a {dtype}{' as JSON' if dtype.is_nested() else ''}")

@@ -12,6 +12,7 @@ from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawFiles
+from penumbra.core.text.counts import format_count
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
 from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.partitions.contract import (
@@ -57,9 +58,9 @@ class BatchCheckResult:
 
     def __str__(self) -> str:
         if not self.rejected:
-            return f"{self.batch}: {self.rows:,} rows, all keep the contract"
+            return f"{self.batch}: {format_count(self.rows, 'row')}, all keep the contract"
         rules = ", ".join(f"{rule} {count:,}" for rule, count in self.broken.items())
-        return f"{self.batch}: {self.rows:,} rows, {self.rejected:,} of them quarantined ({rules})"
+        return f"{self.batch}: {format_count(self.rows, 'row')}, {self.rejected:,} of them quarantined ({rules})"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.analysis.moments import is_nearly_full
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
@@ -146,7 +147,8 @@ def _check_key(seen: Observation, columns: tuple[str, ...]) -> KeyChoice:
         )
     if (repeated := _count_repeated(seen, columns)) > MAX_REPEATED_SHARE * seen.total:
         raise DraftRefused(
-            f"--key {list_names(columns)} tells too few rows apart: {repeated:,} of {seen.total:,} rows have the key "
+            f"--key {list_names(columns)} tells too few rows apart: {repeated:,} of "
+            f"{format_count(seen.total, 'row has', 'rows have')} the key "
             "of an earlier row"
         )
     return KeyChoice(columns, repeated)

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.contracts import get_date
 from penumbra.drafting.analysis.time_copies import find_time_copy
@@ -254,6 +255,7 @@ def _check_time(seen: Observation, name: str) -> None:
         )
     if not is_nearly_full(profile := seen.profiles[name]):
         raise DraftRefused(
-            f"--time {quote_value(name)} has no time in {profile.rows - profile.read:,} of {profile.rows:,} rows: "
+            f"--time {quote_value(name)} has no time in {profile.rows - profile.read:,} of "
+            f"{format_count(profile.rows, 'row')}: "
             "expected one in each"
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import DescribedColumns
 from penumbra.drafting.analysis.keys import KeyChoice
@@ -75,10 +76,10 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
             yield f"{quote_value(name)}: {profile.unreadable:,} {verb} no {what}; ingest quarantines {whose}"
     for name in key.columns:
         if missing := seen.profiles[name].missing if name in seen.profiles else 0:
-            rows = "1 row has" if missing == 1 else f"{missing:,} rows have"
+            rows = format_count(missing, "row has", "rows have")
             yield f"{rows} no {quote_value(name)}, a part of the key: ingest quarantines what lacks it; {ACCEPTED}"
     if key.repeated:
-        rows = "1 row has" if key.repeated == 1 else f"{key.repeated:,} rows have"
+        rows = format_count(key.repeated, "row has", "rows have")
         yield (
             f"{rows} the key ({list_names(key.columns)}) of an earlier row: where both are in one batch, ingest "
             f"quarantines both; {ACCEPTED}"
@@ -94,4 +95,4 @@ def _list_guesses(seen: Observation, days: int) -> Iterator[str]:
     if options.get("encoding") in ("cp1252", "latin-1"):
         yield f"the files aren't UTF-8 and are read as {options['encoding']} (Western European)"
     if days < FEW_DAYS:
-        yield f"there are rows of {days} days only: intervals are drawn over days, and will be wide"
+        yield f"there are rows of {format_count(days, 'day')} only: intervals are drawn over days, and will be wide"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.analysis.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.contracts import is_growing
@@ -64,7 +65,7 @@ def _find_emptiness(name: str, profile: ColumnProfile, values: pl.Series) -> str
     if profile.read == 0:
         return "no row has a value"
     if profile.missing > MAX_MISSING_SHARE * profile.rows:
-        return f"missing in {profile.missing:,} of {profile.rows:,} rows"
+        return f"missing in {profile.missing:,} of {format_count(profile.rows, 'row')}"
     is_constant = profile.minimum == profile.maximum if profile.words is None else len(profile.words) == 1
     is_text = values.dtype == pl.String
     if profile.missing == 0 and is_constant and not (is_text and profile.words is None):
@@ -83,7 +84,7 @@ def _find_wordiness(profile: ColumnProfile, values: pl.Series) -> str:
         return f"free text, of {length:.0f} characters on average"
     if profile.distinct > MIN_OWN_SHARE * profile.rows:
         return "about every row has another value"
-    return f"text with about {profile.distinct:,} different values; a category may have {MAX_CATEGORIES}"
+    return f"text with about {format_count(profile.distinct, 'different value')}; a category may have {MAX_CATEGORIES}"
 
 
 def _find_lateness(values: pl.Series, time: pl.Series) -> str:
@@ -113,7 +114,7 @@ def _choose_code_kind(profile: ColumnProfile, values: pl.Series) -> Use:
     """Whole numbers that are names."""
     if profile.distinct <= MAX_CATEGORIES:
         return Use(("category",))
-    what = "grow with the rows" if is_growing(values) else f"have about {profile.distinct:,} values"
+    what = "grow with the rows" if is_growing(values) else f"have about {format_count(profile.distinct, 'value')}"
     return Use((), f"by name an identifier, whose numbers {what}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text, list_beginning, quote_value
 from penumbra.drafting.draft import DraftRefused, DraftTarget
 from penumbra.drafting.reading.profiles import ColumnProfile
@@ -39,7 +40,9 @@ def choose_target(
         what = reading.reason if reading.is_left_out else "its values are dates or times"
         raise DraftRefused(f"{column} can't be predicted ({what}): expected yes or no, a class, or a number")
     if profile.read < MIN_OUTCOMES:
-        raise DraftRefused(f"{column} is known in {profile.read:,} rows: expected at least {MIN_OUTCOMES}")
+        raise DraftRefused(
+            f"{column} is known in {format_count(profile.read, 'row')}: expected at least {MIN_OUTCOMES}"
+        )
     counts = _count_values(table, reading)
     if len(counts) == 1:
         raise DraftRefused(f"{column} is {quote_value(next(iter(counts)))} in all rows: there is nothing to learn")
@@ -50,14 +53,15 @@ def choose_target(
         return DraftTarget("number", name, reason=_describe_number(reading, counts)), notes
     if len(counts) > MAX_CLASSES:
         raise DraftRefused(
-            f"{column} is text with {profile.distinct:,} different values: expected yes or no, a number, or at most "
+            f"{column} is text with {format_count(profile.distinct, 'different value')}: expected yes or no, "
+            "a number, or at most "
             f"{MAX_CLASSES} classes"
         )
     return DraftTarget("classes", name), notes + _tell_rare(column, counts)
 
 
 def _tell_missing(name: str, missing: int) -> str:
-    rows = "1 row has" if missing == 1 else f"{missing:,} rows have"
+    rows = format_count(missing, "row has", "rows have")
     return f"{rows} no {quote_value(name)}: kept, and not learnt from"
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from penumbra.core.problem import SourceBatch
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
 from penumbra.drafting.draft import NO_OUTCOME, ProblemDraft
 from penumbra.drafting.files.settings_file import list_usable
@@ -28,7 +29,7 @@ def list_batch_notes(draft: ProblemDraft, arrived: Sequence[SourceBatch], held_o
     begins = [usable[-number * held_out - 1].complete for number in (2, 1)]
     later = sum(classes.total() for day, classes in counts.items() if day >= arrived[-1].complete)
     if later:
-        rows = "1 row is" if later == 1 else f"{later:,} rows are"
+        rows = format_count(later, "row is", "rows are")
         yield f"{rows} of a {draft.source.period} that isn't known to be over, so they aren't used yet"
     if waiting := find_waiting_outcomes(draft.count_outcomes()):
         yield f"{waiting}: labels.delay_hours becomes {waiting.hours}, as if all came so late"

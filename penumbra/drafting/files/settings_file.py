@@ -12,6 +12,7 @@ import tomlkit
 from tomlkit.items import Item
 
 from penumbra.core.problem import SourceBatch
+from penumbra.core.text.counts import format_count
 from penumbra.drafting.draft import DraftRefused, ProblemDraft
 from penumbra.drafting.files.candidates_file import CANDIDATE_NAMES, REPLAYED_CANDIDATE
 from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
@@ -43,7 +44,8 @@ def choose_settings(
     usable = list_usable(draft, list_arrived(draft, batches, now))
     if len(usable) < MIN_BATCHES:
         raise DraftRefused(
-            f"from {draft.first_day} to {draft.last_day} the data fill {len(usable)} batches with outcomes by "
+            f"from {draft.first_day} to {draft.last_day} the data fill "
+            f"{format_count(len(usable), 'batch', 'batches')} with outcomes by "
             f"{draft.source.period}, and training takes at least {MIN_BATCHES}: one to learn from, one to choose by, "
             "and one for the test: pass a shorter --period, or data of more days"
         )

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from penumbra.core.text.counts import format_count
 from penumbra.logs.append_log import encode_json
 from penumbra.registry.history.ledger_head import EMPTY_HEAD, LedgerHead, advance_head, split_lines
 from penumbra.storage.atomic import replace_file
@@ -320,7 +321,9 @@ def require_seen(head: LedgerHead, seen: Sequence[LedgerEntry] | None) -> None:
         LedgerMoved: There are more of them.
     """
     if seen is not None and head.entries != len(seen):
-        raise LedgerMoved(f"the ledger has {head.entries} entries by now, and had {len(seen)}")
+        raise LedgerMoved(
+            f"the ledger has {format_count(head.entries, 'entry', 'entries')} by now, and had {len(seen)}"
+        )
 
 
 def chain_event(

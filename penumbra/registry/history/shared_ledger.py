@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from penumbra.core.settings import Settings, SettingsError
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.history.ledger import (
     ANNOUNCED_NOTE,
@@ -193,7 +194,8 @@ class SharedLedger(Ledger):
             return head
         if entries := super().read_after(EMPTY_HEAD)[0]:
             raise BrokenLedger(
-                f"{self._objects.address} has no ledger, and {self.folder} has one of {len(entries)} entries: "
+                f"{self._objects.address} has no ledger, and {self.folder} has one of "
+                f"{format_count(len(entries), 'entry', 'entries')}: "
                 "`penumbra history --share` takes it there"
             )
         return None
@@ -226,7 +228,9 @@ class SharedLedger(Ledger):
             found = self._objects.read_between(sealed, copied)
             file.seek(sealed.bytes)
             if found != file.read():
-                raise BrokenLedger(f"{address} is not what was read before: it had {copied.entries} entries")
+                raise BrokenLedger(
+                    f"{address} is not what was read before: it had {format_count(copied.entries, 'entry', 'entries')}"
+                )
 
 
 def open_ledger(settings: Settings, patience: float | None = None) -> Ledger:

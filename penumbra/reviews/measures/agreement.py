@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penumbra.core.task import TaskKind
+from penumbra.core.text.counts import format_count
 
 MIN_AGREEMENT_CASES = 20  # with fewer, intervals cover the truth too seldom
 MAX_AGREEMENT_CASES = 1000  # the latest; alpha's time grows with the square of the numbers that differ
@@ -40,7 +41,10 @@ class Agreement:
 
     def __str__(self) -> str:
         """Such as "alpha 0.82 [0.70, 0.91] over 120 cases, of which 9 have answers that differ"."""
-        counts = f"{self.cases} cases, of which {self.differing} have answers that differ"
+        counts = (
+            f"{format_count(self.cases, 'case')}, of which "
+            f"{format_count(self.differing, 'has answers that differ', 'have answers that differ')}"
+        )
         if self.alpha is None:
             return f"{counts}: no alpha, as {self.undefined}"
         if self.interval is None:

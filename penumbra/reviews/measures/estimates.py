@@ -35,6 +35,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penumbra.core.text.counts import format_count
+
 FloatArray = NDArray[np.float64]
 CONFIDENCE = 0.95
 LEAST_TOLD_SHARE = 0.05  # of all rows; a smaller share without an answer isn't mentioned
@@ -146,7 +148,7 @@ def describe_estimate(estimate: WeightedEstimate, name: str) -> str:
     if not estimate.picked:
         return f"no {name} yet: no row was drawn"
     if not estimate.answered:
-        return f"no {name} yet: none of {estimate.picked:,} picked rows is answered"
+        return f"no {name} yet: none of {format_count(estimate.picked, 'picked row')} is answered"
     limits = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
     if not estimate.is_certain_enough:
         return f"too few answers to name the {name}, which is {limits} (95 %), from {source}"
@@ -162,7 +164,7 @@ def describe_source(estimate: WeightedEstimate) -> str:
     Returns:
         Such as "43 of 50 picked rows, which leave 12 % of all unanswered".
     """
-    source = f"{estimate.answered:,} of {estimate.picked:,} picked rows"
+    source = f"{estimate.answered:,} of {format_count(estimate.picked, 'picked row')}"
     share = estimate.unanswered_share
     return f"{source}, which leave {100 * share:.0f} % of all unanswered" if share >= LEAST_TOLD_SHARE else source
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from penumbra.core.metrics.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training.evaluation import charts
@@ -38,7 +39,7 @@ def format_backtest_title(standard: PolicyResult, first: dt.date) -> str:
     """Format the title: the days from `first` (day 0) on that `standard` served, and their rows; returns a line."""
     days = np.unique(standard.days)
     begin, end = (first + dt.timedelta(days=int(day)) for day in (days[0], days[-1]))
-    return f"{begin} to {end}: {len(days)} days, {len(standard.days):,} rows with a label"
+    return f"{begin} to {end}: {format_count(len(days), 'day')}, {format_count(len(standard.days), 'row')} with a label"
 
 
 def write_backtest_picture(
@@ -151,7 +152,7 @@ def _describe_untested(best: PolicyResult, results: Sequence[PolicyResult]) -> l
     retrains, promotions = (first.run.count(what) for what in ("retrain", "promote"))
     return [
         f"Without any test {first.name} does better on these days: {format_number(first.loss.value)} where this has "
-        f"{format_number(best.loss.value)}, with {retrains} retrainings.",
+        f"{format_number(best.loss.value)}, with {format_count(retrains, 'retraining')}.",
         f"{first.false_promotions} of its {promotions} models were worse than what they replaced, and nothing would "
         "have kept out a broken one.",
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.task import TaskKind
+from penumbra.core.text.counts import format_count
 from penumbra.reviews.measures.agreement import Agreement, measure_agreement
 from penumbra.reviews.measures.error_rates import describe_mean_error, estimate_error, name_error
 from penumbra.reviews.measures.estimates import WeightedEstimate
@@ -58,12 +59,16 @@ def describe_reviews(steps: ReviewSteps, kind: TaskKind, label_days: int) -> Ite
         return
     statuses = sum((Counter(review["statuses"]) for review in reviews), Counter())
     ends = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
-    yield f"Reviews: {picked:,} of {rows:,} rows were picked ({_describe_reasons(steps)}); {ends}."
+    yield (
+        f"Reviews: {picked:,} of {format_count(rows, 'row was', 'rows were')} picked "
+        f"({_describe_reasons(steps)}); {ends}."
+    )
     yield f"Two people, one row: {_measure_steps_agreement(steps, kind)}."
     yield _describe_error(steps, kind)
     contradicted = sum(review["contradicted"] for review in reviews)
     yield (
-        f"What that brought: {statuses['decided']:,} labels {label_days} days before the outcomes, which contradict "
+        f"What that brought: {format_count(statuses['decided'], 'label')} {format_count(label_days, 'day')} before the "
+        "outcomes, which contradict "
         f"{contradicted:,} of them."
     )
 
@@ -90,7 +95,7 @@ def _describe_error(steps: ReviewSteps, kind: TaskKind) -> str:
     covered = [each for each in (_is_covered([step], kind) for step in steps) if each is not None]
     return (
         f"By their answers: {estimated}; by all outcomes {_format_error(true, kind)}. A day's interval holds the true "
-        f"one of that day on {sum(covered)} of {len(covered)} days."
+        f"one of that day on {sum(covered)} of {format_count(len(covered), 'day')}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text
 from penumbra.sources.tables.csv_lines import drop_blanks_beside_quotes, drop_empty_lines
 from penumbra.sources.tables.text_values import clean_text, complete_names
@@ -118,7 +119,10 @@ def _describe_fault(content: bytes, layout: CsvLayout, name: str, lines_before: 
         if len(values) > width:
             found = escape_text(layout.separator.join(values))
             hint = suggest_separator(header)
-            return f"{name}, line {number + lines_before}: {len(values)} values, expected {width}: {found}{hint}"
+            return (
+                f"{name}, line {number + lines_before}: {format_count(len(values), 'value')}, expected "
+                f"{width}: {found}{hint}"
+            )
     return (
         f"{name} isn't readable as CSV ({escape_text(error, most=300)}): expected quotation marks around whole values "
         f"only, or {UNQUOTED}"

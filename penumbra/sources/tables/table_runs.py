@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.raw_files import RawContent
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.tables.csv_records import iterate_records, read_csv_block, read_header
 from penumbra.sources.tables.csv_tables import UNQUOTED, CsvLayout, read_column_names, suggest_separator
@@ -201,7 +202,8 @@ def _read_blocks(
         values = read_csv_block(header, block, layout, file.name, column).to_series() if column else None
         if values is not None and len(values) != len(block.ends):
             raise ValueError(
-                f"{file.name}, from line {block.line} on: {len(block.ends)} records, of which {len(values)} can be "
+                f"{file.name}, from line {block.line} on: {format_count(len(block.ends), 'record')}, of which "
+                f"{len(values)} can be "
                 f"read: expected quotation marks around whole values only, or {UNQUOTED}"
             )
         ends = block.start + block.ends

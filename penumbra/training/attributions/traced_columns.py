@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn import compose, impute, pipeline, preprocessing
 
 from penumbra.core.attributions.additive_model import NotExplainable
+from penumbra.core.text.counts import format_count
 from penumbra.training.onnx.compile import compile_steps
 
 
@@ -53,7 +54,8 @@ class TracedColumns:
         rows = np.asarray(made.toarray() if issparse(made) else made, float)
         if rows.shape[1] != len(sources):
             raise NotExplainable(
-                f"{type(step).__name__} makes {rows.shape[1]} columns where {len(sources)} are expected, so it isn't "
+                f"{type(step).__name__} makes {format_count(rows.shape[1], 'column')} where {len(sources)} "
+                "are expected, so it isn't "
                 "known which input each is made of (categories that are joined for being rare do that)"
             )
         return replace(self, steps=(*self.steps, step), sources=sources, rows=rows)

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
+from penumbra.core.text.counts import format_count
 
 MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
 MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
@@ -55,7 +56,11 @@ def find_constant_target(label: pl.Series) -> list[Finding]:
     """
     if label.n_unique() > 1:
         return []
-    evidence = f"it is {label[0]!s} in all {label.len():,} rows that have one" if label.len() else "no row has one"
+    evidence = (
+        f"it is {label[0]!s} in all {format_count(label.len(), 'row that has', 'rows that have')} one"
+        if label.len()
+        else "no row has one"
+    )
     return [
         Finding(CONSTANT_TARGET, "target", evidence, "see whether target() in problem/schema.py reads the right column")
     ]
@@ -72,7 +77,10 @@ def find_numeric_flag(label: pl.Series) -> list[Finding]:
     """
     if not label.dtype.is_numeric() or label.n_unique() != 2 or set(label.unique()) != {0, 1}:
         return []
-    evidence = f"it is a number, {label.dtype}, and 0 or 1 in all {label.len():,} rows that have one"
+    evidence = (
+        f"it is a number, {label.dtype}, and 0 or 1 in all "
+        f"{format_count(label.len(), 'row that has', 'rows that have')} one"
+    )
     remedy = "a yes or no is Boolean: return the comparison with 1 (== 1) from target() in problem/schema.py"
     return [Finding("target", "target", evidence, remedy)]
 
@@ -94,14 +102,17 @@ def find_constant_features(features: pl.DataFrame, batch: pl.Series, day: pl.Ser
 
 def _constant_finding(values: pl.Series, batch: pl.Series, day: pl.Series, latest: pl.Series) -> Finding | None:
     if symptom := _describe_symptom(values):
-        evidence = f"{symptom} in all {values.len():,} rows"
+        evidence = f"{symptom} in all {format_count(values.len(), 'row')}"
         return Finding(
             _name_symptom(values), values.name, evidence, f"take it {OUT_OF_FEATURES}, or repair where it comes from"
         )
     symptom = _describe_symptom(values.filter(latest))
     if not symptom or not _has_varied_before(values, batch, day, latest):
         return None
-    evidence = f"{symptom} in the {latest.sum():,} rows of the latest batch, {batch.max()!s}, and never before"
+    evidence = (
+        f"{symptom} in the {format_count(int(latest.sum()), 'row')} of the latest batch, {batch.max()!s}, and "
+        "never before"
+    )
     return Finding(
         LIFELESS_FEATURE, values.name, evidence, f"see what changed at its source when {batch.max()!s} began"
     )
@@ -154,7 +165,8 @@ def find_repeated_keys(rows: pl.DataFrame, key: Sequence[str]) -> list[Finding]:
     first = repeated.row(0, named=True)
     example = ", ".join(f"{column} {first[column]}" for column in key)
     evidence = (
-        f"{repeated.height:,} keys appear more than once, such as {example} in {' and '.join(first[BATCH_COLUMN])}"
+        f"{format_count(repeated.height, 'key appears', 'keys appear')} more than once, such as {example} in "
+        f"{' and '.join(first[BATCH_COLUMN])}"
     )
     remedy = (
         "deliver each row once (a correction replaces the batch that it corrects), or add to the primary key in "
@@ -187,7 +199,8 @@ def _unordered_finding(before: str, old: pl.Series, batch: str, new: pl.Series) 
         f"{_quantile_of_sorted(instants, 0)} to {_quantile_of_sorted(instants, 1)}" for instants in (old, new)
     )
     evidence = (
-        f"{early:,} of the {new.len():,} rows of {batch} ({new_span}) lie before the end of {before} ({old_span})"
+        f"{early:,} of the {format_count(new.len(), 'row')} of {batch} ({new_span}) lie before the end of "
+        f"{before} ({old_span})"
     )
     remedy = (
         "later batches judge what earlier ones taught: let their names sort by time and each hold the rows of its "
@@ -226,5 +239,5 @@ def _keyless_finding(column: str, labelled: pl.DataFrame, labels: Sequence[str])
     first = lost.row(0, named=True)
     shown = ", ".join(f"{name} {first.get(name)}" for name in [column, *labels])
     where = f"row {first[ROW_NUMBER_COLUMN]} of {first[BATCH_COLUMN]}"
-    evidence = f"{lost.height:,} rows have a label and no usable key: {where} has {shown}"
+    evidence = f"{format_count(lost.height, 'row has', 'rows have')} a label and no usable key: {where} has {shown}"
     return Finding("labels", column, evidence, f"deliver labels with the {column} that their prediction was asked for")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.features import Feature
 from penumbra.training.doctor.checks import OUT_OF_FEATURES, SHARED_MISSINGNESS, Finding
 
@@ -49,7 +50,10 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
     for name in features.columns:
         area, sure, what = max(_areas_by_view(features[name], outcomes, half), default=(0.0, 0.0, ""))
         if area >= MIN_LEAK_AUC and sure >= MIN_LEAK_AUC_LOWER:
-            evidence = f"{what} alone tells the target: ROC AUC {area:.4f} on the later {label.len() - half:,} rows"
+            evidence = (
+                f"{what} alone tells the target: ROC AUC {area:.4f} on the later "
+                f"{format_count(label.len() - half, 'row')}"
+            )
             found.append(Finding("leakage", name, evidence, LEAKAGE_REMEDY.format(name)))
     return found
 
@@ -198,8 +202,9 @@ def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> li
         if otherwise > MAX_SHARE_OTHERWISE * share:
             continue
         if _overlap_p_value(both, lacking, without, columns.height) < MAX_OVERLAP_P_VALUE / columns.width:
+            rows = format_count(lacking, "row that lacks it has", "rows that lack it have")
             evidence = (
-                f"{share:.1%} of the {lacking:,} rows that lack it have no outcome, and {otherwise:.1%} of the "
+                f"{share:.1%} of the {rows} no outcome, and {otherwise:.1%} of the "
                 f"{columns.height - lacking:,} that have it"
             )
             remedy = f"ask whether {name} is known when the prediction is made; if not, it has no place in Row"

@@ -8,6 +8,7 @@ import polars as pl
 from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.features import Expression, Feature
 from penumbra.patterns.candidate import Candidate, Columns
 from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS, find_proxies
@@ -101,7 +102,7 @@ def note_large_categories(
     for position, values in large.items():
         if affected := [name for name, positions in limited.items() if position in positions]:
             yield (
-                f"{encoder.names[position]} has {values:,} values, and {', '.join(affected)} can take "
+                f"{encoder.names[position]} has {format_count(values, 'value')}, and {', '.join(affected)} can take "
                 f"{MAX_BOOSTING_VALUES} and will be left out: fold rare values together in problem/features.py, or "
                 "one-hot encode them before another one"
             )

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.encoding import FeatureEncoder
+from penumbra.core.text.counts import format_count
 from penumbra.features import Record
 from penumbra.training.doctor.checks import Finding
 
@@ -55,7 +56,8 @@ def _skew_finding(inputs: FeatureEncoder, sample: SkewSample, way: str, answers:
     first = int(differing[0])
     record, names = sample.records[first], ", ".join(_differing_inputs(inputs, sample, differing))
     evidence = (
-        f"{differing.size:,} of {len(answers):,} answers to {way} differ: {answers[first]} instead of training's "
+        f"{differing.size:,} of {format_count(len(answers), 'answer')} to {way} differ: {answers[first]} "
+        "instead of training's "
         f"{sample.expected[first]} for {dict(record)}"
     )
     if not names:

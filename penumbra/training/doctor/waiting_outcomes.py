@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
+
 MIN_WAIT_DAYS = 2  # a day is what labels.delay_hours allows anyway
 MAX_CHANCE = 1e-3  # that the newest rows lack their outcomes as any others do
 
@@ -30,8 +32,8 @@ class WaitingOutcomes:
 
     def __str__(self) -> str:
         """A sentence without a full stop."""
-        rows = "1 row waits for its own" if self.rows == 1 else f"{self.rows:,} rows wait for theirs"
-        return f"the outcomes end on {self.last_day}, {self.days} days before the last row, and {rows}"
+        rows = format_count(self.rows, "row waits for its own", "rows wait for theirs")
+        return f"the outcomes end on {self.last_day}, {format_count(self.days, 'day')} before the last row, and {rows}"
 
 
 def find_waiting_outcomes(days: pl.DataFrame) -> WaitingOutcomes | None:

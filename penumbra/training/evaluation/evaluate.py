@@ -11,6 +11,7 @@ from penumbra.core.metrics.curves import compute_curves
 from penumbra.core.metrics.loss_names import LOSS_WORDS, describe_loss_name, read_quantile_level
 from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_count
 from penumbra.training.evaluation.bootstrap import Interval
 from penumbra.training.fit import TrainingSet, fit_estimator
 
@@ -183,7 +184,7 @@ def _require_task_classes(task: Task, estimator: Any, some: np.ndarray) -> None:
 def _find_prediction_fault(task: Task, predictions: np.ndarray, rows: int) -> str:
     shape = (rows, len(task.classes)) if task.classes else (rows,)
     if predictions.shape != shape:
-        return f"it predicts {predictions.shape} for {rows} rows: expected {shape}"
+        return f"it predicts {predictions.shape} for {format_count(rows, 'row')}: expected {shape}"
     if wrong := int((~np.isfinite(predictions)).sum()):
         return f"{wrong} of {predictions.size} predictions are NaN or infinite"
     if task.kind != "regression" and not (predictions.min() >= 0 and predictions.max() <= 1 + PROBABILITY_SLACK):

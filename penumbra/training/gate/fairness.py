@@ -12,6 +12,7 @@ import polars as pl
 
 from penumbra.core.metrics.group_metrics import GROUP_COMPARISONS, JUDGED_COMPARISONS
 from penumbra.core.task import TaskKind
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text, list_beginning, list_names
 from penumbra.core.text.tables import format_number
 from penumbra.training.evaluation import bootstrap
@@ -72,7 +73,7 @@ def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
     kept = [each for each in judged if len(each.groups) > 1]
     limit, left_out = limits.fairness_limit * sums.unit, _describe_left_out(judged, limits.min_days)
     if not kept:
-        needed = f"two groups with {MIN_GROUP_ROWS} rows that count, on {limits.min_days} days"
+        needed = f"two groups with {MIN_GROUP_ROWS} rows that count, on {format_count(limits.min_days, 'day')}"
         return GateCheck(
             "fairness", float("nan"), limit, NOT_ENOUGH_DATA, f"no sensitive column has {needed}{left_out}"
         )
@@ -143,13 +144,14 @@ def _describe_left_out(judged: Sequence[GroupMetric], min_days: int) -> str:
     few = {  # of several rates the one with the fewest rows
         name: f"{name} ({rows} of {MIN_GROUP_ROWS} rows)"
         if rows < MIN_GROUP_ROWS
-        else f"{name} ({days} of {min_days} days)"
+        else f"{name} ({days} of {format_count(min_days, 'day')})"
         for name, rows, days in sorted(sizes, reverse=True)
     }
     parts = [f"too little of {list_names(reversed(few.values()))}"] if few else []
     beyond = {each.column: each.beyond for each in judged if each.beyond}
     parts += [
-        f"{count:,} groups of {column} are not among its {MAX_GROUPS} largest" for column, count in beyond.items()
+        f"{format_count(count, 'group')} of {column} beyond its {MAX_GROUPS} largest"
+        for column, count in beyond.items()
     ]
     return "".join(f"; {part}" for part in parts)
 

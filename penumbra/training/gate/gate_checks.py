@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from penumbra.core.text.counts import format_count
 from penumbra.training.evaluation.bootstrap import Interval
 
 GateVerdict = Literal["pass", "fail", "not enough data", "skipped"]
@@ -110,7 +111,7 @@ def check_calibration(error: Interval, days: int, limits: GateLimits) -> GateChe
     if error.low > limits.calibration:
         verdict = "fail"
     verdict = NOT_ENOUGH_DATA if days < limits.min_days else verdict
-    sentence = f"expected calibration error {error} over {days} days"
+    sentence = f"expected calibration error {error} over {format_count(days, 'day')}"
     sentence += describe_limit_setting("gate.calibration") if verdict == "fail" else ""
     return GateCheck("calibration", error.value, limits.calibration, verdict, sentence, error.low, error.high)
 
@@ -146,7 +147,7 @@ def check_served_forms(forms: FormComparison) -> GateCheck:
     Returns:
         The check "forms", measured in differences.
     """
-    same = f"a list and single records get the answers of training, over {forms.records:,} records"
+    same = f"a list and single records get the answers of training, over {format_count(forms.records, 'record')}"
     return _check_limit("forms", float(bool(forms.difference)), 0, forms.difference or same)
 
 

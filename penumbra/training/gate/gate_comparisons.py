@@ -17,6 +17,7 @@ import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_beginning
 from penumbra.core.text.tables import format_number
 from penumbra.training.evaluation import bootstrap, slices
@@ -60,7 +61,7 @@ def check_loss_difference(
     verdict = judge_difference(difference, count, rule, limits, margin)
     more = _estimate_days_needed(difference, limit, count, limits) if verdict == NOT_ENOUGH_DATA else ""
     value, low, high = (format_number(each, "+") for each in (difference.value, difference.low, difference.high))
-    shown = f"{value} [{low}, {high}] over {count} days"
+    shown = f"{value} [{low}, {high}] over {format_count(count, 'day')}"
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
     asked = f"{rule}, for {reason}," if reason else rule
     sentence = f"{loss} less the {other} model's: {shown}; {asked} has the upper limit below {wanted}{more}"
@@ -116,12 +117,12 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     sums = {name: _sum_by_day(rows.filter(members)) for name, members in slices.find_slice_members(rows, columns)}
     kept = [name for name, by_day in sums.items() if by_day.height >= limits.min_days]
     if not kept:
-        sentence = f"none of {len(sums)} slices has {limits.min_days} days of rows"
+        sentence = f"none of {format_count(len(sums), 'slice')} has {format_count(limits.min_days, 'day')} of rows"
         return GateCheck("slices", float("nan"), margin, NOT_ENOUGH_DATA, sentence)
     days = rows.select(pl.col(DAY_COLUMN).unique().sort())
     contributions = _compute_contributions([days.join(sums[name], on=DAY_COLUMN, how="left") for name in kept])
     is_harmed, worst = find_harmed_slices(contributions, limits, margin)
-    kind = f"of {len(kept)} slices with {limits.min_days} days or more"
+    kind = f"of {format_count(len(kept), 'slice')} with {format_count(limits.min_days, 'day')} or more"
     wanted = f"worse than live by more than {scale.describe_share(limits.slice_margin_share)}"
     measured = float(contributions[worst].mean())
     if not is_harmed.any():

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.faulty_values import format_shown_value
 from service.http.refusals import MAX_DETAILS, Fault, RequestRefused
 
@@ -55,7 +56,9 @@ def read_arrow_body(body: bytes, max_records: int, max_bytes: int) -> pl.DataFra
         reason = error if isinstance(error, _Malformed) else "its messages refer to what is beyond their end"
         raise RequestRefused(400, f"the body is no Arrow IPC stream without compression: {reason}") from None
     if n_rows > max_records:
-        raise RequestRefused(413, f"{n_rows} records in one request: at most {max_records} are accepted")
+        raise RequestRefused(
+            413, f"{format_count(n_rows, 'record')} in one request: at most {max_records} are accepted"
+        )
     with _refuse_failures("the body is no valid Arrow IPC stream"):
         frame = pl.read_ipc_stream(io.BytesIO(body))
         size = sum(_measure_text(series) for series in frame)
@@ -79,7 +82,7 @@ def encode_frame(frame: pl.DataFrame, consequence: str) -> bytes:
     """
     faults = [fault for series in frame for fault in _find_unsayable(series)]
     if faults:
-        words = f"{len(faults)} values can't be said in JSON, {consequence}"
+        words = f"{format_count(len(faults), 'value')} can't be said in JSON, {consequence}"
         raise RequestRefused(422, words, sorted(faults, key=lambda fault: fault.get("index", 0))[:MAX_DETAILS])
     with _refuse_failures("a column's dtype has no form in JSON"):
         exact = frame.cast({each.name: _find_exact_dtype(each.dtype, _has_long_decimals(each)) for each in frame})

@@ -18,6 +18,7 @@ from penumbra.core.contract.column_rules import list_polars_rules
 from penumbra.core.contract.feature_specs import describe_expression
 from penumbra.core.contract.record_fields import build_model_fields
 from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
+from penumbra.core.text.counts import format_count
 from penumbra.features import ColumnCheck
 from service.http.refusals import RequestRefused, build_contract_refusal
 from service.http.requests import arrow_body
@@ -149,7 +150,9 @@ class RecordReader:
         if not n_records:
             raise RequestRefused(422, "the list is empty: send at least one record")
         if n_records > self.max_records:
-            raise RequestRefused(413, f"{n_records} records in one request: at most {self.max_records} are accepted")
+            raise RequestRefused(
+                413, f"{format_count(n_records, 'record')} in one request: at most {self.max_records} are accepted"
+            )
 
 
 class Contract(RecordReader):

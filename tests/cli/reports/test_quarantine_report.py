@@ -27,7 +27,7 @@ def test_each_rule_is_counted_with_the_commonest_first():
 
 
 def test_the_first_row_that_broke_a_columns_rule_is_shown_with_its_original_value():
-    assert "  carrier|dtype: 1 rows, the first is row 9 with carrier = 'ZZ'" in describe_quarantine([REJECTED])
+    assert "  carrier|dtype: 1 row, the first is row 9 with carrier = 'ZZ'" in describe_quarantine([REJECTED])
 
 
 def test_a_rule_between_columns_shows_the_whole_row():

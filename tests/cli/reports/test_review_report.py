@@ -39,7 +39,7 @@ def test_the_report_says_what_became_of_the_cases_why_they_were_picked_and_what_
 def test_rows_that_have_a_label_already_are_said_not_to_be_asked_about():
     block = ReviewBlock(make_moment(0), {"a": (0, 9)}, 1, 1, 3.5, {"chance": 1}, labelled=400)
     said = format_block(block)
-    assert said == "1 of 1 rows were picked; 400 more have a label already and aren't asked about."
+    assert said == "1 of 1 row was picked; 400 more have a label already and aren't asked about."
 
 
 def test_machines_are_told_the_same(folder):

@@ -51,7 +51,7 @@ def test_a_model_whose_answers_can_be_compared_with_none_says_so_and_quotes_the_
     versions = {"candidate": "8", "live": "7"}
     event = LedgerEvent(kind="verdict", verdict="keep collecting", actor="ann", reason=reason, versions=versions)
     Ledger(local_service.make_service_settings(tmp_path).ledger.folder).append(event)
-    assert "Version 8 can be compared on none of 1 rows: a rule or a fallback had a say in each." in words(tmp_path)
+    assert "Version 8 can be compared on none of 1 row: a rule or a fallback had a say in each." in words(tmp_path)
     assert f"(`penumbra promote`): {reason}." in words(tmp_path)
 
 

@@ -225,8 +225,8 @@ def test_where_rows_were_answered_after_today_as_it_is_set_the_clock_is_named(tm
     log_order(tmp_path, 1)
     log_outcome(tmp_path, 1, churned=True)
     assert feed(settings, problem, "once") == [
-        "no flywheel batch: no answered row has a label that is mature and new on data.today = 2024-04-30; 1 rows were "
-        "answered since then; of 1 answered rows 1 are labelled, those of 2024-05-01 are mature from 2024-05-03 on "
+        "no flywheel batch: no answered row has a label that is mature and new on data.today = 2024-04-30; 1 row was "
+        "answered since then; of 1 answered row 1 is labelled, those of 2024-05-01 are mature from 2024-05-03 on "
         "(labels.delay_hours)"
     ]
 

@@ -145,4 +145,4 @@ def test_where_nothing_is_prevented_no_share_is_said(tmp_path):
     log_order(tmp_path, 1, explored=True, explore_share=0.5)
     log_outcome(tmp_path, 1, churned=True)
     (line,) = feed(settings, problem)
-    assert line.splitlines()[2:] == ["1 rows were decided otherwise by chance, and stand for such rows"]
+    assert line.splitlines()[2:] == ["1 row was decided otherwise by chance, to stand for such rows"]

@@ -61,7 +61,7 @@ def test_what_is_recorded_is_of_this_problem(store, monkeypatch, tmp_path):
     (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     admit(store, "2024-01")
-    assert "1 batches, 2024-01 to 2024-01" in report_data_version(store)
+    assert "1 batch, 2024-01 to 2024-01" in report_data_version(store)
     assert DataOrigin.from_meta(versions.read_recorded_meta(store.settings)).is_of(store.problem)
 
 

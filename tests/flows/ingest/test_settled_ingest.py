@@ -40,7 +40,7 @@ def test_where_nothing_has_arrived_it_says_what_the_flow_would_say(
     capsys.readouterr()
     assert ingestion.settle_ingest()
     said = capsys.readouterr().out
-    assert "1 batches, 2024-01 to 2024-01" in said
+    assert "1 batch, 2024-01 to 2024-01" in said
     assert said.endswith("0 labels are new\n")
 
 
@@ -75,5 +75,5 @@ def test_a_label_whose_line_is_damaged_is_logged_again_once_the_index_has_lost_i
     line = segment.read_bytes().splitlines(keepends=True)[0]
     segment.write_bytes(segment.read_bytes().replace(line, line.replace(b"{", b"[", 1)))
     (load_settings().labels.folder / "index.db").unlink()
-    assert ingestion.attach_batch_labels(store) == "1 labels are new"
+    assert ingestion.attach_batch_labels(store) == "1 label is new"
     assert ingestion.attach_batch_labels(store) == "0 labels are new"

@@ -136,7 +136,7 @@ def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
     nothing_new, rejected = format_receipts(score_files(tmp_path, source))
     assert nothing_new.startswith("in.csv: nothing new, scored on ")
     where = tmp_path / "scores.rejected.parquet"
-    assert rejected == f"  1 rows are still without an answer (distance|dtype 1), in {where}"
+    assert rejected == f"  1 row is still without an answer (distance|dtype 1), in {where}"
 
 
 def test_sentences_call_the_rows_of_a_query_the_query(tmp_path):

@@ -172,7 +172,7 @@ def _ingest(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> I
         "quarantine",
         [_put_back(row, plain) for rows in rejected for row in rows.drop(BROKEN_RULES_COLUMN).to_dicts()],
     )
-    yield "rejected", describe_quarantine(rejected).count("1 rows, the first is row")
+    yield "rejected", describe_quarantine(rejected).count("1 row, the first is row")
     yield "rows", store.rows(SERVED_BATCH).rename(lambda name: plain.get(name, name)).drop(INPUTS_COLUMN).to_dicts()
     examined = examination._list_checks(examination.ExaminedData(store))
     yield "doctor", {title: len(check()) for title, check in examined}

@@ -129,7 +129,7 @@ def test_a_key_that_two_batches_have_is_found_with_an_example():
     rows = pl.DataFrame({"carrier": ["UA", "AA", "UA"], "flight": [1, 1, 1], "penumbra.batch": ["a", "a", "b"]})
     found = checks.find_repeated_keys(rows, ["carrier", "flight"])
     assert columns_of(found) == ["carrier, flight"]
-    assert found[0].evidence == "1 keys appear more than once, such as carrier UA, flight 1 in a and b"
+    assert found[0].evidence == "1 key appears more than once, such as carrier UA, flight 1 in a and b"
 
 
 @pytest.mark.parametrize("key", [["flight"], []])

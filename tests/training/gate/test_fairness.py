@@ -244,7 +244,7 @@ def test_of_a_column_the_20_groups_with_the_most_rows_are_judged():
     found = sums(BINARY, groups, np.arange(size) % 2 == 0, np.full(size, 0.9), np.arange(size) % 25)
     check = check_fairness(GroupSums(found, None, "binary"), LIMITS)
     assert check.verdict == "pass"
-    assert check.sentence.endswith("; 2 groups of sex are not among its 20 largest")
+    assert check.sentence.endswith("; 2 groups of sex beyond its 20 largest")
     assert score_groups(found)["group"].unique().sort().to_list() == [f"g{number:02}" for number in range(20)]
 
 
@@ -262,7 +262,7 @@ def test_the_sentence_names_a_few_of_many_groups():
     both = pl.concat([few, simulate({"a": 0.5, "b": 0.5}).with_columns(column=pl.lit("the other"))])
     check = check_fairness(GroupSums(both, None, "binary"), LIMITS)
     assert len(check.sentence) < 1000
-    assert check.sentence.endswith("; 2,980 groups of sex are not among its 20 largest")
+    assert check.sentence.endswith("; 2,980 groups of sex beyond its 20 largest")
 
 
 def test_a_sensitive_column_may_have_the_name_of_a_metric():

@@ -139,7 +139,7 @@ def test_a_slice_on_too_few_days_is_left_out():
     )
     assert "of 2 slices" in check_slices(rare, LIMITS).sentence
     none = check_slices(rare.drop("origin"), LIMITS)
-    assert (none.verdict, none.sentence) == ("not enough data", "none of 1 slices has 20 days of rows")
+    assert (none.verdict, none.sentence) == ("not enough data", "none of 1 slice has 20 days of rows")
 
 
 # The whole

@@ -15,6 +15,7 @@ from monitoring.windows.window_records import WindowLoss
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
 LARGE_EXCESS = 0.01  # of the reference's mean loss: what the live fit loses more there is said
@@ -132,8 +133,8 @@ def _name_days(days: Sequence[dt.date]) -> str:
 def _describe_rows(span: WindowSpan, group: Sequence[dt.date]) -> str:
     rows = span.count_rows(group)
     if group[0] >= span.begin:
-        return f"the window has {rows} rows"
-    return f"the window and the days before it have {rows} rows in {len(group)} days"
+        return f"the window has {format_count(rows, 'row')}"
+    return f"the window and the days before it have {format_count(rows, 'row')} in {format_count(len(group), 'day')}"
 
 
 def _describe_drift_limits(monitor: MonitorSettings, known: ModelProfiles, span: WindowSpan) -> str:
@@ -157,7 +158,8 @@ def describe_day_limits(kind: str, monitor: MonitorSettings, latest: int, refere
     if has_enough_days(latest, reference, compute_alarm_budget(monitor)):
         return ""
     return (
-        f"{kind} can't be an alarm: the latest {latest} days and the {reference} of the model's reference can be mixed "
+        f"{kind} can't be an alarm: the latest {format_count(latest, 'day')} and the {reference} of "
+        "the model's reference can be mixed "
         f"in too few ways for one false alarm in {monitor.one_in} windows"
     )
 
@@ -179,14 +181,17 @@ def describe_loss_limits(
     whole, counted = reduce(add, outcomes), sum(day.labels > 0 for day in outcomes)
     days = sum(day.rows > 0 for day in outcomes)
     if whole.due < whole.rows:
-        return f"loss isn't judged yet: {whole.due:,} of {whole.rows:,} labels are due"
+        return f"loss isn't judged yet: {whole.due:,} of {format_count(whole.rows, 'label is', 'labels are')} due"
     if counted < MIN_BAND_DAYS:
-        arrived = f"{whole.arrived:,} of {whole.due:,} labels have arrived"
-        return f"loss isn't judged: {arrived}, on {counted} days enough of them, and it takes {MIN_BAND_DAYS} days"
+        arrived = f"{whole.arrived:,} of {format_count(whole.due, 'label has', 'labels have')} arrived"
+        return (
+            f"loss isn't judged: {arrived}, on {format_count(counted, 'day')} enough of them, and it takes "
+            f"{MIN_BAND_DAYS} days"
+        )
     latest = counted + sum(day.labels > 0 for day in before)
     if words := describe_day_limits("loss", settings.monitor, latest, len(model.losses.sums)):
         return words
     if counted < days:
         few = f"fewer than {settings.promotion.coverage:.0%} of the labels have arrived"
-        return f"loss is judged on {counted} of {days} days: on the others {few}"
+        return f"loss is judged on {counted} of {format_count(days, 'day')}: on the others {few}"
     return ""

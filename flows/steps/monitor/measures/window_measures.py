@@ -19,6 +19,7 @@ from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_star
 from flows.steps.monitor.monitor_pass import MonitorPass
 from monitoring.windows.response import WindowSignals
 from monitoring.windows.window_records import DayFault, Window, describe_stretch
+from penumbra.core.text.counts import format_count
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.registry.bundles.manifest import UnfitBundle
@@ -149,7 +150,10 @@ def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> lis
     if coverage is None or not coverage.list_lost_within(begin, end):
         return []
     if missing := coverage.count_missing(begin, end):
-        return [f"{missing:,} answers are missing, which replicas that were lost had not shipped yet"]
+        return [
+            f"{format_count(missing, 'answer is', 'answers are')} missing, which replicas that were lost had "
+            "not shipped yet"
+        ]
     return ["what replicas that were lost answered after their last heartbeat is missing"]
 
 

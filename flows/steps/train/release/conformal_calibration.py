@@ -14,6 +14,7 @@ from flows.steps.train.matrices import DAYS_ARRAY, Matrices
 from penumbra.core.day_folds import assign_day_folds
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import UncertaintySettings
+from penumbra.core.text.counts import format_count
 from penumbra.training.evaluation.evaluate import TrialJob, predict_soundly
 from penumbra.training.fit import fit_estimator
 from penumbra.training.split import Split
@@ -40,7 +41,8 @@ def describe_single_day(matrices: Matrices, name: str, split: Split) -> str:
         return ""
     return (
         f'uncertainty.method is "{CROSS_PART}", which predicts some days by a fit on the others, and all '
-        f'{len(days):,} rows that it learns from are of one day: set it to "split", or learn from more days'
+        f"{format_count(len(days), 'row')} that it learns from are of one day: "
+        'set it to "split", or learn from more days'
     )
 
 

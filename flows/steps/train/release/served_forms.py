@@ -16,6 +16,7 @@ from flows.steps.train.matrices import Matrices
 from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.problem import Problem
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.logs.append_log import encode_json
@@ -127,7 +128,8 @@ def _describe_difference(
         numbers = trained.inputs[row, column], given.inputs[row, column]
         return (
             f"{kind.name} is {numbers[0]:.9g} in training and {numbers[1]:.9g} for {form} where {values} "
-            f"({(~same)[:, column].sum():,} of {len(same):,} records differ): {_advise(kind, form)}"
+            f"({(~same)[:, column].sum():,} of "
+            f"{format_count(len(same), 'record differs', 'records differ')}): {_advise(kind, form)}"
         )
     close = np.isclose(trained.outputs, given.outputs, OUTPUT_TOLERANCE, OUTPUT_TOLERANCE, equal_nan=True)
     if close.all():

@@ -11,6 +11,7 @@ from flows.steps.train.release.conformal_calibration import describe_single_day
 from flows.steps.train.trials.attempts import find_problem_folder
 from penumbra.core.metrics.losses import compute_row_losses, describe_loss
 from penumbra.core.task import read_target_dtype
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import USER_ERRORS
 from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task, predict_soundly
 from penumbra.training.fit import compute_baseline, fit_estimator
@@ -123,7 +124,7 @@ def check_outcomes(matrices: Matrices, split: Split) -> list[str]:
     labels = matrices.read_evaluation_set(split.train)[1]
     if len(known := np.unique(labels)) < 2:
         raise TrainingRefused(
-            f"all {len(labels):,} training rows ({format_batch_range(split.train)}) have the outcome "
+            f"all {format_count(len(labels), 'training row')} ({format_batch_range(split.train)}) have the outcome "
             f"{_name_outcome(matrices, known[0])}: nothing can be learnt from one; wait for batches with others, "
             f"{FEWER_BATCHES}"
         )
@@ -169,7 +170,7 @@ def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
     if matrices.task.kind == "regression" or len(np.unique(labels)) > 1:
         return ""
     return (
-        f"all {len(labels):,} rows of {format_batch_range(batches)} have the outcome "
+        f"all {format_count(len(labels), 'row of', 'rows of')} {format_batch_range(batches)} have the outcome "
         f"{_name_outcome(matrices, labels[0])}: not enough data to tell how well a model tells outcomes apart"
     )
 

@@ -28,7 +28,7 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
         ([DAY] * 6 + [replace(DAY, due=4)], "loss isn't judged yet: 64 of 70 labels are due"),
         (
             [DAY] + [replace(DAY, arrived=1, labels=0)] * 6,
-            "loss isn't judged: 16 of 70 labels have arrived, on 1 days enough of them, and it takes 2 days",
+            "loss isn't judged: 16 of 70 labels have arrived, on 1 day enough of them, and it takes 2 days",
         ),
         (
             [DAY] * 5 + [replace(DAY, arrived=1, labels=0)] * 2,
