@@ -134,7 +134,7 @@ def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert [line for line in capsys.readouterr().out.splitlines() if "aren't looked at" in line] == [
         "2013-01: days aren't looked at for data faults: nothing comes before the first batch",
-        "2 batches, 2013-02 to 2013-03: days aren't looked at for data faults: the reference has 1 whole days of rows, "
+        "2 batches, 2013-02 to 2013-03: days aren't looked at for data faults: the reference has 1 whole day of rows, "
         "or spans of days with 50 rows: at least 2 are needed to say what is normal",
     ]
 
