@@ -12,7 +12,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
-from tests.helpers.flow_workspace import Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
 
 
 def test_a_live_bundle_that_cannot_be_served_is_found(tmp_path, monkeypatch):
@@ -70,7 +70,8 @@ def test_the_example_comes_out_clean(space):
 
 
 @pytest.mark.slow
-def test_before_the_first_training_the_doctor_loads_no_registry(space):
+def test_before_the_first_training_the_doctor_loads_no_registry(space, monkeypatch):
+    monkeypatch.setattr(space, "python", NEW_PYTHON)
     code = (
         "import sys; from flows.steps.doctor import examination; examination.main(with_files=False)\n"
         "print(sorted({'mlflow', 'pandas', 'sklearn'} & set(sys.modules)))"

@@ -12,7 +12,7 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.storage.shared.object_sequence import ObjectSequence
 from penumbra.storage.shared.state import exclude_machines
 from penumbra.storage.work_lock import PassInProgress, WorkInProgress
-from tests.helpers.flow_workspace import Workspace
+from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
 from tests.helpers.servers.local_service import wait_until
 
 HOLD_UNTIL_TOLD = """
@@ -27,7 +27,7 @@ with hold_flow_locks(sys.argv[3], ["flow.py", "--no-pylint", sys.argv[1]]):
 
 @pytest.fixture
 def space(tmp_path):
-    return Workspace(tmp_path / "space")
+    return Workspace(tmp_path / "space", NEW_PYTHON)
 
 
 def start(space, name, command="run", flow="ingest"):
