@@ -222,17 +222,17 @@ def test_answers_that_a_rule_or_another_model_had_a_say_in_are_left_out(tmp_path
     assert read_ledger_entries(tmp_path)[-1].evidence["evidence"]["labels"] == 0
 
 
+def weigh_promoted(folder: Path, database: Path, *, live: Any, previous: Any) -> tuple[Any, str]:
+    """Run a pass over days that version 2 has answered since its promotion; returns the registry, and what is said."""
+    models = make_aliased_registry(folder, database, live="2", previous="1")
+    append_earlier_event(folder, "promotion", "promote", live="2", previous="1")
+    first, now = map(registered_versions.shift_after_ledger, (registered_versions.FIRST_TIME, registered_versions.NOW))
+    log_compared_days(folder, "2", {"1": previous}, live, first)
+    return models, run_promotion(folder, now=now)
+
+
 def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="2", previous="1")
-    append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
-    log_compared_days(
-        tmp_path,
-        "2",
-        {"1": score_calibrated},
-        score_noisy,
-        registered_versions.shift_after_ledger(registered_versions.FIRST_TIME),
-    )
-    run_promotion(tmp_path, now=registered_versions.shift_after_ledger(registered_versions.NOW))
+    models, _ = weigh_promoted(tmp_path, database, live=score_noisy, previous=score_calibrated)
     assert models.aliases() == {"live": "1", "previous": "2"}
     _, verdict, rollback = read_ledger_entries(tmp_path)
     assert (verdict.verdict, verdict.evidence["evidence"]["verdict"]) == ("investigate", "reject")
@@ -241,18 +241,8 @@ def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: P
 
 
 def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:
-    models = make_aliased_registry(tmp_path, database, live="2", previous="1")
-    append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
-    log_compared_days(
-        tmp_path,
-        "2",
-        {"1": score_noisy},
-        score_calibrated,
-        registered_versions.shift_after_ledger(registered_versions.FIRST_TIME),
-    )
-    assert "Version 2, live: ok." in run_promotion(
-        tmp_path, now=registered_versions.shift_after_ledger(registered_versions.NOW)
-    )
+    models, said = weigh_promoted(tmp_path, database, live=score_calibrated, previous=score_noisy)
+    assert "Version 2, live: ok." in said
     assert models.aliases() == {"live": "2", "previous": "1"}
 
 

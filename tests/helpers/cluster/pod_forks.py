@@ -45,8 +45,10 @@ def fork_pythons(argo: Argo, image: str, manifests: Path) -> Iterator[None]:
             pass_fds=[number],
         )
     argo.variables = {**argo.variables, "PATH": f"{FORKS}:{POD_VARIABLES['PATH']}"}
-    yield
-    server.communicate()
+    try:
+        yield
+    finally:
+        server.communicate()
 
 
 def _read_variables(manifests: Path) -> dict[str, str]:
