@@ -22,7 +22,7 @@ def main(module: str, file: Path | None = None) -> int:
     `examples/flights` in that place.
 
     Args:
-        module: Its module or package in this folder.
+        module: The name of its module or package.
         file: The file that its figures are entered into; None for none.
 
     Returns:
@@ -41,7 +41,7 @@ def main(module: str, file: Path | None = None) -> int:
 
 
 def _run_benchmark(module: str, file: Path | None, **options: Any) -> int:
-    command = [sys.executable, "-m", f"benchmarks.{module}"]
+    command = [sys.executable, "-m", find_benchmark(module)]
     if file is None:
         return subprocess.run(command, **options).returncode
     from benchmarks.measured import measured_file, page
@@ -56,6 +56,31 @@ def _run_benchmark(module: str, file: Path | None, **options: Any) -> int:
     if file.resolve() == measured_file.MEASURED_FILE.resolve():
         page.update_page()
     return process.returncode
+
+
+def find_benchmark(module: str) -> str:
+    """Find a benchmark in this folder, or in one of its folders.
+
+    Args:
+        module: The name of its module or package.
+
+    Returns:
+        Its full name, such as "benchmarks.pipeline.train".
+
+    Raises:
+        ValueError: There is none of that name, or more than one.
+    """
+    folder = Path(__file__).parent
+    files = [
+        *folder.glob(f"*/{module}.py"),
+        *folder.glob(f"{module}/__main__.py"),
+        *folder.glob(f"*/{module}/__main__.py"),
+    ]
+    if len(files) != 1:
+        raise ValueError(
+            f"the benchmark {module} is to be one module or package below {folder}, and there are {len(files)}"
+        )
+    return ".".join(files[0].relative_to(folder.parent).with_suffix("").parts).removesuffix(".__main__")
 
 
 def is_example() -> bool:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.process_costs import measure_command
+from benchmarks.helpers.process_costs import measure_command
 from penumbra.core.settings import PROJECT_ROOT
 
 BEFORE = os.environ.get("BEFORE", "0163137")

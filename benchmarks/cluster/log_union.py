@@ -16,7 +16,7 @@ from unittest import mock
 
 import polars as pl
 
-from benchmarks import flight_stream
+from benchmarks.helpers import flight_stream
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.settings import Settings, load_settings

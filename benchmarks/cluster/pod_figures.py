@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.monitor.__main__ import compact_log
-from benchmarks.monitor.index_cost import index_log, write_labels
-from benchmarks.monitor.line_logs import write_year
+from benchmarks.pipeline.monitor.__main__ import compact_log
+from benchmarks.pipeline.monitor.index_cost import index_log, write_labels
+from benchmarks.pipeline.monitor.line_logs import write_year
 from penumbra.core.settings import load_settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log

@@ -1,6 +1,6 @@
 """`penumbra bench faults`: inject faults by the hundred, and count what was lost, doubled, undetected or unanswered.
 
-A harness is a module of this folder with a function `inject_faults() -> FaultReport`.
+A harness is a module below this folder with a function `inject_faults() -> FaultReport`.
 `python -m benchmarks.faults kill_points` runs one of them.
 """
 
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 from penumbra.core.text.tables import format_table
 
-HARNESSES: tuple[str, ...] = (
-    "flipped_bytes",
-    "fuzzed_requests",
-    "hostile_peers",
-    "kill_points",
-    "sustained_load",
-    "worker_gap",
-)
+HARNESSES = {  # by name: its module
+    "flipped_bytes": "benchmarks.faults.flipped_bytes",
+    "fuzzed_requests": "benchmarks.faults.connections.fuzzed_requests",
+    "hostile_peers": "benchmarks.faults.connections.hostile_peers",
+    "kill_points": "benchmarks.faults.crashes.kill_points",
+    "sustained_load": "benchmarks.faults.load.sustained_load",
+    "worker_gap": "benchmarks.faults.load.worker_gap",
+}
 
 
 def main(names: Sequence[str] = ()) -> None:
@@ -36,7 +36,7 @@ def main(names: Sequence[str] = ()) -> None:
     failed = []
     for name in names or HARNESSES:
         try:
-            report = importlib.import_module(f"benchmarks.faults.{name}").inject_faults()
+            report = importlib.import_module(HARNESSES[name]).inject_faults()
         except Exception:
             traceback.print_exc()
             failed.append(name)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.growth.sizes import STAGES
-from benchmarks.growth.table import derive_growth_ratios
+from benchmarks.pipeline.growth.sizes import STAGES
+from benchmarks.pipeline.growth.table import derive_growth_ratios
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.growth.table import format_growth_table, read_growth_costs
 from benchmarks.measured import pictures
 from benchmarks.measured.measured_file import MEASURED_FILE, Measured, read_measured
+from benchmarks.pipeline.growth.table import format_growth_table, read_growth_costs
 from penumbra.core.settings import PROJECT_ROOT
 
 BENCHMARKS_PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"

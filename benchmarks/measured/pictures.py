@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.growth.table import read_growth_costs
+from benchmarks.pipeline.growth.table import read_growth_costs
 from penumbra.training.evaluation.charts import VEGA_LITE_SCHEMA, VegaLiteSpec
 
 SERVING_FIGURES = "serve/per_second/"

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from penumbra.cli.reports.change_report import REPORT_MARK
+from penumbra.cli.reports.decisions.change_report import REPORT_MARK
 from penumbra.core.text.errors import describe_error
 
 MAX_CHARACTERS = 60_000  # GitHub takes 65,536

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.steps.change.change_trial import try_change
 from flows.steps.train.plan import PLAN_ERRORS, require_known_candidates
-from penumbra.cli.reports.change_report import format_change_report, format_failure_report
+from penumbra.cli.reports.decisions.change_report import format_change_report, format_failure_report
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_text

@@ -5,11 +5,16 @@ import re
 
 import pytest
 
-from benchmarks.growth.sizes import MILLION_ROWS, OURS
-from benchmarks.growth.table import PLAIN_TRAINING, derive_growth_ratios, format_growth_table, read_growth_costs
 from benchmarks.measured import page, pictures
 from benchmarks.measured.aims import AIMS, MEASURED_BENCHMARKS, compare_with_aims
 from benchmarks.measured.measured_file import MEASURED_FILE, read_measured, record_run
+from benchmarks.pipeline.growth.sizes import MILLION_ROWS, OURS
+from benchmarks.pipeline.growth.table import (
+    PLAIN_TRAINING,
+    derive_growth_ratios,
+    format_growth_table,
+    read_growth_costs,
+)
 from penumbra.cli.commands.project import AIMED, BENCHMARKS
 
 SMALL, LARGE = 80_789, 10_103_280

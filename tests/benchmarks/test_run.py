@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import __main__ as benchmark
 from benchmarks.measured.measured_file import read_measured
+from penumbra.cli.commands.project import BENCHMARKS
 from tests.helpers.checkout import FLIGHTS
 
 
@@ -31,10 +32,22 @@ def find_problem(checkout):
     return (Path(checkout) / "problem/schema.py").resolve().parent
 
 
+def test_each_benchmark_that_the_command_line_names_is_one_module_or_package():
+    found = {name: benchmark.find_benchmark(name.replace("-", "_")) for name in BENCHMARKS}
+    assert found["train"] == "benchmarks.pipeline.train"
+    assert found["own-data"] == "benchmarks.projects.own_data"
+    assert found["faults"] == "benchmarks.faults"
+
+
+def test_a_benchmark_that_is_none_is_named_in_the_error():
+    with pytest.raises(ValueError, match="benchmark trains is to be one module or package below"):
+        benchmark.find_benchmark("trains")
+
+
 def test_beside_another_problem_the_example_is_measured_and_that_is_said(runs, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "is_example", lambda: False)
     assert benchmark.main("train") == 0
-    assert runs == [("benchmarks.train", FLIGHTS.resolve(), FLIGHTS.resolve())]
+    assert runs == [("benchmarks.pipeline.train", FLIGHTS.resolve(), FLIGHTS.resolve())]
     assert capsys.readouterr().out == (
         "problem/ is not the shipped example: bench train measures examples/flights instead\n"
     )
@@ -51,7 +64,7 @@ def test_without_the_example_it_says_so_and_fails(runs, monkeypatch, capsys, tmp
 def test_what_needs_no_rows_runs_beside_any_problem(runs, monkeypatch):
     monkeypatch.setattr(benchmark, "is_example", lambda: False)
     assert benchmark.main("slices") == 0
-    assert [name for name, *_ in runs] == ["benchmarks.slices"]
+    assert [name for name, *_ in runs] == ["benchmarks.pipeline.slices"]
 
 
 def test_a_run_with_a_file_shows_what_it_prints_and_enters_its_figures(monkeypatch, capfd, tmp_path):

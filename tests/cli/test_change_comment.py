@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from penumbra.cli.change_comment import NO_HOST, NO_REQUEST, post_report
-from penumbra.cli.reports.change_report import REPORT_MARK
+from penumbra.cli.reports.decisions.change_report import REPORT_MARK
 from tests.helpers.servers.small_server import serve_in_thread
 
 REPORT = f"{REPORT_MARK}\n## What this change does\n"

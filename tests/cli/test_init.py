@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks.own_data.project import PROBLEMS, ProjectCopy
+from benchmarks.projects.own_data.project import PROBLEMS, ProjectCopy
 from tests.helpers.problems.drafts import write_orders
 from tests.helpers.programs.forking import find_python
 

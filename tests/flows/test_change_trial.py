@@ -11,7 +11,7 @@ from flows.steps.change.change_trial import ChangeTrial, try_change
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import find_reachable_model
 from flows.steps.train.plan import require_known_candidates
-from penumbra.cli.reports.change_report import format_change_report
+from penumbra.cli.reports.decisions.change_report import format_change_report
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from tests.helpers.models.finished_trainings import train_live_orders

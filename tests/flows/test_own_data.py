@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.own_data.__main__ import AT_ONCE
-from benchmarks.own_data.loop import NAMES, run_loop
+from benchmarks.projects.own_data.__main__ import AT_ONCE
+from benchmarks.projects.own_data.loop import NAMES, run_loop
 from tests.helpers.programs.forking import find_python
 
 ONE_OF_EACH_TASK = "cancer,tickets,tips"

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from penumbra.cli.reports import lineage_report
+from penumbra.cli.reports.serving import lineage_report
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.features import Category, Number

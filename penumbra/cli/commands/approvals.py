@@ -11,7 +11,7 @@ from penumbra.cli.group import ProjectCommand, as_json_option, print_json, refus
 def list_approvals(with_ended: bool, as_json: bool) -> None:
     """List what waits for people: promotions and retrainings to approve, investigations to end."""
     from penumbra.approvals.requests import list_requests
-    from penumbra.cli.reports import approval_report
+    from penumbra.cli.reports.decisions import approval_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.history.ledger import BrokenLedger
     from penumbra.registry.history.shared_ledger import open_ledger

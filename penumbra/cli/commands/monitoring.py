@@ -23,7 +23,7 @@ def print_window_explanation(day: dt.datetime | None, as_json: bool) -> None:
     Without DAY the latest window with an alarm; where none has any, the latest one.
     """
     from monitoring.windows.window_store import DamagedWindow
-    from penumbra.cli.reports import window_report
+    from penumbra.cli.reports.decisions import window_report
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError, DamagedWindow, window_report.NoExplanation):

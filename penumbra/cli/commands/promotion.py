@@ -56,7 +56,7 @@ def return_to_previous(reason: str, to: str) -> None:
 @as_json_option
 def show_history(entry: int | None, rebuild: bool, share: bool, verify: bool, as_json: bool) -> None:
     """Show every verdict, promotion, rollback and retraining; or one ENTRY with its evidence."""
-    from penumbra.cli.reports import ledger_report
+    from penumbra.cli.reports.decisions import ledger_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.aliases import AliasesChanged
     from penumbra.registry.history import ledger_sync

@@ -24,7 +24,7 @@ file_argument = click.argument(
 @as_json_option
 def show_reviews(as_json: bool) -> None:
     """Show the review queue: what became of the cases, for which reasons they were picked, what waits and how long."""
-    from penumbra.cli.reports import review_report
+    from penumbra.cli.reports.decisions import review_report
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.reviews.queue import ReviewQueue
 
@@ -42,7 +42,7 @@ def pick_rows(count: int | None) -> None:
     """Pick rows now among those that arrived since rows were picked last."""
     import sqlite3
 
-    from penumbra.cli.reports import review_report
+    from penumbra.cli.reports.decisions import review_report
     from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings

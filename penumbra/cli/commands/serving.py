@@ -78,7 +78,7 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
     ID is the answer's prediction_id. The chain: prediction, what each feature did to the score, model version, MLflow
     run, settings, revision, data version, raw batches; with the prediction's label.
     """
-    from penumbra.cli.reports.lineage_report import describe_flywheel_batches, format_lineage
+    from penumbra.cli.reports.serving.lineage_report import describe_flywheel_batches, format_lineage
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
@@ -111,7 +111,7 @@ def explain_answer(prediction_id: str, as_json: bool) -> None:
 @as_json_option
 def show_labels(as_json: bool) -> None:
     """Show which predictions have their labels, after how long, and what became of every label."""
-    from penumbra.cli.reports import label_report
+    from penumbra.cli.reports.serving import label_report
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
@@ -128,7 +128,7 @@ def show_labels(as_json: bool) -> None:
 @as_json_option
 def show_rules(as_json: bool) -> None:
     """Show the business rules, how often each fired, and how many rows wait for review."""
-    from penumbra.cli.reports import rule_report
+    from penumbra.cli.reports.serving import rule_report
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
@@ -154,7 +154,7 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
     The previous model answers them, or else the baseline. Suspects, of whose call it isn't known which record ended a
     worker, are scored alone until they have an answer. A running service follows within a second.
     """
-    from penumbra.cli.reports import blocked_report
+    from penumbra.cli.reports.serving import blocked_report
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
@@ -176,7 +176,7 @@ def manage_blocked_records(text: str | None, digest: str | None, as_json: bool) 
 @as_json_option
 def show_shadow(as_json: bool) -> None:
     """Show who is in the shadow, how much of the traffic each has answered, and how far it agrees with live."""
-    from penumbra.cli.reports import shadow_report
+    from penumbra.cli.reports.serving import shadow_report
     from penumbra.core.settings import SettingsError, load_settings
 
     with refuse_on(SettingsError):
@@ -218,7 +218,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     from flows.steps.score import receipts
     from flows.steps.score.score_order import make_order
     from flows.steps.score.scoring import SCORE_ERRORS, SCORED_PARTS
-    from penumbra.cli.reports.score_report import score_with_progress
+    from penumbra.cli.reports.serving.score_report import score_with_progress
     from penumbra.core.loading.project_loading import load_fitting_problem
     from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 

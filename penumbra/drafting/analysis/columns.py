@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.analysis.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.contracts import draw_contract
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.leaks import Leak, find_leaks
-from penumbra.drafting.analysis.moments import TimeChoice
 from penumbra.drafting.analysis.roles import Use, choose_use
+from penumbra.drafting.analysis.times.calendar_features import choose_calendar_features
+from penumbra.drafting.analysis.times.moments import TimeChoice
 from penumbra.drafting.draft import DraftColumn, DraftTarget, FeatureKind
 from penumbra.drafting.reading.names import make_attributes
 from penumbra.drafting.reading.observation import Observation

@@ -7,7 +7,7 @@ import polars as pl
 
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
-from penumbra.drafting.analysis.moments import is_nearly_full
+from penumbra.drafting.analysis.times.moments import is_nearly_full
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.profiles import ColumnProfile

@@ -6,14 +6,14 @@ from typing import Literal
 import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
-from penumbra.drafting.analysis.batch_periods import choose_period, find_date_period, find_file_period
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
-from penumbra.drafting.analysis.day_counts import count_days, cut_waiting_rows
 from penumbra.drafting.analysis.keys import choose_key
-from penumbra.drafting.analysis.moments import choose_time, fill_periods
 from penumbra.drafting.analysis.notes import list_notes, note_ordered_columns
-from penumbra.drafting.analysis.row_order import find_ordered_columns
 from penumbra.drafting.analysis.targets import choose_target
+from penumbra.drafting.analysis.times.batch_periods import choose_period, find_date_period, find_file_period
+from penumbra.drafting.analysis.times.day_counts import count_days, cut_waiting_rows
+from penumbra.drafting.analysis.times.moments import choose_time, fill_periods
+from penumbra.drafting.analysis.times.row_order import find_ordered_columns
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
 from penumbra.drafting.reading.observation import observe_table
 from penumbra.drafting.reading.tables import open_table

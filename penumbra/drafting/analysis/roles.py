@@ -6,9 +6,9 @@ import polars as pl
 
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
-from penumbra.drafting.analysis.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.contracts import is_growing
-from penumbra.drafting.analysis.time_copies import find_time_copy
+from penumbra.drafting.analysis.times.calendar_features import choose_calendar_features
+from penumbra.drafting.analysis.times.time_copies import find_time_copy
 from penumbra.drafting.draft import FeatureKind
 from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile
 from penumbra.drafting.reading.readings import Reading

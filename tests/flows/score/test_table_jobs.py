@@ -20,7 +20,7 @@ from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import SCORE_ERRORS, score_share, score_tables
 from flows.steps.score.shared_parts import SharedParts
 from flows.steps.shared.shared_work import share_work
-from penumbra.cli.reports.score_report import score_with_progress
+from penumbra.cli.reports.serving.score_report import score_with_progress
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.sources.tables.locations import is_parquet

@@ -14,9 +14,9 @@ from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
 from flows.steps.train import final_fit, held_out, matrices, plan
 from monitoring.windows.window_store import WindowStore
-from penumbra.cli.reports.label_report import collect_label_counts, format_label_counts
-from penumbra.cli.reports.lineage_report import format_lineage
 from penumbra.cli.reports.quarantine_report import describe_quarantine
+from penumbra.cli.reports.serving.label_report import collect_label_counts, format_label_counts
+from penumbra.cli.reports.serving.lineage_report import format_lineage
 from penumbra.core.columns import (
     ADDED_AT_COLUMN,
     BROKEN_RULES_COLUMN,

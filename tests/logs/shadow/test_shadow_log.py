@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.cli.reports.lineage_report import format_lineage
+from penumbra.cli.reports.serving.lineage_report import format_lineage
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.estimate.shifted_inputs import InputShift, MadeRows, ShiftedProblem, make_problems
+from benchmarks.statistics.estimate.shifted_inputs import InputShift, MadeRows, ShiftedProblem, make_problems
 from monitoring.estimation.input_matrix import InputColumns
 from monitoring.estimation.loss_estimator import (
     LOSSES_METHOD,

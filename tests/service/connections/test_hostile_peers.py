@@ -1,4 +1,4 @@
-"""A sample of `benchmarks/faults/hostile_peers.py`: every kind of hostile peer, a few at a time."""
+"""A sample of `benchmarks/faults/connections/hostile_peers.py`: every kind of hostile peer, a few at a time."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.faults import hostile_peers, hostile_seats
+from benchmarks.faults.connections import hostile_peers, hostile_seats
 from tests.helpers.servers import local_service
 from tests.helpers.servers.raw_http import KEY, PATIENCE, run_impatient_server
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from penumbra.cli.reports.label_report import collect_label_counts, format_label_counts
+from penumbra.cli.reports.serving.label_report import collect_label_counts, format_label_counts
 from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.logs.queries import labels

@@ -1,0 +1,1 @@
+"""What clients send and hold: random requests, and hostile connections beside good ones."""

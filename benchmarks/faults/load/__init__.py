@@ -1,0 +1,1 @@
+"""Load, for long or while workers end: what is answered, kept and labelled."""

@@ -1,0 +1,1 @@
+"""What several benchmarks use: processes measured, the later flights, rates of rare events."""

@@ -1,0 +1,1 @@
+"""What commands about decisions print: windows, changes, reviews, approvals, the ledger."""
