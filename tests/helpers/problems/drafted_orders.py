@@ -47,3 +47,8 @@ def draft_column(folder, values, name="value"):
 def get_column(draft, name):
     """The column of a draft with this name."""
     return next(column for column in draft.columns if column.name == name)
+
+
+def draft_table(folder, table, target="late", **options):
+    """Draft a problem from columns of text."""
+    return draft_problem(str(write_csv(folder / "data.csv", table)), target, **options)

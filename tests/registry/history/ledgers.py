@@ -1,6 +1,13 @@
 """Entries of ledgers, and what they say."""
 
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from pathlib import Path
+
+from penumbra.registry.history.ledger import (
+    Ledger,
+    LedgerEvent,
+)
+from penumbra.registry.history.shared_ledger import SharedLedger
+from penumbra.storage.shared.state import SharedState
 
 
 def make_event(reason: str = "better") -> LedgerEvent:
@@ -9,3 +16,12 @@ def make_event(reason: str = "better") -> LedgerEvent:
 
 def read_reasons(ledger: Ledger) -> list[str]:
     return [entry.reason for entry in ledger.entries()]
+
+
+def make_ledger(folder: Path, machine: str = "one", url: str = "") -> SharedLedger:
+    """The ledger as a machine sees it, behind a URL or in another folder."""
+    return SharedLedger(folder / machine, SharedState(url or str(folder / "shared")))
+
+
+def list_objects(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "shared" / "ledger").iterdir())
