@@ -76,9 +76,7 @@ class WindowDrift:
     limits: str
 
 
-def compute_window_drift(
-    profiles: ModelProfiles, begin: dt.date, window_days: int, one_in: float, seed: int = 0
-) -> WindowDrift:
+def compute_window_drift(profiles: ModelProfiles, begin: dt.date, window_days: int, one_in: float) -> WindowDrift:
     """Compare a window's columns with the bundle's reference, and its predictions with the version's own first scores.
 
     Args:
@@ -87,7 +85,6 @@ def compute_window_drift(
         window_days: How many days a window has.
         one_in: At most one in so many windows without drift raises an alarm of either kind, as `compute_alarm_budget`
             returns it.
-        seed: Seed of the permutations.
 
     Returns:
         The drift of both kinds.
@@ -97,7 +94,7 @@ def compute_window_drift(
 
     def judge(names: Sequence[str], recent: DailyProfiles, reference: Sequence[Profile]) -> DriftResult:
         latest = list_recent_profiles({day: each for day, each in recent.items() if day < end}, end)
-        return compute_drift(latest, reference, profiles.binning.select(names), one_in, window_days, seed)
+        return compute_drift(latest, reference, profiles.binning.select(names), one_in, window_days)
 
     answered = {day: each for day, each in profiles.answered.items() if day >= first}
     names = [name for name in profiles.binning.columns if name != PREDICTION_COLUMN]

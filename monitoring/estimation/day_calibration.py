@@ -12,6 +12,7 @@ import numpy as np
 from monitoring.estimation.shift_weights import compute_effective_size
 
 TINY_VARIANCE = 1e-12
+CONFIDENCE = 0.95  # how often the realised mean lies within its reach
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,21 @@ class DayCalibration:
         spread = float(shares @ (dy - slope * dx) ** 2) * effective / max(effective - 2, 1.0)
         return cls(effective, float(shares @ x), float(shares @ y), slope, spread, variance)
 
-    def predict_mean(self, expected: float, days: float, confidence: float = 0.95) -> tuple[float, float]:
+    def predict_mean(self, expected: float, days: float) -> tuple[float, float]:
         """Predict the mean loss of new days.
 
         Args:
             expected: Their mean expected loss.
             days: How many they are, as days with equal numbers of rows.
-            confidence: How often the realised mean shall lie within the reach, 0 to 1.
 
         Returns:
-            The mean, and how far from it the realised one may lie.
+            The mean, and how far from it the realised one lies in 95 % of the cases at most.
         """
         from scipy.special import stdtrit
 
         away = expected - self.expected
         leverage = away**2 / (self.days * self.variance) if self.variance > TINY_VARIANCE else 0.0
-        reach = stdtrit(max(self.days - 2, 1.0), (1 + confidence) / 2) * np.sqrt(
+        reach = stdtrit(max(self.days - 2, 1.0), (1 + CONFIDENCE) / 2) * np.sqrt(
             self.spread * (1 / days + 1 / self.days + leverage)
         )
         return self.realised + self.slope * away, float(reach)

@@ -14,6 +14,7 @@ from penumbra.core.task import Task
 
 MAX_SCORE_BINS = 64
 MIN_BAND_DAYS = 2
+BAND_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,12 @@ class ArrivedLabels:
         return self.due == self.rows and self.known >= coverage * self.rows
 
 
-def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> MeanBand | None:
-    """Compute the mean over rows with a confidence band from daily sums.
+def compute_mean_band(sums: np.ndarray, rows: np.ndarray) -> MeanBand | None:
+    """Compute the mean over rows with a 95 % confidence band from daily sums.
 
     Args:
         sums: The sum of the rows' values of each day, float64 [days].
         rows: The number of rows of each day, int64 or float64 [days].
-        confidence: The band's confidence, 0 to 1.
 
     Returns:
         Mean and band, or None with fewer than two days that have rows.
@@ -93,7 +93,7 @@ def compute_mean_band(sums: np.ndarray, rows: np.ndarray, confidence: float = 0.
     mean = float(sums.sum() / rows.sum())
     pulls = sums - mean * rows
     error = np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum()
-    reach = float(stdtrit(len(rows) - 1, (1 + confidence) / 2) * error)
+    reach = float(stdtrit(len(rows) - 1, (1 + BAND_CONFIDENCE) / 2) * error)
     return MeanBand(int(rows.sum()), mean, mean - reach, mean + reach)
 
 

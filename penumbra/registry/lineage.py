@@ -17,7 +17,7 @@ from penumbra.core.text.masking import mask_settings
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.queries.lookup import is_label_index_current, read_label_history, read_shadow_results
-from penumbra.logs.replicas.log_union import find_logged_entry
+from penumbra.logs.replicas.log_union import find_logged_prediction
 from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.registry.bundles.manifest import BrokenBundle, read_bundle_limits, read_manifest
 from penumbra.registry.pointers import BUNDLES_FOLDER, RUNS_FOLDER, read_note
@@ -81,7 +81,7 @@ def find_prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
         StoreError: It isn't here, and the store of what replicas share refuses, or is away.
     """
     try:
-        prediction = find_logged_entry(settings, "predictions", prediction_id)
+        prediction = find_logged_prediction(settings, prediction_id)
     except archive_parts.DamagedArchive as error:
         raise UnknownPrediction(f"{prediction_id[:MAX_SHOWN_ID_LENGTH]} can't be looked up: {error}") from None
     if prediction is None:

@@ -107,10 +107,6 @@ class ReviewQueue:
         """Return the cases of rows that a rule deferred to people, in the order in which they were picked."""
         return [state for state in self.states.values() if state.case.picked]
 
-    def next_case(self, reviewer: str) -> CaseState | None:
-        """Return the first of `list_waiting(reviewer)`, None where there is none."""
-        return next(iter(self.list_waiting(reviewer, 1)), None)
-
     def list_waiting(self, reviewer: str, count: int) -> list[CaseState]:
         """List the cases that a reviewer looks at next.
 

@@ -63,20 +63,17 @@ def unschedule_flows(root: Path = PROJECT_ROOT) -> str:
     return "Nothing is scheduled any more."
 
 
-def compute_next_runs(
-    schedule: ScheduleSettings, now: dt.datetime, root: Path = PROJECT_ROOT
-) -> dict[str, dt.datetime]:
+def compute_next_runs(schedule: ScheduleSettings, now: dt.datetime) -> dict[str, dt.datetime]:
     """Compute when each flow runs next by this checkout's entries.
 
     Args:
         schedule: The times.
         now: The present time, in the machine's time zone.
-        root: The checkout.
 
     Returns:
         The time of each command's next run, in the machine's time zone; empty where nothing is scheduled.
     """
-    if not _is_scheduled(root):
+    if not _is_scheduled(PROJECT_ROOT):
         return {}
     today = {
         name: now.replace(hour=hour, minute=minute, second=0, microsecond=0)

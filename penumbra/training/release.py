@@ -12,7 +12,6 @@ from penumbra.core.task import Task
 from penumbra.features import Feature
 from penumbra.patterns.augmentation import Augmented
 from penumbra.training.evaluation.evaluate import predict_for_task
-from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.onnx.compile import compile_model, measure_parity, predict_outputs
 from penumbra.training.onnx.graph import CannotCompile
 from penumbra.training.split import pick_evenly_spaced
@@ -47,29 +46,6 @@ class Release:
     def compiled(self) -> bool:
         """Whether the model is ONNX."""
         return not self.uncompiled
-
-
-def fit_release(
-    estimator: Any, training: TrainingSet, check: np.ndarray, categorical: Sequence[int], task: Task
-) -> Release:
-    """Fit an estimator on all rows, and build its release.
-
-    Args:
-        estimator: Unfitted estimator; it is fitted in place.
-        training: The rows to fit on.
-        check: Rows to compare compiled and fitted model on, float64 [m, k].
-        categorical: Positions of the categories in the matrix.
-        task: The task.
-
-    Returns:
-        The release.
-
-    Raises:
-        ParityError: If compiled and fitted model differ by more than 1e-9.
-        ValueError: If a class of the task was never seen.
-    """
-    fit_estimator(estimator, training)
-    return build_release(estimator, check, categorical, task)
 
 
 def build_release(

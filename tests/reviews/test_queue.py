@@ -38,7 +38,7 @@ def read_state(folder, reviewers, *actions, now=None, **fields):
 
 def test_without_a_log_the_queue_is_empty(tmp_path):
     queue = ReviewQueue.read(tmp_path / "reviews")
-    assert queue.next_case("ann") is None
+    assert queue.list_waiting("ann", 1) == []
     assert set(queue.count_statuses().values()) == {0}
 
 
@@ -121,17 +121,17 @@ def test_the_next_case_is_the_most_urgent_then_the_oldest_day_and_skipped_ones_c
     write(tmp_path, ReviewCase("3-0", [], 1, due=at(90)), ReviewCase("4-0", [], 1, due=at(80)), block(picked=2))
     seen = []
     for minutes in range(4):
-        seen.append(ReviewQueue.read(tmp_path, at(0)).next_case("ann").case.prediction)
+        seen.append(ReviewQueue.read(tmp_path, at(0)).list_waiting("ann", 1)[0].case.prediction)
         write(tmp_path, act("ann", "skip", None, minutes, seen[-1]))
     assert seen == ["4-0", "3-0", "1-0", "2-0"]
-    assert ReviewQueue.read(tmp_path, at(0)).next_case("ann").case.prediction == "4-0"
+    assert ReviewQueue.read(tmp_path, at(0)).list_waiting("ann", 1)[0].case.prediction == "4-0"
 
 
 def test_nobody_is_asked_again_what_they_have_answered(tmp_path):
     write(tmp_path, ReviewCase("1-0", [], 0.5, 2), block(), act("ann", "answer", YES))
     queue = ReviewQueue.read(tmp_path)
-    assert queue.next_case("ann") is None
-    assert queue.next_case("bob").case.prediction == "1-0"
+    assert queue.list_waiting("ann", 1) == []
+    assert queue.list_waiting("bob", 1)[0].case.prediction == "1-0"
 
 
 def test_an_action_that_was_sent_twice_counts_once(tmp_path):
@@ -149,7 +149,7 @@ def test_cases_are_in_the_order_in_which_they_were_picked_whatever_segment_they_
 def test_two_who_work_at_the_same_time_have_orders_of_their_own(tmp_path):
     write(tmp_path, *(ReviewCase(f"{n}-0", [], 0.5) for n in range(20)), block(picked=20))
     queue = ReviewQueue.read(tmp_path)
-    assert len({queue.next_case(name).case.prediction for name in ("ann", "bob", "cy", "dee")}) > 1
+    assert len({queue.list_waiting(name, 1)[0].case.prediction for name in ("ann", "bob", "cy", "dee")}) > 1
 
 
 def test_statuses_are_counted_and_notes_of_the_webhook_are_no_cases(tmp_path):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from penumbra.core.settings import load_settings
-from penumbra.logs.replicas.log_union import find_logged_entry, read_coverage
+from penumbra.logs.replicas.log_union import find_logged_prediction, read_coverage
 from penumbra.registry.rollback import roll_back_live
 from problem.schema import EXAMPLE
 from tests.helpers.logs.replica_logs import make_replica, read_union
@@ -70,5 +70,5 @@ def test_nothing_is_lost_of_two_replicas_of_which_one_is_killed_and_a_rollback_r
     assert "on its volume only" in later.list_alarms()[0]
     with start(tmp_path / "b", bucket, SHIP_MINUTES):  # on its volume
         wait_until(lambda: {*kept, *answered} <= set(read_union(reader)), 60)
-    assert find_logged_entry(reader, "predictions", kept[0])
+    assert find_logged_prediction(reader, kept[0])
     assert lost.replica not in [each.replica for each in read_coverage(reader).heartbeats]  # type: ignore[union-attr]

@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from penumbra.core.task import Task
 from penumbra.training.fit import TrainingSet
 from penumbra.training.onnx.compile import measure_parity
-from penumbra.training.release import ParityError, add_missing_values, fit_release
+from penumbra.training.release import ParityError, add_missing_values
 from penumbra.training.split import pick_evenly_spaced
+from tests.helpers.models.released_models import fit_release
 
 BINARY = Task("binary")
 INPUTS = np.array([[0.0], [1.0], [2.0], [3.0]])

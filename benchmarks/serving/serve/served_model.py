@@ -15,8 +15,8 @@ from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.training.attributions.attributions_file import build_attributions_file
 from penumbra.training.evaluation.evaluate import predict_for_task
-from penumbra.training.fit import TrainingSet
-from penumbra.training.release import fit_release
+from penumbra.training.fit import TrainingSet, fit_estimator
+from penumbra.training.release import build_release
 from problem.candidates import gradient_boosting
 
 
@@ -30,7 +30,8 @@ def make_served_model(root: Path) -> list[list[float | None]]:
     matrix, labels = encoding.encode_frame(features), rows.select(problem.schema.target()).to_series().to_numpy()
     model = gradient_boosting(SimpleNamespace(categorical=encoding.categorical, numeric=encoding.numeric))
     lesson, task = TrainingSet(matrix, labels), Task.from_schema(problem.schema)
-    made = fit_release(model, lesson, matrix[:1000], encoding.categorical, task)
+    fit_estimator(model, lesson)
+    made = build_release(model, matrix[:1000], encoding.categorical, task)
     bundle.write_model_files(root / "bundle", made.model, made.probe, made.answers)
     predict = partial(predict_for_task, task, model)
     attributions = build_attributions_file(model, matrix[:1000], made.probe, predict, bundle.open_transform)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
@@ -244,17 +243,14 @@ def _compute_findings_key(settings: Settings) -> str:
     )
 
 
-def list_doctor_files(root: Path = PROJECT_ROOT) -> list[str]:
+def list_doctor_files() -> list[str]:
     """List the files that decide what the doctor finds in the same data.
 
-    Args:
-        root: The folder of the project.
-
     Returns:
-        Paths of modules, relative to `root`.
+        Paths of modules, relative to the project.
     """
     entries = ("problem", "flows.steps.doctor.examination")
-    return fingerprints.list_result_files(root, entries, DOCTOR_ROOMS)
+    return fingerprints.list_result_files(PROJECT_ROOT, entries, DOCTOR_ROOMS)
 
 
 def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:

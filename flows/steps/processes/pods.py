@@ -28,49 +28,42 @@ def is_for_pods(arguments: Sequence[str]) -> bool:
     return bool(_list_words(arguments) & {"argo-workflows", "kubernetes"})
 
 
-def get_fit_resources(arguments: Sequence[str] = sys.argv) -> dict[str, Any]:
+def get_fit_resources() -> dict[str, Any]:
     """Return the arguments of `@resources` for a step that fits models.
-
-    Args:
-        arguments: The flow's command line.
 
     Returns:
         "cpu", "memory" in MB and, where there is any, "gpu", of the settings; nothing on one machine.
     """
-    if not is_for_pods(arguments):
+    if not is_for_pods(sys.argv):
         return {}
     cluster = load_settings().cluster
     gpu = {"gpu": cluster.fit_gpu} if cluster.fit_gpu else {}
     return {"cpu": cluster.fit_cpu, "memory": cluster.fit_memory_mb, **gpu}
 
 
-def get_fit_environment(arguments: Sequence[str] = sys.argv) -> dict[str, str]:
+def get_fit_environment() -> dict[str, str]:
     """Return the environment variables of a step that fits models.
-
-    Args:
-        arguments: The flow's command line.
 
     Returns:
         One thread on one machine, where a task runs on each core; in a pod as many as it has cores.
     """
-    if not is_for_pods(arguments):
+    if not is_for_pods(sys.argv):
         return SINGLE_THREAD_ENVIRONMENT
     threads = str(max(1, int(load_settings().cluster.fit_cpu)))
     return {**SINGLE_THREAD_ENVIRONMENT, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
 
 
-def get_daily_schedule(flow: DailyFlow, arguments: Sequence[str] = sys.argv) -> dict[str, Any]:
+def get_daily_schedule(flow: DailyFlow) -> dict[str, Any]:
     """Return the arguments of `@schedule` for a flow that runs every day.
 
     Args:
         flow: The flow's name in section [schedule] of the settings.
-        arguments: The flow's command line.
 
     Returns:
         "cron" and "timezone", by the settings; "daily" on one machine, where cron or systemd has the time, and false
         where the settings have none.
     """
-    if not is_for_pods(arguments):
+    if not is_for_pods(sys.argv):
         return {"daily": True}
     if (time := getattr(load_settings().schedule, flow)) is None:
         return {"daily": False}

@@ -94,7 +94,7 @@ def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     """
     from vl_convert import vegalite_to_svg
 
-    by_slice = score_named_slices(outcome.plan, outcome.matrices, outcome.winner, "test", outcome.gate.rows)
+    by_slice = score_named_slices(outcome.plan, outcome.matrices, outcome.winner, outcome.gate.rows)
     folder = outcome.evaluation_folder
     specs = build_evaluation_charts(outcome, by_slice)
     folder.mkdir(parents=True, exist_ok=True)

@@ -41,5 +41,5 @@ def evaluate_winner_once(settings: Settings, plan: TrainingPlan, matrices: Matri
     baseline = final_fit.score_baseline_parts(matrices, plan.split)
     if isinstance(final_fit.try_scores(settings, matrices, winner, plan.split), Trial):
         rows = evaluate_held_out(settings, plan, matrices, winner, "test").rows
-        score_named_slices(plan, matrices, winner, "test", rows)
+        score_named_slices(plan, matrices, winner, rows)
     return baseline

@@ -76,16 +76,13 @@ def evaluate_held_out(
     return compute_once(matrices, f"held-out-{part}-{job}-beside-{version}", evaluate)
 
 
-def score_named_slices(
-    plan: TrainingPlan, matrices: Matrices, job: TrialJob, part: HeldOutPart, rows: pl.DataFrame
-) -> pl.DataFrame:
-    """Score a candidate by slice of held-out batches, of which the predictions are beside the matrices; once.
+def score_named_slices(plan: TrainingPlan, matrices: Matrices, job: TrialJob, rows: pl.DataFrame) -> pl.DataFrame:
+    """Score a candidate by slice of the test batches, of which the predictions are beside the matrices; once.
 
     Args:
         plan: The plan of the run.
         matrices: The matrices of the run, with the predictions of the candidate.
         job: The candidate with its parameters.
-        part: Which batches of the plan's split are scored.
         rows: The rows of these, as `build_loss_table` gives them.
 
     Returns:
@@ -94,12 +91,12 @@ def score_named_slices(
     """
 
     def score() -> pl.DataFrame:
-        predictions = matrices.arrays.read(f"{part}-{job}")
-        labels, days = matrices.read_evaluation_set(getattr(plan.split, part))[1], rows[DAY_COLUMN].to_numpy()
+        predictions = matrices.arrays.read(f"test-{job}")
+        labels, days = matrices.read_evaluation_set(plan.split.test)[1], rows[DAY_COLUMN].to_numpy()
         by_slice = rows.select(list(matrices.problem.slices.SLICES))
         return slices.score_slices(matrices.task, labels, predictions, days, by_slice)
 
-    return compute_once(matrices, f"slices-{part}-{job}", score)
+    return compute_once(matrices, f"slices-test-{job}", score)
 
 
 def build_loss_table(

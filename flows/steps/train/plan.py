@@ -70,17 +70,14 @@ class TrainingPlan:
         return str(self.facts["fingerprint"])
 
 
-def list_recipe_files(root: Path = PROJECT_ROOT) -> list[str]:
+def list_recipe_files() -> list[str]:
     """List the files that make a recipe: the problem, the building blocks it is composed of, and the encoding.
 
-    Args:
-        root: The folder of the project.
-
     Returns:
-        Paths relative to `root`: the lock of the libraries, and modules.
+        Paths relative to the project: the lock of the libraries, and modules.
     """
     entries = ("problem", "penumbra.core.encoding")
-    return fingerprints.list_result_files(root, entries, RECIPE_ROOMS)
+    return fingerprints.list_result_files(PROJECT_ROOT, entries, RECIPE_ROOMS)
 
 
 def list_training_files(root: Path = PROJECT_ROOT) -> list[str]:

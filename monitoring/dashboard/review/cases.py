@@ -16,7 +16,7 @@ from penumbra.core.task import Task
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.lookup import read_shadow_results
-from penumbra.logs.replicas.log_union import find_logged_entry
+from penumbra.logs.replicas.log_union import find_logged_prediction
 from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.pointers import BUNDLES_FOLDER, read_pointer, read_shadow_versions
@@ -83,7 +83,7 @@ class CaseReader:
 
     def _find_entry(self, prediction: str) -> dict[str, Any] | None:
         try:
-            return find_logged_entry(self._settings, "predictions", prediction)
+            return find_logged_prediction(self._settings, prediction)
         except DamagedArchive:
             return None
 

@@ -9,7 +9,7 @@ import numpy as np
 CALIBRATION_BINS = 10
 
 
-def assign_quantile_bins(predictions: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+def assign_quantile_bins(predictions: np.ndarray, bins: int) -> np.ndarray:
     """Assign rows to bins between quantiles of the prediction.
 
     Args:
@@ -22,18 +22,18 @@ def assign_quantile_bins(predictions: np.ndarray, bins: int = CALIBRATION_BINS) 
     return np.digitize(predictions, np.unique(np.quantile(predictions, np.linspace(0, 1, bins + 1)[1:-1])))
 
 
-def compute_calibration_error(labels: np.ndarray, predictions: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Compute the expected calibration error of rows, over quantile bins of the prediction.
+def compute_calibration_error(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute the expected calibration error of rows, over ten quantile bins of the prediction.
 
     Args:
         labels: bool [n].
         predictions: Probabilities of True, float64 [n].
-        bins: Number of bins.
 
     Returns:
         The mean difference between predicted and observed share, weighted by rows, from 0 to 1.
     """
-    return _average_gaps(np.bincount(assign_quantile_bins(predictions, bins), predictions - labels), len(labels))
+    bins = assign_quantile_bins(predictions, CALIBRATION_BINS)
+    return _average_gaps(np.bincount(bins, predictions - labels), len(labels))
 
 
 def compute_binned_calibration_error(sums: np.ndarray) -> float | None:

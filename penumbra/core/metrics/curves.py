@@ -6,6 +6,7 @@ from penumbra.core.metrics.calibration import CALIBRATION_BINS, assign_quantile_
 from penumbra.core.task import Task
 
 CurvePoints = list[dict[str, float]]
+MAX_CURVE_POINTS = 100  # of ROC, precision and recall
 
 
 def compute_calibration_curve(labels: np.ndarray, predictions: np.ndarray, bins: int = CALIBRATION_BINS) -> CurvePoints:
@@ -30,16 +31,13 @@ def compute_calibration_curve(labels: np.ndarray, predictions: np.ndarray, bins:
     ]
 
 
-def compute_curves(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, points: int = 100
-) -> dict[str, CurvePoints]:
+def compute_curves(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, CurvePoints]:
     """Compute the curves of a task.
 
     Args:
         task: The task.
         labels: The labels [n].
         predictions: The predictions, [n] or [n, classes].
-        points: The largest number of points of the ROC and the precision-recall curve.
 
     Returns:
         "calibration": of several classes that of the likeliest, of a number the mean label by mean prediction. For a
@@ -56,13 +54,13 @@ def compute_curves(
     precision, recall, _ = metrics.precision_recall_curve(labels, predictions)
     roc = {"false_positive_rate": false_positive, "true_positive_rate": true_positive}
     return {
-        "roc": _thin_curve(roc, points),
-        "pr": _thin_curve({"recall": recall, "precision": precision}, points),
+        "roc": _thin_curve(roc),
+        "pr": _thin_curve({"recall": recall, "precision": precision}),
         "calibration": compute_calibration_curve(labels, predictions),
     }
 
 
-def _thin_curve(curve: dict[str, np.ndarray], points: int) -> CurvePoints:
+def _thin_curve(curve: dict[str, np.ndarray]) -> CurvePoints:
     length = len(next(iter(curve.values())))
-    picked = np.unique(np.linspace(0, length - 1, points).astype(int))
+    picked = np.unique(np.linspace(0, length - 1, MAX_CURVE_POINTS).astype(int))
     return [{name: float(values[i]) for name, values in curve.items()} for i in picked]

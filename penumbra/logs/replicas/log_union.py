@@ -22,7 +22,7 @@ from penumbra.logs.archiving.shipping import fetch_parts
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.segment_store import ShippedSegment
 from penumbra.logs.replicas.segment_versions import fetch_longest_version
-from penumbra.logs.replicas.shared_logs import SharedLogs, list_log_folders
+from penumbra.logs.replicas.shared_logs import SharedLogs
 from penumbra.logs.segments import has_start_time, parse_start_time
 
 ARCHIVED_LOGS = ("predictions", "shadow", "labels")
@@ -45,15 +45,12 @@ class FetchedLogs:
     damaged: list[str] = field(default_factory=list)
 
 
-def fetch_logs(
-    settings: Settings, names: Sequence[str] = (), now: dt.datetime | None = None, patience: float | None = None
-) -> FetchedLogs | None:
+def fetch_logs(settings: Settings, names: Sequence[str] = (), patience: float | None = None) -> FetchedLogs | None:
     """Bring what other replicas have shipped and isn't here.
 
     Args:
         settings: The folders of the logs, and `cluster.state`.
         names: The names of some logs, as in `SharedLogs`; empty for all.
-        now: The time (UTC) at which heartbeats are old; the clock's by default.
         patience: Seconds for which a store that is away is tried again; None for the usual time.
 
     Returns:
@@ -66,7 +63,7 @@ def fetch_logs(
     """
     if (logs := SharedLogs.from_settings(settings, patience)) is None:
         return None
-    fetched = FetchedLogs(_read_coverage(logs, now))
+    fetched = FetchedLogs(_read_coverage(logs, dt.datetime.now(dt.UTC)))
     for log, folder in logs.folders.items():
         if log in names or not names:
             _fetch_log(logs, log, folder, fetched)
@@ -88,44 +85,43 @@ def read_coverage(settings: Settings, now: dt.datetime | None = None) -> Replica
     """
     if (logs := SharedLogs.from_settings(settings)) is None:
         return None
-    return _read_coverage(logs, now)
+    return _read_coverage(logs, now or dt.datetime.now(dt.UTC))
 
 
-def _read_coverage(logs: SharedLogs, now: dt.datetime | None) -> ReplicaCoverage:
-    return ReplicaCoverage(logs.heartbeats.read(), logs.lost_after, now or dt.datetime.now(dt.UTC))
+def _read_coverage(logs: SharedLogs, now: dt.datetime) -> ReplicaCoverage:
+    return ReplicaCoverage(logs.heartbeats.read(), logs.lost_after, now)
 
 
-def find_logged_entry(settings: Settings, log: str, entry_id: str) -> dict[str, Any] | None:
-    """Look up an entry by its id in a log of any replica; of another one its segment alone is fetched.
+def find_logged_prediction(settings: Settings, prediction: str) -> dict[str, Any] | None:
+    """Look up a prediction by its id in the log of any replica; of another one its segment alone is fetched.
 
     Args:
         settings: The folders of the logs, and `cluster.state`.
-        log: The log's name, as in `SharedLogs`.
-        entry_id: The id; any text is allowed.
+        prediction: The id; any text is allowed.
 
     Returns:
-        The entry, or None where it isn't here and no replica has shipped it.
+        The entry of the log, or None where it isn't here and no replica has shipped it.
 
     Raises:
         DamagedArchive: The archive is damaged.
         OSError: A folder can't be written.
         StoreError: The store refuses, or is away.
     """
-    folder, logs = list_log_folders(settings)[log], SharedLogs.from_settings(settings, LOOK_UP_PATIENCE_SECONDS)
-    if (found := archive_parts.find_entry(folder, entry_id)) or logs is None:
+    folder, logs = settings.service.predictions, SharedLogs.from_settings(settings, LOOK_UP_PATIENCE_SECONDS)
+    if (found := archive_parts.find_entry(folder, prediction)) or logs is None:
         return found
-    match = ENTRY_ID_PATTERN.fullmatch(entry_id)
-    return _fetch_and_find(logs, log, match[1], entry_id) if match and has_start_time(match[1]) else None
+    match = ENTRY_ID_PATTERN.fullmatch(prediction)
+    return _fetch_and_find(logs, match[1], prediction) if match and has_start_time(match[1]) else None
 
 
-def _fetch_and_find(logs: SharedLogs, log: str, segment: str, entry_id: str) -> dict[str, Any] | None:
-    folder, fetched = logs.folders[log], FetchedLogs(ReplicaCoverage([], logs.lost_after, dt.datetime.now(dt.UTC)))
-    shipped = logs.open_store(log).list_shipped(parse_start_time(segment).date())
+def _fetch_and_find(logs: SharedLogs, segment: str, prediction: str) -> dict[str, Any] | None:
+    log, fetched = "predictions", FetchedLogs(ReplicaCoverage([], logs.lost_after, dt.datetime.now(dt.UTC)))
+    folder, shipped = logs.folders[log], logs.open_store(log).list_shipped(parse_start_time(segment).date())
     with suppress(FileNotFoundError):  # deleted since it was listed, as it is in the archive by now
         _fetch_segments(logs, log, [each for each in shipped if each.segment == segment], fetched)
-    if log in ARCHIVED_LOGS and not (folder / (segment + SEGMENT_SUFFIX)).exists():
+    if not (folder / (segment + SEGMENT_SUFFIX)).exists():
         fetch_parts(folder, f"{logs.archive}/{folder.name}", logs.patience)
-    return archive_parts.find_entry(folder, entry_id)
+    return archive_parts.find_entry(folder, prediction)
 
 
 def _fetch_log(logs: SharedLogs, log: str, folder: Path, fetched: FetchedLogs) -> None:

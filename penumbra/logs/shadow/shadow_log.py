@@ -15,12 +15,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from penumbra.logs import segments
-from penumbra.logs.append_log import LogWriter, decode_entry, encode_json, is_line_whole, list_segments, read_tail
+from penumbra.logs.append_log import LogWriter, encode_json, is_line_whole, list_segments, read_tail
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
@@ -224,17 +223,3 @@ def read_committed_lines(path: Path) -> Iterator[tuple[bytes, int]]:
 def is_shadow_row(line: bytes) -> bool:
     """Return whether a `line` of the shadow log is a `ShadowRow`, without decoding it."""
     return ROW_MARKER in line[:MARKER_SEARCH_BYTES]
-
-
-def read_shadow_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Read every row that counts.
-
-    Args:
-        folder: The log's folder.
-
-    Yields:
-        The fields of a `ShadowRow` that don't have their default, with `id`.
-    """
-    for path in list_segments(folder):
-        whole = (line for line, _ in read_committed_lines(path) if is_shadow_row(line) and is_line_whole(line))
-        yield from map(decode_entry, whole)

@@ -1,10 +1,9 @@
-"""The cost of serving a model: its size, and the time of one answer."""
+"""The cost of serving a model: the time of one answer."""
 
 import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, by the import
@@ -14,18 +13,6 @@ import onnxruntime
 
 TIMING_ROUNDS, WARM_UP_ROUNDS = 300, 20
 ScoreFunction = Callable[[np.ndarray], Any]
-
-
-def measure_bundle_bytes(folder: Path) -> int:
-    """Measure the size of a bundle.
-
-    Args:
-        folder: The bundle's folder.
-
-    Returns:
-        The size of all its files together, in bytes.
-    """
-    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def measure_single_row_us(

@@ -17,7 +17,7 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.archiving.archive_parts import DamagedArchive
-from penumbra.logs.replicas.log_union import find_logged_entry
+from penumbra.logs.replicas.log_union import find_logged_prediction
 from penumbra.reviews.label_form import YES_NO, format_output
 from penumbra.reviews.label_studio.configuration import (
     OUTCOME_PREFIX,
@@ -77,7 +77,7 @@ def export_tasks(settings: Settings, problem: Problem, path: Path, is_all: bool)
 
 def _find_prediction(settings: Settings, state: CaseState) -> dict[str, Any] | None:
     try:
-        return find_logged_entry(settings, "predictions", state.case.prediction)
+        return find_logged_prediction(settings, state.case.prediction)
     except DamagedArchive:
         return None
 

@@ -114,14 +114,11 @@ def _require_enough_days(history: BacktestData, settings: Settings, last: dt.dat
         )
 
 
-def list_fit_files(root: Path = PROJECT_ROOT) -> list[str]:
+def list_fit_files() -> list[str]:
     """List the files that shape the models of a backtest: what it imports of the rooms that shape any model.
 
-    Args:
-        root: The folder of the project.
-
     Returns:
-        Paths relative to `root`: the lock of the libraries, and modules.
+        Paths relative to the project: the lock of the libraries, and modules.
     """
     made_by = __name__, f"{__package__}.fitted_models"
-    return fingerprints.list_result_files(root, ("problem", *made_by), (*plan.MODEL_ROOMS, *made_by))
+    return fingerprints.list_result_files(PROJECT_ROOT, ("problem", *made_by), (*plan.MODEL_ROOMS, *made_by))

@@ -106,17 +106,14 @@ def main(runner: FlowRunner, days: int = 0) -> tuple[Path, str]:
     return folder, words
 
 
-def list_replay_files(root: Path = PROJECT_ROOT) -> list[str]:
+def list_replay_files() -> list[str]:
     """List the files that a replay depends on: what was played by other code is played again.
 
-    Args:
-        root: The folder of the project.
-
     Returns:
-        Paths relative to `root`: the lock of the libraries, and the modules that service, flows and replay import.
+        Paths relative to the project: the lock of the libraries, and the modules that service, flows and replay import.
     """
     rooms = {entry.partition(".")[0] for entry in PLAYED_MODULES} | {"monitoring"}
-    return fingerprints.list_result_files(root, PLAYED_MODULES, sorted(rooms))
+    return fingerprints.list_result_files(PROJECT_ROOT, PLAYED_MODULES, sorted(rooms))
 
 
 def plan_replay(settings: Settings, problem: Problem, days: int) -> ReplayPlan:

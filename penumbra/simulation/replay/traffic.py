@@ -80,17 +80,9 @@ class Traffic:
         """Find the first day (UTC) from `since` on that has rows; returns None where none has."""
         return self._dates.filter(self._dates >= since).min()  # type: ignore[return-value]
 
-    def select_days_before(self, day: dt.date, days: int = DAYS_BEFORE) -> pl.DataFrame:
-        """Select the rows of the last days that have any.
-
-        Args:
-            day: The day (UTC) after them.
-            days: How many days, at most.
-
-        Returns:
-            The columns of a request.
-        """
-        (first, *_) = (*self._dates.filter(self._dates < day).unique().sort().tail(days), day)
+    def select_days_before(self, day: dt.date) -> pl.DataFrame:
+        """Select the rows of the last 28 days before `day` (UTC) that have any; returns the columns of a request."""
+        (first, *_) = (*self._dates.filter(self._dates < day).unique().sort().tail(DAYS_BEFORE), day)
         return TrafficDay(day, self._select_days(first, day - dt.timedelta(days=1)), self.schema).requests
 
     def _select_days(self, first: dt.date, last: dt.date) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from penumbra.training.evaluation import bootstrap
 
 MIN_GROUP_ROWS = 50  # rows that count for a metric, of a group that is compared
 MAX_GROUPS = 20  # of a column, those with the most rows
+CONFIDENCE = 0.95  # of differences on few days, two-sided
 GROUP_SCORE_SCHEMA = {
     **{"column": pl.String, "group": pl.String, "rows": pl.Int64, "days": pl.Int64, "metric": pl.String},
     **{"value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
@@ -114,12 +115,11 @@ def _read_metric(
     return GroupMetric(column, metric, groups, kept["rows"].to_numpy(), totals, rows, left_out, beyond)
 
 
-def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
+def score_groups(sums: pl.DataFrame) -> pl.DataFrame:
     """Compute every metric of every group, with its interval over the days that have such rows, as that of a slice.
 
     Args:
         sums: The columns of `GROUP_SUM_SCHEMA`.
-        confidence: Two-sided confidence of each interval.
 
     Returns:
         The columns of `GROUP_SCORE_SCHEMA`; where there are too few days to tell, an interval covers every value that
@@ -131,66 +131,60 @@ def score_groups(sums: pl.DataFrame, confidence: float = 0.95) -> pl.DataFrame:
             each.groups, each.rows.tolist(), each.day_sums, each.day_rows, strict=True
         ):
             met = rows > 0
-            interval = bootstrap.compute_day_sum_interval(each.metric, of_days[met], rows[met], confidence)
+            interval = bootstrap.compute_day_sum_interval(each.metric, of_days[met], rows[met])
             found.append((each.column, group, count, int(met.sum()), each.metric, *vars(interval).values()))
     return pl.DataFrame(found, GROUP_SCORE_SCHEMA, orient="row").sort("column", "group", maintain_order=True)
 
 
-def compare_groups(
-    sums: pl.DataFrame, kind: TaskKind, min_days: int = 1, confidence: float = 0.95, in_blocks: bool = True
-) -> pl.DataFrame:
+def compare_groups(sums: pl.DataFrame, kind: TaskKind, in_blocks: bool = True) -> pl.DataFrame:
     """Compute the largest differences between groups, and the least ratios.
 
     Args:
         sums: The columns of `GROUP_SUM_SCHEMA`.
         kind: The kind of task.
-        min_days: The fewest days of a group.
-        confidence: Two-sided confidence of the interval, for all pairs of groups together.
         in_blocks: Whether neighbouring days may resemble each other, which takes two blocks of five days to allow for;
             False for a window of fewer days.
 
     Returns:
         The columns of `COMPARISON_SCHEMA`: for each column and comparison (`demographic_parity`, `equalized_odds`, …)
-        the largest difference with its interval, the groups that differ so, and the least ratio of two groups' values;
-        NaN for numbers, whose ratios say nothing. Nothing where fewer than two groups have rows enough, for equalized
-        odds of each of the two rates.
+        the largest difference with its 95 % interval for all pairs of groups together, the groups that differ so, and
+        the least ratio of two groups' values; NaN for numbers, whose ratios say nothing. Nothing where fewer than two
+        groups have rows enough, for equalized odds of each of the two rates.
     """
-    metrics = {(each.column, each.metric): each for each in read_group_metrics(sums, min_days=min_days)}
+    metrics = {(each.column, each.metric): each for each in read_group_metrics(sums)}
     found = []
     for column in dict.fromkeys(column for column, _ in metrics):
         for name, parts in GROUP_COMPARISONS[kind].items():
             compared = [metrics[column, part] for part in parts if (column, part) in metrics]
             if sum(len(each.groups) > 1 for each in compared) == len(parts):
                 ratio = float("nan") if kind == "regression" else min(map(_compute_ratio, compared))
-                found.append((column, name, *_find_largest_difference(compared, confidence, in_blocks), ratio))
+                found.append((column, name, *_find_largest_difference(compared, in_blocks), ratio))
     return pl.DataFrame(found, COMPARISON_SCHEMA, orient="row")
 
 
-def _find_largest_difference(
-    compared: list[GroupMetric], confidence: float, in_blocks: bool
-) -> tuple[float, float, float, str, str]:
+def _find_largest_difference(compared: list[GroupMetric], in_blocks: bool) -> tuple[float, float, float, str, str]:
     """The largest difference of any of these metrics with its limits, and the two groups."""
     differences = np.concatenate([each.differences for each in compared])
     pairs = [(each.groups[a], each.groups[b]) for each in compared for a, b in each.pairs]
     limits = _compute_block_limits if in_blocks else _compute_day_limits
-    low, high = limits(differences, confidence)
+    low, high = limits(differences)
     largest = int((means := differences.mean(axis=1)).argmax())
     return float(means[largest]), float(low[largest]), float(high[largest]), *pairs[largest]
 
 
-def _compute_block_limits(contributions: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+def _compute_block_limits(contributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     errors = bootstrap.compute_standard_errors(contributions)
-    return bootstrap.compute_joint_limits(contributions.mean(axis=1), errors, contributions.shape[1], confidence)
+    return bootstrap.compute_joint_limits(contributions.mean(axis=1), errors, contributions.shape[1])
 
 
-def _compute_day_limits(contributions: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+def _compute_day_limits(contributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By Student's t over days, for all means together (Bonferroni); NaN of a single day."""
     from scipy.special import stdtrit
 
     count, days = contributions.shape
     if days == 1:
         return np.full(count, np.nan), np.full(count, np.nan)
-    reach = stdtrit(days - 1, 1 - (1 - confidence) / 2 / count) * contributions.std(axis=1, ddof=1) / np.sqrt(days)
+    reach = stdtrit(days - 1, 1 - (1 - CONFIDENCE) / 2 / count) * contributions.std(axis=1, ddof=1) / np.sqrt(days)
     return contributions.mean(axis=1) - reach, contributions.mean(axis=1) + reach
 
 

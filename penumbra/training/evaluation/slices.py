@@ -95,13 +95,13 @@ def find_worst_slices(
     most: int = 10,
     min_rows: int = 200,
     min_days: int = 20,
-    confidence: float = 0.95,
 ) -> pl.DataFrame:
     """Find where the loss most certainly exceeds the average of the same day.
 
     Slices are values of single features and of pairs of them, numbers by quarters. Thousands are looked at, and some
-    are bad by chance: the limits hold for all of them together (Bonferroni, on Student's t), so that a `low` above 0
-    is no accident. A pair is left out if one of its two values ranks before it. Memory goes by the rows.
+    are bad by chance: the limits hold for all of them together, in 95 % of the cases (Bonferroni, on Student's t), so
+    that a `low` above 0 is no accident. A pair is left out if one of its two values ranks before it. Memory goes by the
+    rows.
 
     Args:
         features: The features, [n, k].
@@ -110,7 +110,6 @@ def find_worst_slices(
         most: The largest number of slices to return.
         min_rows: The smallest number of rows of a slice; the largest is half of all.
         min_days: The smallest number of days of a slice.
-        confidence: Two-sided confidence of all limits together.
 
     Returns:
         `slice`, `rows`, `days`, `excess` (the mean excess loss), `low` and `high`, in falling order of `low`.
@@ -124,7 +123,7 @@ def find_worst_slices(
         [table.measure_slices([coded[name] for name in way]).with_columns(way=i) for i, way in enumerate(ways)]
     )
     means, errors = (found[name].to_numpy() for name in ("excess", "error"))
-    low, high = bootstrap.compute_joint_limits(means, errors, int(day.max()) + 1, confidence)
+    low, high = bootstrap.compute_joint_limits(means, errors, int(day.max()) + 1)
     ranked = found.with_columns(low=low, high=high).sort("low", descending=True)
     return _name_slices(ranked, ways, coded, most)
 

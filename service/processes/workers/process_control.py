@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import FrameType
 
 IDLE_NICENESS = 19  # of the idle class
+SLICE_NANOSECONDS = 100_000
 SETATTR_SYSCALLS = {
     "x86_64": 314,
     "aarch64": 274,
@@ -94,15 +95,12 @@ class _SchedAttributes(ctypes.Structure):
     )
 
 
-def request_short_slices(nanoseconds: int = 100_000) -> None:
+def request_short_slices() -> None:
     """Ask Linux for short time slices, in this thread and those that it starts.
 
     That gives no larger share of the processor, but gives it as soon as a thread wakes up, where other threads, among
     them those of the idle class in other sessions, would otherwise keep it for milliseconds. Kernels before 6.12 accept
     the request and change nothing.
-
-    Args:
-        nanoseconds: The length of a slice.
 
     Source:
         The kernel's EEVDF scheduler: Documentation/scheduler/sched-eevdf.rst.
@@ -114,7 +112,7 @@ def request_short_slices(nanoseconds: int = 100_000) -> None:
     ):
         return
     attributes = _SchedAttributes(
-        size=ctypes.sizeof(_SchedAttributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=nanoseconds
+        size=ctypes.sizeof(_SchedAttributes), nice=os.getpriority(os.PRIO_PROCESS, 0), runtime=SLICE_NANOSECONDS
     )
     ctypes.CDLL(None).syscall(SETATTR_SYSCALLS[platform.machine()], 0, ctypes.byref(attributes), 0)
 

@@ -59,9 +59,17 @@ def compute_expected_scores(folder: Path, version: str, distances: Sequence[int]
     return bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in distances])).tolist()
 
 
+def read_shadow_rows(log: Path) -> Iterator[dict[str, Any]]:
+    """The rows of the shadow log that count."""
+    for path in append_log.list_segments(log):
+        for line, _ in shadow_log.read_committed_lines(path):
+            if shadow_log.is_shadow_row(line) and append_log.is_line_whole(line):
+                yield append_log.decode_entry(line)
+
+
 def read_rows_by_id(folder: Path, version: str) -> dict[str, dict[str, Any]]:
     """What the shadow log says of each prediction; fails where it says anything twice."""
-    rows = [row for row in shadow_log.read_shadow_rows(folder / "shadow") if row["model"] == version]
+    rows = [row for row in read_shadow_rows(folder / "shadow") if row["model"] == version]
     by_id = {row["prediction"]: row for row in rows}
     assert len(by_id) == len(rows), "a prediction is in the shadow log twice"
     return by_id

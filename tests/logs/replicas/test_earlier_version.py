@@ -13,7 +13,7 @@ import pytest
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_parts import list_parts
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.replicas.log_union import find_logged_entry, read_coverage
+from penumbra.logs.replicas.log_union import find_logged_prediction, read_coverage
 from service.processes.shipper import LogShipper
 from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, ship
 from tests.helpers.servers.local_service import PROBLEM
@@ -50,7 +50,7 @@ def test_days_that_it_has_shipped_are_in_the_union_beside_the_logs_of_a_new_one(
     coverage = read_coverage(reader)
     assert coverage
     assert [each.replica for each in coverage.heartbeats] == [get_logs(new).replica]
-    found = find_logged_entry(make_machine(tmp_path / "other", archive), "predictions", ARCHIVED)
+    found = find_logged_prediction(make_machine(tmp_path / "other", archive), ARCHIVED)
     assert found
     assert found["record"]["flight"] == 1
 

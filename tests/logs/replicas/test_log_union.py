@@ -17,7 +17,7 @@ from penumbra.logs.append_log import LogWriter, encode_json, read_entries
 from penumbra.logs.archiving import archive, shipping
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas import log_shipping
-from penumbra.logs.replicas.log_union import fetch_logs, find_logged_entry
+from penumbra.logs.replicas.log_union import fetch_logs, find_logged_prediction
 from penumbra.storage.shared.object_store import ObjectStore
 from tests.helpers.logs.prediction_logs import LABEL_SPEC, append_to_new_segment, make_label_by_id, make_prediction
 from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, read_union, ship
@@ -125,7 +125,7 @@ def test_an_answer_of_another_replica_is_found_by_its_id(tmp_path: Path) -> None
     one, other = (make_replica(tmp_path / name, str(tmp_path / "state")) for name in "ab")
     first, second = log_answers(one, 1)[0], log_answers(one, 2)[0]
     ship(one)
-    found = find_logged_entry(other, "predictions", first)
+    found = find_logged_prediction(other, first)
     assert found
     assert found["id"] == first
     assert [path.stem for path in segments.read_own_segment_sizes(other.service.predictions)] == []
@@ -138,14 +138,14 @@ def test_an_archived_answer_of_another_replica_is_found_by_its_id(tmp_path: Path
     ship(one)
     archive_all(one)
     assert get_logs(one).open_store("predictions").list_shipped() == []
-    found = find_logged_entry(other, "predictions", name)
+    found = find_logged_prediction(other, name)
     assert found
     assert found["id"] == name
 
 
 @pytest.mark.parametrize("name", ["", "unlogged-1", "fffffffffffffffff-0", "0" * 17 + "-0"])
 def test_an_id_that_nobody_has_is_not_found(tmp_path: Path, name: str) -> None:
-    assert find_logged_entry(make_replica(tmp_path, str(tmp_path / "state")), "predictions", name) is None
+    assert find_logged_prediction(make_replica(tmp_path, str(tmp_path / "state")), name) is None
 
 
 def test_labels_are_shipped_before_the_answers_of_people_that_they_follow_from(
@@ -198,7 +198,7 @@ def test_whatever_is_shipped_fetched_and_killed_each_entry_is_there_once(
         reader = make_replica(Path(place) / "reader", f"{place}/state")
         for each in (*replicas, reader):
             fetch_logs(each)
-            assert all(find_logged_entry(each, "predictions", name) for name in ids)
+            assert all(find_logged_prediction(each, name) for name in ids)
             assert count_by_id(each) == dict.fromkeys(ids, 1)
 
 

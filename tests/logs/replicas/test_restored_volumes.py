@@ -12,7 +12,7 @@ from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.queries.samples import read_lines_by_id
 from penumbra.logs.replicas import log_shipping
-from penumbra.logs.replicas.log_union import fetch_logs, find_logged_entry
+from penumbra.logs.replicas.log_union import fetch_logs, find_logged_prediction
 from problem import schema
 from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica, read_union, ship
 
@@ -95,7 +95,7 @@ def test_what_a_replica_shipped_after_its_backup_comes_back_as_its_own(tmp_path:
     ship(replica)
     shutil.rmtree(replica.service.predictions)
     shutil.copytree(tmp_path / "backup", replica.service.predictions)
-    assert find_logged_entry(replica, "predictions", second[0])
+    assert find_logged_prediction(replica, second[0])
     assert read_union(replica) == sorted(first + second)
     assert len(segments.list_own_segments(replica.service.predictions)) == 2
     assert ship(replica) == 0
@@ -110,7 +110,7 @@ def test_what_was_archived_after_a_backup_comes_back_and_is_archived_once(tmp_pa
     archive_all(replica)
     shutil.rmtree(replica.service.predictions)
     shutil.copytree(tmp_path / "backup", replica.service.predictions)
-    assert find_logged_entry(replica, "predictions", ids[0])
+    assert find_logged_prediction(replica, ids[0])
     archive_all(replica)
     assert [len(part.segments) for _, part in archive_parts.list_parts(replica.service.predictions)] == [2]
     assert count_rows(reader) == 3
@@ -130,7 +130,7 @@ def test_a_segment_in_two_parts_is_counted_once_with_all_its_rows(tmp_path: Path
     archive_all(replica)
     assert count_rows(reader) == 3
     assert find_in_archive(reader, ids) == sorted(ids)
-    assert all(find_logged_entry(later, "predictions", name) for name in ids)
+    assert all(find_logged_prediction(later, name) for name in ids)
 
 
 def test_a_copied_volume_that_archives_too_counts_no_answer_twice(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from penumbra.logs.shadow.shadow_log import ShadowLog, ShadowLogLocked, ShadowSt
 from penumbra.logs.shadow.shadow_state import ShadowState
 from penumbra.registry.lineage import explain_prediction
 from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.local_shadow import read_shadow_rows
 from tests.helpers.servers import local_service
 
 NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
@@ -52,7 +53,7 @@ def go_on(folder: Path, until: int, step: int = 2, megabytes: float = 64) -> Non
 
 
 def answered(folder: Path) -> list[str]:
-    return sorted(int(row["prediction"].split("-")[1], 16) for row in shadow_log.read_shadow_rows(folder))  # type: ignore[arg-type]
+    return sorted(int(row["prediction"].split("-")[1], 16) for row in read_shadow_rows(folder))  # type: ignore[arg-type]
 
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.floats(0, 1)), max_size=6), st.sampled_from([64, 0.0005]))

@@ -71,7 +71,7 @@ def collect_card_records(outcome: TrainingOutcome) -> dict[str, Any]:
         columns "groups" and "fairness", "numbers" with the ranges of the features, and "cost".
     """
     gate, matrices = outcome.gate, outcome.matrices
-    by_slice = score_named_slices(outcome.plan, matrices, outcome.winner, "test", gate.rows)
+    by_slice = score_named_slices(outcome.plan, matrices, outcome.winner, gate.rows)
     records = {
         **_describe_problem(outcome),
         "batches": _list_batches(outcome),

@@ -19,6 +19,7 @@ from penumbra.data.flywheel_manifest import (
 
 NOT_RECORDED = "not recorded"
 SHOWN_ATTRIBUTIONS, SHOWN_BATCHES = 10, 12
+FIELDS_WIDTH = 96  # characters of a line with fields of a record
 
 
 def build_lineage_links(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -89,11 +90,11 @@ def _format_link(name: str, lines: list[str]) -> str:
     return "\n".join([f"{name:>13}  {first}", *(f"{'':>13}  {line}" for line in rest)])
 
 
-def _format_fields(record: Mapping[str, Any], width: int = 96) -> Iterator[str]:
+def _format_fields(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines of a record's fields, as many to a line as fit."""
     line = ""
     for pair in (f"{name}={_show_value(value)}" for name, value in record.items()):
-        if line and len(line) + len(pair) > width:
+        if line and len(line) + len(pair) > FIELDS_WIDTH:
             yield line
             line = ""
         line += f"{'  ' if line else ''}{pair}"
