@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from penumbra.core.text.tables import format_table
 
 HARNESSES = {  # by name: its module
-    "flipped_bytes": "benchmarks.faults.flipped_bytes",
+    "flipped_bytes": "benchmarks.faults.corruption.flipped_bytes",
     "fuzzed_requests": "benchmarks.faults.connections.fuzzed_requests",
     "hostile_peers": "benchmarks.faults.connections.hostile_peers",
     "kill_points": "benchmarks.faults.crashes.kill_points",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.faults import flipped_bytes
-from benchmarks.faults.flipped_bytes import FlipBench, open_flip_bench
+from benchmarks.faults.corruption import flipped_bytes
+from benchmarks.faults.corruption.flipped_bytes import FlipBench, open_flip_bench
 
 pytestmark = pytest.mark.slow
 SAMPLE = ("raw batch", "pointer", "prediction log", "window")

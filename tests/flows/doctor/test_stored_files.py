@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.small_state import make_state_settings
+from benchmarks.faults.corruption.small_state import make_state_settings
 from flows.steps.doctor import stored_files
 from penumbra.storage.sealed import replace_sealed_file
 

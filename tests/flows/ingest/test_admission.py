@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from benchmarks.faults.small_state import make_state_settings
+from benchmarks.faults.corruption.small_state import make_state_settings
 from flows.steps.doctor import examination
 from flows.steps.ingest import ingestion
 from flows.steps.ingest.admission import heal_changed_batches

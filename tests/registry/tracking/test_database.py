@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmarks.faults.small_state import make_state_settings
+from benchmarks.faults.corruption.small_state import make_state_settings
 from flows.steps.train.settlement import prepare_registry
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.tracking import sqlite_registry

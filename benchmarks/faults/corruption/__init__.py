@@ -1,0 +1,1 @@
+"""Files of which a byte has changed, and all that reads them."""
