@@ -46,7 +46,7 @@ class TrainFlow(FlowSpec):
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.bundles.signatures import require_signing_key
-        from penumbra.registry.history.ledger import BrokenLedger
+        from penumbra.registry.history.ledger_entries import BrokenLedger
         from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
         errors = stop_with_one_sentence(*plan.PLAN_ERRORS, BrokenLedger)

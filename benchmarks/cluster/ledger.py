@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.servers.object_stores import launch_moto, launch_seaweed, make_bucket

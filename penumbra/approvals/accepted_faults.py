@@ -10,7 +10,7 @@ from monitoring.windows.window_records import DayFault
 from monitoring.windows.window_store import WindowStore
 from penumbra.approvals.requests import ACCEPT_COLUMNS, ACCEPT_DAYS, ACCEPTED_KEY, list_requests
 from penumbra.core.settings import Settings
-from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 
 FAULTS_KEY = "faults"  # in the evidence of a window's verdict

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, find_request, list_requests
 from penumbra.core.settings import Settings
 from penumbra.core.system.webhook import post_alarms
-from penumbra.registry.history.ledger import ANNOUNCED_NOTE, Ledger, LedgerEntry
+from penumbra.registry.history.ledger import ANNOUNCED_NOTE, Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 
 

@@ -33,7 +33,8 @@ from penumbra.approvals.voiding import explain_overtaking
 from penumbra.core.settings import Settings
 from penumbra.registry.aliases import compute_aliases_after, hold_alias_lock, move_aliases, sync_registry
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

@@ -10,7 +10,7 @@ import msgspec
 
 from penumbra.core.settings import PromotionSettings
 from penumbra.core.text.counts import format_count
-from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent, format_versions
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent, format_versions
 from penumbra.registry.history.ledger_sync import OVERTAKEN_KEY
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from penumbra.approvals.requests import REQUEST_KEY, VOID, ApprovalRequest, RequestKind, list_requests
 from penumbra.core.system.actor import get_actor
 from penumbra.registry.aliases import hold_alias_lock
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.ledger_sync import OVERTAKEN_KEY
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

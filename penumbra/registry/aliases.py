@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from penumbra.registry import pointers
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.pointers import (
     CANARY_ALIAS,
     CANARY_ENDED_FILE,

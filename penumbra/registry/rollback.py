@@ -13,7 +13,8 @@ from penumbra.core.text.errors import describe_error
 from penumbra.registry import REGISTRY_ENVIRONMENT, aliases, pointers
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, LedgerEvent, find_last_move
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry, LedgerEvent, find_last_move
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,

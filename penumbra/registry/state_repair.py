@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from penumbra.registry import pointers
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, find_last_move
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, find_last_move
 from penumbra.registry.pointers import (
     CANARY_ALIAS,
     CANARY_ENDED_FILE,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import Settings, load_settings
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_pointer
 from penumbra.storage.sealed import replace_sealed_file

@@ -14,7 +14,8 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry import aliases, pointers
-from penumbra.registry.history.ledger import LEDGER_FILE, BrokenLedger, Ledger
+from penumbra.registry.history.ledger import LEDGER_FILE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_pin
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from penumbra.storage.shared.store_failures import StoreError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import Settings
-from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback

@@ -27,7 +27,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.bundles import bundle
-from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import FinishedRun, ModelRegistry
 from penumbra.storage.cache import RunReceipts

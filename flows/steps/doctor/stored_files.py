@@ -29,7 +29,7 @@ from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import restore_last_newline
 from penumbra.registry import registry_check
 from penumbra.registry.bundles.manifest import BrokenBundle, verify_bundle
-from penumbra.registry.history.ledger import BrokenLedger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER

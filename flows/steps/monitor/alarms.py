@@ -16,7 +16,8 @@ from penumbra.approvals.voiding import void_requests
 from penumbra.core.settings import Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.logs.archiving.archive_health import read_archive_health
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 
 ONE_DAY = dt.timedelta(days=1)

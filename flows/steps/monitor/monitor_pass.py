@@ -25,7 +25,8 @@ from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import BrokenLedger, Ledger
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.sealed import DamagedFile

@@ -18,7 +18,7 @@ from penumbra.core.system.actor import get_actor
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import list_recorded_batches
-from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS

@@ -18,7 +18,8 @@ from penumbra.registry.aliases import (
     require_aliases,
 )
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

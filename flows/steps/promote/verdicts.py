@@ -22,7 +22,7 @@ from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
+from penumbra.registry.history.ledger_entries import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal

@@ -19,7 +19,7 @@ from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.registry.history.ledger import LedgerEntry, format_versions
+from penumbra.registry.history.ledger_entries import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 from penumbra.reviews.measures.error_rates import describe_mean_error, measure_shadow_errors

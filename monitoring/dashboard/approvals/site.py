@@ -31,7 +31,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
-from penumbra.registry.history.ledger import BrokenLedger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.sealed import DamagedFile
 from penumbra.storage.shared.store_failures import StoreError

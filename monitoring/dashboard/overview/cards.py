@@ -15,7 +15,7 @@ from penumbra.data.flywheel_manifest import read_period_end
 from penumbra.data.source_reader import SourceFailed, list_source_batches
 from penumbra.data.versioning import versions
 from penumbra.registry.aliases import LIVE_SINCE_TAG
-from penumbra.registry.history.ledger import LedgerEntry, find_last_move
+from penumbra.registry.history.ledger_entries import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

@@ -27,7 +27,7 @@ from penumbra.core.task import Task
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
-from penumbra.registry.history.ledger import BrokenLedger, LedgerEntry
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_shadow_versions

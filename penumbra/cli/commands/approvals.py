@@ -13,7 +13,7 @@ def list_approvals(with_ended: bool, as_json: bool) -> None:
     from penumbra.approvals.requests import list_requests
     from penumbra.cli.reports.decisions import approval_report
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.registry.history.shared_ledger import open_ledger
 
     with refuse_on(BrokenLedger, SettingsError):
@@ -64,7 +64,7 @@ def _answer(entry: int, choice: str, reason: str) -> None:
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.core.system.actor import get_actor
     from penumbra.registry.aliases import AliasesChanged
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.storage.sealed import DamagedFile
 
     errors = (ApprovalRefused, AliasesChanged, BrokenLedger, DamagedFile, DamagedWindow, MlflowException, SettingsError)

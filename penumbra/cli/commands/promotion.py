@@ -30,7 +30,7 @@ def weigh_candidate(force: bool, reason: str, version: str) -> None:
 def return_to_previous(reason: str, to: str) -> None:
     """Let the previous model answer again at once, with or without the registry."""
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.registry.pointers import ROLLBACK_PIN_FILE
     from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 
@@ -60,7 +60,7 @@ def show_history(entry: int | None, rebuild: bool, share: bool, verify: bool, as
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.aliases import AliasesChanged
     from penumbra.registry.history import ledger_sync
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.registry.history.shared_ledger import open_ledger, share_ledger
 
     alone = [name for name, given in (("rebuild", rebuild), ("share", share), ("verify", verify)) if given]
@@ -103,7 +103,7 @@ def copy_version(version: str, tracking: str, state: str) -> None:
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
 
     with (
         refuse_on(MlflowException, prefix="a registry can't be asked: "),

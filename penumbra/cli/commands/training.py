@@ -247,7 +247,7 @@ def _is_trained(settings: "Settings") -> bool:
     from flows.steps.processes import flow_locks
     from flows.steps.train import plan, settlement
     from penumbra.core.loading.problem_loading import load_problem
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
     with contextlib.ExitStack() as held, refuse_on(*plan.PLAN_ERRORS, BrokenLedger), handle_registry_errors(refuse_on):

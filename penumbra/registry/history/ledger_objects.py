@@ -14,7 +14,8 @@ import msgspec
 
 from penumbra.core.text.masking import mask_address
 from penumbra.logs.append_log import encode_json
-from penumbra.registry.history.ledger import LEDGER_HEAD_FILE, BrokenLedger, decode_chained_line, decode_head
+from penumbra.registry.history.ledger import LEDGER_HEAD_FILE
+from penumbra.registry.history.ledger_entries import BrokenLedger, decode_chained_line, decode_head
 from penumbra.registry.history.ledger_head import EMPTY_HEAD, LedgerHead, advance_head, split_lines
 
 logger = logging.getLogger("penumbra.registry.history.shared_ledger")

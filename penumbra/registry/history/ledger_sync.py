@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_address
 from penumbra.registry import aliases
-from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEntry, format_versions
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry, format_versions
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
 

@@ -21,17 +21,8 @@ from typing import BinaryIO
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_address
-from penumbra.registry.history.ledger import (
-    ANNOUNCED_NOTE,
-    LEDGER_FILE,
-    LEDGER_HEAD_FILE,
-    BrokenLedger,
-    Ledger,
-    LedgerEntry,
-    LedgerEvent,
-    chain_event,
-    require_seen,
-)
+from penumbra.registry.history.ledger import ANNOUNCED_NOTE, LEDGER_FILE, LEDGER_HEAD_FILE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry, LedgerEvent, chain_event, require_seen
 from penumbra.registry.history.ledger_head import EMPTY_HEAD, LedgerHead, advance_head, split_lines
 from penumbra.registry.history.ledger_objects import LedgerObjects
 from penumbra.storage.shared.state import SharedState

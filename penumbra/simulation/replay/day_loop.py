@@ -25,7 +25,7 @@ from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import read_day_answers
 from penumbra.registry.bundles import bundle
-from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS

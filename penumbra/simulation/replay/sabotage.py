@@ -14,7 +14,7 @@ from penumbra.core.system.actor import get_actor
 from penumbra.core.task import Task
 from penumbra.registry import aliases
 from penumbra.registry.bundles import bundle
-from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from penumbra.core.settings import Settings
 from penumbra.core.text.errors import describe_error
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, find_last_move
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, find_last_move
 from penumbra.registry.history.ledger_head import EMPTY_HEAD
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import (

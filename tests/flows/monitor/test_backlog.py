@@ -12,7 +12,7 @@ from flows.steps.monitor.backlog import Backlog
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
-from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.storage.shared.mirror import Mirror
 from tests.helpers.cluster.shared_world import deal_logs, say_shipped, share_state

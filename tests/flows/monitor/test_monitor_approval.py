@@ -16,7 +16,7 @@ from penumbra.approvals.requests import ApprovalRefused, find_request, make_appr
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
-from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, run_monitor_pass

@@ -12,7 +12,7 @@ from flows.steps.monitor.monitor_pass import KnownModels
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference
 from penumbra.registry.bundles import bundle
-from penumbra.registry.history.ledger import BrokenLedger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import DONE, ONE_DAY, PROBLEM, SECOND, WEEK, WINDOW_BEGIN, run_monitor_pass

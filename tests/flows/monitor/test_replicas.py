@@ -12,7 +12,7 @@ from flows.steps.promote import promotion_case, verdicts
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import Settings
-from penumbra.registry.history.ledger import LedgerEntry
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.shared import lease

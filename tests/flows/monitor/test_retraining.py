@@ -7,7 +7,8 @@ import pytest
 
 from flows.steps.monitor import retraining
 from penumbra.data.versioning import versions
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import DONE, PROBLEM, SECOND, WINDOW_BEGIN

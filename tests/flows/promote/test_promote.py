@@ -17,7 +17,8 @@ from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.approvals.requests import list_requests
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.bundles.manifest import UnfitBundle
-from penumbra.registry.history.ledger import BrokenLedger, Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEvent
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.models import registered_versions
 from tests.helpers.models.promotion_passes import PROBLEM, run_promotion

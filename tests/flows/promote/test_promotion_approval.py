@@ -14,7 +14,7 @@ from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request
 from penumbra.core.settings import Settings
 from penumbra.registry import pointers
-from penumbra.registry.history.ledger import LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from tests.helpers.models import registered_versions

@@ -23,7 +23,7 @@ from monitoring.windows.window_store import WindowStore
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry, PredictionEntry
-from penumbra.registry.history.ledger import LedgerEvent
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from problem import schema
 from tests.helpers.logs import prediction_logs

@@ -14,7 +14,8 @@ import numpy as np
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import BEHIND_REASON, LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_log import ShadowLog
-from penumbra.registry.history.ledger import Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEntry, LedgerEvent
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from tests.helpers.logs import prediction_logs

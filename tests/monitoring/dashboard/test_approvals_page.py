@@ -23,7 +23,8 @@ from penumbra.core.settings import Settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FACTS_TAG, JSON_TAG_FACTS, FinishedRun

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from penumbra.registry.history.ledger import (
-    Ledger,
-    LedgerEvent,
-)
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState
 

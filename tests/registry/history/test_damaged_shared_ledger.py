@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from penumbra.registry.history.ledger import (
-    LEDGER_FILE,
-    LEDGER_HEAD_FILE,
-    BrokenLedger,
-    Ledger,
-)
+from penumbra.registry.history.ledger import LEDGER_FILE, LEDGER_HEAD_FILE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.object_store import ObjectStore
 from tests.registry.history.ledgers import list_objects, make_event, make_ledger, read_reasons

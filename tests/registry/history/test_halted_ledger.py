@@ -12,7 +12,8 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.registry.aliases import ALIASES_LOCK
-from penumbra.registry.history.ledger import LEDGER_HEAD_FILE, LedgerEvent
+from penumbra.registry.history.ledger import LEDGER_HEAD_FILE
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared import lease
 from penumbra.storage.shared.state import SharedState

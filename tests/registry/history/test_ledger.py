@@ -12,14 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.registry.history.ledger import (
-    LEDGER_FILE,
-    LEDGER_HEAD_FILE,
-    BrokenLedger,
-    Ledger,
-    LedgerEntry,
-    LedgerEvent,
-)
+from penumbra.registry.history.ledger import LEDGER_FILE, LEDGER_HEAD_FILE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry, LedgerEvent
 from penumbra.registry.history.ledger_head import EMPTY_HEAD
 from penumbra.registry.history.shared_ledger import SharedLedger
 from penumbra.storage.shared.state import SharedState

@@ -6,11 +6,8 @@ from pathlib import Path
 import pytest
 
 from penumbra.core.settings import SettingsError, load_settings
-from penumbra.registry.history.ledger import (
-    ANNOUNCED_NOTE,
-    BrokenLedger,
-    Ledger,
-)
+from penumbra.registry.history.ledger import ANNOUNCED_NOTE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import SharedLedger, open_ledger, share_ledger
 from penumbra.storage.shared.object_store import ObjectStore
 from penumbra.storage.shared.state import SharedState

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.registry.aliases import move_aliases
-from penumbra.registry.history.ledger import BrokenLedger, Ledger
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.ledger_sync import derive_aliases, rebuild_aliases, require_history
 from tests.helpers.logs.prediction_logs import log_predictions, make_prediction
 from tests.helpers.models import registered_versions as world

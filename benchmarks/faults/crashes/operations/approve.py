@@ -21,7 +21,7 @@ FAULT = {"day": "2013-04-05", "what": "frozen", "column": "temp", "text": "stuck
 def prepare_requests(folder: Path) -> None:
     """Register a live model and a candidate, and enter that its promotion waits, and an investigation."""
     from penumbra.approvals.requests import make_approval_terms
-    from penumbra.registry.history.ledger import LedgerEvent
+    from penumbra.registry.history.ledger_entries import LedgerEvent
     from penumbra.registry.history.shared_ledger import open_ledger
     from tests.helpers.models import registered_versions
 

@@ -19,7 +19,7 @@ LIGHT_MODULES = ("penumbra.registry.rollback", "penumbra.core.settings")
 def prepare_promoted(folder: Path, has_registry: bool) -> None:
     """Serve version 2 after version 1."""
     from penumbra.registry.bundles.manifest import write_manifest
-    from penumbra.registry.history.ledger import LedgerEvent
+    from penumbra.registry.history.ledger_entries import LedgerEvent
     from penumbra.registry.history.shared_ledger import open_ledger
 
     settings = make_settings(folder)

@@ -23,7 +23,8 @@ from penumbra.core.system.actor import get_actor
 from penumbra.data.failure_set import FailureSet
 from penumbra.registry import aliases
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS

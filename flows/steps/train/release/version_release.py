@@ -21,7 +21,7 @@ from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.bundle import read_bundle
-from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger_entries import COMPARED_DAYS_KEY, LedgerEntry, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS

@@ -7,7 +7,7 @@ import polars as pl
 
 from penumbra.core.text.masking import mask_settings
 from penumbra.core.text.tables import format_table
-from penumbra.registry.history.ledger import LedgerEntry, format_versions
+from penumbra.registry.history.ledger_entries import LedgerEntry, format_versions
 
 MAX_REASON_WIDTH = 80
 EMPTY_LEDGER = "The ledger is empty: `make train` makes its first entries."

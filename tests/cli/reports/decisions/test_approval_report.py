@@ -8,7 +8,8 @@ import pytest
 from penumbra.approvals.requests import list_requests, make_approval_terms
 from penumbra.cli.reports.decisions.approval_report import format_requests
 from penumbra.core.system.actor import get_actor
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.models.registered_versions import make_registry_environment, make_registry_settings
 

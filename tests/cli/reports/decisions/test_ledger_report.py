@@ -9,7 +9,8 @@ from penumbra.cli.reports.decisions.ledger_report import (
     format_ledger,
     format_ledger_entry,
 )
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from tests.helpers.command_line import run_command_line
 from tests.helpers.models.registered_versions import make_registry_environment, write_example_ledger
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from penumbra.cli.reports.serving.shadow_report import report_shadow
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_log import ShadowLog
-from penumbra.registry.history.ledger import Ledger, LedgerEvent
+from penumbra.registry.history.ledger import Ledger
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from tests.helpers.logs import prediction_logs
 from tests.helpers.servers import local_service
 

@@ -20,7 +20,7 @@ from flows.steps.train.settlement import prepare_registry
 from penumbra.core.settings import RegistrySettings, Settings, load_settings
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger import BrokenLedger, LedgerEvent
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun

@@ -12,7 +12,7 @@ from flows.steps.train.release.version_release import RELEASED_KEY, ReleaseRefus
 from penumbra.core.settings import Settings, load_settings
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, read_manifest
-from penumbra.registry.history.ledger import COMPARED_DAYS_KEY, LedgerEvent
+from penumbra.registry.history.ledger_entries import COMPARED_DAYS_KEY, LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun

@@ -16,7 +16,8 @@ from monitoring.windows.window_store import WindowStore
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE
-from penumbra.registry.history.ledger import LEDGER_FILE, LedgerEvent
+from penumbra.registry.history.ledger import LEDGER_FILE
+from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from tests.helpers.logs import prediction_logs

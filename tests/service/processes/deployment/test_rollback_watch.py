@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import penumbra.registry.history.ledger
-from penumbra.registry.history.ledger import LEDGER_FILE, BrokenLedger, Ledger, LedgerEntry, LedgerEvent
+from penumbra.registry.history.ledger import LEDGER_FILE, Ledger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry, LedgerEvent
 from penumbra.registry.history.ledger_head import LedgerHead
 from penumbra.registry.pointers import read_pointer, read_rollback_pin
 from penumbra.storage.sealed import replace_sealed_file
