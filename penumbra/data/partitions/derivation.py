@@ -36,7 +36,7 @@ from penumbra.data.source_reader import (
 )
 from penumbra.features import Category, ClockMinutes, Difference, Number
 
-ROWS_AT_ONCE = 1 << 18  # of a batch that doesn't come as a whole
+ROWS_AT_ONCE = 1 << 17  # of a batch that doesn't come as a whole
 COMPUTABLE_KINDS = (Number, Category, ClockMinutes, Difference)  # for any value of the dtypes that they may read
 
 
