@@ -7,6 +7,7 @@ labels says what is there already, so a decision is appended once.
 
 import contextlib
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,34 +69,55 @@ class ReviewDesk:
         self._states: Mapping[str, CaseState] = {}
 
     def record(self, action: ReviewAction, now: dt.datetime | None = None) -> CaseState:
-        """Record what a person did with a case, and log the label that follows from it.
-
-        An action that is there already, such as one that is imported twice, changes nothing.
+        """Record what a person did with a case, and log the label that follows from it, as `record_all` does.
 
         Args:
-            action: The action; the values of its label as JSON has them.
+            action: The action.
             now: The time (UTC) at which it arrives; the clock's by default.
 
         Returns:
             The case after it.
 
         Raises:
-            ReviewRefused: There is no such case, its label isn't the contract's, or it can't follow on the case's
+            ReviewRefused: As in `record_all`.
+            OSError: One of the logs can't be written.
+        """
+        return self.record_all([action], now)[0]
+
+    def record_all(self, actions: Sequence[ReviewAction], now: dt.datetime | None = None) -> list[CaseState]:
+        """Record what people did with cases, and log the labels that follow from it: all of it, or nothing.
+
+        An action that is there already, such as one that is imported twice, changes nothing.
+
+        Args:
+            actions: The actions, each on another case; the values of their labels as JSON has them.
+            now: The time (UTC) at which they arrive; the clock's by default.
+
+        Returns:
+            The case of each action after it.
+
+        Raises:
+            ReviewRefused: There is no such case, a label isn't the contract's, or an action can't follow on the case's
                 actions so far.
+            ValueError: Two actions are on the same case, so that one would have to follow on the other.
             OSError: One of the logs can't be written.
         """
         now = now or dt.datetime.now(dt.UTC)
-        action = self._check_content(action)
+        actions = [self._check_content(action) for action in actions]
+        if repeated := [name for name, count in Counter(each.case for each in actions).items() if count > 1]:
+            raise ValueError(f"several actions at once are on case {repeated[0]}: expected one")
         with self._take_turn() as check:
             queue = self._settle(now, check)
-            state = _require_case(queue, action)
-            if _is_repeated(state, action):
-                return state
-            _require_possible(state, action, now)
-            self._actions.recover()
-            check()
-            self._actions.append([encode_json(_put_in_order(state, action, now))])
-            return self._settle(now, check).states[action.case]
+            pairs = [(_require_case(queue, action), action) for action in actions]
+            new = [(state, action) for state, action in pairs if not _is_repeated(state, action)]
+            for state, action in new:
+                _require_possible(state, action, now)
+            if new:
+                self._actions.recover()
+                check()
+                self._actions.append([encode_json(_put_in_order(*pair, now)) for pair in new])
+                queue = self._settle(now, check)
+            return [queue.states[action.case] for action in actions]
 
     def complete(self, now: dt.datetime | None = None) -> None:
         """Log the labels that follow from the review log and aren't in the label log, as a process was killed.

@@ -150,6 +150,19 @@ def test_what_cannot_be_recorded_is_refused_with_what_was_expected(tmp_path: Pat
     assert not ReviewQueue.read(tmp_path / "reviews").states[case].history
 
 
+def test_answers_to_several_cases_are_recorded_in_one_turn_or_none_of_them_is(tmp_path: Path) -> None:
+    cases = pick_predictions(tmp_path, 2)
+    with open_desk(tmp_path) as desk:
+        first, second = (make_action(case, "ann", delay) for case, delay in zip(cases, (42, 5), strict=True))
+        with pytest.raises(ReviewRefused, match="is no case"):
+            desk.record_all([first, msgspec.structs.replace(second, case="0" * 17 + "-0")])
+        with pytest.raises(ValueError, match=f"several actions at once are on case {first.case}: expected one"):
+            desk.record_all([first, first])
+        assert read_given_delays(tmp_path) == []
+        assert [state.label["arr_delay"] for state in desk.record_all([first, second])] == [42, 5]
+    assert read_given_delays(tmp_path) == [42, 5]
+
+
 def test_another_answer_of_the_same_person_needs_an_undo_first(tmp_path: Path) -> None:
     (case,) = pick_predictions(tmp_path)
     with open_desk(tmp_path) as desk:

@@ -1,5 +1,6 @@
 """Simulated reviewers of a replay."""
 
+import contextlib
 import datetime as dt
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 from penumbra.logs.append_log import read_entries
 from penumbra.reviews.desk import ReviewDesk
-from penumbra.simulation.replay.reviewers import review_day, simulate_labels
+from penumbra.simulation.replay.reviewers import SimulatedReviewers, simulate_labels
 from penumbra.simulation.replay.traffic import TrafficDay
 from problem import schema
 from tests.helpers.logs.review_cases import MONDAY, make_review_settings
@@ -65,13 +66,15 @@ def review(tmp_path):
     """Answers the day's cases in a folder; all of them are asked twice, as two in five answers are wrong."""
     folders = {}
 
-    def run(name):
+    def run(name, days=1):
         settings = make_review_settings(tmp_path / name, double_share=1.0, per_day=0)
         replay = {"reviews_per_day": 12, "reviewer_error": 0.4}
         settings = settings.model_copy(update={"replay": settings.replay.model_copy(update=replay)})
         names = folders.get(name) or folders.setdefault(name, log_rows(tmp_path / name, len(MINUTES)))
         day = TrafficDay(MONDAY.date(), pl.DataFrame({"arr_delay": MINUTES}), schema)
-        return review_day(settings, RULED, day, pl.DataFrame({"id": names, "decision": [True] * len(names)}))
+        answers = pl.DataFrame({"id": names, "decision": [True] * len(names)})
+        with contextlib.closing(SimulatedReviewers(settings, RULED)) as reviewers:
+            return [reviewers.review_day(each, answers) for each in [day] * days][-1]
 
     return run
 
@@ -91,16 +94,20 @@ def test_the_same_seed_picks_the_same_rows_and_gives_the_same_answers_whatever_t
     assert review("a") == review("b")
 
 
-def test_a_replay_that_was_killed_among_the_answers_goes_on_as_if_it_hadnt_been(review, monkeypatch, tmp_path):
-    record, left = ReviewDesk.record, iter(range(7))
+def test_one_picker_and_one_desk_serve_day_after_day(review, tmp_path):
+    assert review("a", days=2) == review("b")
+    assert len([*(tmp_path / "a" / "reviews").glob("*.jsonl")]) == 2
 
-    def record_some(desk, action):
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        return record(desk, action)
+
+def test_a_replay_that_was_killed_among_the_answers_goes_on_as_if_it_hadnt_been(review, monkeypatch, tmp_path):
+    record_all = ReviewDesk.record_all
+
+    def record_some(desk, actions):
+        record_all(desk, actions[:7])
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ReviewDesk, "record", record_some)
+        patched.setattr(ReviewDesk, "record_all", record_some)
         with pytest.raises(KeyboardInterrupt):
             review("killed")
     assert review("killed") == review("whole")

@@ -29,8 +29,9 @@ from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
-from penumbra.simulation.replay import reviewers, sabotage, sandbox
+from penumbra.simulation.replay import sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
+from penumbra.simulation.replay.reviewers import SimulatedReviewers
 from penumbra.simulation.replay.sandbox import ReplayFailed, RunningService
 from penumbra.simulation.replay.traffic import Traffic, TrafficDay, encode_records
 from penumbra.storage.cache import RunReceipts
@@ -51,6 +52,7 @@ class DayLoop:
         self.index = LogIndex.from_settings(settings, problem.schema)
         self.label_days = count_label_days(settings)
         self.known = KnownModels()
+        self.reviewers = SimulatedReviewers(settings, problem)
 
     def run_day(
         self, service: RunningService, day: dt.date, fault: InjectedFault | None, sabotaged: bool
@@ -65,8 +67,8 @@ class DayLoop:
 
         Returns:
             Plain JSON: the day, the live version, numbers of rows and labels, the sums of losses as served and of the
-            first version, what people answered (`review_day`), words and columns of the fault ("" for none), the
-            sabotaged version ("" for none), and the new entries of the ledger.
+            first version, what people answered (see `SimulatedReviewers`), words and columns of the fault ("" for
+            none), the sabotaged version ("" for none), and the new entries of the ledger.
         """
         before = len(self._entries())
         self.settings = set_clock(day)
@@ -79,10 +81,14 @@ class DayLoop:
         rows = self.traffic.select_day(day)
         figures = self._send_requests(service, rows, fault)
         service.wait_for_shadow(self._aliases())
-        figures["reviews"] = reviewers.review_day(self.settings, self.problem, rows, self._read_answers(day))
+        figures["reviews"] = self.reviewers.review_day(rows, self._read_answers(day))
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
         wrong = {"fault": fault.words if fault else "", "columns": fault.columns if fault else (), "sabotaged": version}
         return {"day": str(day), **figures, **wrong, "entries": entries}
+
+    def close(self) -> None:
+        """Close the logs that reviewers write."""
+        self.reviewers.close()
 
     def _send_labels(self, service: RunningService, day: TrafficDay) -> None:
         """Report the outcomes of a day's rows to the service, by key or else by the answers' ids."""

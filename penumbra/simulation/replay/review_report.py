@@ -22,7 +22,7 @@ def compute_review_figures(steps: ReviewSteps, kind: TaskKind) -> dict[str, Any]
     """Compute the figures of a replay's reviews.
 
     Args:
-        steps: The days as they were played; of each "reviews", see `review_day`.
+        steps: The days as they were played; of each "reviews", see `SimulatedReviewers.review_day`.
         kind: The task's kind.
 
     Returns:

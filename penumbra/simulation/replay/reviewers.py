@@ -1,10 +1,8 @@
 """Simulated reviewers: they answer the day's cases as people would on the page, some of them wrongly."""
 
-import contextlib
 import datetime as dt
-import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from penumbra.reviews.measures.error_rates import compute_decision_errors
 from penumbra.reviews.measures.summary import read_independent_targets
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ActionKind, ReviewAction
-from penumbra.reviews.selection.case_picker import pick_cases
+from penumbra.reviews.selection.case_picker import CasePicker
 from penumbra.reviews.selection.degraded_slices import read_degraded_slices
 from penumbra.reviews.selection.sampling import FloatArray
 from penumbra.simulation.replay.traffic import TrafficDay
@@ -29,32 +27,68 @@ VIA_REPLAY = "replay"
 RowLabels = list[dict[str, Any]]
 
 
-def review_day(settings: Settings, problem: Problem, day: TrafficDay, answers: pl.DataFrame) -> dict[str, Any]:
-    """Pick a day's cases, and have them answered; what was done before a kill is not done again.
+class SimulatedReviewers:
+    """The reviewers of a replay; one picker and one desk serve all days, so that these write a segment each."""
 
-    Args:
-        settings: Those of the replay's folder; of section [replay] `reviews_per_day`, `reviewer_error` and `seed`.
-        problem: The problem.
-        day: The rows of the day.
-        answers: The answers to them, in their order: id, output and decision, as `read_day_answers` returns them.
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        """Prepare to review rows of the `problem`.
 
-    Returns:
-        Plain JSON: "cases" (how many were picked), "reasons" and "statuses" (how many of them have which), "targets"
-        (of each case that two people were asked about, what each said), and "contradicted" (how many labels of people
-        the outcome says to be wrong). Of the errors that `compute_decision_errors` defines: "picked" (of each case its
-        chance of being picked, whether a rule deferred it, and its error by people, None where they couldn't tell),
-        "error" (the sum over all rows with an outcome) and "known" (how many those are).
-    """
-    rows, seed = {name: row for row, name in enumerate(answers["id"])}, [settings.replay.seed, day.date.toordinal()]
-    slices = read_degraded_slices(settings.monitor.folder)
-    draw = functools.partial(_draw_uniforms, rows, seed)
-    pick_cases(settings, problem, settings.replay.reviews_per_day, None, slices, draw)
-    error, numbers = settings.replay.reviewer_error, range(len(REVIEWERS))
-    people = [simulate_labels(day, error, np.random.default_rng([*seed, number])) for number in numbers]
-    done = _work_off_queue(settings, problem, people, rows)
-    spec = LabelSpec.from_schema(problem.schema)
-    places = [rows[state.case.prediction] for state in done]
-    return _count_cases(done, spec) | _list_errors(done, places, spec, day.truth, answers["decision"])
+        Args:
+            settings: Those of the replay's folder; of section [replay] `reviews_per_day`, `reviewer_error` and `seed`.
+            problem: The problem.
+        """
+        self._settings, self._spec = settings, LabelSpec.from_schema(problem.schema)
+        self._picker = CasePicker(settings, problem, lambda names, key: self._draw_uniforms(names, key))
+        self._desk = ReviewDesk(settings, problem)
+        self._rows: dict[str, int] = {}
+        self._seed: list[int] = []
+
+    def review_day(self, day: TrafficDay, answers: pl.DataFrame) -> dict[str, Any]:
+        """Pick a day's cases, and have them answered; what was done before a kill is not done again.
+
+        Args:
+            day: The rows of the day.
+            answers: The answers to them, in their order: id, output and decision, as `read_day_answers` returns them.
+
+        Returns:
+            Plain JSON: "cases" (how many were picked), "reasons" and "statuses" (how many of them have which),
+            "targets" (of each case that two people were asked about, what each said), and "contradicted" (how many
+            labels of people the outcome says to be wrong). Of the errors that `compute_decision_errors` defines:
+            "picked" (of each case its chance of being picked, whether a rule deferred it, and its error by people, None
+            where they couldn't tell), "error" (the sum over all rows with an outcome) and "known" (how many those are).
+        """
+        settings, numbers = self._settings, range(len(REVIEWERS))
+        self._rows = {name: row for row, name in enumerate(answers["id"])}
+        self._seed = [settings.replay.seed, day.date.toordinal()]
+        self._picker.pick_deferred()
+        self._picker.pick(settings.replay.reviews_per_day, slices=read_degraded_slices(settings.monitor.folder))
+        error, rngs = settings.replay.reviewer_error, [np.random.default_rng([*self._seed, each]) for each in numbers]
+        done = self._work_off_queue([simulate_labels(day, error, rng) for rng in rngs])
+        places = [self._rows[state.case.prediction] for state in done]
+        return _count_cases(done, self._spec) | _list_errors(done, places, self._spec, day.truth, answers["decision"])
+
+    def close(self) -> None:
+        """Close the segments of the logs that are open."""
+        self._picker.close()
+        self._desk.close()
+
+    def _draw_uniforms(self, names: Sequence[str], key: str) -> FloatArray:
+        """Draw a number for each row of a day by its place, as the ids are others in each replay."""
+        uniforms = 1 - np.random.default_rng([*self._seed, *key.encode()]).random(len(self._rows))
+        return uniforms[[self._rows[name] for name in names]]
+
+    def _work_off_queue(self, people: Sequence[RowLabels]) -> list[CaseState]:
+        """Have the cases among the day's rows answered; return their states."""
+        picked = ReviewQueue.read(self._settings.review.folder).states
+        states = {name: picked[name] for name in self._rows if name in picked}
+        while actions := self._choose_actions(states.values(), people):
+            states |= {state.case.prediction: state for state in self._desk.record_all(actions)}
+        return [*states.values()]
+
+    def _choose_actions(self, states: Iterable[CaseState], people: Sequence[RowLabels]) -> list[ReviewAction]:
+        """What is done next, with each case that needs somebody yet."""
+        chosen = [_choose_action(state, people, self._rows[state.case.prediction]) for state in states]
+        return [action for action in chosen if action]
 
 
 def simulate_labels(day: TrafficDay, error: float, rng: np.random.Generator) -> RowLabels:
@@ -80,28 +114,6 @@ def _find_other(truth: pl.Series, others: pl.Series, row: int) -> int:
     """Return the first of the `others` whose target is known and differs from that of a row, or else the row."""
     differing = others.filter((truth.gather(others) != truth[row]).fill_null(False))
     return int(differing[0]) if len(differing) else row
-
-
-def _draw_uniforms(rows: Mapping[str, int], seed: Sequence[int], names: Sequence[str], key: str) -> FloatArray:
-    """Draw a number for each row of a day by its place, as the ids are others in each replay."""
-    uniforms = 1 - np.random.default_rng([*seed, *key.encode()]).random(len(rows))
-    return uniforms[[rows[name] for name in names]]
-
-
-def _work_off_queue(
-    settings: Settings, problem: Problem, people: Sequence[RowLabels], rows: Mapping[str, int]
-) -> list[CaseState]:
-    """Have the cases among some rows answered; return their states."""
-    states = ReviewQueue.read(settings.review.folder).states
-    with contextlib.closing(ReviewDesk(settings, problem)) as desk:
-        return [_work_off(desk, states[name], people, row) for name, row in rows.items() if name in states]
-
-
-def _work_off(desk: ReviewDesk, state: CaseState, people: Sequence[RowLabels], row: int) -> CaseState:
-    """Have a case answered until it needs nobody any more."""
-    while action := _choose_action(state, people, row):
-        state = desk.record(action)
-    return state
 
 
 def _choose_action(state: CaseState, people: Sequence[RowLabels], row: int) -> ReviewAction | None:

@@ -182,13 +182,15 @@ def run_days(
         problem: The problem, with every part.
         plan: The days.
         runner: What runs flows.
-        ending: Waits for the end of the service, which begins to end after the last day.
+        ending: Closes logs, and waits for the end of the service, which begins to end after the last day.
 
     Raises:
         ReplayTimeout: Something that the replay waits for doesn't happen.
         ReplayFailed: A flow or a request failed.
     """
-    journal, done = Journal(Path(JOURNAL_FILE)), {step["day"] for step in Journal(Path(JOURNAL_FILE)).steps()}
+    journal = Journal(Path(JOURNAL_FILE))
+    steps = journal.steps()
+    done = {step["day"] for step in steps}
     if len(done) == len(plan.days):
         return
     is_first = day_loop.ingest_first_batches(plan.first)  # alone: the training waits for it, and the rest has time
@@ -198,11 +200,12 @@ def run_days(
         if is_first:
             day_loop.train_first_model(settings, runner)
         rows, plan, fault = preparing.result()
-    loop = DayLoop(settings, problem, rows, runner)
+    loop = ending.enter_context(contextlib.closing(DayLoop(settings, problem, rows, runner)))
     service.wait_until_ready()
     for day in [day for day in plan.days if str(day) not in done]:
-        journal.add(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
-        report.print_progress(journal.steps(), len(plan.days))
+        steps.append(loop.run_day(service, day, fault if day in plan.fault_days else None, day == plan.first))
+        journal.add(steps[-1])
+        report.print_progress(steps, len(plan.days))
     service.begin_to_end()
 
 
