@@ -5,8 +5,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import copier
-
 from tests.helpers.checkout import REPOSITORY
 
 GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org", "-c", "commit.gpgsign=false")
@@ -93,6 +91,8 @@ def generate_project(template: Path, folder: Path, **answers: Any) -> Path:
     Returns:
         The project's folder.
     """
+    import copier
+
     copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
     return folder
 
@@ -104,4 +104,6 @@ def update_project(folder: Path, **answers: Any) -> None:
         folder: The project's folder, in which everything is committed.
         answers: Answers that have changed.
     """
+    import copier
+
     copier.run_update(folder, data=answers, defaults=True, overwrite=True, quiet=True)

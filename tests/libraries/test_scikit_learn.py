@@ -5,7 +5,6 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeRegressor
-from skops.io import dumps, get_untrusted_types
 
 
 def test_scikit_learn_boosting_refuses_a_category_of_more_than_255_values():
@@ -40,8 +39,12 @@ def forest():
 
 
 def test_skops_gives_other_bytes_each_time(forest):
+    from skops.io import dumps
+
     assert dumps(forest) != dumps(forest)
 
 
 def test_skops_does_not_trust_the_trees_of_scikit_learn(forest):
+    from skops.io import dumps, get_untrusted_types
+
     assert "sklearn.tree._tree.Tree" in get_untrusted_types(data=dumps(forest))

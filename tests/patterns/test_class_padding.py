@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from skops.io import dumps
 
 from penumbra.patterns.class_padding import PaddedClasses, pad_missing_classes
 from penumbra.registry.bundles.skops_model import load_skops_model
@@ -35,6 +34,8 @@ def test_it_compiles_exactly():
 
 
 def test_one_that_cannot_be_compiled_is_archived(tmp_path):
+    from skops.io import dumps
+
     padded = pad_missing_classes(KNeighborsClassifier(1).fit(INPUTS, CODES), 4)
     (tmp_path / "model.skops").write_bytes(dumps(padded))
     loaded = load_skops_model(tmp_path / "model.skops")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
@@ -53,6 +54,15 @@ def test_an_alias_follows_the_version_that_it_was_pointed_at_last(models, bundle
     for version in (register(models, bundle), register(models, bundle)):
         models.set_alias("live", version)
     assert models.version("live") == "2"
+
+
+def test_an_alias_and_a_tag_are_set_without_reading_all_of_the_model(models, bundle, monkeypatch):
+    version = register(models, bundle)
+    monkeypatch.setattr(MlflowClient, "get_registered_model", None)
+    models.set_alias("live", version)
+    models.tag(version, "of", "new")
+    monkeypatch.undo()
+    assert (models.aliases(), models.tags(version)["of"]) == ({"live": version}, "new")
 
 
 def test_aliases_are_independent(models, bundle):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +92,8 @@ def test_a_record_has_one_answer_on_all_ways(draw: random.Random) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [8, 13])
 def test_no_request_that_the_document_allows_is_a_5xx(tmp_path: Path, seed: int) -> None:
+    import schemathesis
+
     draw = random.Random(seed)
     made = make_generated_service(tmp_path, draw_problem(draw), draw)
     with local_service.TestClient(made.service.to_asgi(), "http://127.0.0.1", client=("127.0.0.1", 50000)) as http:

@@ -13,13 +13,23 @@ from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address, mask_text
 
 
+class _ModelClient(MlflowClient):
+    """MLflow's client of a name that is a model's.
+
+    MLflow reads the model with all its versions, before each alias and tag that it sets, to see that it is no prompt.
+    """
+
+    def _raise_if_prompt(self, name: str) -> None:
+        pass
+
+
 class MaskedClient:
     """MLflow's client, whose errors don't show the password in the registry's address."""
 
     def __init__(self, uri: str) -> None:
         """Take the registry's address; nothing is connected yet."""
         self._uri = uri
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client = _ModelClient(tracking_uri=uri, registry_uri=uri)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return the method `name` of MLflow's client, with masked errors."""

@@ -8,7 +8,6 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
-import copier
 import pytest
 import yaml
 
@@ -210,6 +209,8 @@ def test_what_init_sets_is_no_business_of_an_update():
 
 
 def test_a_local_template_is_recorded_by_its_absolute_path(rendered, tmp_path, monkeypatch):
+    import copier
+
     monkeypatch.chdir(rendered)
     copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True)
     assert f"_src_path: {Path.cwd()}\n" in (tmp_path / "project/.copier-answers.yml").read_text()
