@@ -236,9 +236,10 @@ def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> di
     """Of each rule that some rows break, where that is so; a rule that gives null is kept, as dataframely has it."""
     labelled = problem.schema.Labelled
     try:
-        rules = {name: rule.fill_null(value=True) for name, rule in _list_rules(labelled).items()}
-        kept = values.with_columns(**rules)[list(rules)]
-        return {rule.name: ~rule for rule in kept if not rule.all()}
+        rules = _list_rules(labelled)
+        is_kept = values.select(rule.all().alias(name) for name, rule in rules.items()).row(0, named=True)
+        broken = {name: ~rules[name].fill_null(value=True) for name in rules if not is_kept[name]}
+        return values.with_columns(**broken)[list(broken)].to_dict() if broken else {}
     except Exception as error:  # whatever the user's rules do
         reasons = "; ".join(find_failing_rules(labelled, values)) or describe_error(error)
         raise BatchRefused(

@@ -34,10 +34,11 @@ from penumbra.data.source_reader import (
     parse_batch_files,
     write_parsed_rows,
 )
-from penumbra.features import Category, ClockMinutes, Difference, Number
+from penumbra.features import Category, ClockMinutes, Difference, Hour, Month, Number, Weekday
 
 ROWS_AT_ONCE = 1 << 17  # of a batch that doesn't come as a whole
-COMPUTABLE_KINDS = (Number, Category, ClockMinutes, Difference)  # for any value of the dtypes that they may read
+# For any value of the dtypes that they may read.
+COMPUTABLE_KINDS = (Number, Category, ClockMinutes, Difference, Weekday, Hour, Month)
 
 
 @dataclass(frozen=True)
