@@ -32,6 +32,7 @@ SECTIONS = {
     "Simulation": simulation.COMMANDS,
     "Project": (*drafting.COMMANDS, *project.COMMANDS),
 }
+GARBAGE_THRESHOLD = 50_000  # new objects, after which Python looks for garbage: imports make many, and no garbage
 
 
 @click.group(
@@ -42,6 +43,7 @@ SECTIONS = {
 )
 def main() -> None:
     """One closed loop for models in production: data, experiment, shadow, promote, monitor, retrain."""
+    gc.set_threshold(GARBAGE_THRESHOLD)
     atexit.register(gc.freeze)  # as flows do: Python's last collections look at all that was imported
     set_environment_defaults()
 

@@ -253,7 +253,7 @@ def _parse_import_statements(source: str) -> Iterator[ast.AST]:
     The whole file is parsed if one of these lines is no statement, such as a line of a docstring.
     """
     try:
-        yield from [node for text in IMPORT_STATEMENT.findall(source) for node in ast.parse(text).body]
+        yield from ast.parse("\n".join(IMPORT_STATEMENT.findall(source))).body
     except SyntaxError:
         yield from ast.walk(ast.parse(source))
 

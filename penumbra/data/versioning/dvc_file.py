@@ -1,5 +1,6 @@
 """The `.dvc` file that names a version of the data folder: read and written as DVC does, without importing DVC."""
 
+import functools
 import io
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ class DvcFile:
 
     Attributes:
         md5: The folder's version: DVC's md5 of its listing, with the suffix `.dir`.
-        document: The whole content, as DVC wrote it.
+        document: The whole content, as DVC wrote it; never changed.
     """
 
     md5: str
@@ -50,6 +51,7 @@ def read_dvc_content(file: Path) -> bytes:
     return file.read_bytes() if file.exists() else b""
 
 
+@functools.lru_cache(maxsize=8)  # a command reads the same one several times, and YAML takes its milliseconds
 def parse_dvc_file(text: str | bytes, name: str) -> DvcFile:
     """Read the text of a `.dvc` file.
 

@@ -110,13 +110,14 @@ def test_only_the_parts_that_are_asked_for_are_imported(write_package):
         problem.source.fetch("2013-01")
 
 
-def test_the_service_loads_its_parts_without_a_training_library():
+def test_the_service_loads_its_parts_without_a_training_library_or_sqlalchemy():
     loading = "penumbra.core.loading.problem_loading"
     code = f"import sys; from {loading} import *; load_problem(SERVED_PARTS); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(PROJECT_ROOT)}, capture_output=True, text=True, check=True
     )
-    assert {"sklearn", "pandas", "mlflow", "problem.candidates", "problem.source"} & set(done.stdout.split()) == set()
+    loaded = set(done.stdout.split())
+    assert {"sklearn", "pandas", "mlflow", "sqlalchemy", "problem.candidates", "problem.source"} & loaded == set()
 
 
 def test_a_loaded_problem_pickles_as_its_name(write_package):

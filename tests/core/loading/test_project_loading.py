@@ -38,9 +38,9 @@ def test_the_doctor_says_so_in_a_sentence() -> None:
     assert ended.value.code == f"The data can't be examined: {UNFIT}"
 
 
-@pytest.mark.parametrize("flow", ["train", "experiment", "monitor", "promote"])
-def test_every_flow_that_judges_begins_with_settings_and_problem_that_fit(flow: str) -> None:
-    text = (PROJECT_ROOT / f"flows/{flow}.py").read_text()
+@pytest.mark.parametrize("module", ["train", "steps/train/experiment_run", "monitor", "promote"])
+def test_every_flow_that_judges_begins_with_settings_and_problem_that_fit(module: str) -> None:
+    text = (PROJECT_ROOT / f"flows/{module}.py").read_text()
     assert "load_project()" in text
     assert "load_settings" not in text
 
