@@ -38,28 +38,21 @@ class ExperimentFlow(FlowSpec):
     @step
     def start(self):
         """Write the matrices where every task can map them, and try the candidate on a sample."""
-        from flows.steps.ingest import admission
         from flows.steps.train import experiment_run, matrices, plan, settlement
         from flows.steps.train.trials import screening
-        from penumbra.approvals.accepted_faults import include_accepted_faults
-        from penumbra.core.loading.project_loading import load_project
         from penumbra.registry.tracking.lazy_errors import handle_registry_errors
 
         errors = stop_with_one_sentence(*plan.PLAN_ERRORS)
         with share_work("train", name_run_folder()), errors, handle_registry_errors(stop_with_one_sentence):
-            settings, problem = load_project()
-            self.settings = experiment_run.restrict_to_candidate(include_accepted_faults(settings), self.only)
-            admission.prepare_data(self.settings, problem)
-            self.plan = plan.make_plan(self.settings, problem)
-            folder = self.settings.training.folder / name_run_folder()
-            self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.before_test, folder)
+            prepared = experiment_run.begin_experiment(self.only, name_run_folder())
+            self.settings, self.plan, self.matrices = prepared.settings, prepared.plan, prepared.matrices
             rejections, remarks = screening.screen_run(self.matrices, [self.only], self.plan)
             print(*remarks, *rejections, sep="\n")
             rows = self.settings.training.quick_rows
             print(experiment_run.try_sample(self.matrices, self.only, self.plan.split, rows))
             experiment_run.ship_sample(self.matrices, self.only, self.plan.split)
             settlement.require_registry(self.settings)
-        self.jobs = matrices.list_trial_jobs(problem, [self.only])
+        self.jobs = matrices.list_trial_jobs(self.matrices.problem, [self.only])
         self.next(self.fit, foreach="jobs")
 
     @retry(times=1, minutes_between_retries=0)

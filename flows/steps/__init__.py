@@ -20,3 +20,5 @@ atexit.register(gc.freeze)
 REASON_VARIABLE = "FLOW_REASON_FILE"
 # Names the file for what a flow ends with, which the command that started it prints below the flow's log.
 RESULT_VARIABLE = "FLOW_RESULT_FILE"
+# Names the folder with what the command that starts an experiment has prepared, for its first step to take.
+PREPARED_VARIABLE = "FLOW_PREPARED_FOLDER"

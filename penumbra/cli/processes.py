@@ -15,6 +15,7 @@ from penumbra.core.system.signal_relay import SignalRelay
 
 if TYPE_CHECKING:
     from flows.steps.processes.flow_forks import FlowRunner
+    from penumbra.core.problem import Problem
     from penumbra.core.settings import ClusterSettings, Settings
 
 # No library calls home, and nothing at run time needs the network.
@@ -40,6 +41,7 @@ def run_flow_process(
     cluster: "ClusterSettings | None" = None,
     is_quiet: bool = False,
     runner: "FlowRunner | None" = None,
+    variables: Mapping[str, str] | None = None,
 ) -> str:
     """Run a flow until it ends; its log goes where the output of this process goes.
 
@@ -49,6 +51,7 @@ def run_flow_process(
         cluster: Where its steps run as pods; None for this machine.
         is_quiet: Whether its log is shown only if it fails.
         runner: What runs it in place of a new process; its log isn't quiet then.
+        variables: Of its environment, beside those of this process.
 
     Returns:
         The words that it ends with, which aren't in its log; "" for a flow without, and for pods, which keep them as a
@@ -65,18 +68,50 @@ def run_flow_process(
         reason, result, log = (Path(folder) / name for name in ("reason.txt", "result.txt", "log.txt"))
         words, environment = _address_cluster(cluster) if cluster else (["--no-pylint", "run"], {})
         command = sys.executable, flow, *words, *options
-        files = {REASON_VARIABLE: str(reason), RESULT_VARIABLE: str(result)}
+        own = {**(variables or {}), REASON_VARIABLE: str(reason), RESULT_VARIABLE: str(result)}
         with log.open("wb") if is_quiet else contextlib.nullcontext() as output:
             if runner:
-                code = runner.run(command[1:], files, None)
+                code = runner.run(command[1:], own, None)
             else:
-                code = run_command(*command, environment={**environment, **files}, output=output)
+                code = run_command(*command, environment={**environment, **own}, output=output)
         if code:
             if is_quiet:
                 click.echo(log.read_bytes(), nl=False)
             said = reason.read_text() if reason.exists() else "its output above says why"
             raise Refusal(f"flows/{name}.py failed: {said}")
         return result.read_text() if result.exists() else ""
+
+
+def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem", candidate: str) -> None:
+    """Prepare an experiment while what its flow needs is being imported, and run the flow on what was prepared.
+
+    Where machines share their state, the flow fetches it first, and prepares the experiment itself.
+
+    Args:
+        runner: What runs the flow; its imports have begun.
+        settings: Those of the project.
+        problem: The problem, with every part.
+        candidate: The candidate's name.
+
+    Raises:
+        Refusal: The data, a setting or a lock refuses, or the flow failed.
+    """
+    from flows.steps import PREPARED_VARIABLE
+    from flows.steps.processes import flow_locks
+    from flows.steps.train import experiment_run, plan
+    from penumbra.registry.history.ledger import BrokenLedger
+
+    variables = {}
+    with contextlib.ExitStack() as held:
+        if not settings.cluster.state:
+            with refuse_on(*plan.PLAN_ERRORS, BrokenLedger, OSError):
+                for lock in flow_locks.list_work_locks("experiment", settings):
+                    held.enter_context(lock)
+                settings.training.folder.mkdir(parents=True, exist_ok=True)
+                beside = tempfile.TemporaryDirectory(prefix=".prepared-", dir=settings.training.folder)
+                variables = {PREPARED_VARIABLE: held.enter_context(beside)}
+                experiment_run.prepare_ahead(settings, problem, candidate, Path(variables[PREPARED_VARIABLE]))
+        run_flow_process("experiment", f"--only={candidate}", runner=runner, variables=variables)
 
 
 def train_in_pods(settings: "Settings", words: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.task import Task
-from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.training.evaluation.evaluate import EvaluationSet, predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
 from penumbra.training.split import pick_evenly_spaced
@@ -95,6 +94,8 @@ def _run_search_trial(
 
 
 def _compute_validation_loss(estimator: Any, task: Task, training: TrainingSet, evaluation: EvaluationSet) -> float:
+    from penumbra.patterns.class_padding import pad_missing_classes
+
     inputs, labels = evaluation
     fit_estimator(estimator, training)
     predictions = predict_for_task(task, pad_missing_classes(estimator, len(task.classes)), inputs)

@@ -1,10 +1,12 @@
 """`penumbra train` and `penumbra experiment`: which parts run, in which order."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from penumbra.cli import processes
 from penumbra.cli.commands import training
 from problem.candidates import CANDIDATES
 from tests.helpers.command_line import run_command_line
@@ -16,20 +18,26 @@ Steps = list[tuple[str, ...]]
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     """The parts that ran; each is a stand-in."""
     from flows.steps.doctor import examination
+    from flows.steps.train import experiment_run
 
     ran: Steps = []
     monkeypatch.setenv("PENUMBRA_TRAINING__FOLDER", str(tmp_path))
+    monkeypatch.setenv("PENUMBRA_DATA__DERIVED", str(tmp_path))
 
-    def run(flow: str, *options: str, runner: object = None) -> None:
+    def run(flow: str, *options: str, runner: object = None, variables: Mapping[str, str] | None = None) -> None:
         ran.append((flow, *options))
         if flow != "ingest":
             (tmp_path / "receipts").mkdir(exist_ok=True)
             (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
 
     monkeypatch.setattr(training, "run_flow_process", run)
+    monkeypatch.setattr(processes, "run_flow_process", run)
     monkeypatch.setattr(training, "_is_ingested", lambda: False)
     monkeypatch.setattr(training, "_is_trained", lambda settings: False)
     monkeypatch.setattr(examination, "main", lambda with_files: ran.append(("doctor",)))
+    monkeypatch.setattr(
+        experiment_run, "prepare_ahead", lambda settings, problem, name, folder: ran.append(("prepare", name))
+    )
     return ran
 
 
@@ -79,7 +87,17 @@ def test_an_experiment_with_a_candidate_that_there_is_not_is_refused_before_a_fl
 
 def test_an_experiment_is_run_with_the_candidate_that_is_named(steps: Steps) -> None:
     assert run_command_line("experiment", next(iter(CANDIDATES))).exit_code == 0
-    assert steps[-1] == ("experiment", f"--only={next(iter(CANDIDATES))}")
+    name = next(iter(CANDIDATES))
+    assert steps == [("ingest",), ("prepare", name), ("experiment", f"--only={name}")]
+
+
+def test_where_machines_share_their_state_an_experiment_is_prepared_by_its_flow(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", "s3://bucket/state")
+    name = next(iter(CANDIDATES))
+    assert run_command_line("experiment", name).exit_code == 0
+    assert steps == [("ingest",), ("experiment", f"--only={name}")]
 
 
 @pytest.mark.parametrize("words", [("train",), ("experiment", next(iter(CANDIDATES)))])

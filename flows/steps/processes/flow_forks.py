@@ -34,7 +34,8 @@ class FlowRunner:
 
         What the first tasks of the first flow need is imported before anything is run, what those of the others need
         beside a run, and what only later tasks need while nothing runs. Where there is one flow only, a run that is
-        asked for meanwhile begins at once, and imports the rest beside its start. Nothing is done the second time.
+        asked for meanwhile begins at once, and imports the rest beside its start, as it does what only later tasks
+        need: it would wait for that. Nothing is done the second time.
 
         Args:
             flows: The names of the flows, as of their files in flows/, in the order in which they will run.
@@ -131,7 +132,7 @@ def _import_and_fork(requests: Connection) -> None:
     if ahead:
         import_modules(first)
     else:
-        later = [*([module] for module in first), *later]
+        later = [[module] for module in first]
     while not list_lost_threads():
         if (waiting := ahead or later) and not requests.poll():
             import_modules(waiting.pop(0))

@@ -144,9 +144,11 @@ def _serve_forks(requests: socket.socket, run: int, stages: Sequence[Sequence[st
 def import_modules(modules: Sequence[str]) -> None:
     """Import `modules` for forks of this process; what can't be imported is left to who needs it."""
     before = dict(os.environ)
+    gc.disable()  # nothing that is imported is garbage
     for module in modules:
         with contextlib.suppress(Exception):  # who needs it sees why it can't be imported
             (import_lean if module in UNUSED else importlib.import_module)(module)
+    gc.enable()
     IMPORTED_VARIABLES.update({name: value for name, value in os.environ.items() if name not in before})
     IMPORTED_VARIABLES.update(dict.fromkeys(before.keys() - os.environ.keys()))
     if modules:

@@ -1,32 +1,107 @@
-"""The steps of an experiment until its trials are done: on a sample, in full. None of them imports MLflow."""
+"""The steps of an experiment until its trials are done: on a sample, in full. None of them imports MLflow.
 
+Data, plan and matrices are prepared without scikit-learn: the command `penumbra experiment` does so while what its flow
+needs is being imported by the process that its tasks are forks of.
+"""
+
+import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from flows.steps.train.matrices import Matrices
+from flows.steps import PREPARED_VARIABLE
+from flows.steps.ingest import admission
+from flows.steps.train.matrices import Matrices, write_live_predictions, write_matrices
+from flows.steps.train.plan import TrainingPlan, make_plan
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
+from penumbra.approvals.accepted_faults import include_accepted_faults
+from penumbra.core.loading.project_loading import load_project
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
+from penumbra.storage.cache import PICKLED, FileCache
 from penumbra.training.evaluation.evaluate import Trial, TrialJob, get_metric_title, run_trial
 from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.rejection import Rejection, refuse_training
 from penumbra.training.search import thin_training_set
 from penumbra.training.split import Split, format_batch_range
 
+PREPARED_NAME, ARRAYS_FOLDER = "prepared", "arrays"
 
-def restrict_to_candidate(settings: Settings, name: str) -> Settings:
-    """Restrict the settings to one candidate.
+
+@dataclass(frozen=True)
+class PreparedExperiment:
+    """What an experiment starts from; its `settings` name its candidate alone."""
+
+    settings: Settings
+    plan: TrainingPlan
+    matrices: Matrices
+
+
+def prepare_experiment(settings: Settings, problem: Problem, name: str, folder: Path) -> PreparedExperiment:
+    """Check the data, plan the experiment and write its matrices, without the live model's predictions.
 
     Args:
         settings: The settings of the project.
+        problem: The problem, with every part.
         name: The candidate's name in problem/candidates.py.
+        folder: Where the arrays are written.
 
     Returns:
-        The same settings, with `training.candidates` naming this candidate alone.
+        All of it.
+
+    Raises:
+        Exception: Those of `plan.PLAN_ERRORS`, and BrokenLedger.
     """
-    training = settings.training.model_copy(update={"candidates": [name]})
-    return settings.model_copy(update={"training": training})
+    accepted = include_accepted_faults(settings)
+    training = accepted.training.model_copy(update={"candidates": [name]})
+    own = accepted.model_copy(update={"training": training})
+    admission.prepare_data(own, problem)
+    plan = make_plan(own, problem)
+    return PreparedExperiment(own, plan, write_matrices(own, problem, plan.split.before_test, folder, with_live=False))
+
+
+def prepare_ahead(settings: Settings, problem: Problem, name: str, folder: Path) -> None:
+    """Prepare an experiment for a run that begins later, under a lock that keeps the data as it is until then.
+
+    Args:
+        settings: The settings of the project.
+        problem: The problem, with every part.
+        name: The candidate's name in problem/candidates.py.
+        folder: A folder beside that of the run, which the environment of the run names.
+
+    Raises:
+        Exception: As `prepare_experiment` does.
+    """
+    FileCache(folder, PICKLED).save(PREPARED_NAME, prepare_experiment(settings, problem, name, folder / ARRAYS_FOLDER))
+
+
+def begin_experiment(name: str, run: str) -> PreparedExperiment:
+    """Take what was prepared ahead, or prepare it, and write the live model's predictions.
+
+    Args:
+        name: The candidate's name in problem/candidates.py.
+        run: The name of the run's folder.
+
+    Returns:
+        What the experiment starts from, with its arrays in the run's folder.
+
+    Raises:
+        Exception: As `prepare_experiment` does.
+    """
+    ahead = os.environ.get(PREPARED_VARIABLE)
+    prepared = FileCache(Path(ahead), PICKLED).find(PREPARED_NAME) if ahead else None
+    if prepared is None:
+        settings, problem = load_project()
+        prepared = prepare_experiment(settings, problem, name, settings.training.folder / run)
+    else:
+        arrays = replace(prepared.matrices.arrays, folder=prepared.settings.training.folder / run)
+        os.replace(prepared.matrices.arrays.folder, arrays.folder)
+        prepared = replace(prepared, matrices=replace(prepared.matrices, arrays=arrays))
+    write_live_predictions(prepared.settings, prepared.matrices)
+    return prepared
 
 
 def try_sample(matrices: Matrices, name: str, split: Split, quick_rows: int) -> str:

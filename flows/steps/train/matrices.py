@@ -21,7 +21,6 @@ from penumbra.core.task import Task
 from penumbra.core.text.errors import USER_ERRORS
 from penumbra.data.failure_set import FailureSet
 from penumbra.patterns.candidate import Candidate
-from penumbra.patterns.class_padding import pad_missing_classes
 from penumbra.storage.arrays import ArrayStore
 from penumbra.training.constant_model import build_constant_model
 from penumbra.training.evaluation.evaluate import EvaluationSet, Trial, TrialJob, predict_for_task, run_trial
@@ -85,6 +84,8 @@ class Matrices:
         Returns:
             The same, or one around it if the rows that it was fitted on lack a class.
         """
+        from penumbra.patterns.class_padding import pad_missing_classes  # loads scikit-learn
+
         return pad_missing_classes(fitted, len(self.task.classes))
 
     def build_training_set(self, name: str, batches: Sequence[str], withhold: bool = False) -> TrainingSet:
@@ -103,8 +104,8 @@ class Matrices:
         live = self.arrays.part(learnt, LIVE_ARRAY) if self.arrays.has(LIVE_ARRAY) else None
         inputs, y = self.arrays.part(learnt, "inputs"), self.arrays.part(learnt, labels)
         training_set = TrainingSet(inputs, y, live, self.read_weights(learnt))
-        if withhold:
-            training_set = training_set.select_rows(~self.arrays.part(learnt, WITHHELD_ARRAY))
+        if withhold and (rows := self.arrays.part(learnt, WITHHELD_ARRAY)).any():
+            training_set = training_set.select_rows(~rows)
         count = len(training_set.y)
         return training_set if not self.most_rows else thin_training_set(training_set, min(1.0, self.most_rows / count))
 
@@ -218,7 +219,12 @@ def list_trial_jobs(problem: Problem, names: Sequence[str]) -> list[TrialJob]:
 
 
 def write_matrices(
-    settings: Settings, problem: Problem, batches: Sequence[str], folder: Path, recorded_context: Path | None = None
+    settings: Settings,
+    problem: Problem,
+    batches: Sequence[str],
+    folder: Path,
+    recorded_context: Path | None = None,
+    with_live: bool = True,
 ) -> Matrices:
     """Write the matrices of some batches, with what trials depend on beside data, code and settings.
 
@@ -230,17 +236,23 @@ def write_matrices(
         folder: Where the arrays are written.
         recorded_context: The folder "lesson" that was kept with a run, to take the withheld rows and the live model's
             predictions from; None to take them as they are now.
+        with_live: Whether to write the live model's predictions now, for which the candidates are made, and
+            scikit-learn imported; else that is left to `write_live_predictions`.
 
     Returns:
         The matrices.
     """
-    return write_row_matrices(
-        settings, problem, plan.read_training_rows(settings, problem, batches), folder, recorded_context
-    )
+    rows = plan.read_training_rows(settings, problem, batches)
+    return write_row_matrices(settings, problem, rows, folder, recorded_context, with_live)
 
 
 def write_row_matrices(
-    settings: Settings, problem: Problem, rows: pl.DataFrame, folder: Path, recorded_context: Path | None = None
+    settings: Settings,
+    problem: Problem,
+    rows: pl.DataFrame,
+    folder: Path,
+    recorded_context: Path | None = None,
+    with_live: bool = True,
 ) -> Matrices:
     """Write the matrices of rows that were read, as `write_matrices` does.
 
@@ -250,6 +262,7 @@ def write_row_matrices(
         rows: What `plan.read_training_rows` returns.
         folder: As in `write_matrices`.
         recorded_context: As in `write_matrices`.
+        with_live: As in `write_matrices`.
 
     Returns:
         The matrices.
@@ -271,10 +284,34 @@ def write_row_matrices(
         "numeric": encoding.numeric,
     }
     matrices = Matrices(arrays, columns, encoding.tables, task, problem, faults)
-    context = _load_context(recorded_context) if recorded_context else _collect_context(settings, rows, matrices)
-    for name, array in context.items():
-        arrays.write(name, array)
+    if recorded_context:
+        for path in recorded_context.glob("*.npy"):
+            arrays.write(f"{TRAINING_SET_ARTIFACT}/{path.stem}", np.load(path))
+        return matrices
+    failures = FailureSet(settings.training.failures, problem.schema.Row).read(MAX_WITHHELD_ROWS)
+    arrays.write(WITHHELD_ARRAY, mask_matching_rows(rows, failures, problem.schema.Row.primary_key()))
+    if with_live:
+        write_live_predictions(settings, matrices, rows)
     return matrices
+
+
+def write_live_predictions(settings: Settings, matrices: Matrices, rows: pl.DataFrame | None = None) -> None:
+    """Write the live model's predictions beside the matrices, where there is one and a candidate takes them.
+
+    Args:
+        settings: Those that the matrices were written with.
+        matrices: The matrices.
+        rows: The rows that they were made of; None to read them again.
+    """
+    if not any(_takes_live_predictions(matrices, name) for name in settings.training.candidates):
+        return
+    from flows.steps.train import live_model  # loads the log and ONNX's runtime
+
+    problem, batches = matrices.problem, list(matrices.arrays.sizes)
+    given = plan.read_training_rows(settings, problem, batches) if rows is None else rows
+    live = live_model.collect_live_predictions(settings, problem, given)
+    if live is not None:
+        matrices.arrays.write(LIVE_ARRAY, live)
 
 
 def _write_learnt_labels(problem: Problem, rows: pl.DataFrame, arrays: ArrayStore) -> dict[str, str]:
@@ -290,24 +327,8 @@ def _write_learnt_labels(problem: Problem, rows: pl.DataFrame, arrays: ArrayStor
     return faults
 
 
-def _collect_context(settings: Settings, rows: pl.DataFrame, matrices: Matrices) -> dict[str, np.ndarray]:
-    """Collect what trials depend on beside data, code and settings: earlier failures, and the live model."""
-    failures = FailureSet(settings.training.failures, matrices.problem.schema.Row).read(MAX_WITHHELD_ROWS)
-    context = {WITHHELD_ARRAY: mask_matching_rows(rows, failures, matrices.problem.schema.Row.primary_key())}
-    if any(_takes_live_predictions(matrices, name) for name in settings.training.candidates):
-        from flows.steps.train import live_model  # loads the log and ONNX's runtime
-
-        live = live_model.collect_live_predictions(settings, matrices.problem, rows)
-        context |= {} if live is None else {LIVE_ARRAY: live}
-    return context
-
-
 def _takes_live_predictions(matrices: Matrices, name: str) -> bool:
     try:
         return accepts_live_predictions(matrices.make_estimator(TrialJob(name)))
     except USER_ERRORS:  # a candidate that can't be made is left out, see `screening`
         return False
-
-
-def _load_context(folder: Path) -> dict[str, np.ndarray]:
-    return {f"{TRAINING_SET_ARTIFACT}/{path.stem}": np.load(path) for path in folder.glob("*.npy")}

@@ -18,7 +18,7 @@ from penumbra.cli.group import (
     refuse_on,
     show_progress,
 )
-from penumbra.cli.processes import run_flow_process, train_in_pods
+from penumbra.cli.processes import run_experiment, run_flow_process, train_in_pods
 
 if TYPE_CHECKING:
     from flows.steps.processes.flow_forks import FlowRunner
@@ -59,14 +59,14 @@ def start_experiment(candidate: str) -> None:
 
     with fork_flows() as runner:
         runner.import_ahead(["experiment"])
+        settings, problem = _load_project()
         from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 
-        settings, problem = _load_project("candidates")
         if candidate not in (known := problem.candidates.CANDIDATES):
             raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
         if not (settings.data.folder / BATCHES_FOLDER).is_dir():
             run_flow_process("ingest")
-        run_flow_process("experiment", f"--only={candidate}", runner=runner)
+        run_experiment(runner, settings, problem, candidate)
     _print_latest_receipt(settings.training.folder)
 
 
@@ -211,14 +211,14 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     ctx.exit(0 if reproduction.is_identical else EXIT_FINDINGS)
 
 
-def _load_project(part: str) -> "tuple[Settings, Problem]":
-    """Load the settings and a part of problem/."""
+def _load_project(*parts: str) -> "tuple[Settings, Problem]":
+    """Load the settings and some parts of problem/, or all."""
     from penumbra.core.loading.project_loading import load_project
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError
 
     with refuse_on(SettingsError, ProblemError):
-        return load_project([part])
+        return load_project(parts) if parts else load_project()
 
 
 def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], skip_doctor: bool) -> None:

@@ -175,6 +175,10 @@ def test_what_the_service_loads_at_start_is_light():
     assert {module: libraries for module, libraries in heavy.items() if libraries} == {}
 
 
+def test_an_experiment_is_prepared_without_a_heavy_library():
+    assert {name.split(".")[0] for name in loaded_with("flows.steps.train.experiment_run")} & HEAVY == set()
+
+
 @pytest.mark.parametrize("module", ["penumbra.cli.app", "flows.steps.ingest.ingestion", "flows.steps.train.settlement"])
 def test_telling_that_nothing_is_new_takes_no_heavy_library(module):
     assert {name.split(".")[0] for name in loaded_with(module)} & HEAVY == set()
