@@ -38,48 +38,48 @@ WINDOW_DAYS, ALARM_ONE_IN, VERDICT_ROUNDS = 7, 300, 20
 
 
 def main() -> None:
-    from benchmarks.pipeline.monitor import (  # here: imports are memory of what is measured
-        line_logs,
-        pass_cost,
-        report_cost,
-    )
-    from benchmarks.pipeline.monitor.index_cost import write_labels
+    from benchmarks.pipeline.monitor import line_logs, pass_cost, report_cost  # here: imports are measured, too
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         line_logs.write_year(folder)
         print(f"{'':<54}{'rows':>12}{'CPU s':>9}{'a million':>11}{'peak MB':>9}")
-        logged = line_logs.link_line_log(folder / "lines", folder / "once", MILLION)
-        lines = _print_measurement("the log as lines, counted", "log", logged)
-        archived = _print_measurement("the same, made Parquet by the archiver", "archive", logged)
-        counted = [
-            _print_measurement("the log as Parquet, counted", "log", line_logs.link_parquet_log(folder, size))
-            for size in LOG_MILLIONS
-        ]
-        (indexed := folder / "indexed").mkdir()
-        (indexed / "predictions").symlink_to(folder / "once")
-        write_labels(indexed)
-        joined = _print_measurement("predictions with a label each, indexed", "index", indexed)
+        result = _measure_logs(folder)
         theirs = _print_measurement("Evidently's drift preset on all rows", "evidently", folder)
+        result["over_evidently"] = round(theirs["a_million"] / result["cpu_s_per_million"], 1)
         verdict = _run_process("verdict", folder)
+        result["verdict_ms"] = verdict["ms"]
         print(
             f"a window of {WINDOW_DAYS} days judged from profiles: {verdict['ms']} ms, "
             f"in the median {verdict['median']} ms"
         )
-        reported = report_cost.measure_reports(folder)
-        passed = pass_cost.measure_pass(folder)
-    result = {
+        result |= report_cost.measure_reports(folder) | pass_cost.measure_pass(folder)
+    print(json.dumps(result))
+
+
+def _measure_logs(folder: Path) -> dict[str, float]:
+    """Print and return what it costs to count, archive and index the log, a million answers each."""
+    from benchmarks.pipeline.monitor import line_logs
+    from benchmarks.pipeline.monitor.index_cost import write_labels
+
+    logged = line_logs.link_line_log(folder / "lines", folder / "once", MILLION)
+    lines = _print_measurement("the log as lines, counted", "log", logged)
+    archived = _print_measurement("the same, made Parquet by the archiver", "archive", logged)
+    counted = [
+        _print_measurement("the log as Parquet, counted", "log", line_logs.link_parquet_log(folder, size))
+        for size in LOG_MILLIONS
+    ]
+    (indexed := folder / "indexed").mkdir()
+    (indexed / "predictions").symlink_to(folder / "once")
+    write_labels(indexed)
+    joined = _print_measurement("predictions with a label each, indexed", "index", indexed)
+    return {
         "cpu_s_per_million": counted[-1]["a_million"],
         "peak_mb": max(each["mb"] for each in counted),
-        "verdict_ms": verdict["ms"],
-        "over_evidently": round(theirs["a_million"] / counted[-1]["a_million"], 1),
         "cpu_s_per_million_lines": lines["a_million"],
         "cpu_s_per_million_archiving": archived["a_million"],
         "cpu_s_per_million_indexed": joined["a_million"],
-        **reported,
-        **passed,
     }
-    print(json.dumps(result))
 
 
 def _print_measurement(name: str, what: str, folder: Path) -> dict[str, float]:
