@@ -4,7 +4,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 .data.staged/batches/<batch>/<file>    accepted but not admitted yet
 <derived>/rows/<batch>-<key>.parquet   the rows that keep the contract; features are computed as they are read
 <derived>/quarantine/<batch>.parquet   the rows that don't: row number, rules broken, original text
-<derived>/faults/<key>.json            which days of a batch have faults (see flows/steps/train/excluded_days.py)
+<derived>/faults/<key>.json            which days of a batch have faults (see flows/steps/train/exclusions/)
 """
 
 import functools

@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, LOSS_COLUMN, VALUE_COLUMN
+from penumbra.core.text.counts import format_count
 
+SHOWN_SPANS = 5  # of batches that follow each other
 SPLIT_PARTS = ("train", "validation", "test", "release_only")  # of a split, as a bundle's facts name them
 
 
@@ -89,6 +91,29 @@ def format_batch_range(batches: Sequence[str]) -> str:
         Such as "2024-01 to 2024-03", or the only name.
     """
     return batches[0] if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
+
+
+def format_batch_spans(batches: Sequence[str], known: Sequence[str]) -> str:
+    """Name some batches, those that follow each other as one span.
+
+    Args:
+        batches: At least one name, oldest first.
+        known: All batches, oldest first.
+
+    Returns:
+        Such as "3 batches, 2023-10, 2024-01 to 2024-02"; of more than five spans the first and the last batch.
+    """
+    if len(batches) == 1:
+        return batches[0]
+    place = {batch: number for number, batch in enumerate(known)}
+    spans: list[list[str]] = []
+    for batch in batches:
+        if not spans or place[batch] != place[spans[-1][-1]] + 1:
+            spans.append([])
+        spans[-1].append(batch)
+    if len(spans) > SHOWN_SPANS:
+        return f"{format_count(len(batches), 'batch', 'batches')} between {batches[0]} and {batches[-1]}"
+    return f"{format_count(len(batches), 'batch', 'batches')}, {', '.join(map(format_batch_range, spans))}"
 
 
 def select_worst_failures(rows: pl.DataFrame, share: float = 0.004, most: int = 200) -> pl.DataFrame:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from flows.steps.change.newest_batches import admit_newest_batches
 from flows.steps.change.reachable_model import ReachableModel, hide_registry
-from flows.steps.train.excluded_days import count_batch_outcomes, find_excluded_days
+from flows.steps.train.exclusions.batch_outcomes import count_batch_outcomes
+from flows.steps.train.exclusions.excluded_days import find_excluded_days
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawContent
 from penumbra.core.settings import Settings

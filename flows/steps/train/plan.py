@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from flows.steps.shared import shared_data
-from flows.steps.train import excluded_days
+from flows.steps.train.exclusions import batch_outcomes, excluded_days, exclusion_report
 from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
@@ -117,9 +117,9 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
         )
     store = DataStore(settings.data, problem)
     left_out = excluded_days.find_excluded_days(settings, problem)
-    outcomes = excluded_days.count_batch_outcomes(store, left_out)
-    excluded = excluded_days.describe_excluded_days(left_out, settings.monitor.on_faults)
-    remarks = [*excluded_days.describe_outcomes(outcomes), *([excluded] if excluded else [])]
+    outcomes = batch_outcomes.count_batch_outcomes(store, left_out)
+    excluded = exclusion_report.describe_excluded_days(left_out, settings.monitor.on_faults)
+    remarks = [*batch_outcomes.describe_outcomes(outcomes), *([excluded] if excluded else [])]
     split = _split_usable_batches(settings, outcomes, remarks)
     files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]
     shaping = settings.describe_sections("training", "uncertainty", "gate")
@@ -141,7 +141,7 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
 
 
 def _split_usable_batches(
-    settings: Settings, outcomes: Mapping[str, excluded_days.BatchOutcomes], remarks: Sequence[str]
+    settings: Settings, outcomes: Mapping[str, batch_outcomes.BatchOutcomes], remarks: Sequence[str]
 ) -> Split:
     usable = [batch for batch, found in outcomes.items() if found.rows]
     unjudged = [batch for batch in usable if outcomes[batch].is_weighted]

@@ -43,7 +43,7 @@ def examine_batches() -> None:
 @as_json_option
 def show_quarantine(as_json: bool) -> None:
     """Show the rejected rows by batch and rule, with an example of each, and the days that no training learns from."""
-    from flows.steps.train import excluded_days
+    from flows.steps.train.exclusions import excluded_days, exclusion_report
     from penumbra.approvals.accepted_faults import include_accepted_faults
     from penumbra.cli.reports import quarantine_report
     from penumbra.core.loading.problem_loading import load_problem
@@ -58,7 +58,7 @@ def show_quarantine(as_json: bool) -> None:
         if as_json:
             return print_json(quarantine_report.count_rejected_rows(rejected))
         days = excluded_days.find_excluded_days(include_accepted_faults(settings), problem)
-    listed = [quarantine_report.describe_quarantine(rejected), excluded_days.list_excluded_spans(days)]
+    listed = [quarantine_report.describe_quarantine(rejected), exclusion_report.list_excluded_spans(days)]
     click.echo("\n\n".join(filter(None, listed)))
 
 

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from flows.steps.train.excluded_days import describe_excluded_days
+from flows.steps.train.exclusions.exclusion_report import describe_excluded_days
 from flows.steps.train.gate_evaluation import list_skipped_checks
 from flows.steps.train.held_out import sum_compared_days
 from flows.steps.train.plan import read_skip_reason

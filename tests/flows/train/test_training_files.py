@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.train import excluded_days, plan
+from flows.steps.train import plan
+from flows.steps.train.exclusions import excluded_days
 from penumbra.core.settings import PROJECT_ROOT
 from penumbra.simulation.backtest import prepared_data
 from penumbra.storage import fingerprints
 
 ROOMS = ("penumbra", "problem", "flows", "monitoring", "service", "locks")
-FITTING_STEPS = ("matrices", "plan", "final_fit", "live_model", "excluded_days", "gate_evaluation")
+FITTING_STEPS = ("matrices", "plan", "final_fit", "live_model", "exclusions/excluded_days", "gate_evaluation")
 FITTING_STEPS += ("trials/attempts", "trials/screening", "trials/selection", "trials/shipping")
 TRAINING_MODULES = (
     "problem/candidates.py",

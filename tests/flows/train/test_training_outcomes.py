@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from flows.steps.train import evaluation, excluded_days, final_fit, final_jobs
+from flows.steps.train import evaluation, final_fit, final_jobs
+from flows.steps.train.exclusions import batch_outcomes
 from flows.steps.train.release import bundle_completion, outcome
 from flows.steps.train.trials import screening, selection
 from penumbra.core.settings import SettingsError
@@ -55,7 +56,7 @@ def test_a_batch_with_faults_on_every_day_is_left_out(tmp_path):
     problem = load_orders(tmp_path, source=FEW_ROWS)
     settings = admit_batches(tmp_path / "data", problem)
     faulty = {f"2024-02-{day:02}": [["age", "age is frozen"]] for day in range(1, 30)}
-    found = excluded_days.count_batch_outcomes(DataStore(settings.data, problem), faulty)
+    found = batch_outcomes.count_batch_outcomes(DataStore(settings.data, problem), faulty)
     assert [each.rows for each in found.values()] == [310, 0, 310, 300]
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import problem
-from flows.steps.train import excluded_days
+from flows.steps.train.exclusions import excluded_days, exclusion_report
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
@@ -52,23 +52,23 @@ def write_batch(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
 def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
     excluded = excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert list(excluded) == [FAULTY]
-    text = excluded_days.describe_excluded_days(excluded)
+    text = exclusion_report.describe_excluded_days(excluded)
     assert "temp has one value all day" in text
     assert f'monitor.accept = ["{FAULTY}"]' in text
-    assert f"  {FAULTY}: temp has one value all day" in excluded_days.list_excluded_spans(excluded)
+    assert f"  {FAULTY}: temp has one value all day" in exclusion_report.list_excluded_spans(excluded)
 
 
 def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_do() -> None:
     days = [str(dt.date(2024, 1, 1) + dt.timedelta(days=number)) for number in range(204)]
     excluded = {day: [["age", "age is frozen"] if number else ["", "no rows"]] for number, day in enumerate(days)}
-    first, second = excluded_days.describe_excluded_days(excluded).splitlines()
+    first, second = exclusion_report.describe_excluded_days(excluded).splitlines()
     assert first == (
         "Nothing is learnt from 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen on 203 of them; "
         "no rows on 1 of them"
     )
     assert "`penumbra quarantine`" in second
     assert 'of these all by monitor.accept = ["age", "2024-01-01"]' in second
-    assert excluded_days.list_excluded_spans(excluded).splitlines() == [
+    assert exclusion_report.list_excluded_spans(excluded).splitlines() == [
         "Left out of training for data faults: 204 days",
         "  2024-01-01: no rows",
         "  2024-01-02 to 2024-07-22 (203 days): age is frozen",
@@ -79,7 +79,7 @@ def test_a_few_days_are_all_in_the_hint_and_their_figures_are_a_range() -> None:
     shares = {"2010-08-24": 40, "2010-08-25": 100, "2010-08-26": 58}
     text = "{}% of isig2 is missing; on any day of the reference at most 3% was (a source fell away)"
     excluded = {day: [["isig2", text.format(share)]] for day, share in shares.items()}
-    first, second = excluded_days.describe_excluded_days(excluded).splitlines()
+    first, second = exclusion_report.describe_excluded_days(excluded).splitlines()
     assert first.endswith(
         "2010-08-24 to 2010-08-26: 40 to 100% of isig2 is missing; on any day of the reference at most 3% was "
         "(a source fell away)"
@@ -91,39 +91,8 @@ def test_a_few_days_are_all_in_the_hint_and_their_figures_are_a_range() -> None:
 def test_of_many_kinds_of_faults_the_most_frequent_are_said() -> None:
     names = "abcde"
     excluded = {f"2024-01-0{day}": [[name, f"{name} is frozen"] for name in names[: day + 1]] for day in range(1, 5)}
-    first, _ = excluded_days.describe_excluded_days(excluded).splitlines()
+    first, _ = exclusion_report.describe_excluded_days(excluded).splitlines()
     assert first.endswith("2024-01-04: a is frozen; b is frozen; c is frozen on 3 of them; and 2 more")
-
-
-def test_batches_without_outcomes_that_do_not_follow_each_other_are_no_span() -> None:
-    known, empty = excluded_days.BatchOutcomes(5, 9, 0, False), excluded_days.BatchOutcomes(0, 0, 0, False)
-    lacking = ("1971-Q3", "1983-Q3", "1983-Q4", "1985-Q1")
-    batches = {f"{year}-Q{quarter}": known for year in range(1971, 1985) for quarter in range(1, 5)}
-    assert excluded_days.describe_outcomes(batches | dict.fromkeys(lacking, empty)) == [
-        "3 batches, 1971-Q3, 1983-Q3 to 1983-Q4: no row has an outcome",
-        "1985-Q1: no row has an outcome yet",
-    ]
-    none_yet = excluded_days.describe_outcomes(dict.fromkeys(["2024-01", "2024-02"], empty))
-    assert none_yet == ["2 batches, 2024-01 to 2024-02: no row has an outcome yet"]
-    every_other = {batch: empty if number % 2 else known for number, batch in enumerate(batches)}
-    assert excluded_days.describe_outcomes(every_other)[0] == (
-        "27 batches between 1971-Q2 and 1984-Q2: no row has an outcome"
-    )
-
-
-def test_batches_that_lack_outcomes_are_one_line_however_many_they_are() -> None:
-    known, waiting, spoilt = (
-        excluded_days.BatchOutcomes(*counts, False) for counts in ((5, 9, 0), (0, 0, 0), (3, 3, 2))
-    )
-    assert excluded_days.describe_outcomes({"2024-01": known, "2024-02": waiting}) == [
-        "2024-02: no row has an outcome yet"
-    ]
-    months = {f"2024-{month:02}": waiting for month in range(2, 12)}
-    assert excluded_days.describe_outcomes({"2023-11": spoilt, "2023-12": spoilt, "2024-01": known, **months}) == [
-        "2 batches, 2023-11 to 2023-12: 4 outcomes are NaN or infinite, from which nothing is learnt",
-        "10 batches, 2024-02 to 2024-11: no row has an outcome yet",
-    ]
-    assert excluded_days.describe_outcomes({"2024-01": known}) == []
 
 
 def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
@@ -170,4 +139,4 @@ def test_a_batch_is_judged_once(batches: Path) -> None:
 def test_the_first_batch_has_nothing_to_be_judged_by(tmp_path: Path) -> None:
     write_batch(tmp_path, "2013-03", [make_regular_flights(1).with_columns(temp=pl.lit(50.0)), make_regular_flights(2)])
     assert excluded_days.find_excluded_days(make_settings(tmp_path), PROBLEM) == {}
-    assert excluded_days.describe_excluded_days({}) == ""
+    assert exclusion_report.describe_excluded_days({}) == ""

@@ -1,0 +1,126 @@
+"""What nothing should be learnt from: days with a data fault that isn't accepted, and rows without an outcome.
+
+Each batch is judged day by day against the batches before it (days with few rows together, reaching back into those
+batches where it has too few itself), so the result depends on the data, the code and
+`monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel batches aren't judged,
+as their rows may have been picked; the days that the source's batches exclude are left out of them as well.
+
+<derived>/faults/<key>.json   the days with faults of a batch, which are looked for once
+"""
+
+import datetime as dt
+import functools
+
+import polars as pl
+
+from monitoring.faults.data_faults import find_grouped_faults, is_accepted_fault
+from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
+from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.problem import Problem
+from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.data.batches import FAULTS_FOLDER, DataStore
+from penumbra.storage import fingerprints
+from penumbra.storage.cache import JSON, FileCache
+from penumbra.training.split import format_batch_spans
+
+FAULT_MODULES = (
+    "problem.schema",
+    "flows.steps.train.exclusions.excluded_days",
+)  # a new candidate leaves the days alone
+FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.exclusions.excluded_days")
+EARLIER_BATCHES = 3  # batches that tell what is normal
+
+
+ExcludedDays = dict[str, list[list[str]]]  # by day, of each fault its column ("" where it has none) and its words
+
+
+def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
+    """Find the days with data faults that aren't accepted; each batch is judged once and the result kept.
+
+    Prints which batches can't be judged, a line for each reason.
+
+    Args:
+        settings: Sections [data] and [monitor] (`on_faults`, `accept`) are read.
+        problem: The problem, with schema, source and features.
+
+    Returns:
+        The faults by day (UTC, ISO 8601), each as its column and words; {} where `monitor.on_faults` is false.
+    """
+    store, judged = DataStore(settings.data, problem), FileCache(settings.data.derived / FAULTS_FOLDER, JSON)
+    excluded: ExcludedDays = {}
+    unjudged: dict[str, list[str]] = {}
+    batches = store.source_batches() if settings.monitor.on_faults else []
+    partitions = {batch: store.name_partition(batch) for batch in batches}
+    for number, batch in enumerate(batches):
+        earlier = batches[max(0, number - EARLIER_BATCHES) : number]
+        read = [partitions[name] for name in [*earlier, batch]]
+        key = fingerprints.compute_fingerprint(
+            PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
+        )
+        faults = judged.find(key)
+        if faults is None:
+            faults, reason = _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept)
+            judged.save(key, faults)
+            if reason:
+                unjudged.setdefault(reason, []).append(batch)
+        excluded |= faults
+    for reason, names in unjudged.items():
+        print(f"{format_batch_spans(names, batches)}: days aren't looked at for data faults: {reason}")
+    return excluded
+
+
+def drop_excluded_days(rows: pl.DataFrame, time: str, days: ExcludedDays) -> pl.DataFrame:
+    """Drop the rows of excluded days.
+
+    Args:
+        rows: Rows with the column `time`.
+        time: The name of the column with the time of the event (UTC).
+        days: What `find_excluded_days` returned.
+
+    Returns:
+        The rows of all other days, with the same columns.
+    """
+    return rows.filter(~pl.col(time).dt.date().cast(pl.String).is_in(list(days))) if days else rows
+
+
+@functools.cache
+def _fingerprint_code() -> str:
+    """Return the digest of the modules that decide which days have faults."""
+    return fingerprints.compute_fingerprint(
+        PROJECT_ROOT, fingerprints.list_result_files(PROJECT_ROOT, FAULT_MODULES, FAULT_ROOMS)
+    )
+
+
+def _find_batch_faults(
+    store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
+) -> tuple[ExcludedDays, str]:
+    """The days of a batch with faults, and why none was looked for; "" where some were."""
+    schema, columns = store.problem.schema, list(store.problem.schema.Row.columns())
+    try:
+        read = [store.rows(name, columns) for name in earlier]
+        before = drop_excluded_days(pl.concat(read), schema.TIME, excluded)
+        expectations = learn_expectations(before, schema)
+    except ValueError as reason:  # there is nothing before it, or too little
+        return {}, str(reason) if earlier else "nothing comes before the first batch"
+    day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
+    judged = store.rows(batch, columns).with_columns(day)
+    whole = _list_whole_days(judged, expectations)
+    rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
+    counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())
+    if sum(counts.values()) < MIN_DAY_ROWS:
+        return {}, "they and those before have too few rows"
+    found = find_grouped_faults(whole, counts, lambda days: rows.filter(pl.col(DAY_COLUMN).is_in(days)), expectations)
+    excluded_days = {
+        str(day): [[each.column, f"{each.text} ({each.cause})"] for each in open_faults]
+        for group, faults in found
+        for day in group
+        if day in whole and (open_faults := [each for each in faults if not is_accepted_fault(each, day, accept)])
+    }
+    return excluded_days, ""
+
+
+def _list_whole_days(rows: pl.DataFrame, expectations: Expectations) -> list[dt.date]:
+    """The days of a batch, ascending; where each is judged by itself without those that it has but a part of."""
+    days = rows.group_by(DAY_COLUMN).len().sort(DAY_COLUMN)
+    usual = days["len"].sort()[days.height // 2] if expectations.block_days == 1 else 0
+    return days.filter(pl.col("len") >= MIN_WHOLE_DAY_SHARE * usual)[DAY_COLUMN].to_list()
