@@ -10,7 +10,8 @@ from penumbra.logs.append_log import LogWriter, encode_json, list_segments, read
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.selection import case_picker
-from penumbra.reviews.selection.case_picker import CasePicker, compute_budget, pick_cases
+from penumbra.reviews.selection.case_picker import CasePicker, pick_cases
+from penumbra.reviews.selection.review_budget import compute_budget
 from tests.helpers.logs.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
 from tests.helpers.logs.review_cases import make_moment, make_review_settings
 from tests.helpers.logs.reviewed_rows import DEFERRING, RULED, log_rows, make_row

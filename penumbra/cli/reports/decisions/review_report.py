@@ -12,7 +12,7 @@ from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_table
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewBlock
-from penumbra.reviews.selection.case_picker import compute_budget, compute_least_budget
+from penumbra.reviews.selection.review_budget import compute_budget, compute_least_budget
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
