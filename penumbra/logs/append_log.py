@@ -125,17 +125,16 @@ class LogWriter:
             self._release()
 
     def _write(self, entries: Sequence[bytes]) -> list[str]:
-        ids, lines, size, segment = [], [], self._size, self._segment
+        starts, lines, size, segment = [], [], self._size, self._segment.encode()
         for entry in entries:
-            name = f"{segment}-{size:x}"
-            body = b'{"id":"%b",%b' % (name.encode(), entry[1:-1])
+            body = b'{"id":"%b-%x",%b' % (segment, size, entry[1:-1])
             line = b'%b,"crc":"%08x"}\n' % (body, crc32(body))
-            ids.append(name)
+            starts.append(size)
             lines.append(line)
             size += len(line)
         self._write_all_or_none(b"".join(lines))
         self._size = size
-        return ids
+        return [f"{self._segment}-{start:x}" for start in starts]
 
     def _write_all_or_none(self, content: bytes) -> None:
         """Append to the open segment; of a write that was cut short nothing stays, as its first lines may be whole."""

@@ -3,16 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from penumbra.rules import DecisionValue, Prediction, Rule
-from service.http.requests.record_reader import RecordDict
+from service.http.requests.record_batch import RecordBatch, RecordDict
 from service.inference.live_model import LoadedModel, ScoredInputs
-from service.inference.rule_engine import NO_MARKS, NO_RULE_DECIDED, PreparedRules, RefusedByRule, RuledPrediction
+from service.inference.rule_engine import RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
 FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024
@@ -59,8 +58,11 @@ class PendingRecords(NamedTuple):
         """
         if len(indices) == len(self.records):
             return self
+        records = self.records
         return self._replace(
-            records=[self.records[each] for each in indices],
+            records=records.select(indices)
+            if isinstance(records, RecordBatch)
+            else [records[each] for each in indices],
             lines=[self.lines[each] for each in indices],
             positions=[self.positions[each] for each in indices],
         )
@@ -163,50 +165,20 @@ def run_batch(model: LoadedModel, pending: PendingRecords, score: BatchScorer) -
     Raises:
         RefusedByRules: Rules refuse at least one record, and they aren't apart.
     """
-    before, refused = _apply_before_rules(model, pending)
-    if refused and not pending.apart:
-        found = [(pending.positions[index], pending.records[index], each.rule) for index, each in refused.items()]
-        raise RefusedByRules(found, model.version)
-    decided = refused.keys() | {index for index, (ruled, _) in before.items() if ruled is not None}
-    asked = [index for index in range(len(pending.records)) if index not in decided]
-    scored = dict(zip(asked, score(pending.select(asked).records) if asked else (), strict=True))
-    plain = [index for index in asked if index not in before] if before else asked
-    concluded = _conclude_at_once(model, pending.select(plain), [scored[index] for index in plain])
-    if len(concluded) == len(pending.records):
-        return concluded
-    at_once = dict(zip(plain, concluded, strict=False))
-    return [
-        refused.get(index)
-        or at_once.get(index)
-        or _conclude(model, record, line, *before.get(index, NO_RULE_DECIDED), scored.get(index))
-        for index, (record, line) in enumerate(zip(pending.records, pending.lines, strict=True))
+    before = [_apply_before_rules(model, record) for record in pending.records]
+    refused = [
+        (pending.positions[index], pending.records[index], each.rule)
+        for index, each in enumerate(before)
+        if isinstance(each, RefusedByRule)
     ]
-
-
-def _conclude_at_once(
-    model: LoadedModel, pending: PendingRecords, scored: Sequence[ScoredInputs | Exception]
-) -> list[ScoredRecord | Exception]:
-    """Do for all records what `_conclude` does, at once for those that no rule concerns.
-
-    Returns:
-        For each record its prediction, or why there is none; nothing where one of them has no output: whose it is,
-        shows one by one.
-    """
-    try:
-        inputs, outputs = zip(*scored, strict=True)
-        if not all(map(is_finite, outputs)):
-            return []
-        decisions = list(map(model.decide, outputs))
-    except Exception:
-        return []
-    lines, version = map(msgspec.Raw, pending.lines), repeat(model.version)
-    concluded: list[ScoredRecord | Exception] = list(
-        map(ScoredRecord, lines, version, inputs, outputs, decisions, repeat(NO_MARKS))
-    )
-    for index, rules in model.rules.find_concerned_after(pending.records, outputs).items():
-        record, line = pending.records[index], pending.lines[index]
-        concluded[index] = _conclude(model, record, line, None, (), scored[index], rules)
-    return concluded
+    if refused and not pending.apart:
+        raise RefusedByRules(refused, model.version)
+    asked = [index for index, each in enumerate(before) if not isinstance(each, RefusedByRule) and each[0] is None]
+    scored = dict(zip(asked, score(pending.select(asked).records) if asked else (), strict=True))
+    return [
+        ruled if isinstance(ruled, RefusedByRule) else _conclude(model, record, line, *ruled, scored.get(index))
+        for index, (record, line, ruled) in enumerate(zip(pending.records, pending.lines, before, strict=True))
+    ]
 
 
 def _conclude(
@@ -216,7 +188,6 @@ def _conclude(
     ruled: RuledPrediction | None,
     failed: Sequence[str],
     scored: ScoredInputs | Exception | None,
-    rules: PreparedRules | None = None,
 ) -> ScoredRecord | Exception:
     """Apply the rules that come after the model to what it said of a record, unless one before it has decided."""
     if ruled is not None:
@@ -226,25 +197,20 @@ def _conclude(
     inputs, output = scored
     try:
         require_finite(output)
-        after = model.rules.apply_after(record, output, failed, rules)
+        after = model.rules.apply_after(record, output, failed)
     except Exception as error:
         return error
     return ScoredRecord(msgspec.Raw(line), model.version, inputs, *after)
 
 
 def _apply_before_rules(
-    model: LoadedModel, pending: PendingRecords
-) -> tuple[dict[int, tuple[RuledPrediction | None, Sequence[str]]], dict[int, RefusedByRule]]:
-    """Apply the rules that come before the model to the records that they concern; returns the results by index, and
-    the refusals."""
-    before, refused = {}, {}
-    for index, rules in model.rules.find_concerned_before(pending.records).items():
-        record = pending.records[index]
-        try:
-            before[index] = model.rules.apply_before(record, rules)
-        except RefusedByRule as refusal:
-            refused[index] = refusal
-    return before, refused
+    model: LoadedModel, record: RecordDict
+) -> tuple[RuledPrediction | None, Sequence[str]] | RefusedByRule:
+    """Apply the rules that come before the model; returns the refusal of one that refuses the record."""
+    try:
+        return model.rules.apply_before(record)
+    except RefusedByRule as refusal:
+        return refusal
 
 
 def is_finite(output: Prediction) -> bool:

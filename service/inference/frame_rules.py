@@ -5,7 +5,7 @@ different values of their column.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress, repeat
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.text.errors import USER_ERRORS
+from penumbra.features import Record
 from penumbra.rules import (
     Between,
     CloseCall,
@@ -29,11 +30,15 @@ MAX_EXACT_FLOAT = 1 << 53  # up to which each integer is a float
 
 
 class FramePredictions(NamedTuple):
-    """Records as a frame: `rows` has the contract's columns, `features` those of the model, of `outputs` a row each."""
+    """Records as a frame: `rows` has the contract's columns, `features` those of the model, of `outputs` a row each.
+
+    Where `records` are given, conditions that aren't built in are asked of these.
+    """
 
     rows: pl.DataFrame
     features: pl.DataFrame
     outputs: np.ndarray | None
+    records: Sequence[Record] | None = None
 
 
 class FoundRows(NamedTuple):
@@ -90,41 +95,6 @@ def is_built_in(when: Condition) -> bool:
         Whether it is one of `penumbra.rules` itself.
     """
     return type(when) in _FINDERS
-
-
-def ask_condition(test: RuleTest, record: Mapping[str, Any], prediction: Any) -> bool | BaseException:
-    """Ask a condition of a record.
-
-    Args:
-        test: The condition prepared for a model version.
-        record: The record by column.
-        prediction: The model's output; None before the model.
-
-    Returns:
-        Whether it holds, or why that can't be told.
-    """
-    try:
-        return bool(test(record, prediction))
-    except USER_ERRORS as error:
-        return error
-
-
-def recall_answer(answer: bool | BaseException) -> RuleTest:
-    """Return a condition that has been asked already.
-
-    Args:
-        answer: What `ask_condition` returned.
-
-    Returns:
-        A condition that answers the same of any record.
-    """
-
-    def test(record: Mapping[str, Any], prediction: Any) -> bool:
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    return test
 
 
 def _find_few_rows(when: FewRows, test: RuleTest, priors: ModelPriors, scored: FramePredictions) -> FoundRows:
@@ -199,8 +169,10 @@ def _find_all_told(holding: np.ndarray) -> FoundRows:
 
 def _find_by_record(test: RuleTest, scored: FramePredictions, asked: np.ndarray) -> FoundRows:
     predictions = repeat(None) if scored.outputs is None else scored.outputs[asked].tolist()
-    pairs = zip(scored.rows.filter(asked).iter_rows(named=True), predictions, strict=False)
-    answers = [ask_condition(test, record, prediction) for record, prediction in pairs]
+    rows, records = scored.rows, scored.records
+    given = rows.filter(asked).iter_rows(named=True) if records is None else compress(records, asked)
+    pairs = zip(given, predictions, strict=False)
+    answers = [_ask_condition(test, record, prediction) for record, prediction in pairs]
     holding, failing = np.zeros(len(asked), bool), np.zeros(len(asked), bool)
     holding[asked], failing[asked], error = _split_answers(answers)
     return FoundRows(holding, failing, error)
@@ -209,17 +181,25 @@ def _find_by_record(test: RuleTest, scored: FramePredictions, asked: np.ndarray)
 def _find_by_value(column: str, test: RuleTest, rows: pl.DataFrame) -> FoundRows:
     """The rows whose value of a column a condition holds for, which reads nothing else; it is asked once a value."""
     different = rows[column].unique()
-    *found, error = _split_answers([ask_condition(test, {column: value}, None) for value in different])
+    *found, error = _split_answers([_ask_condition(test, {column: value}, None) for value in different])
     parts = [different.filter(pl.Series(each, dtype=pl.Boolean)) for each in found]
     holding, failing = (rows[column].is_in(part.implode(), nulls_equal=True).to_numpy() for part in parts)
     return FoundRows(holding, failing, error)
 
 
 def _split_answers(answers: Sequence[bool | BaseException]) -> tuple[list[bool], list[bool], BaseException | None]:
-    """Which of the answers of `ask_condition` say that it holds, which that it failed, and the first of these."""
+    """Which of the answers of `_ask_condition` say that it holds, which that it failed, and the first of these."""
     failing = [not isinstance(answer, bool) for answer in answers]
     return [answer is True for answer in answers], failing, next(compress(answers, failing), None)  # type: ignore[return-value]
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) for value in values)
+
+
+def _ask_condition(test: RuleTest, record: Record, prediction: Any) -> bool | BaseException:
+    """Whether a condition holds for a record, or why that can't be told; without a prediction before the model."""
+    try:
+        return bool(test(record, prediction))
+    except USER_ERRORS as error:
+        return error

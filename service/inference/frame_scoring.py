@@ -14,15 +14,13 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.contract.value_readers import list_records
-from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
-from penumbra.core.text.errors import USER_ERRORS
 from penumbra.logs.append_log import encode_lines
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
-from service.http.requests.record_reader import RecordBatch
+from service.http.requests.record_batch import RecordBatch
 from service.inference.batch_run import MAX_PART_ROWS, ScoredRecord
-from service.inference.frame_rules import FramePredictions, RuledRows
+from service.inference.frame_run import PlainRows, decide_all, run_frame
 from service.inference.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
 from service.inference.rule_engine import NO_MARKS, RefusedByRule
@@ -81,21 +79,13 @@ class FrameScorer:
         if (model := self._live.model) is None:
             raise NoLiveModel(self._live.explain_absence())
         sound = self._find_sound(model, rows)
-        found = _score_columns(model, rows.filter(sound) if not sound.all() else rows) if sound.any() else None
-        matrix, outputs, ruled = found or (np.empty((0, 0)), np.empty(0), _leave_all(int(sound.sum())))
-        kept, is_special = np.flatnonzero(~ruled.concerned), np.ones(rows.height, bool)
-        plain = np.flatnonzero(sound)[kept]
-        is_special[plain] = False
+        found = run_frame(model, rows.filter(sound) if not sound.all() else rows) if sound.any() else None
+        plain = found or _answer_none(self._task)
+        is_special = np.ones(rows.height, bool)
+        is_special[numbers := np.flatnonzero(sound)[plain.numbers]] = False
         special = np.flatnonzero(is_special)
         others, refused = self._score_rows(rows[special], special.tolist())
-        if len(kept) < len(ruled.concerned):
-            matrix, outputs = (each[kept] if len(kept) else each[:0] for each in (matrix, outputs))
-        decisions = decide_all(self._task, outputs, model.bundle.facts.get("threshold"))
-        codes = ruled.codes[kept]
-        if any(decision is not None for decision in ruled.decisions):
-            by_rules = pl.Series(ruled.decisions, dtype=decisions.dtype)[codes]
-            decisions = pl.select(pl.coalesce(by_rules, decisions)).to_series()
-        return ScoredFrame(model.version, plain, matrix, outputs, decisions, codes, ruled.marks, others, refused)
+        return ScoredFrame(model.version, numbers, *plain[1:], others, refused)
 
     def _find_sound(self, model: LoadedModel, rows: pl.DataFrame) -> np.ndarray:
         """Find the rows that may be scored in one call, in columns; bool [n]."""
@@ -142,36 +132,7 @@ class FrameScorer:
                 answers[number] = each
 
 
-def decide_all(task: Task, outputs: np.ndarray, threshold: float | None) -> pl.Series:
-    """Decide by outputs as `service.http.requests.responses.make_decision_function` does by one.
-
-    Args:
-        task: The problem's task.
-        outputs: float64 [n] or [n, classes].
-        threshold: The least probability of a positive decision; of a binary task only.
-
-    Returns:
-        n decisions: Boolean, String or Float64.
-    """
-    if task.kind == "binary":
-        return pl.Series(outputs >= threshold, dtype=pl.Boolean)
-    if task.kind == "regression":
-        return pl.Series(outputs, dtype=pl.Float64)
-    classes = pl.Series(task.classes, dtype=pl.String)
-    return classes[outputs.argmax(axis=1)] if len(outputs) else classes.clear()
-
-
-def _leave_all(height: int) -> RuledRows:
-    """What rules say of rows that are all left to the pipeline."""
-    return RuledRows(np.ones(height, bool), np.zeros(height, np.int64), [NO_MARKS], [None])
-
-
-def _score_columns(model: LoadedModel, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, RuledRows] | None:
-    """The inputs, the outputs, and what rules say of the rows; None where the model fails."""
-    try:
-        features = derive_features(model.bundle.inputs.kinds, rows)
-        matrix = model.bundle.inputs.encode_frame(features)
-        outputs = model.bundle.predictions(matrix)
-    except USER_ERRORS:  # whose it is, shows row by row
-        return None
-    return matrix, outputs, model.rules.rule_rows(FramePredictions(rows, features, outputs))
+def _answer_none(task: Task) -> PlainRows:
+    """The answers in columns where none of the rows has one."""
+    numbers, outputs = np.empty(0, np.int64), np.empty(0)
+    return PlainRows(numbers, np.empty((0, 0)), outputs, decide_all(task, outputs, 0.0), numbers, [NO_MARKS])

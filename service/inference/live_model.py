@@ -83,7 +83,18 @@ class LoadedModel:
         Returns:
             Inputs float64 [n, k] and predictions float64 [n] or [n, classes] (see penumbra/core/task.py).
         """
-        matrix = self.bundle.inputs.encode_frame(derive_features(self.bundle.inputs.kinds, rows))
+        return self.score_features(derive_features(self.bundle.inputs.kinds, rows))
+
+    def score_features(self, features: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Score derived features.
+
+        Args:
+            features: The columns that `derive_features` gives, of n rows.
+
+        Returns:
+            As `score_batch` does.
+        """
+        matrix = self.bundle.inputs.encode_frame(features)
         return matrix, self.bundle.predictions(matrix)
 
     @cached_property

@@ -5,19 +5,19 @@ A canary answers for its share of the keys, and where it fails, the live model d
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
 from penumbra.core.text.errors import USER_ERRORS, ensure_exception
-from penumbra.logs.append_log import encode_json, encode_lines
+from penumbra.logs.append_log import encode_json
 from service.http import metrics
 from service.http.refusals import RequestRefused
-from service.http.requests.record_reader import Contract, RecordDict
+from service.http.requests.record_batch import RecordDict, encode_record_lines
+from service.http.requests.record_reader import Contract
 from service.inference.batch_run import (
-    BatchScorer,
     NonFiniteOutput,
     PartSizes,
     PendingRecords,
@@ -30,6 +30,7 @@ from service.inference.batch_run import (
 )
 from service.inference.blocked_records import BlockedRecords, RecordBlocked
 from service.inference.canary_share import CanaryShare
+from service.inference.list_runner import ListRunner
 from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
 from service.inference.rule_engine import RefusedByRule
 from service.inference.scoring_marks import CallMarks, WorkerMarks
@@ -37,6 +38,7 @@ from service.inference.scoring_marks import CallMarks, WorkerMarks
 BASELINE = "baseline"
 PART_SHARE = 0.1  # of the time after which a worker counts as hanging, for a part of a list
 CallResult = TypeVar("CallResult")
+BatchRun = Callable[[PendingRecords], list[ScoredRecord | Exception]]
 Concluded = ScoredRecord | RefusedByRule  # what isn't for a fallback
 
 logger = logging.getLogger("service.inference.pipeline")
@@ -60,9 +62,9 @@ class InferencePipeline:
         self.live = live
         self.marks: CallMarks = marks or WorkerMarks(live.state)
         self.blocked = BlockedRecords(live.state)
-        self._contract = contract
         self._share = share
         self._parts = PartSizes(PART_SHARE * self.marks.patience)
+        self._runner = ListRunner(contract, self._parts)
         self._reported = ""
 
     def predict_one(self, record: RecordDict) -> ScoredRecord:
@@ -163,7 +165,7 @@ class InferencePipeline:
         return self._predict_list(records, apart=True)
 
     def _predict_list(self, records: Sequence[RecordDict], apart: bool) -> list[Concluded]:
-        lines, model = encode_lines(records), self._get_live_model()
+        lines, model = encode_record_lines(records), self._get_live_model()
         with self.marks.open_thread_call() as mark:
             pending = PendingRecords(records, lines, range(len(records)), mark, apart)
             return predict_by_group(
@@ -190,7 +192,7 @@ class InferencePipeline:
         return [*groups.values()]
 
     def _predict_batch_with(self, model: LoadedModel, pending: PendingRecords) -> list[Concluded]:
-        outcomes = self._run_marked(model.version, model, pending, self._make_batch_scorer(model))
+        outcomes = self._run_marked(model.version, pending, partial(self._runner.run, model))
         errors = {index: outcome for index, outcome in enumerate(outcomes) if not isinstance(outcome, Concluded)}
         if errors:
             stand_ins = self._fall_back(model, pending.select([*errors]), next(iter(errors.values())))
@@ -198,9 +200,7 @@ class InferencePipeline:
                 outcomes[index] = stand_in
         return outcomes  # type: ignore[return-value]
 
-    def _run_marked(
-        self, name: str, model: LoadedModel, pending: PendingRecords, score: BatchScorer
-    ) -> list[ScoredRecord | Exception]:
+    def _run_marked(self, name: str, pending: PendingRecords, run: BatchRun) -> list[ScoredRecord | Exception]:
         """Run the pipeline, marked as a call of the version `name`, unless a record is blocked for that."""
         if self.blocked.is_active:
             try:
@@ -209,7 +209,7 @@ class InferencePipeline:
                 return [blocked] * len(pending.lines)
         pending.mark(name, pending.lines)
         try:
-            outcomes = run_batch(model, pending, score)
+            outcomes = run(pending)
         except RefusedByRules:
             self.blocked.clear_suspects(name, pending.lines)
             raise
@@ -225,20 +225,6 @@ class InferencePipeline:
         model, canary = self._get_live_model(), self.live.canary
         return canary if canary and self._share and self._share.includes(record, canary.version) else model
 
-    def _make_batch_scorer(self, model: LoadedModel) -> BatchScorer:
-        def score(records: Sequence[RecordDict]) -> list[ScoredInputs | Exception]:
-            """Score records in one call, and in halves where that fails, down to the records that fail alone."""
-            try:
-                began = time.monotonic()
-                inputs, outputs = model.score_batch(self._contract.to_frame(records))
-                self._parts.note_call(model.version, len(records), time.monotonic() - began)
-                return list(zip(inputs.tolist(), outputs.tolist(), strict=True))
-            except USER_ERRORS as error:
-                middle = len(records) // 2
-                return [*score(records[:middle]), *score(records[middle:])] if middle else [ensure_exception(error)]
-
-        return score
-
     def _fall_back(self, model: LoadedModel, pending: PendingRecords, error: Exception) -> list[Concluded]:
         """Predict for records that this model (the live one or the canary) failed on, with such an error.
 
@@ -248,9 +234,9 @@ class InferencePipeline:
         """
         self._report_failure(model, error)
         answers: dict[int, Concluded] = {}
-        for role, name, other, score in self._list_fallbacks(model):
+        for role, name, run in self._list_fallbacks(model):
             if rest := [index for index in range(len(pending.lines)) if index not in answers]:
-                outcomes = self._run_marked(name, other, pending.select(rest), score)
+                outcomes = self._run_marked(name, pending.select(rest), run)
                 answers |= _mark_fallback(rest, outcomes, role)
                 if name == BASELINE:
                     error = next((each for each in outcomes if not isinstance(each, Concluded)), error)
@@ -258,13 +244,13 @@ class InferencePipeline:
             raise _build_failure_refusal(model, error)
         return [answers[index] for index in range(len(pending.lines))]
 
-    def _list_fallbacks(self, model: LoadedModel) -> Iterator[tuple[str, str, LoadedModel, BatchScorer]]:
-        """Yield what answers where this model fails: role, name of the call, the version whose rules apply, scorer."""
+    def _list_fallbacks(self, model: LoadedModel) -> Iterator[tuple[str, str, BatchRun]]:
+        """Yield what answers where this model fails: role, name of the call, and the run by that version's rules."""
         for role, other in (("live", self.live.model), ("previous", self.live.previous)):
             if other and other.version != model.version:
-                yield role, other.version, other, self._make_batch_scorer(other)
+                yield role, other.version, partial(self._runner.run, other)
         if (baseline := model.bundle.facts.get(BASELINE)) is not None:
-            yield BASELINE, BASELINE, model, lambda records: [([], baseline)] * len(records)
+            yield BASELINE, BASELINE, partial(run_batch, model, score=lambda records: [([], baseline)] * len(records))
 
     def _report_failure(self, model: LoadedModel, error: Exception) -> None:
         """Log the failure once for each version; metrics count all of them."""

@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress
 from typing import Any, Literal
 
 import numpy as np
@@ -25,22 +24,18 @@ from penumbra.rules import (
     Refuse,
     Review,
     Rule,
-    RuleTest,
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
 from service.inference.frame_rules import (
     FramePredictions,
     RuledRows,
-    ask_condition,
     find_rows,
     is_built_in,
-    recall_answer,
 )
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
-PreparedRules = Sequence[tuple[Rule, RuleTest]]
 FiredAndFailed = tuple[list[Rule], list[Rule]]
 
 NO_MARKS: dict[str, Any] = {}
@@ -84,14 +79,11 @@ class RuleEngine:
         self._explore = explore
         self._reported: set[str] = set()
 
-    def apply_before(
-        self, record: Record, rules: PreparedRules | None = None
-    ) -> tuple[RuledPrediction | None, Sequence[str]]:
+    def apply_before(self, record: Record) -> tuple[RuledPrediction | None, Sequence[str]]:
         """Apply the rules that come before the model.
 
         Args:
             record: The record by column.
-            rules: Those of them that `find_concerned_before` has left.
 
         Returns:
             The prediction, decision and marks of the first rule that fires, or None; and the names of rules that
@@ -101,7 +93,7 @@ class RuleEngine:
             RefusedByRule: A rule refuses the record.
         """
         failed: list[str] = []
-        for rule, test in self._before if rules is None else rules:
+        for rule, test in self._before:
             try:
                 if test(record, None):
                     return self._answer_by_rule(rule, failed), failed
@@ -111,20 +103,13 @@ class RuleEngine:
                 failed.append(self._report_failure(rule, error))
         return (None, failed) if failed else NO_RULE_DECIDED
 
-    def apply_after(
-        self,
-        record: Record,
-        prediction: Prediction,
-        failed: Sequence[str] = (),
-        rules: PreparedRules | None = None,
-    ) -> RuledPrediction:
+    def apply_after(self, record: Record, prediction: Prediction, failed: Sequence[str] = ()) -> RuledPrediction:
         """Apply the rules that come after the model.
 
         Args:
             record: The record by column.
             prediction: The model's output.
             failed: Names of the rules that failed in `apply_before`.
-            rules: Those of the rules that `find_concerned_after` has left.
 
         Returns:
             Final prediction, decision and marks.
@@ -132,7 +117,7 @@ class RuleEngine:
         decision = self._decide(prediction)
         fired: list[Rule] = []
         failed_here: list[str] = []
-        for rule, test in self._after if rules is None else rules:
+        for rule, test in self._after:
             try:
                 if test(record, prediction):
                     if isinstance(rule.then, Override | Clamp):
@@ -147,33 +132,30 @@ class RuleEngine:
         explored, marks = self._explore(record, prediction, decision)
         return prediction, explored, self._add_marks(prediction, decision, fired, ())[2] | marks
 
-    def find_concerned_before(self, records: Sequence[Record]) -> dict[int, PreparedRules]:
-        """Find the records of a list that `apply_before` has something to say of.
+    @property
+    def can_rule_rows(self) -> bool:
+        """Whether rows of a frame can be ruled in columns.
+
+        They can't where decisions are explored, or where a condition that isn't built in, and is to be asked once, may
+        change what is predicted, as by the baseline where it fails.
+        """
+        asked_once = [rule for rule, _ in (*self._before, *self._after) if not is_built_in(rule.when)]
+        keep = all(_keeps_prediction(rule) and not self._fails_to_baseline for rule in asked_once)
+        return keep and self._explore is keep_decision
+
+    def find_decided_rows(self, rows: FramePredictions) -> np.ndarray:
+        """Find the rows of a frame for which a rule decides before the model is asked.
 
         Args:
-            records: The records by column.
+            rows: The rows, without outputs, which can be ruled in columns.
 
         Returns:
-            By the index of such a record, in the list's order, the rules to apply to it: the first one that holds or
-            fails, and those after it. No condition is asked twice of a record.
+            bool [n].
         """
-        return _find_concerned(self._before, records, [None] * len(records))
-
-    def find_concerned_after(
-        self, records: Sequence[Record], predictions: Sequence[Prediction]
-    ) -> Mapping[int, PreparedRules]:
-        """Find the records of a list for which `apply_after` may say something else than the model.
-
-        Args:
-            records: The records by column.
-            predictions: The model's output for each of them.
-
-        Returns:
-            As `find_concerned_before` does; all records with all rules where decisions are explored.
-        """
-        if self._explore is not keep_decision:
-            return dict.fromkeys(range(len(records)), self._after)
-        return _find_concerned(self._after, records, predictions)
+        decided = np.zeros(rows.rows.height, bool)
+        for rule, test in self._before:
+            decided |= find_rows(rule.when, test, self._priors, rows, ~decided).holding
+        return decided
 
     def rule_rows(self, scored: FramePredictions) -> RuledRows:
         """Apply the rules to the rows of a frame, as far as what the model predicts stays, whatever is decided.
@@ -183,14 +165,10 @@ class RuleEngine:
 
         Returns:
             The marks of these rows, and what rules decide; a `default` that is None is the row's own decision. All rows
-            are concerned where decisions are explored, or where a condition that isn't built in, and is to be asked
-            once, may change what is predicted, as by the baseline where it fails; and those always whose output is NaN
-            or infinite.
+            are concerned where rows can't be ruled in columns, and those always whose output is NaN or infinite.
         """
-        concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (self._explore is not keep_decision)
+        concerned = ~find_finite_rows(np.asarray(scored.outputs)) | (not self.can_rule_rows)
         rules = [*self._before, *self._after]
-        asked_once = [rule for rule, _ in rules if not is_built_in(rule.when)]
-        concerned |= not all(_keeps_prediction(rule) and not self._fails_to_baseline for rule in asked_once)
         unscored, codes = scored._replace(outputs=None), np.zeros(len(concerned), np.int64)
         said: list[FiredAndFailed] = [([], [])]  # by code
         errors: dict[str, BaseException] = {}
@@ -244,23 +222,23 @@ class RuleEngine:
         return rule.name
 
 
-def _find_concerned(
-    rules: PreparedRules, records: Sequence[Record], predictions: Sequence[Prediction]
-) -> dict[int, PreparedRules]:
-    concerned: dict[int, PreparedRules] = {}
-    rest: Sequence[int] = range(len(records))
-    for position, (rule, test) in enumerate(rules):
-        answers = [ask_condition(test, records[index], predictions[index]) for index in rest]
-        for index, answer in compress(zip(rest, answers, strict=True), answers):
-            concerned[index] = [(rule, recall_answer(answer)), *rules[position + 1 :]]
-        rest = [index for index in rest if index not in concerned]
-    return dict(sorted(concerned.items()))
-
-
 def _keeps_prediction(rule: Rule) -> bool:
     """Whether an action leaves what the model predicts; a number is that, too, and a subclass does as it likes."""
     then = rule.then
     return type(then) in (Review, Defer) or (type(then) is Override and isinstance(then.decision, bool | str))
+
+
+def fill_default(marks: Mapping[str, Any], decision: Any) -> dict[str, Any]:
+    """Fill in the default of answers that are deferred.
+
+    Args:
+        marks: The marks of an answer, or of a column of answers, as `rule_rows` has them.
+        decision: What the answer decides, or the answers.
+
+    Returns:
+        The marks, with the decision in place of a default that is None.
+    """
+    return {name: decision if mark is None else mark for name, mark in marks.items()}
 
 
 def _add_rule(said: FiredAndFailed, rule: Rule, how: int) -> FiredAndFailed:

@@ -41,7 +41,7 @@ def test_a_record_is_read_alike_quickly_by_pydantic_and_in_a_list(draw: random.R
     checks, made = list_checks(row), RequestMaker(row)
     contract = Contract(row, checks, {}, 10)
     plain = RecordReader(build_record_model(row, checks, {}), 10, "")
-    fast = build_fast_parser(build_model_fields(row), checks)
+    fast = build_fast_parser(build_model_fields(row), checks, contract.dtypes)
     neighbour = next(
         (body for body in (made.draw_record(draw, 0).encode() for _ in range(9)) if is_kept(plain, body)), None
     )

@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from penumbra.logs.append_log import SEGMENT_SUFFIX, encode_json, encode_lines
 from penumbra.logs.bulk_lines import can_write_columns, write_segment, write_times_as_text
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
-from penumbra.rules import DecisionValue, Rule
+from penumbra.rules import Rule
 from penumbra.sources.row_reading import find_row_reading
 from service.http.requests.record_reader import Contract
 from service.inference.batch_run import ScoredRecord
@@ -35,7 +35,7 @@ from service.inference.canary_share import make_canary_share
 from service.inference.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import make_problem_rule_engines
+from service.inference.rule_engine import fill_default, make_problem_rule_engines
 from service.inference.scoring_marks import CallMarks
 
 SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"
@@ -155,7 +155,7 @@ class PartScorer:
             inputs, outputs = scored.inputs.tolist(), scored.outputs.tolist()
             answers = zip(list_records(plain), inputs, outputs, scored.decisions, strict=True)
             entries = [
-                PredictionEntry(now, version, *each, scored.version, micros, **_fill_default(marks, each[-1]), job=job)
+                PredictionEntry(now, version, *each, scored.version, micros, **fill_default(marks, each[-1]), job=job)
                 for marks, each in zip(map(scored.marks.__getitem__, scored.codes), answers, strict=True)
             ]
             made = [*entries, *made]
@@ -258,7 +258,7 @@ def _split_by_marks(columns: pl.DataFrame, scored: ScoredFrame, job: str) -> lis
     tables = []
     for code, marks in enumerate(scored.marks):
         some = columns if len(scored.marks) == 1 else columns[np.flatnonzero(scored.codes == code)]
-        filled = _fill_default(marks, pl.col("decision"))
+        filled = fill_default(marks, pl.col("decision"))
         if some.height:
             tables.append(
                 some.with_columns(**{name: _make_field(mark) for name, mark in filled.items()}, job=pl.lit(job))
@@ -271,11 +271,6 @@ def _make_field(mark: Any) -> pl.Expr:
         return mark
     value = encode_json(mark)[1:-1].decode() if isinstance(mark, dt.datetime) else mark
     return pl.lit(pl.Series([value])).first()
-
-
-def _fill_default(marks: Mapping[str, Any], decision: DecisionValue | pl.Expr) -> dict[str, Any]:
-    """The marks of an answer, or of a column of answers: a default that is None is the `decision`."""
-    return {name: decision if mark is None else mark for name, mark in marks.items()}
 
 
 def _place_segment(folder: Path, log: str, segment: str) -> Path:

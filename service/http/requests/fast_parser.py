@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, BeforeValidator, NaiveDatetime, Strict
 
 from penumbra.features import ColumnCheck, Record
+from service.http.requests.record_batch import RecordBatch, RecordDict, build_frame
 
 MAX_KNOWN_STRINGS = 10_000  # strings of one column that are kept as matches of its pattern
 DATE_PATTERN = r"\d{4}-\d\d-\d\d"
@@ -29,18 +30,9 @@ BOUND_NAMES = {annotated_types.Ge: "ge", annotated_types.Gt: "gt", annotated_typ
 LENGTH_NAMES = {annotated_types.MinLen: "min_length", annotated_types.MaxLen: "max_length"}
 MAX_BOUND = 2**63 - 1  # msgspec's bounds are no larger
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
+FRAME_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, OverflowError)
 
 Converter = Callable[[Any], Any]
-RecordDict = dict[str, Any]
-
-
-class RecordBatch(list[RecordDict]):
-    """The records of a list, with the same values by column, so that a frame need not gather them from the records."""
-
-    def __init__(self, records: Sequence[RecordDict], columns: Mapping[str, Sequence[Any]] | pl.DataFrame) -> None:
-        """Take the records, and their values by column: Python's, or a frame with the contract's dtypes."""
-        super().__init__(records)
-        self.columns = columns
 
 
 class NeedsPydantic(ValueError):
@@ -69,12 +61,18 @@ class KnownMatches:
 class FastParser:
     """Parses records with the given fields, and applies the contract's checks to them."""
 
-    def __init__(self, fields: Mapping[str, tuple[Any, Any]], checks: Sequence[ColumnCheck]) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, tuple[Any, Any]],
+        checks: Sequence[ColumnCheck],
+        dtypes: Mapping[str, pl.DataType],
+    ) -> None:
         """Compile the parser.
 
         Args:
             fields: Annotation and default of each column, as pydantic's `create_model` takes them.
             checks: Conditions that every record must meet.
+            dtypes: The dtypes by column.
 
         Raises:
             NeedsPydantic: msgspec may read a field of this kind differently from pydantic.
@@ -84,10 +82,15 @@ class FastParser:
         self._texts: set[int] = set()  # positions of what msgspec decodes as a text
         members = [self._make_member(position, *field) for position, field in enumerate(fields.values())]
         json_names = {f"field{position}": name for position, name in enumerate(fields)}
-        struct: Any = msgspec.defstruct("Record", members, rename=json_names, kw_only=True, forbid_unknown_fields=True)
+        how: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "gc": False}
+        struct: Any = msgspec.defstruct("Record", members, rename=json_names, **how)
         self._decode = msgspec.json.Decoder(struct).decode
         self._decode_list = msgspec.json.Decoder(list[struct]).decode
         self._checks = [check.scalar for check in checks]
+        self._frame_checks = [
+            check.expr().fill_null(value=True).all().alias(f"check{position}") for position, check in enumerate(checks)
+        ]
+        self._dtypes = dtypes
 
     def parse_one(self, body: bytes) -> RecordDict | None:
         """Parse a JSON object.
@@ -114,7 +117,7 @@ class FastParser:
         """
         try:
             return self._to_records(self._decode_list(body))
-        except DECODE_ERRORS:
+        except (*DECODE_ERRORS, *FRAME_ERRORS):
             return None
 
     def learn(self, record: Record) -> None:
@@ -135,24 +138,38 @@ class FastParser:
         return record
 
     def _to_records(self, decoded: Sequence[Any]) -> RecordBatch:
-        """Convert column by column, in less than half of the time of `_to_record`."""
+        """Convert and check column by column, in a third of the time of `_to_record`."""
         columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, decoded), strict=True))
-        for position in {position: None for position, _ in self._converters} if columns else ():
-            columns[position] = self._convert_column(position, columns[position])
-        records = [dict(zip(self._names, values)) for values in zip(*columns, strict=True)]  # noqa: B905 (as above)
-        if not all(all(map(is_kept, records)) for is_kept in self._checks):
+        columns = columns or [()] * len(self._names)
+        for position in dict.fromkeys(position for position, _ in self._converters):
+            converted = self._convert_column(position, given := columns[position])
+            if converted is not given:
+                columns[position] = converted
+                for record, value in zip(decoded, converted, strict=True):
+                    setattr(record, f"field{position}", value)
+        frame = build_frame(self._dtypes, dict(zip(self._names, columns, strict=True)))
+        if self._frame_checks and not all(frame.select(self._frame_checks).row(0)):
             raise NeedsPydantic
-        return RecordBatch(records, dict(zip(self._names, columns, strict=False)))
+        return RecordBatch(decoded, frame, self._make_record)
+
+    def _make_record(self, converted: Any) -> RecordDict:
+        return dict(zip(self._names, msgspec.structs.astuple(converted)))  # noqa: B905 (as above)
 
     def _convert_column(self, position: int, values: Sequence[Any]) -> Sequence[Any]:
-        """Apply the converters of a column; to a text only once, however often it is there."""
-        distinct = list(set(values)) if position in self._texts else values
-        converted = distinct
+        """Apply the converters of a column; to a text only once, however often it is there.
+
+        Returns:
+            The converted values; `values` itself where they are texts that stay as they are.
+        """
+        is_text = position in self._texts
+        given = list(set(values)) if is_text else values
+        converted = given
         for at, convert in self._converters:
             if at == position:
                 converted = list(map(convert, converted))
-        by_text = dict(zip(distinct, converted, strict=True)) if position in self._texts else {}
-        return [by_text[text] for text in values] if by_text else converted
+        if not is_text:
+            return converted
+        return values if converted == given else list(map(dict(zip(given, converted, strict=True)).__getitem__, values))
 
     def _make_member(self, position: int, annotation: Any, default: Any) -> tuple[Any, ...]:
         """Return a field of the msgspec struct; add converters for what the struct can't express."""
@@ -182,18 +199,21 @@ class FastParser:
         return _raise_needs_pydantic()
 
 
-def build_fast_parser(fields: Mapping[str, tuple[Any, Any]], checks: Sequence[ColumnCheck]) -> FastParser | None:
+def build_fast_parser(
+    fields: Mapping[str, tuple[Any, Any]], checks: Sequence[ColumnCheck], dtypes: Mapping[str, pl.DataType]
+) -> FastParser | None:
     """Build the fast parser of a contract.
 
     Args:
         fields: Annotation and default of each column, as pydantic's `create_model` takes them.
         checks: Conditions that every record must meet.
+        dtypes: The dtypes by column.
 
     Returns:
         The parser, or None where all records must be parsed by pydantic.
     """
     try:
-        return FastParser(fields, checks)
+        return FastParser(fields, checks, dtypes)
     except NeedsPydantic:
         return None
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from penumbra.features import NotAbove
+from penumbra.logs.append_log import encode_json
 from problem import schema
 from service.http.refusals import RequestRefused
-from service.http.requests.fast_parser import RecordBatch
+from service.http.requests.record_batch import RecordBatch, encode_record_lines
 from service.http.requests.record_reader import Contract
 
 FLIGHTS = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=1000)
@@ -178,7 +179,7 @@ def test_more_records_than_accepted_are_refused_before_any_is_parsed(
 
 def test_a_brace_in_a_text_is_no_record() -> None:
     named = Contract(Named, (), {"name": "{{{{"}, max_records=3)
-    assert named.parse_batch(b'[{"name": "{{{{"}]') == [{"name": "{{{{"}]
+    assert list(named.parse_batch(b'[{"name": "{{{{"}]')) == [{"name": "{{{{"}]
 
 
 @pytest.mark.parametrize("body", [b"[{}", b"[1,]", b"[" * 5000, b'[{"low": NaN}]', b'[{"a": "\xff"}]', b"[]x"])
@@ -229,7 +230,17 @@ def test_a_list_has_the_frame_that_its_records_have() -> None:
     frame = FLIGHTS.to_frame(list(listed))
     assert_frame_equal(FLIGHTS.to_frame(listed), frame)
     assert_frame_equal(FLIGHTS.to_frame(RecordBatch(frame.to_dicts(), frame)), frame)
-    assert FLIGHTS.to_frame(listed[1:]).height == 1
+    assert_frame_equal(FLIGHTS.to_frame(listed[1:]), frame[1:])
+
+
+def test_records_that_are_selected_of_a_list_have_their_rows() -> None:
+    bodies = [json.dumps({**schema.EXAMPLE, "distance": distance}).encode() for distance in (100, 200, 300)]
+    FLIGHTS.parse_one(bodies[0])
+    listed = FLIGHTS.parse_batch(b"[%b]" % b",".join(bodies))
+    assert isinstance(listed, RecordBatch)
+    selected = listed.select([2, 0])
+    assert [record["distance"] for record in selected] == selected.frame["distance"].to_list() == [300, 100]
+    assert encode_record_lines(selected) == [encode_json(FLIGHTS.parse_one(body)) for body in (bodies[2], bodies[0])]
 
 
 def test_a_frame_has_the_dtypes_of_the_contract() -> None:

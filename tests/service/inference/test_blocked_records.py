@@ -236,9 +236,8 @@ def test_suspects_are_scored_alone_until_they_have_an_answer(
     pipeline: InferencePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    contract = pipeline._contract
-    to_frame = contract.to_frame
-    monkeypatch.setattr(contract, "to_frame", lambda records: calls.append(len(records)) or to_frame(records))
+    to_frame = CONTRACT.to_frame
+    monkeypatch.setattr(CONTRACT, "to_frame", lambda records: calls.append(len(records)) or to_frame(records))
     records = [SuspectRecord("2", compute_digest(line := msgspec.json.encode(RECORD)), msgspec.Raw(line))]
     append_event(pipeline.live.state, "crash", "SIGKILL", records)
     pipeline.blocked.refresh()

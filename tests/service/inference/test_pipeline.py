@@ -22,6 +22,7 @@ from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.rules import Answer, Between, Clamp, CloseCall, ModelPriors, OneOf, Override, Refuse, Review, Rule
 from problem import schema
 from service.http.refusals import RequestRefused
+from service.http.requests.record_batch import RecordBatch
 from service.http.requests.record_reader import Contract
 from service.inference import batch_run
 from service.inference.batch_run import RefusedByRules, ScoredRecord
@@ -54,7 +55,7 @@ class Raising(LoadedModel):
     def score_few(self, records: Any) -> Any:
         raise RuntimeError("harmed")
 
-    def score_batch(self, rows: Any) -> Any:
+    def score_features(self, features: Any) -> Any:
         raise RuntimeError("harmed")
 
 
@@ -62,7 +63,7 @@ class Exiting(LoadedModel):
     def score_few(self, records: Any) -> Any:
         sys.exit(4)
 
-    def score_batch(self, rows: Any) -> Any:
+    def score_features(self, features: Any) -> Any:
         sys.exit(4)
 
 
@@ -77,8 +78,8 @@ class NotANumber(LoadedModel):
     def score_few(self, records: Any) -> Any:
         return [([], float("nan"))] * len(records)
 
-    def score_batch(self, rows: Any) -> Any:
-        return np.zeros((len(rows), 1)), np.full(len(rows), np.nan)
+    def score_features(self, features: Any) -> Any:
+        return np.zeros((len(features), 1)), np.full(len(features), np.nan)
 
 
 HARMS: dict[str, tuple[type[LoadedModel], Callable[[Any], Any]]] = {
@@ -191,10 +192,10 @@ def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: seconds[0])
 
     class Slow(LoadedModel):
-        def score_batch(self, rows: Any) -> Any:
-            seconds[0] += 0.004 * len(rows)
-            parts.append(len(rows))
-            return super().score_batch(rows)
+        def score_features(self, features: Any) -> Any:
+            seconds[0] += 0.004 * len(features)
+            parts.append(len(features))
+            return super().score_features(features)
 
     engine = make_rule_engine_factory((FAR,), "review")(ModelPriors(0.5, baseline=BASELINE), many_trees.decide)
     live = LiveModels(many_trees.bundle.path.parents[1], local_service.PROBLEM)
@@ -213,15 +214,30 @@ def test_a_list_begins_with_as_many_records_as_the_pace_of_the_list_before_allow
     assert model
 
     class Counting(LoadedModel):
-        def score_batch(self, rows: Any) -> Any:
-            parts.append(len(rows))
-            return super().score_batch(rows)
+        def score_features(self, features: Any) -> Any:
+            parts.append(len(features))
+            return super().score_features(features)
 
     pipeline.live.model = Counting(model.version, model.score_one, model.decide, model.rules, model.bundle)
     monkeypatch.setattr(batch_run.time, "monotonic", lambda: 0.0)  # no time passes
     for count in (400, 1, 400, 2000):
         pipeline.predict_batch([RECORD] * count)
     assert parts == [16, 128, 256, 1, 400, 1024, 976]
+
+
+def test_the_model_is_not_asked_for_records_of_a_list_that_a_rule_answers(pipeline: InferencePipeline) -> None:
+    model, asked = pipeline.live.model, []
+    assert model
+
+    class Counting(LoadedModel):
+        def score_features(self, features: Any) -> Any:
+            asked.append(features["distance"].to_list())
+            return super().score_features(features)
+
+    pipeline.live.model = Counting(model.version, model.score_one, model.decide, model.rules, model.bundle)
+    scored = pipeline.predict_batch([{**RECORD, "distance": distance} for distance in (9500, 1000, 9600, 1500)])
+    assert [each.marks.get("rules", []) == ["far"] for each in scored] == [True, False, True, False]
+    assert asked == [[1000, 1500]]
 
 
 @given(rows=st.integers(0, 3000), seconds=st.sampled_from([0.0, 60.0, math.inf]))
@@ -244,7 +260,10 @@ def test_rules_say_of_a_record_in_a_list_what_they_say_of_it_alone(
     pipeline = InferencePipeline(live, CONTRACT)
     records = [{**RECORD, "distance": distance} for distance in distances]
     alone = [pipeline.predict_one(record) for record in records]
-    assert msgspec.json.encode(pipeline.predict_batch(records)) == msgspec.json.encode(alone)
+    parsed = CONTRACT.parse_batch(msgspec.json.encode(records))
+    assert isinstance(parsed, RecordBatch)
+    for listed in (records, parsed):
+        assert msgspec.json.encode(pipeline.predict_batch(listed)) == msgspec.json.encode(alone)
 
 
 @pytest.mark.parametrize("then", [Refuse(), Answer(), Override(True), Clamp(0.9, 1.0), Review()])
@@ -305,9 +324,9 @@ def stumble(pipeline: InferencePipeline, which: str, what: Any, distances: set[f
     model = getattr(pipeline.live, which)
 
     class StumblingInBatches(LoadedModel):
-        def score_batch(self, rows: Any) -> Any:
-            inputs, outputs = model.score_batch(rows)
-            mask = np.isin(rows["distance"].to_numpy(), list(distances))
+        def score_features(self, features: Any) -> Any:
+            inputs, outputs = model.score_features(features)
+            mask = np.isin(features["distance"].to_numpy(), list(distances))
             if isinstance(what, Exception) and mask.any():
                 raise what
             return inputs, np.where(mask, np.nan, outputs)
