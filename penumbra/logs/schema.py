@@ -85,10 +85,11 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):
-    """Projection of a prediction for the index; penumbra/logs/indexing/parsing.py adds some fields of the record."""
+    """Projection of a prediction for the index; the record stays undecoded JSON."""
 
     id: str
     time: dt.datetime
+    record: msgspec.Raw
     output: OutputValue
     decision: DecisionValue
     model: str
@@ -332,7 +333,7 @@ def add_record_fields(
     """Derive a projection that also decodes some fields of the logged record.
 
     Args:
-        projection: `IndexedPrediction`, `ProfiledPrediction` or `ReviewedPrediction`.
+        projection: `ProfiledPrediction` or `ReviewedPrediction`.
         fields: Names of the contract's columns with the types to decode them to; a type that admits None is still
             required in the line.
         optional: Such names and types of columns that a line may lack, as the contract didn't have them when it was
@@ -343,12 +344,19 @@ def add_record_fields(
         A subclass with the required field `record`, a struct with the attributes `field0`, `field1`, … in the order of
         `fields` and then `optional`, as names of columns needn't be identifiers.
     """
+    record = define_record(fields, optional, gc)
+    return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
+
+
+def define_record(
+    fields: Mapping[str, Any], optional: Mapping[str, Any] | None = None, gc: bool = True
+) -> type[msgspec.Struct]:
+    """Define the struct of some fields of the logged record; arguments and attributes as in `add_record_fields`."""
     optional = optional or {}
     members = {f"field{n}": name for n, name in enumerate([*fields, *optional])}
     types = [*((kind,) for kind in fields.values()), *((kind | None, None) for kind in optional.values())]
     definitions = [(member, *kind) for member, kind in zip(members, types, strict=True)]
-    record = msgspec.defstruct("Record", definitions, rename=members, gc=gc)
-    return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
+    return msgspec.defstruct("Record", definitions, rename=members, gc=gc)
 
 
 def get_refusals_folder(folder: Path) -> Path:

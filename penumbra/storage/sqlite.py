@@ -2,8 +2,12 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
+
+ROWS_PER_STATEMENT = 50  # a statement costs as much as inserting a row; more rows in one gain nothing
 
 
 @contextlib.contextmanager
@@ -26,6 +30,28 @@ def write_transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def insert_rows(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+    """Insert rows, many with each statement: `executemany` alone takes longer for its statements than for the rows.
+
+    Args:
+        db: A connection within a write transaction.
+        statement: The statement with `{rows}` in place of the VALUES clause: `INSERT INTO places {rows}`.
+        rows: The values to bind, equally many in each row.
+
+    Returns:
+        How many rows were inserted or replaced.
+    """
+    if not rows:
+        return 0
+    width, many = len(rows[0]), len(rows) - len(rows) % ROWS_PER_STATEMENT
+    row = f"({', '.join('?' * width)})"
+    values = chain.from_iterable(rows[:many])
+    bound = iter(lambda: tuple(islice(values, width * ROWS_PER_STATEMENT)), ())
+    full = db.executemany(statement.format(rows=f"VALUES {', '.join([row] * ROWS_PER_STATEMENT)}"), bound)
+    rest = db.executemany(statement.format(rows=f"VALUES {row}"), rows[many:])
+    return max(full.rowcount, 0) + max(rest.rowcount, 0)
 
 
 def read_user_version(db: sqlite3.Connection) -> int:

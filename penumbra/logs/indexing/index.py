@@ -20,6 +20,7 @@ import polars as pl
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
+from penumbra.core.system.garbage import pause_garbage_collection
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
 from penumbra.logs.indexing import parsing
@@ -215,6 +216,7 @@ class LogIndex:
         said = dict(db.execute(LATEST_LABELS_QUERY, (source, _encode_text(keys))))
         return [label for key, label in zip(keys, labels, strict=True) if said.get(key) != _encode_text(label.label)]
 
+    @pause_garbage_collection()
     def _read_on(self, sizes: Mapping[Path, int], after_piece: Callable[[], object]) -> int:
         """Take in the segments up to these sizes: what arrives meanwhile is for the next pass, so this one ends."""
         taken = 0

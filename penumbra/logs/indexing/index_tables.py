@@ -9,7 +9,7 @@ from penumbra.logs.indexing import parsing
 from penumbra.logs.log_pieces import LogPiece
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
-from penumbra.storage.sqlite import write_transaction
+from penumbra.storage.sqlite import insert_rows, write_transaction
 
 TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
 # The value that counted for a key when a label arrived.
@@ -62,9 +62,11 @@ CREATE VIEW outcomes AS SELECT *, segment || '-' || printf('%x', position) AS id
 {bottom_k.SAMPLE_TABLES_DDL.strip()}
 """
 INSERT_BY_TABLE = {
-    "predictions": "INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    "labels": "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "shadow": "INSERT OR REPLACE INTO shadow VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "predictions": "INSERT OR IGNORE INTO predictions {rows}",
+    "labels": """INSERT OR IGNORE INTO labels
+      SELECT coalesce(p.key, column1), column2, column3, column4, column5, column6, column7, column8, column9, column10
+      FROM ({rows}) LEFT JOIN predictions AS p ON column1 = '' AND p.id = column6""",
+    "shadow": "INSERT OR REPLACE INTO shadow {rows}",
 }
 EXISTING_IDS_QUERY = "SELECT id FROM predictions WHERE id BETWEEN ? AND ?"
 ADD_TO_DAY = "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows"
@@ -107,15 +109,16 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
     """
     with write_transaction(db):
         new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
-        rows = [row for _, found in new for row in found]
+        rows = [row for _, found in new for row in found if row]
         if table == "labels":
             rows.sort(key=itemgetter(0))  # in the order of the tree: each of its pages is looked for once
         if table == "predictions":
-            _take_new_predictions(db, new)
+            rows = _take_new_predictions(db, [found for _, found in new])
         if table == "shadow":
-            db.executemany(ADD_TO_SHADOW, Counter(row[1] for row in rows if row).items())
-        db.executemany(INSERT_BY_TABLE[table], filter(None, rows))
-        db.execute(RESOLVE_LABEL_KEYS)
+            db.executemany(ADD_TO_SHADOW, Counter(row[1] for row in rows).items())
+        insert_rows(db, INSERT_BY_TABLE[table], rows)
+        if table == "predictions":
+            db.execute(RESOLVE_LABEL_KEYS)
         db.executemany(ADVANCE_INDEX_POSITION, [_build_position_row(table, *each) for each in new])
     return [piece for piece, _ in new]
 
@@ -144,29 +147,19 @@ def _build_position_row(table: str, piece: LogPiece, rows: Sequence[parsing.Inde
     return f"{table}/{piece.segment}", piece.position + len(piece.content), unreadable
 
 
-def _take_new_predictions(db: sqlite3.Connection, parsed: Sequence[ParsedPiece]) -> None:
+def _take_new_predictions(
+    db: sqlite3.Connection, found: Sequence[Sequence[parsing.IndexRow]]
+) -> list[parsing.IndexRow]:
     """Count those that aren't there yet, by day of event and model and by day of arrival, and let them take part in the
-    draw."""
-    new = _select_new_predictions(db, parsed)
-    days: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for row, _ in new.values():
-        days[row[4], int(row[3] // DAY_SECONDS)].append(row[0])
-    db.executemany(ADD_TO_DAY, [(day, model, len(names)) for (model, day), names in days.items()])
-    db.executemany(ADD_TO_ARRIVALS, Counter(int(row[2] // DAY_SECONDS) for row, _ in new.values()).items())
-
-    def extract_record(name: str) -> bytes | None:
-        piece = new[name][1]
-        return parsing.extract_record(piece.content, name, piece.position)
-
-    bottom_k.add_to_sample(db, days, extract_record)
-
-
-def _select_new_predictions(
-    db: sqlite3.Connection, parsed: Sequence[ParsedPiece]
-) -> dict[str, tuple[parsing.IndexRow, LogPiece]]:
-    """By the id of each that isn't there yet its row, and the piece that it is in."""
-    new = {row[0]: (row, piece) for piece, rows in parsed for row in rows}
-    for names in ([row[0] for row in rows] for _, rows in parsed if rows):
+    draw; return what the table keeps of them."""
+    new = {row[0]: row for rows in found for row in rows}
+    for names in ([row[0] for row in rows] for rows in found if rows):  # those of a piece are neighbours
         for (known,) in db.execute(EXISTING_IDS_QUERY, (min(names), max(names))):
             new.pop(known, None)
-    return new
+    days: dict[tuple[str, int], dict[str, bottom_k.JsonBytes]] = defaultdict(dict)
+    for row in new.values():
+        days[row[4], int(row[3] // DAY_SECONDS)][row[0]] = row[-1]
+    db.executemany(ADD_TO_DAY, [(day, model, len(records)) for (model, day), records in days.items()])
+    db.executemany(ADD_TO_ARRIVALS, Counter([int(row[2] // DAY_SECONDS) for row in new.values()]).items())
+    bottom_k.add_to_sample(db, days)
+    return [row[:-1] for row in new.values()]

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,9 +15,8 @@ from penumbra.logs.schema import (
     REVIEW_SOURCE,
     IndexedLabel,
     IndexedPrediction,
-    LoggedRecord,
     ShadowRow,
-    add_record_fields,
+    define_record,
 )
 from penumbra.logs.shadow.shadow_log import is_shadow_row
 
@@ -31,44 +30,25 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         label_spec: Which columns of the record are key and time.
 
     Returns:
-        A function from lines to rows (id, key, time, event, model, output, decision, alone): times in seconds since
-        1970, a list of probabilities as JSON, `alone` True where neither a rule nor another model had a part in the
-        answer.
+        A function from lines to rows (id, key, time, event, model, output, decision, alone, record): times in seconds
+        since 1970, a list of probabilities as JSON, truth values as 1 and 0, `alone` 1 where neither a rule nor another
+        model had a part in the answer, the record as JSON.
     """
-    decoder: Any = msgspec.json.Decoder(
-        add_record_fields(IndexedPrediction, dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
-    )
+    record = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
+    decode, decode_record = _prediction_decoder.decode, msgspec.json.Decoder(record).decode
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
-    def make_row(entry: Any) -> IndexRow:
-        values, time = msgspec.structs.astuple(entry.record), entry.time.timestamp()
+    def make_row(line: bytes) -> IndexRow:
+        entry = decode(line)
+        values, time = msgspec.structs.astuple(decode_record(entry.record)), entry.time.timestamp()
         key = encode_key(values[:width]) if width else entry.id
         event = _parse_epoch_seconds(bytes(values[clock]))
-        output = encode_json(entry.output).decode() if isinstance(entry.output, list) else entry.output
-        alone = not (entry.rules or entry.failed_rules or entry.fallback)
-        return entry.id, key, time, time if event is None else event, entry.model, output, entry.decision, alone
+        output, decision = _to_column(entry.output), _to_column(entry.decision)
+        alone = int(not (entry.rules or entry.failed_rules or entry.fallback))
+        return entry.id, key, time, time if event is None else event, entry.model, output, decision, alone, entry.record
 
-    return lambda lines: list(_convert_each(decode_each_line(decoder, blank_damaged_lines(lines)), make_row))
-
-
-def extract_record(content: bytes, name: str, start: int) -> bytes | None:
-    """Extract the record of one prediction from lines of the log.
-
-    Args:
-        content: Lines of a segment.
-        name: The prediction's id, which ends with the position of its line.
-        start: The position of the first line in the segment.
-
-    Returns:
-        The record as JSON; None where another line, or none, is at that position.
-    """
-    try:
-        position = int(name.partition("-")[2], 16) - start
-        found = _decode_record_line(content[position : content.index(b"\n", position)])
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    return bytes(found.record) if found.id == name else None
+    return lambda lines: list(_convert_each(blank_damaged_lines(lines), make_row))
 
 
 def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list[IndexRow]]:
@@ -82,28 +62,30 @@ def make_label_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]], list
         probability). The key is "" where only a prediction's id was given; the rank is 0 of labels of people, which all
         others outrank, and 1 of those; value and target are JSON, the target None where there was no outcome.
     """
-    decode_outcome = msgspec.json.Decoder(dict[str, Any]).decode
     elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
     encode_key = KeyEncoder(label_spec.key).encode_json_values
 
-    def read(label: IndexedLabel, outcomes: dict[str, dict[str, Any]]) -> IndexRow:
-        _require_source_of_truth(label)
-        value, (segment, _, position) = bytes(label.label).decode(), label.id.partition("-")
-        if value not in outcomes:
-            outcomes[value] = decode_outcome(value)
-        key = encode_key(elements(label.key)) if bytes(label.key) else ""
-        rank = int(label.source != REVIEW_SOURCE)
-        return key, rank, label.time.timestamp(), segment, int(position, 16), label.prediction, value, label
+    def make_row(read: tuple[IndexedLabel, tuple[str, str | None]]) -> IndexRow:
+        label, said = read
+        segment, _, position = label.id.partition("-")
+        key = encode_key(elements(label.key)) if label.key else ""
+        rank, time = int(label.source != REVIEW_SOURCE), label.time.timestamp()
+        return key, rank, time, segment, int(position, 16), label.prediction, *said, label.source, label.probability
 
-    def facts(lines: Sequence[bytes]) -> list[IndexRow]:
-        outcomes: dict[str, dict[str, Any]] = {}  # many labels say the same
-        labels = decode_each_line(_label_decoder, blank_damaged_lines(lines))
-        found = list(_convert_each(labels, partial(read, outcomes=outcomes)))
+    def parse(lines: Sequence[bytes]) -> list[IndexRow]:
+        labels = [
+            label
+            for label in decode_each_line(_label_decoder, blank_damaged_lines(lines))
+            if label and is_source_of_truth(label.source)
+        ]
+        values = [bytes(label.label) for label in labels]
+        outcomes = dict(_convert_each(set(values), lambda value: (value, _decode_outcome(value))))  # many say the same
         targets = map(_encode_target, label_spec.compute_targets([*outcomes.values()]))
-        by_value = dict(zip(outcomes, targets, strict=True))
-        return [(*row, by_value[row[-1]], label.source, label.probability) for *row, label in found]
+        said = {value: (value.decode(), target) for value, target in zip(outcomes, targets, strict=True)}
+        readable = [(label, said[value]) for label, value in zip(labels, values, strict=True) if value in said]
+        return list(_convert_each(readable, make_row))
 
-    return facts
+    return parse
 
 
 def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
@@ -123,21 +105,24 @@ def parse_shadow_lines(lines: Sequence[bytes]) -> list[IndexRow]:
 
 
 def _make_shadow_row(row: ShadowRow) -> IndexRow:
-    output = encode_json(row.output).decode() if isinstance(row.output, list) else row.output
-    return row.prediction, row.model, row.time.timestamp(), output, row.decision, row.status, row.reason
+    output, decision = _to_column(row.output), _to_column(row.decision)
+    return row.prediction, row.model, row.time.timestamp(), output, decision, row.status, row.reason
 
 
-_decode_record_line = msgspec.json.Decoder(LoggedRecord).decode
+def _to_column(value: Any) -> Any:
+    """An output or a decision as the tables have it."""
+    if isinstance(value, list):
+        return encode_json(value).decode()
+    return int(value) if isinstance(value, bool) else value  # of a bool sqlite3 asks whether there is an adapter
+
+
+_prediction_decoder = msgspec.json.Decoder(IndexedPrediction)
 _label_decoder, _shadow_row_decoder = msgspec.json.Decoder(IndexedLabel), msgspec.json.Decoder(ShadowRow)
-
-
-def _require_source_of_truth(label: IndexedLabel) -> None:
-    if not is_source_of_truth(label.source):
-        raise ValueError(f"label {label.id} is of the source {label.source!r}, which can't know the truth")
+_decode_outcome = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def _convert_each(entries: Iterable[Any], convert: Callable[[Any], Any]) -> Iterator[Any]:
-    """Convert what was read, without entries of which a part can't be read."""
+    """Convert lines, or what was read of them, without those of which a part can't be read."""
     for entry in entries:
         try:
             if entry is not None:

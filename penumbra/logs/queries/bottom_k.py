@@ -11,7 +11,11 @@ Source:
 import datetime as dt
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+
+import msgspec
+
+from penumbra.storage.sqlite import insert_rows
 
 MAX_WINDOW_ROWS, MAX_DAY_ROWS = 20_000, 5_000  # rows of a window, and of a day
 SAMPLE_SEED = b"2013"
@@ -28,14 +32,12 @@ SELECT id, record FROM drawn WHERE model = ? AND day >= ? AND day < ? AND draw <
 """
 MAX_DRAW = b"\xff" * 8
 DAY_SECONDS = 86_400.0
-RecordLookup = Callable[[str], bytes | None]
+JsonBytes = bytes | msgspec.Raw
+_keyed_hash = hashlib.blake2b(digest_size=8, key=SAMPLE_SEED)
 
 
 def add_to_sample(
-    db: sqlite3.Connection,
-    days: Mapping[tuple[str, int], Sequence[str]],
-    record: RecordLookup,
-    most: int = MAX_DAY_ROWS,
+    db: sqlite3.Connection, days: Mapping[tuple[str, int], Mapping[str, JsonBytes]], most: int = MAX_DAY_ROWS
 ) -> None:
     """Draw among more answers; the same answer twice counts once.
 
@@ -43,12 +45,11 @@ def add_to_sample(
 
     Args:
         db: A connection within a write transaction.
-        days: The answers' ids by model and by day of the event, in days since 1970.
-        record: Returns the record under an id as JSON, or None where it isn't known.
+        days: The answers' records as JSON, by id, of each model and day of the event, in days since 1970.
         most: How many rows a day's sample has at least, where there are as many.
     """
-    for day, names in days.items():
-        _add_day_rows(db, day, names, record, most)
+    for day, records in days.items():
+        _add_day_rows(db, day, records, most)
 
 
 def select_window_sample(
@@ -80,15 +81,14 @@ def select_window_sample(
     return db.execute(WINDOW_SAMPLE_QUERY, (model, first, last, limit, most)).fetchall()
 
 
-def _add_day_rows(
-    db: sqlite3.Connection, day: tuple[str, int], names: Sequence[str], record: RecordLookup, most: int
-) -> None:
+def _add_day_rows(db: sqlite3.Connection, day: tuple[str, int], records: Mapping[str, JsonBytes], most: int) -> None:
     kept, highest = db.execute(DAY_LIMIT_QUERY, day).fetchone() or (0, MAX_DRAW)
-    low = sorted((draw, name) for name in names if (draw := _hash_id(name)) <= highest)
+    low = sorted((draw, name) for name in records if (draw := _hash_id(name)) <= highest)
     if len(low) > most:
         highest = low[most - 1][0]
-    rows = [(*day, draw, name, asked) for draw, name in low[:most] if (asked := record(name)) is not None]
-    kept += db.executemany("INSERT OR IGNORE INTO drawn VALUES (?, ?, ?, ?, ?)", rows).rowcount if rows else 0
+    # As bytearrays: of any other binary value sqlite3 asks whether there is an adapter.
+    rows = [(*day, bytearray(draw), name, bytearray(records[name])) for draw, name in low[:most]]
+    kept += insert_rows(db, "INSERT OR IGNORE INTO drawn {rows}", rows)
     if kept > most + most // 2:
         ((highest,),) = db.execute(NTH_DRAW_QUERY, (*day, most - 1))
         kept -= db.execute("DELETE FROM drawn WHERE model = ? AND day = ? AND draw > ?", (*day, highest)).rowcount
@@ -96,4 +96,6 @@ def _add_day_rows(
 
 
 def _hash_id(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=8, key=SAMPLE_SEED).digest()
+    keyed = _keyed_hash.copy()
+    keyed.update(name.encode())
+    return keyed.digest()

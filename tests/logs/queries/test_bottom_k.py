@@ -27,14 +27,14 @@ def empty():
 def kept(parts, most, of=20, model="7"):
     with empty() as db:
         for part in parts:
-            bottom_k.add_to_sample(db, by_day(part), lambda name: name.encode(), most)
+            bottom_k.add_to_sample(db, by_day(part), most)
         return bottom_k.select_window_sample(db, model, DAY, DAY + WEEK, of, most)
 
 
 def by_day(part):
     found = {}
     for name, model, day in part:
-        found.setdefault((model, day), []).append(name)
+        found.setdefault((model, day), {})[name] = name.encode()
     return found
 
 
@@ -72,7 +72,7 @@ def test_where_most_rows_are_of_one_day_they_have_no_more_than_their_share_of_a_
 def test_no_more_than_half_as_many_again_as_wanted_are_kept():
     with empty() as db:
         for part in cut(answers(500, days=1), range(0, 500, 7)):
-            bottom_k.add_to_sample(db, by_day(part), lambda name: name.encode(), 20)
+            bottom_k.add_to_sample(db, by_day(part), 20)
         ((rows,),) = db.execute("SELECT count(*) FROM drawn")
     assert 20 <= rows <= 30
 

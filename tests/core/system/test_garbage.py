@@ -1,0 +1,27 @@
+import gc
+
+import pytest
+
+from penumbra.core.system.garbage import pause_garbage_collection
+
+
+def test_garbage_is_not_collected_during_a_pause_and_is_after_it():
+    with pause_garbage_collection():
+        was_enabled = gc.isenabled()
+    assert (was_enabled, gc.isenabled()) == (False, True)
+
+
+def test_garbage_is_collected_after_a_pause_that_an_error_ended():
+    with pytest.raises(ZeroDivisionError), pause_garbage_collection():
+        1 // 0  # noqa: B018
+    assert gc.isenabled()
+
+
+def test_who_has_switched_collections_off_finds_them_off_after_a_pause():
+    gc.disable()
+    try:
+        with pause_garbage_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
