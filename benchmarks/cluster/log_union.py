@@ -93,7 +93,7 @@ def _write_log(settings: Settings, entries: Sequence[bytes], minutes: int) -> No
             writer.close()
     if logs:
         ship_logs(logs)
-    rows = LogFrameReader(load_project()[1].schema).read_aligned
+    rows = LogFrameReader(load_project()[1].schema).read_archived
     archive.compact_segments(folder, archive.seal_closed_segments(folder), MIDNIGHT, rows)
     if logs:
         shipping.ship_parts(folder, f"{logs.archive}/{folder.name}")

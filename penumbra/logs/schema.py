@@ -107,6 +107,14 @@ class ProfiledPrediction(msgspec.Struct, kw_only=True, gc=False):
     fallback: str = ""
 
 
+class ArchivedRow(ProfiledPrediction, kw_only=True, gc=False):
+    """The same with the archive's columns, so that the archiver decodes a line once."""
+
+    id: str | None = None
+    contract: str | None = None
+    decision: Any = None
+
+
 class ArchivedPrediction(msgspec.Struct, gc=False):
     """Projection to the archive's columns beside the whole line (archiving/archive_frames.py); null where absent."""
 

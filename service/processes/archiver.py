@@ -63,7 +63,7 @@ def archive_due_segments(
         PassInProgress: Another archiver works on the same logs.
     """
     predictions, shadow = settings.service.predictions, settings.service.shadow_log
-    rows, logs = LogFrameReader(problem.schema).read_aligned, SharedLogs.from_settings(settings)
+    rows, logs = LogFrameReader(problem.schema).read_archived, SharedLogs.from_settings(settings)
     with hold_pass_lock(predictions, "archive"):
         needed, is_unshipped = _make_needed_check(settings), _make_unshipped_check(settings)
         archived = [_ArchivedLog("predictions", predictions, None, needed, rows)]

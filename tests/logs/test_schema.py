@@ -13,6 +13,7 @@ from penumbra.logs.append_log import encode_json
 PREDICTION_PROJECTIONS = [
     schema.IndexedPrediction,
     schema.ProfiledPrediction,
+    schema.ArchivedRow,
     schema.ArchivedPrediction,
     schema.LoggedPrediction,
     schema.LoggedRecord,

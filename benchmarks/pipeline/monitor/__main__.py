@@ -107,7 +107,7 @@ def count_log_rows(folder: Path) -> dict[str, float]:
 def compact_log(folder: Path) -> dict[str, float]:
     """What the archiver does in the background: lines to Parquet, with the rows as columns beside them."""
     predictions = folder / "predictions"
-    rows = LogFrameReader(problem.schema).read_aligned
+    rows = LogFrameReader(problem.schema).read_archived
     archive.compact_segments(predictions, archive.seal_closed_segments(predictions), dt.date.max, rows)
     return {
         "rows": sum(each.rows for _, part in archive_parts.list_parts(predictions) for each in part.segments.values())

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.system.garbage import pause_garbage_collection
 from penumbra.logs import append_log, segments
 from penumbra.logs.archiving.archive_frames import RowReader, build_archive_frame, write_archive_frames
 from penumbra.logs.archiving.archive_parts import (
@@ -33,7 +34,7 @@ from penumbra.logs.archiving.archive_parts import (
     write_part_facts,
 )
 from penumbra.logs.archiving.shipping import require_whole_copy
-from penumbra.logs.log_pieces import cut_lines
+from penumbra.logs.log_pieces import split_lines
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import hash_file
@@ -64,6 +65,7 @@ def seal_closed_segments(
     return closed
 
 
+@pause_garbage_collection()
 def compact_segments(
     folder: Path,
     closed: Sequence[Path],
@@ -77,7 +79,7 @@ def compact_segments(
         folder: The log's folder.
         closed: Sealed segments.
         today: The day (UTC) from which on segments are left alone.
-        rows: Reads lines to a frame of the same height, whose columns are kept beside the lines; None for none.
+        rows: As in `build_archive_frame`; None for none.
         on_failure: Takes the error of a part that can't be written, such as DamagedArchive where it reads back
             differently.
 
@@ -160,7 +162,7 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         if content and not content.endswith(b"\n"):
             raise DamagedArchive(f"{path} ends within a line, though it was sealed: it isn't archived")
         archived[path.stem] = ArchivedSegment(segments.seal_changed_segment(path, content), content.count(b"\n"))
-        frames += [build_archive_frame(piece.split(b"\n")[:-1], rows) for _, piece in cut_lines(content)]
+        frames += [build_archive_frame(lines, rows) for lines in split_lines(content)]
     with write_aside(table) as aside:
         write_archive_frames(frames or [build_archive_frame([], rows)], aside)
         part = ArchivePart(archived, hash_file(aside))

@@ -19,7 +19,8 @@ from penumbra.core.columns import (
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
-from penumbra.logs.schema import ProfiledPrediction, add_record_fields
+from penumbra.logs.log_pieces import split_lines
+from penumbra.logs.schema import ArchivedRow, ProfiledPrediction, add_record_fields
 
 
 class LogFrameReader:
@@ -38,8 +39,10 @@ class LogFrameReader:
         types |= dict.fromkeys(self._decimals, str)  # decimals are text in JSON, as the time is
         attributes = {name: attrgetter(f"field{n}") for n, name in enumerate([schema.TIME, *types])}
         self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
-        projection = add_record_fields(ProfiledPrediction, {schema.TIME: str | None}, types, gc=False)
-        self._decoder: Any = msgspec.json.Decoder(projection)
+        self._decoder, self._archive_decoder = (
+            msgspec.json.Decoder(add_record_fields(projection, {schema.TIME: str | None}, types, gc=False))
+            for projection in (ProfiledPrediction, ArchivedRow)
+        )
         self._output = pl.List(pl.Float64) if Task.from_schema(schema).kind == "multiclass" else pl.Float64()
 
     def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
@@ -53,10 +56,13 @@ class LogFrameReader:
             `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
             many lines can't be read.
         """
-        each = list(decode_each_line(self._decoder, blank_damaged_lines(content.split(b"\n")[:-1])))
-        read = [answer for answer in each if answer is not None]
-        unreadable = len(each) - len(read)
-        frame = self._frame([answer for answer in read if not answer.fallback])
+        frames, unreadable = list[pl.DataFrame](), 0
+        for lines in split_lines(content) if content else [[]]:
+            each = list(decode_each_line(self._decoder, blank_damaged_lines(lines)))
+            read = [answer for answer in each if answer is not None]
+            frames.append(self._frame([answer for answer in read if not answer.fallback]))
+            unreadable += len(each) - len(read)
+        frame = pl.concat(frames)
         dated = frame.filter(pl.col(DAY_COLUMN).is_not_null())
         return dated, unreadable + frame.height - dated.height
 
@@ -70,7 +76,33 @@ class LogFrameReader:
             A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
             nothing to count: where the line can't be read, or a fallback answered.
         """
-        each = list(decode_each_line(self._decoder, lines))
+        return self._align(list(decode_each_line(self._decoder, lines)))
+
+    def read_archived(self, lines: Sequence[bytes]) -> tuple[list[ArchivedRow | None], pl.DataFrame]:
+        """Read lines for the archive.
+
+        Args:
+            lines: Lines as `read_aligned` takes them.
+
+        Returns:
+            What each line says, None where it can't be read; and a frame as `read_aligned` returns it.
+        """
+        each = list(decode_each_line(self._archive_decoder, lines))
+        return each, self._align(each)
+
+    def has_profile_columns(self, rows: pl.DataFrame) -> bool:
+        """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
+        wanted = {
+            **self.columns,
+            MODEL_COLUMN: pl.String,
+            DAY_COLUMN: pl.Date,
+            READABLE_COLUMN: pl.Boolean,
+        }
+        return PREDICTION_COLUMN in rows.columns and all(
+            rows.schema.get(name) == dtype for name, dtype in wanted.items()
+        )
+
+    def _align(self, each: Sequence[Any]) -> pl.DataFrame:
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
         readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
@@ -83,18 +115,6 @@ class LogFrameReader:
             )
             .sort(LINE_NUMBER_COLUMN)
             .select(*frame.columns, READABLE_COLUMN)
-        )
-
-    def has_profile_columns(self, rows: pl.DataFrame) -> bool:
-        """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
-        wanted = {
-            **self.columns,
-            MODEL_COLUMN: pl.String,
-            DAY_COLUMN: pl.Date,
-            READABLE_COLUMN: pl.Boolean,
-        }
-        return PREDICTION_COLUMN in rows.columns and all(
-            rows.schema.get(name) == dtype for name, dtype in wanted.items()
         )
 
     def _frame(self, answers: list[Any]) -> pl.DataFrame:

@@ -20,6 +20,7 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN, READABLE_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.core.problem import ProblemSchema
+from penumbra.core.system.garbage import pause_garbage_collection
 from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive_parts
@@ -62,6 +63,7 @@ class ProfileStore:
         described = f"{PROFILES_DDL}{self._answered.columns}{self._time}{PREDICTION_COLUMN}{Task.from_schema(schema)!r}"
         self._layout = int(hashlib.sha256(described.encode()).hexdigest()[:7], 16)
 
+    @pause_garbage_collection()
     def update(self, reference: ReferenceLoader) -> int:
         """Count what was appended to the prediction log.
 

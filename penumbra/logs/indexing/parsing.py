@@ -34,8 +34,8 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         since 1970, a list of probabilities as JSON, truth values as 1 and 0, `alone` 1 where neither a rule nor another
         model had a part in the answer, the record as JSON.
     """
-    record = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
-    decode, decode_record = _prediction_decoder.decode, msgspec.json.Decoder(record).decode
+    fields = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
+    decode, decode_record = _prediction_decoder.decode, msgspec.json.Decoder(fields).decode
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
@@ -46,7 +46,8 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         event = _parse_epoch_seconds(bytes(values[clock]))
         output, decision = _to_column(entry.output), _to_column(entry.decision)
         alone = int(not (entry.rules or entry.failed_rules or entry.fallback))
-        return entry.id, key, time, time if event is None else event, entry.model, output, decision, alone, entry.record
+        moment, record = time if event is None else event, bytearray(entry.record)
+        return entry.id, key, time, moment, entry.model, output, decision, alone, record
 
     return lambda lines: list(_convert_each(blank_damaged_lines(lines), make_row))
 
@@ -113,7 +114,7 @@ def _to_column(value: Any) -> Any:
     """An output or a decision as the tables have it."""
     if isinstance(value, list):
         return encode_json(value).decode()
-    return int(value) if isinstance(value, bool) else value  # of a bool sqlite3 asks whether there is an adapter
+    return int(value) if isinstance(value, bool) else value  # as for bytes, sqlite3 looks for an adapter of a bool
 
 
 _prediction_decoder = msgspec.json.Decoder(IndexedPrediction)

@@ -13,8 +13,6 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping
 
-import msgspec
-
 from penumbra.storage.sqlite import insert_rows
 
 MAX_WINDOW_ROWS, MAX_DAY_ROWS = 20_000, 5_000  # rows of a window, and of a day
@@ -32,7 +30,7 @@ SELECT id, record FROM drawn WHERE model = ? AND day >= ? AND day < ? AND draw <
 """
 MAX_DRAW = b"\xff" * 8
 DAY_SECONDS = 86_400.0
-JsonBytes = bytes | msgspec.Raw
+JsonBytes = bytes | bytearray
 _keyed_hash = hashlib.blake2b(digest_size=8, key=SAMPLE_SEED)
 
 
@@ -86,8 +84,7 @@ def _add_day_rows(db: sqlite3.Connection, day: tuple[str, int], records: Mapping
     low = sorted((draw, name) for name in records if (draw := _hash_id(name)) <= highest)
     if len(low) > most:
         highest = low[most - 1][0]
-    # As bytearrays: of any other binary value sqlite3 asks whether there is an adapter.
-    rows = [(*day, bytearray(draw), name, bytearray(records[name])) for draw, name in low[:most]]
+    rows = [(*day, bytearray(draw), name, records[name]) for draw, name in low[:most]]  # for bytes it seeks an adapter
     kept += insert_rows(db, "INSERT OR IGNORE INTO drawn {rows}", rows)
     if kept > most + most // 2:
         ((highest,),) = db.execute(NTH_DRAW_QUERY, (*day, most - 1))

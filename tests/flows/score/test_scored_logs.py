@@ -59,7 +59,7 @@ def test_the_archive_and_the_shadow_read_what_was_scored_in_a_table(folder):
     job = read_next_job(log, state.models["2"], 500)
     assert {line.id for line in job.lines} < set(names)
     before = {name: find_entry(log, name) for name in names}
-    compact_segments(log, seal_closed_segments(log), later, LogFrameReader(schema).read_aligned)
+    compact_segments(log, seal_closed_segments(log), later, LogFrameReader(schema).read_archived)
     for path in log.glob("*.jsonl"):
         path.unlink()
     assert {name: find_entry(log, name) for name in names} == before

@@ -299,7 +299,7 @@ def _archive(settings: Settings, problem: Problem) -> None:
     """Keep the prediction log as columns, and delete its lines."""
     folder = settings.service.predictions
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
-    reader = LogFrameReader(problem.schema).read_aligned
+    reader = LogFrameReader(problem.schema).read_archived
     archive.compact_segments(folder, archive.seal_closed_segments(folder), tomorrow, reader)
 
 

@@ -110,7 +110,7 @@ def test_nothing_is_counted_twice_or_lost_whatever_the_archiver_does(
         elif step == "close":
             writer.close()
         elif step.startswith("compact") and predictions.exists():
-            rows = ANSWERED.read_aligned if step == "compact typed" else None
+            rows = ANSWERED.read_archived if step == "compact typed" else None
             archive.compact_segments(predictions, archive.seal_closed_segments(predictions), TOMORROW, rows)
         elif step == "delete":
             archive.delete_archived_files(predictions, "", LATER)
@@ -183,7 +183,7 @@ def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatc
     expected = {model: counted(tmp_path, model) for model in ("7", "8")}
     bins = [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()]
     archive.compact_segments(
-        tmp_path / "predictions", archive.seal_closed_segments(path.parent), TOMORROW, ANSWERED.read_aligned
+        tmp_path / "predictions", archive.seal_closed_segments(path.parent), TOMORROW, ANSWERED.read_archived
     )
     profiles(tmp_path).path.unlink()
     monkeypatch.setattr(append_log, "read_tail", None)  # no line is read
@@ -205,7 +205,7 @@ def test_columns_are_the_same_however_many_pieces_a_segment_is_read_in(
         monkeypatch.setattr(log_pieces, "CHUNK_BYTES", size)
         folder = tmp_path / str(number) / "predictions"
         append_to_new_segment(folder, [msgspec.structs.replace(each, output=[0.25, 0.75]) for each in entries])
-        archive.compact_segments(folder, archive.seal_closed_segments(folder), TOMORROW, reader.read_aligned)
+        archive.compact_segments(folder, archive.seal_closed_segments(folder), TOMORROW, reader.read_archived)
         frames += [rows for _, rows in archive_parts.read_part_frames(folder, lambda name: False)]
     assert frames[0].equals(frames[1])
     assert frames[0]["penumbra.prediction"].to_list() == [None, [0.25, 0.75], [0.25, 0.75], None]
@@ -215,7 +215,7 @@ def test_columns_of_another_contract_are_not_counted_but_their_lines(tmp_path: P
     answered(tmp_path, answer(0))
     predictions = tmp_path / "predictions"
     other = LogFrameReader(make_schema("carrier"))
-    archive.compact_segments(predictions, archive.seal_closed_segments(predictions), TOMORROW, other.read_aligned)
+    archive.compact_segments(predictions, archive.seal_closed_segments(predictions), TOMORROW, other.read_archived)
     assert counted(tmp_path) == {0: 1}
 
 

@@ -81,7 +81,7 @@ def test_rows_that_are_in_parquet_as_columns_are_found_as_such_and_the_others_as
     warm, cold = (msgspec.structs.replace(entry, record={**entry.record, "temp": degrees}) for degrees in (50.0, 20.0))
     answered, folder = LogFrameReader(schema), tmp_path / "predictions"
     names = prediction_logs.log_predictions(tmp_path, warm)
-    archive.compact_segments(folder, archive.seal_closed_segments(folder), dt.date.max, answered.read_aligned)
+    archive.compact_segments(folder, archive.seal_closed_segments(folder), dt.date.max, answered.read_archived)
     names += prediction_logs.log_predictions(tmp_path, cold)
     monkeypatch.setattr(LogFrameReader, "read_aligned", lambda self, lines: {1: aligned}[len(lines)](self, lines))
     found, rows = samples.read_profile_rows(folder, names, answered)

@@ -18,7 +18,7 @@ from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica,
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
-COLUMNS = LogFrameReader(schema).read_aligned
+COLUMNS = LogFrameReader(schema).read_archived
 
 
 def make_replicas(folder: Path, *names: str) -> list[Settings]:

@@ -130,7 +130,7 @@ def test_rows_are_found_wherever_the_log_is_and_however_many_at_a_time(
     shutil.rmtree(folder / "monitor")
     predictions = folder / "predictions"
     closed = archive.seal_closed_segments(predictions)
-    columns = LogFrameReader(schema).read_aligned if typed else None
+    columns = LogFrameReader(schema).read_archived if typed else None
     archive.compact_segments(predictions, closed, dt.datetime.now(dt.UTC).date() + ONE_DAY, columns)
     for path in closed:
         path.unlink()
