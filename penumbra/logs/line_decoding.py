@@ -4,7 +4,7 @@ Measured on lines of 565 bytes: a decoder of msgspec takes half the processor ti
 into columns (pyarrow's, and polars' a third), as it builds nothing of the fields that aren't asked for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,3 +42,40 @@ def decode_each_line(decoder: Any, lines: Iterable[bytes]) -> Iterator[Any]:
             yield decode(line)
         except (msgspec.MsgspecError, ValueError):
             yield None
+
+
+def add_record_fields(
+    projection: type[msgspec.Struct], fields: Mapping[str, Any], optional: Mapping[str, Any] | None = None
+) -> type[Any]:
+    """Derive a projection that also decodes some fields of the logged record.
+
+    Args:
+        projection: `ProfiledPrediction`, `ArchivedRow` or `ReviewedPrediction` (penumbra/logs/schema.py).
+        fields: As in `define_record`.
+        optional: As in `define_record`.
+
+    Returns:
+        A subclass with the required field `record`, a struct as `define_record` returns it.
+    """
+    record = define_record(fields, optional)
+    return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
+
+
+def define_record(fields: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> type[msgspec.Struct]:
+    """Define a struct of some fields of the logged record, which the garbage collector doesn't track.
+
+    Args:
+        fields: Names of the contract's columns with the types to decode them to; a type that admits None is still
+            required in the line.
+        optional: Such names and types of columns that a line may lack, as the contract didn't have them when it was
+            written; they are None then.
+
+    Returns:
+        A struct with the attributes `field0`, `field1`, … in the order of `fields` and then `optional`, as names of
+        columns needn't be identifiers.
+    """
+    optional = optional or {}
+    members = {f"field{n}": name for n, name in enumerate([*fields, *optional])}
+    types = [*((kind,) for kind in fields.values()), *((kind | None, None) for kind in optional.values())]
+    definitions = [(member, *kind) for member, kind in zip(members, types, strict=True)]
+    return msgspec.defstruct("Record", definitions, rename=members, gc=False)

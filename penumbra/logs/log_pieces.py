@@ -34,7 +34,7 @@ def cut_lines(content: bytes, position: int = 0, size: int = CHUNK_BYTES) -> Ite
         position = end
 
 
-def split_lines(content: bytes) -> Iterator[list[bytes]]:
+def iterate_lines(content: bytes) -> Iterator[list[bytes]]:
     """Split lines that are to be decoded, as many at a time as the processor's cache holds with what is made of them.
 
     Args:

@@ -332,41 +332,6 @@ class ShadowStart(msgspec.Struct, tag_field="is", tag="began"):
     outside: list[str]
 
 
-def add_record_fields(
-    projection: type[msgspec.Struct],
-    fields: Mapping[str, Any],
-    optional: Mapping[str, Any] | None = None,
-    gc: bool = True,
-) -> type[Any]:
-    """Derive a projection that also decodes some fields of the logged record.
-
-    Args:
-        projection: `ProfiledPrediction` or `ReviewedPrediction`.
-        fields: Names of the contract's columns with the types to decode them to; a type that admits None is still
-            required in the line.
-        optional: Such names and types of columns that a line may lack, as the contract didn't have them when it was
-            written; they are None then.
-        gc: Whether the record is tracked by the garbage collector.
-
-    Returns:
-        A subclass with the required field `record`, a struct with the attributes `field0`, `field1`, … in the order of
-        `fields` and then `optional`, as names of columns needn't be identifiers.
-    """
-    record = define_record(fields, optional, gc)
-    return msgspec.defstruct(projection.__name__, [("record", record)], bases=(projection,), kw_only=True)
-
-
-def define_record(
-    fields: Mapping[str, Any], optional: Mapping[str, Any] | None = None, gc: bool = True
-) -> type[msgspec.Struct]:
-    """Define the struct of some fields of the logged record; arguments and attributes as in `add_record_fields`."""
-    optional = optional or {}
-    members = {f"field{n}": name for n, name in enumerate([*fields, *optional])}
-    types = [*((kind,) for kind in fields.values()), *((kind | None, None) for kind in optional.values())]
-    definitions = [(member, *kind) for member, kind in zip(members, types, strict=True)]
-    return msgspec.defstruct("Record", definitions, rename=members, gc=gc)
-
-
 def get_refusals_folder(folder: Path) -> Path:
     """Return the folder of the log of refusals that belongs to the prediction log in `folder`."""
     return folder / "refused"

@@ -9,6 +9,7 @@ import pytest
 
 from penumbra.logs import schema
 from penumbra.logs.append_log import encode_json
+from penumbra.logs.line_decoding import add_record_fields
 
 PREDICTION_PROJECTIONS = [
     schema.IndexedPrediction,
@@ -90,7 +91,7 @@ def test_every_projection_reads_what_the_log_holds(entry, projection):
 
 
 def test_some_fields_of_the_record_can_be_added_to_a_projection():
-    projection = schema.add_record_fields(schema.ProfiledPrediction, {"dest & more": str | None})
+    projection = add_record_fields(schema.ProfiledPrediction, {"dest & more": str | None})
     line = encode_json({"id": "x-0", **msgspec.to_builtins(PREDICTION), "record": {"dest & more": "IAH"}})
     assert msgspec.json.decode(line, type=projection).record.field0 == "IAH"
     with pytest.raises(msgspec.ValidationError, match="record"):

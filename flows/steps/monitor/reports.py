@@ -13,6 +13,7 @@ from pathlib import Path
 from monitoring.reports.workspace import ReportWorkspace
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
+from penumbra.core.system.garbage import pause_garbage_collection
 from penumbra.core.text.errors import describe_error
 
 REPORTED_PARTS = ("schema", "source", "features")  # of the problem
@@ -63,11 +64,8 @@ def keep_garbage() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
+    with pause_garbage_collection():
+        try:
+            yield
+        finally:
+            gc.unfreeze()

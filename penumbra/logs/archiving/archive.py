@@ -34,7 +34,7 @@ from penumbra.logs.archiving.archive_parts import (
     write_part_facts,
 )
 from penumbra.logs.archiving.shipping import require_whole_copy
-from penumbra.logs.log_pieces import split_lines
+from penumbra.logs.log_pieces import iterate_lines
 from penumbra.storage.atomic import write_aside
 from penumbra.storage.locks import is_file_locked
 from penumbra.storage.sealed import hash_file
@@ -162,7 +162,7 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         if content and not content.endswith(b"\n"):
             raise DamagedArchive(f"{path} ends within a line, though it was sealed: it isn't archived")
         archived[path.stem] = ArchivedSegment(segments.seal_changed_segment(path, content), content.count(b"\n"))
-        frames += [build_archive_frame(lines, rows) for lines in split_lines(content)]
+        frames += [build_archive_frame(lines, rows) for lines in iterate_lines(content)]
     with write_aside(table) as aside:
         write_archive_frames(frames or [build_archive_frame([], rows)], aside)
         part = ArchivePart(archived, hash_file(aside))

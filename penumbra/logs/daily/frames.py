@@ -18,9 +18,9 @@ from penumbra.core.columns import (
 )
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
-from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
-from penumbra.logs.log_pieces import split_lines
-from penumbra.logs.schema import ArchivedRow, ProfiledPrediction, add_record_fields
+from penumbra.logs.line_decoding import add_record_fields, blank_damaged_lines, decode_each_line
+from penumbra.logs.log_pieces import iterate_lines
+from penumbra.logs.schema import ArchivedRow, ProfiledPrediction
 
 
 class LogFrameReader:
@@ -40,7 +40,7 @@ class LogFrameReader:
         attributes = {name: attrgetter(f"field{n}") for n, name in enumerate([schema.TIME, *types])}
         self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
         self._decoder, self._archive_decoder = (
-            msgspec.json.Decoder(add_record_fields(projection, {schema.TIME: str | None}, types, gc=False))
+            msgspec.json.Decoder(add_record_fields(projection, {schema.TIME: str | None}, types))
             for projection in (ProfiledPrediction, ArchivedRow)
         )
         self._output = pl.List(pl.Float64) if Task.from_schema(schema).kind == "multiclass" else pl.Float64()
@@ -57,7 +57,7 @@ class LogFrameReader:
             many lines can't be read.
         """
         frames, unreadable = list[pl.DataFrame](), 0
-        for lines in split_lines(content) if content else [[]]:
+        for lines in iterate_lines(content) if content else [[]]:
             each = list(decode_each_line(self._decoder, blank_damaged_lines(lines)))
             read = [answer for answer in each if answer is not None]
             frames.append(self._frame([answer for answer in read if not answer.fallback]))
@@ -79,10 +79,10 @@ class LogFrameReader:
         return self._align(list(decode_each_line(self._decoder, lines)))
 
     def read_archived(self, lines: Sequence[bytes]) -> tuple[list[ArchivedRow | None], pl.DataFrame]:
-        """Read lines for the archive.
+        """Read lines for the archive, which keeps columns of their own beside those that are counted.
 
         Args:
-            lines: Lines as `read_aligned` takes them.
+            lines: Lines without their ends, as `blank_damaged_lines` returns them.
 
         Returns:
             What each line says, None where it can't be read; and a frame as `read_aligned` returns it.

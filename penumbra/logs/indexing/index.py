@@ -34,7 +34,7 @@ from penumbra.logs.indexing.index_tables import (
 )
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
-from penumbra.logs.log_pieces import LogPiece, group_pieces, split_lines
+from penumbra.logs.log_pieces import LogPiece, group_pieces, iterate_lines
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.schema import LabelEntry
@@ -256,7 +256,7 @@ class LogIndex:
     def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
         """Take in pieces; return them, but for those that somebody else was quicker with."""
         parse = self._rows[table]
-        parsed = [(each, [row for lines in split_lines(each.content) for row in parse(lines)]) for each in pieces]
+        parsed = [(each, [row for lines in iterate_lines(each.content) for row in parse(lines)]) for each in pieces]
         return insert_pieces(db, table, parsed)
 
 

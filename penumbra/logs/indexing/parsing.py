@@ -10,13 +10,12 @@ import msgspec
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec, is_source_of_truth
-from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
+from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line, define_record
 from penumbra.logs.schema import (
     REVIEW_SOURCE,
     IndexedLabel,
     IndexedPrediction,
     ShadowRow,
-    define_record,
 )
 from penumbra.logs.shadow.shadow_log import is_shadow_row
 
@@ -34,7 +33,7 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         since 1970, a list of probabilities as JSON, truth values as 1 and 0, `alone` 1 where neither a rule nor another
         model had a part in the answer, the record as JSON.
     """
-    fields = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw), gc=False)
+    fields = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw))
     decode, decode_record = _prediction_decoder.decode, msgspec.json.Decoder(fields).decode
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)

@@ -19,9 +19,9 @@ from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
+from penumbra.logs.line_decoding import add_record_fields, blank_damaged_lines, decode_each_line
 from penumbra.logs.queries.shadow import measure_disagreements
-from penumbra.logs.schema import ReviewedPrediction, add_record_fields
+from penumbra.logs.schema import ReviewedPrediction
 from penumbra.registry.bundles.bundle import read_reference_rows
 from penumbra.registry.bundles.manifest import BrokenBundle, read_manifest
 from penumbra.registry.bundles.version_facts import find_bundle_limits, read_bundle_task
@@ -62,7 +62,7 @@ class NeedFinder:
         categories = [kind.columns[0] for kind in problem.features.FEATURES if kind.categorical]
         columns = list(dict.fromkeys([*categories, *self._slices]))
         self._values = {column: attrgetter(f"record.field{n}") for n, column in enumerate(columns)}
-        projection = add_record_fields(ReviewedPrediction, {}, dict.fromkeys(columns, Any), gc=False)
+        projection = add_record_fields(ReviewedPrediction, {}, dict.fromkeys(columns, Any))
         self._decoder: Any = msgspec.json.Decoder(projection)
         self._models: dict[str, ModelFacts | None] = {}
 
