@@ -33,10 +33,15 @@ from penumbra.core.settings import RegistrySettings  # noqa: E402
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
-hypothesis.settings.register_profile("penumbra", deadline=None, max_examples=30, derandomize=True, database=None)
-hypothesis.settings.load_profile("penumbra")
+hypothesis.settings.register_profile("whole", deadline=None, max_examples=30, derandomize=True, database=None)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("whole"), max_examples=10)
 
 SERVERS = {"postgres", "seaweed", "browser", "server"}  # fixtures that start processes; moto is in the tests' own
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have property tests try 30 examples, and the first ten of them where slow tests are left out."""
+    hypothesis.settings.load_profile("quick" if config.option.markexpr == "not slow" else "whole")
 
 
 def takes_server(item: Any) -> bool:

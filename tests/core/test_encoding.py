@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from dataframely.random import Generator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import problem.schema
@@ -22,7 +22,6 @@ def learnt(kinds, rows):
     return FeatureEncoder(tuple(kinds), learn_category_tables(kinds, derive_features(kinds, rows)))
 
 
-@settings(max_examples=30)
 @given(known=st.integers(0, 20), rows=st.lists(st.integers(0, len(ROWS) - 1), min_size=1, max_size=10))
 def test_a_record_gives_the_same_numbers_as_its_row_in_a_frame(known, rows):
     inputs = learnt(EVERY_KIND, ROWS.head(known))

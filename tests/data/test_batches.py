@@ -193,7 +193,7 @@ TEXTS = st.lists(st.text(st.characters(exclude_characters='",\r\n', exclude_cate
 
 
 @pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_every_row_is_either_kept_or_quarantined_as_it_was_written(tmp_path_factory, texts):
     store = store_in(tmp_path_factory.mktemp("store"), bad_row_share=1)

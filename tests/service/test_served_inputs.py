@@ -12,7 +12,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
@@ -167,7 +167,6 @@ def draw_rows(data: Any, name: str, at_least: int) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=25)
 @given(data=st.data())
 def test_training_a_list_and_single_records_give_the_model_the_same_inputs(name: str, data: Any) -> None:
     kinds, contract = list_features(name), CONTRACTS[name]
@@ -193,7 +192,6 @@ def test_every_type_of_a_column_has_a_feature_that_reads_it() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=25)
 @given(data=st.data())
 def test_a_check_holds_for_the_same_rows_of_a_frame_as_records(name: str, data: Any) -> None:
     rows = draw_rows(data, name, 1)

@@ -66,7 +66,6 @@ def test_every_row_of_a_csv_file_is_in_one_batch_as_it_stands(rows, ending, sepa
             assert [tuple(value or None for value in row) for row in read.rows()] == expected
 
 
-@settings(max_examples=40, deadline=None)
 @given(ROWS, st.booleans(), TIMES)
 def test_earlier_batches_of_a_file_that_grows_stay_as_they_were(rows, ends_in_newline, time):
     rows = [(time, "a", "b"), *rows]
@@ -82,7 +81,6 @@ def test_earlier_batches_of_a_file_that_grows_stay_as_they_were(rows, ends_in_ne
 
 
 @pytest.mark.parametrize("period", ["day", "week", "month", "quarter", "year"])
-@settings(max_examples=20, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2030, 1, 1)) | st.none(), TEXT), min_size=1

@@ -5,7 +5,7 @@ import shutil
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.data.partitions import derivation
@@ -83,7 +83,6 @@ ROWS = st.lists(st.tuples(*(st.sampled_from(texts) for texts in TEXTS.values()))
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
 @given(rows=ROWS, rows_at_once=st.integers(1, 8), bad_row_share=st.sampled_from([1.0, 0.7]))
 def test_a_batch_that_is_checked_some_rows_at_a_time_becomes_the_same_files(store, rows, rows_at_once, bad_row_share):
     store.settings = store.settings.model_copy(update={"bad_row_share": bad_row_share})

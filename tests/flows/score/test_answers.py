@@ -232,7 +232,7 @@ def test_only_rows_whose_record_is_blocked_or_suspect_are_scored_one_by_one_for_
     assert not fold_events(read_events(tmp_path / "state"))[1]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=RECORDS, rules=st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.name))
 @pytest.mark.slow
 def test_a_row_gets_the_answer_of_the_same_record_over_http(

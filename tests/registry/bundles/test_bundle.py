@@ -88,7 +88,6 @@ def test_a_whole_bundle_reads_back_with_its_facts(folder):
     assert read.inputs.tables == {"colour": {"blue": 0, "green": 1, "red": 2}}
 
 
-@settings(max_examples=30)
 @given(
     sizes=st.lists(st.none() | st.floats(-5, 5), min_size=1, max_size=5),
     colour=st.sampled_from(["red", "blue", "unseen", None]),
@@ -107,7 +106,7 @@ def test_no_rows_give_no_scores(folder):
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_in_a_file_is_refused(folder, name, data):
     content = (folder / name).read_bytes()

@@ -3,7 +3,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments, read_entries
@@ -255,7 +255,6 @@ def test_a_long_log_is_taken_in_several_blocks(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.floats(0, 6)), min_size=1, max_size=6))
 def test_every_row_is_in_exactly_one_block_whatever_the_times_and_writers(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("log")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.storage.shared.lease import LeaseLost, hold_lease
@@ -191,7 +191,6 @@ def test_an_error_of_the_block_is_raised_in_place_of_the_lease_that_was_lost(tmp
     assert note.startswith("the lease of this train expired, and now ingest is at work")
 
 
-@settings(max_examples=30)
 @given(holders=st.lists(st.sampled_from(["killed", "returned"]), max_size=5))
 def test_whatever_became_of_the_holders_before_the_next_one_takes_the_lease(
     tmp_path_factory: pytest.TempPathFactory, holders: list[str]

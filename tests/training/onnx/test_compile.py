@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -192,28 +192,24 @@ numbers = st.floats(-1e6, 1e6) | st.just(float("nan"))
 records = st.lists(st.tuples(codes, codes, numbers, numbers, codes, numbers), min_size=1, max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
 @given(records)
 def test_no_record_tells_compiled_boosting_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("boosting with categories", "boosting of three classes", "boosted regression"):
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
-@settings(max_examples=40, deadline=None)
 @given(records)
 def test_no_record_tells_compiled_pipelines_and_forests_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("logistic regression", "forest", "extra trees regression"):
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
-@settings(max_examples=20, deadline=None)
 @given(records)
 def test_no_record_tells_compiled_patterns_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("reframed", "cascade", "cascade of pipeline and forest", "hard negatives", "augmented"):
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 200), st.integers(-1, 40), st.sampled_from([0, 0.3]), st.integers(0, 99))
 def test_category_sets_of_any_size_and_offset_are_exact(n_codes: int, first: int, missing: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
