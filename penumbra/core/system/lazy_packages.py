@@ -56,15 +56,21 @@ class _PackageLoader(SourceFileLoader):
                 value = getattr(importlib.import_module(origin), original)
                 setattr(module, name, value)
                 return value
-            if name.startswith("__") and name not in ("__all__", "__version__"):
-                raise AttributeError(f"module {self.name!r} has no attribute {name!r}", name=name, obj=module)
-            if importlib.util.find_spec(f"{self.name}.{name}"):
+            is_special = name.startswith("__") and name not in ("__all__", "__version__")
+            if not is_special and importlib.util.find_spec(f"{self.name}.{name}"):
                 return importlib.import_module(f"{self.name}.{name}")
+            if is_special or not _may_make(self.get_data(self.path), name):
+                raise AttributeError(f"module {self.name!r} has no attribute {name!r}", name=name, obj=module)
             vars(module).pop("__getattr__", None)
             super(_PackageLoader, self).exec_module(module)
             return getattr(module, name)
 
         module.__getattr__ = find_name  # type: ignore[method-assign]
+
+
+def _may_make(source: bytes, name: str) -> bool:
+    """Whether a package's `__init__.py` makes a name, as far as its text tells. Metaflow asks each module for one."""
+    return any(each in source for each in (name.encode(), b"import *", b"__getattr__", b"globals("))
 
 
 def _read_sources(source: bytes, package: str) -> dict[str, tuple[str, str]]:

@@ -75,6 +75,13 @@ def test_a_name_that_is_nowhere_is_an_error_as_ever(package):
         sys.modules["lazily"].__wrapped__  # noqa: B018
 
 
+def test_asking_for_a_name_that_the_package_does_not_mention_loads_nothing(package):
+    defer_modules(package)
+    import lazily
+
+    assert (hasattr(lazily, "METAFLOW_PACKAGE_POLICY"), list_loaded()) == (False, [])
+
+
 def test_a_package_that_was_imported_before_stays_as_it_is(package):
     import lazily
 
