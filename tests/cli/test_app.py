@@ -204,6 +204,7 @@ except KeyboardInterrupt: print("aborted")
 """
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_nothing_goes_on_whatever_code_the_interrupted_command_ends_with() -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT, start_new_session=True) as run:

@@ -73,6 +73,7 @@ def test_a_ledger_is_shared_alone_and_with_a_state(machine: Settings, monkeypatc
     assert (shared.exit_code, 'cluster.state = "" says' in shared.stderr) == (1, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -92,6 +92,7 @@ def test_places_on_this_machines_disk_are_listed():
     assert pods.passed == {"METAFLOW_RUN_MAX_WORKERS": "8", "METAFLOW_S3_WORKER_COUNT": "4", **environ}
 
 
+@pytest.mark.slow
 def test_a_flow_that_isnt_compiled_in_time_is_refused(monkeypatch, tmp_path):
     for name, value in COMPLETE.items():
         monkeypatch.setenv(name, value)

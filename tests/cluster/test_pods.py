@@ -50,12 +50,14 @@ def test_a_pod_finds_its_folders_empty_and_its_image_read_only(tmp_path):
     assert [set(pod.log.split()) for pod in argo.pods] == [{"/mnt/work:", "/tmp:", "/mnt/out:", "closed"}] * 2
 
 
+@pytest.mark.slow
 def test_a_pod_that_is_killed_is_started_again_and_its_processes_are_gone(tmp_path):
     sleep = step("sleep", 'echo {{retries}}; [ "{{retries}}" = 1 ] || sleep 60 | sleep 60')
     argo = run(tmp_path, [task("sleep")], [sleep], sleep="PUT .*key")
     assert [(pod.attempt, pod.code, pod.log) for pod in argo.pods] == [(0, -9, "0\n"), (1, 0, "1\n")]
 
 
+@pytest.mark.slow
 def test_a_workflow_whose_step_fails_too_often_fails_with_its_log(tmp_path):
     with pytest.raises(WorkflowFailed, match="no luck"):
         run(tmp_path, [task("fail")], [step("fail", "echo no luck; exit 1")])
@@ -69,6 +71,7 @@ def test_a_pod_that_ends_by_the_code_of_a_refusal_is_not_started_again(tmp_path)
     assert len(list((tmp_path / "pods").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_foreach_runs_a_pod_for_each_item_and_conditions_leave_tasks_out(tmp_path):
     deal = step("deal", "echo -n '[1,2,3]' > /mnt/out/splits; echo -n left > /mnt/out/way", "splits", "way")
     tasks = [

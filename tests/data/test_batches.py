@@ -362,6 +362,7 @@ store_in(Path(sys.argv[1])).stage("2013-01", flights(40, dest="Houston"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["1000", "3000"])  # bytes of a raw file, of what is derived
 def test_a_write_that_is_killed_in_the_middle_leaves_no_file_that_anybody_reads(store, tmp_path, limit):
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(tmp_path), limit], cwd=PROJECT_ROOT)

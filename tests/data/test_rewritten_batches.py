@@ -109,6 +109,7 @@ def test_a_source_whose_batches_have_no_fingerprint_isn_t_asked(tmp_path):
     assert find_rewritten_batches(store) == []
 
 
+@pytest.mark.slow
 def test_what_is_fetched_in_pieces_is_compared_too(store, monkeypatch):
     monkeypatch.setattr(table_runs, "LARGE_BYTES", 100)
     rewrite(store, "2024-01", "\n", "\r\n")

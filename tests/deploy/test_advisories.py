@@ -70,16 +70,19 @@ def test_an_advisory_is_named_with_its_distribution_and_the_version_that_mends_i
     assert found == Advisory("PYSEC-2024-2", "jinja2", "2.4.1", ("2.11.3",))
 
 
+@pytest.mark.slow
 def test_an_accepted_advisory_is_left_out(database: Database, lock: Path) -> None:
     assert find_advisories(["PYSEC-2024-2"], [lock], address_of(database)) == []
 
 
+@pytest.mark.slow
 def test_what_is_no_answer_of_a_database_is_not_taken_for_no_advisory(database: Database, lock: Path) -> None:
     database.answer = b"<html>"
     with pytest.raises(AuditFailed, match=r"can't be asked: it answers with something else than JSON$"):
         find_advisories((), [lock], address_of(database))
 
 
+@pytest.mark.slow
 def test_an_error_of_the_database_is_told_as_such(database: Database, lock: Path) -> None:
     database.status = 503
     with pytest.raises(
@@ -88,6 +91,7 @@ def test_an_error_of_the_database_is_told_as_such(database: Database, lock: Path
         find_advisories((), [lock], address_of(database))
 
 
+@pytest.mark.slow
 def test_a_lock_without_hashes_is_refused_in_the_words_of_the_audit(database: Database, lock: Path) -> None:
     lock.write_text("click==8.5.1\n")
     with pytest.raises(AuditFailed, match="hash"):
@@ -99,6 +103,7 @@ def run_audit(monkeypatch: pytest.MonkeyPatch, lock: Path, address: str) -> Any:
     return CliRunner().invoke(main, ["audit"])
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_3_at_an_advisory(
     database: Database, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +111,7 @@ def test_the_command_ends_with_3_at_an_advisory(
     assert (found.exit_code, found.stdout) == (3, "jinja2 2.4.1: PYSEC-2024-2, mended in 2.11.3\n")
 
 
+@pytest.mark.slow
 def test_the_command_says_when_no_database_can_be_reached(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = f"127.0.0.1:{find_free_port()}"
     done = run_audit(monkeypatch, lock, f"http://{host}")
@@ -115,11 +121,13 @@ def test_the_command_says_when_no_database_can_be_reached(lock: Path, monkeypatc
     )
 
 
+@pytest.mark.slow
 def test_a_name_that_nobody_knows_is_told_as_such(lock: Path, no_proxy: None) -> None:
     with pytest.raises(AuditFailed, match=r"advisories at nowhere\.invalid can't be asked: its name can't be resolved"):
         find_advisories((), [lock], "https://nowhere.invalid/v1/query")
 
 
+@pytest.mark.slow
 def test_a_proxy_that_is_not_there_is_told_as_such(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(AuditFailed, match=r"at nowhere\.invalid can't be asked: the proxy doesn't let it through$"):

@@ -62,6 +62,7 @@ def test_every_stage_gives_the_same_whatever_the_columns_are_called(
     np.testing.assert_equal(found, expected)
 
 
+@pytest.mark.slow
 @given(names=namings)
 def test_a_problem_with_legal_names_loads(tmp_path_factory: pytest.TempPathFactory, names: dict[str, str]) -> None:
     problem = load_renamed_orders(tmp_path_factory.mktemp("named"), names)

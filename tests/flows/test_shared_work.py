@@ -82,6 +82,7 @@ def test_a_step_finds_what_an_earlier_one_left_in_another_folder(pod: Pod) -> No
         assert not RUN.exists()
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_leaves_what_it_made_and_its_reason_stays_the_reason(pod: Pod) -> None:
     pod("one")
     with pytest.raises(ZeroDivisionError):
@@ -106,6 +107,7 @@ def test_a_monitor_pass_finds_the_windows_of_earlier_ones_and_trainings_their_fa
         assert Path("var/failures/a.parquet").read_text() == "rows"
 
 
+@pytest.mark.slow
 def test_a_step_whose_lease_another_machine_took_pushes_nothing_over_what_that_one_made(pod: Pod) -> None:
     pod("one")
     with share_work("train", "7"):
@@ -119,6 +121,7 @@ def test_a_step_whose_lease_another_machine_took_pushes_nothing_over_what_that_o
         assert (RUN / "rejections").read_text() == "of the successor"
 
 
+@pytest.mark.slow
 def test_a_step_that_is_done_again_after_its_pod_was_lost_replaces_what_it_left(pod: Pod) -> None:
     for name, text in (("one", "half"), ("two", "whole")):
         pod(name)
@@ -129,6 +132,7 @@ def test_a_step_that_is_done_again_after_its_pod_was_lost_replaces_what_it_left(
         assert (RUN / "labels.npy").read_text() == "whole"
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_stops_the_flow_in_one_sentence(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
     pod("one")
     monkeypatch.setenv("PENUMBRA_CLUSTER__STATE", "s3://no-such-bucket/state")
@@ -136,6 +140,7 @@ def test_a_store_that_refuses_stops_the_flow_in_one_sentence(pod: Pod, monkeypat
         record_batch("1")
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_training_keep_the_data_version_that_it_began_with(pod: Pod) -> None:
     pod("one")
     first = record_batch("1")
@@ -155,6 +160,7 @@ def test_the_steps_of_a_training_keep_the_data_version_that_it_began_with(pod: P
         assert Path("data/batches/a/a.csv").read_text() == "2"
 
 
+@pytest.mark.slow
 def test_data_that_the_remote_lacks_is_said(pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = pod("one")
     version = record_batch("1")
@@ -244,6 +250,7 @@ def test_an_ingest_that_cant_push_records_nothing(
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("retries", "found"), [(0, False), (1, True)])
 def test_that_an_attempt_is_under_way_is_left_by_a_retry_only(
     pod: Pod, monkeypatch: pytest.MonkeyPatch, retries: int, found: bool
@@ -257,6 +264,7 @@ def test_that_an_attempt_is_under_way_is_left_by_a_retry_only(
         assert (RUN / "attempts" / "tree.pickle").exists() == found
 
 
+@pytest.mark.slow
 def test_what_an_attempt_came_to_is_left_at_once(pod: Pod) -> None:
     pod("one")
     leave_text(RUN / "attempts" / "tree.pickle", "done")
@@ -266,6 +274,7 @@ def test_what_an_attempt_came_to_is_left_at_once(pod: Pod) -> None:
         assert (RUN / "attempts" / "tree.pickle").read_text() == "done"
 
 
+@pytest.mark.slow
 def test_one_machine_alone_reads_and_writes_nothing_and_imports_no_store(tmp_path: Path) -> None:
     code = (
         "import sys; from flows.steps.shared.shared_work import share_work\n"

@@ -170,6 +170,7 @@ def fitted(name, some_flights):
     return RECIPES[name].make(encoding).fit(inputs, rows.select(y).to_series().to_numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_candidate_compiles_to_a_model_that_answers_the_same_also_where_values_are_missing(
     some_flights, learnt, name

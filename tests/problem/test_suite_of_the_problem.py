@@ -83,6 +83,7 @@ def test_a_class_that_no_batch_has_is_no_fault_of_the_candidates(tmp_path, ship)
     test_candidates.test_the_baseline_looks_at_no_input(sample)
 
 
+@pytest.mark.slow
 def test_an_outcome_that_is_always_the_same_in_the_newest_batches_is_skipped_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("problem_tests.sample.MAX_BATCHES", 2)
     sample = sample_orders(tmp_path, source=[(KNOWN, '"churned": str(day.month == 1).lower(),')])
@@ -197,6 +198,7 @@ SELDOM = [('"amount": amount', '"amount": amount if day.month == 1 or n == 0 and
 SPARSE = [('"amount": amount', '"amount": amount if n == 0 and day.day == 1 else ""')]
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_seldom_there_in_the_newest_batches_fails_only_where_they_are_all(tmp_path):
     sample = sample_orders(tmp_path, source=SELDOM)
     assert not sample.is_whole
@@ -279,6 +281,7 @@ def test_a_baseline_that_looks_at_inputs_is_found(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_answers_that_differ_from_training_are_found(sound, ship, monkeypatch):
     monkeypatch.setattr(test_candidates, "read_one", lambda answer: 0.5)
     said = fail_message(test_candidates.test_a_candidate_is_served_as_it_was_trained, sound, ship(sound), "boosting")

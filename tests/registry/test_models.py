@@ -46,10 +46,12 @@ def register(models, bundle, fingerprint="f1"):
     return models.register(models.record(run(), artifacts={"bundle": bundle}), "bundle", {"fingerprint": fingerprint})
 
 
+@pytest.mark.slow
 def test_versions_are_numbered_from_1(models, bundle):
     assert [register(models, bundle), register(models, bundle)] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_an_alias_follows_the_version_that_it_was_pointed_at_last(models, bundle):
     for version in (register(models, bundle), register(models, bundle)):
         models.set_alias("live", version)
@@ -65,6 +67,7 @@ def test_an_alias_and_a_tag_are_set_without_reading_all_of_the_model(models, bun
     assert (models.aliases(), models.tags(version)["of"]) == ({"live": version}, "new")
 
 
+@pytest.mark.slow
 def test_aliases_are_independent(models, bundle):
     for alias in ("live", "candidate"):
         models.set_alias(alias, register(models, bundle))
@@ -88,12 +91,14 @@ def test_there_is_no_version_behind_an_alias_that_was_never_set(models, bundle):
     assert models.version("live") is None
 
 
+@pytest.mark.slow
 def test_the_newest_version_made_from_the_same_is_found_by_its_fingerprint(models, bundle):
     for fingerprint in ("f1", "f2", "f1", "f3"):
         register(models, bundle, fingerprint)
     assert [models.find_version_by_fingerprint(name) for name in ("f1", "f2", "f4")] == ["3", "2", None]
 
 
+@pytest.mark.slow
 def test_a_version_is_found_by_sql_as_by_mlflow(sqlite_registry, bundle):
     models, file = ModelRegistry(sqlite_registry), get_database_path(sqlite_registry.tracking)
     for fingerprint in ["f1"] * 10 + ["f2", "f3"]:
@@ -104,6 +109,7 @@ def test_a_version_is_found_by_sql_as_by_mlflow(sqlite_registry, bundle):
     assert by_sql == ["10", None, "12", None]
 
 
+@pytest.mark.slow
 def test_the_tenth_version_is_newer_than_the_ninth(models, bundle):
     recorded = models.record(run(), artifacts={"bundle": bundle})
     for _ in range(10):
@@ -121,6 +127,7 @@ FILES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES)
 def test_whatever_the_files_they_come_back_as_they_were(registry, tmp_path_factory, files):
@@ -132,6 +139,7 @@ def test_whatever_the_files_they_come_back_as_they_were(registry, tmp_path_facto
     assert read_files(back) == files
 
 
+@pytest.mark.slow
 def test_each_version_is_downloaded_as_it_was_registered(models, bundle, tmp_path):
     first = register(models, bundle)
     (bundle / "model.onnx").write_bytes(b"second")
@@ -156,6 +164,7 @@ def test_a_run_keeps_params_metrics_tags_and_times(models):
 DAYS = [f"2024-{number:05}" for number in range(800)]
 
 
+@pytest.mark.slow
 def test_parameters_and_tags_too_long_for_mlflow_are_artifacts_beside_a_digest(models, bundle):
     facts = json.dumps({"train": DAYS})
     recorded = models.record(
@@ -193,6 +202,7 @@ def test_artifacts_are_where_the_settings_say(models, bundle, registry):
     assert len(list(Path(registry.artifacts).glob("*/artifacts/bundle/model.onnx"))) == 1
 
 
+@pytest.mark.slow
 def test_a_version_belongs_to_the_run_that_made_it(models, bundle):
     recorded = models.record(run(), artifacts={"bundle": bundle})
     version = models.register(recorded, "bundle", {"data_version": "abc.dir"})
@@ -200,6 +210,7 @@ def test_a_version_belongs_to_the_run_that_made_it(models, bundle):
     assert (kept.run_id, kept.tags) == (recorded, {"data_version": "abc.dir"})
 
 
+@pytest.mark.slow
 def test_models_of_different_names_share_a_database(models, registry, bundle):
     register(models, bundle)
     other = ModelRegistry(registry.model_copy(update={"model": "cancellation"}))
@@ -249,6 +260,7 @@ def test_a_relative_place_is_meant_from_the_working_directory(tmp_path, migrated
     assert Path(source).is_relative_to(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_latest_runs_of_a_kind_come_newest_first_without_their_children(models):
     first = models.record(run("a", tags={"kind": "experiment"}))
     models.record(run("child", tags={}), parent=first)

@@ -277,6 +277,7 @@ class Load:
                 self.answers.append(http.post("/predict", json=schema.EXAMPLE).status_code)
 
 
+@pytest.mark.slow
 def test_the_command_loads_nothing_that_takes_long_before_the_version_answers() -> None:
     heavy = "{'mlflow', 'sklearn', 'metaflow', 'dvc', 'pandas', 'polars', 'onnxruntime'}"
     code = f"import sys, penumbra.registry.rollback; print(sorted({heavy} & set(sys.modules)))"

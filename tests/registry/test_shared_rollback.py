@@ -64,6 +64,7 @@ def test_replicas_and_registry_follow_a_rollback_from_elsewhere(
     assert (read_pointer(state), read_pointer(state, "previous")) == ("1", "2")
 
 
+@pytest.mark.slow
 def test_a_canary_ends_first(tmp_path: Path, laptop: Settings, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="2", previous="1", candidate="3", canary="3")
     enter(laptop, "canary", "canary", canary="3", live="2")

@@ -191,6 +191,7 @@ def test_an_answer_that_was_given_before_an_undo_and_arrives_after_it_stands(tmp
     assert read_given_delays(tmp_path) == [42, None, 5]
 
 
+@pytest.mark.slow
 def test_many_that_answer_at_the_same_time_leave_one_label_each(tmp_path: Path) -> None:
     cases = pick_predictions(tmp_path, flights=12)
 
@@ -323,6 +324,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(steps)
 def test_whatever_people_do_and_wherever_it_is_killed_each_decision_is_a_label_once(given_steps: Any) -> None:

@@ -54,6 +54,7 @@ def test_single_records_get_exactly_the_scores_of_training_time(client: Any, liv
     assert [answer["probability"] for answer in answers] == live.score(rows).tolist()
 
 
+@pytest.mark.slow
 def test_a_list_gets_exactly_the_scores_of_training_time_in_order(client: Any, live: bundle.Bundle) -> None:
     rows = sample_rows_with_gaps()
     answers = post_body(client, msgspec.json.encode(rows.to_dicts())).json()
@@ -135,6 +136,7 @@ def test_before_the_registry_has_answered_the_service_says_what_it_waits_for(tmp
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
 
 
+@pytest.mark.slow
 def test_an_unwritable_log_is_owned_up_to_until_it_can_be_written_again(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
     (tmp_path / "predictions").write_text("in the way")

@@ -76,6 +76,7 @@ def test_policies_are_played_on_any_task(tmp_path, changes):
     assert loss in json.loads(report.format_results_json([never], loss))["never"]
 
 
+@pytest.mark.slow
 def test_a_policy_comes_to_the_same_alone_and_after_others_on_the_same_history(tmp_path):
     settings = make_settings(tmp_path)
     history = prepare_backtest_data(settings, load_short_orders(tmp_path), tmp_path / "backtest")
@@ -108,6 +109,7 @@ def prepare_augmented_orders(folder, candidates):
     return prepare_backtest_data(make_settings(folder), load_short_orders(folder, **changes), folder / "backtest")
 
 
+@pytest.mark.slow
 def test_an_estimator_that_cannot_be_pickled_is_played_as_one_that_can(tmp_path):
     policy = RetrainingPolicy("ours", every_days=7, on_drift=True, on_loss=True, tested=True)
     picklable, unpicklable = (
@@ -121,6 +123,7 @@ def test_an_estimator_that_cannot_be_pickled_is_played_as_one_that_can(tmp_path)
     assert np.array_equal(unpicklable.losses, picklable.losses)
 
 
+@pytest.mark.slow
 def test_an_estimator_that_cannot_be_pickled_predicts_for_all_processes_where_it_is_fitted(tmp_path):
     history, settings = prepare_augmented_orders(tmp_path, UNPICKLABLE), make_settings(tmp_path)
     fit = BacktestHistory(history, settings).fit(30, 0)
@@ -161,6 +164,7 @@ def test_a_model_that_cannot_be_fitted_is_named_with_its_days(tmp_path):
         play_trial(BacktestHistory(history, settings), PolicyTrial(RetrainingPolicy("never")))
 
 
+@pytest.mark.slow
 def test_one_day_of_rows_a_month_makes_one_model_a_month(tmp_path):
     monthly = {"source": [("for day in days:", "for day in days[:1]:"), ("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 300")]}
     problem, settings = load_orders(tmp_path, **monthly), make_settings(tmp_path, dt.date(2024, 4, 1))

@@ -97,6 +97,7 @@ def test_alarms_retrain_no_more_often_than_is_allowed(limits, expected):
     assert list_event_days(run, "retrain") == expected
 
 
+@pytest.mark.slow
 def test_a_tested_model_answers_after_its_days_in_the_shadow_and_meanwhile_there_is_no_other():
     run = simulate_policy(
         RetrainingPolicy("ours", every_days=7, tested=True), SimpleHistory(lose_with_noise), PROMOTION

@@ -42,6 +42,7 @@ def settings(tmp_path):
     return loaded.model_copy(update={"monitor": loaded.monitor.model_copy(update={"folder": tmp_path})})
 
 
+@pytest.mark.slow
 def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(settings, tmp_path):
     steps = make_steps([400.0, 300.0], fault="amount is missing from all rows", columns=["amount"], sabotaged="2")
     words = report.write_replay_report(settings, steps, Task("regression"), 2, tmp_path)
@@ -54,6 +55,7 @@ def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(setting
     assert "amount is missing" in page
 
 
+@pytest.mark.slow
 def test_days_without_labels_have_no_loss_and_no_fault_is_said_so(settings, tmp_path):
     words = report.write_replay_report(settings, make_steps([0.0, 0.0], sabotaged="2"), Task("binary"), 2, tmp_path)
     assert "none, as no column could be altered within the contract" in words

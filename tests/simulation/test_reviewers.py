@@ -90,6 +90,7 @@ def test_all_that_was_picked_is_answered_and_a_third_decides_where_two_differ(re
     assert ("reviewer 3", "answer") not in kinds
 
 
+@pytest.mark.slow
 def test_the_same_seed_picks_the_same_rows_and_gives_the_same_answers_whatever_their_ids(review):
     assert review("a") == review("b")
 
@@ -99,6 +100,7 @@ def test_one_picker_and_one_desk_serve_day_after_day(review, tmp_path):
     assert len([*(tmp_path / "a" / "reviews").glob("*.jsonl")]) == 2
 
 
+@pytest.mark.slow
 def test_a_replay_that_was_killed_among_the_answers_goes_on_as_if_it_hadnt_been(review, monkeypatch, tmp_path):
     record_all = ReviewDesk.record_all
 

@@ -24,6 +24,7 @@ def test_a_service_that_is_still_ending_is_waited_for(tmp_path: Path, monkeypatc
         assert service.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_service_that_never_ends_is_named_by_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "WAIT_SECONDS", 0.2)
     lock = tmp_path / "service.lock"

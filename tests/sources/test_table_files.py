@@ -66,6 +66,7 @@ def test_every_row_of_a_csv_file_is_in_one_batch_as_it_stands(rows, ending, sepa
             assert [tuple(value or None for value in row) for row in read.rows()] == expected
 
 
+@pytest.mark.slow
 @given(ROWS, st.booleans(), TIMES)
 def test_earlier_batches_of_a_file_that_grows_stay_as_they_were(rows, ends_in_newline, time):
     rows = [(time, "a", "b"), *rows]
@@ -80,6 +81,7 @@ def test_earlier_batches_of_a_file_that_grows_stay_as_they_were(rows, ends_in_ne
         assert source.batches()[-1].name == "2024-04"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "week", "month", "quarter", "year"])
 @given(
     rows=st.lists(

@@ -90,6 +90,7 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path):
     assert list_names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_no_other_module_renames_files_or_locks_them():
     renames, locks = re.compile(r"\bos\.(replace|rename)\("), re.compile(r"^import fcntl|\bfcntl\.", re.MULTILINE)
     code = {

@@ -24,6 +24,7 @@ def test_what_was_made_once_is_there_the_next_time(tmp_path):
     assert second["seconds"] == 1.5
 
 
+@pytest.mark.slow
 def test_of_several_processes_that_want_the_same_one_makes_it(tmp_path):
     with ProcessPoolExecutor(3) as pool:
         list(pool.map(made, [tmp_path] * 6))

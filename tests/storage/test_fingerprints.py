@@ -130,6 +130,7 @@ def test_an_entry_module_that_is_not_there_is_named(tmp_path):
         fingerprints.list_imported_modules(tmp_path, ["a.b"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["penumbra", "flows", "monitoring", "service", "problem"])
 def test_reading_import_statements_alone_finds_what_reading_the_whole_module_finds(room):
     for path in (PROJECT_ROOT / room).rglob("*.py"):

@@ -52,6 +52,7 @@ def test_what_can_be_made_again_is_said_to_be_and_read_as_nothing(tmp_path, capl
     assert "made again" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
     sealed.replace_sealed_file(tmp_path / "file", "0")
     for delay in (0.0, 0.001, 0.002, 0.005):
@@ -65,6 +66,7 @@ def test_a_process_killed_at_any_time_leaves_the_old_file_or_the_new_one(tmp_pat
         assert sealed.read_sealed_file(tmp_path / "file").isdigit()
 
 
+@pytest.mark.slow
 def test_several_writers_leave_a_file_that_is_whole(tmp_path):
     children = [os.fork() for _ in range(1)]
     for number in range(60):

@@ -24,6 +24,7 @@ def test_a_year_is_thinned_and_its_days_stand_in_another_order(world):
     assert world.describe() in ("judged by 5 days", "judged by 6 days")
 
 
+@pytest.mark.slow
 def test_weeks_as_they_are_have_no_faults_and_frozen_ones_have(world):
     assert list(world.list_weekly_faults(0, 4, None)) == [set()] * 4
     frozen = list(world.list_weekly_faults(0, 4, lambda rows: rows.with_columns(temp=pl.lit(50.0))))

@@ -34,6 +34,7 @@ def test_labels_lower_the_loss_on_later_days_and_wrong_ones_less(stream):
     assert losses["by need"][1] < losses["by need, 5 % wrong"][1]
 
 
+@pytest.mark.slow
 def test_the_tables_have_a_line_for_each_number_of_labels(stream, capsys):
     reached = measure_label_share("made", stream, (1 / 6,), seeds=2)
     assert reached.keys() == {"by need", "by chance"}

@@ -35,12 +35,14 @@ def test_each_week_is_judged_by_columns_predictions_and_loss(made, real):
     assert all(each.rate >= max(each.shares) and len(each.shares) == 3 for each in found)
 
 
+@pytest.mark.slow
 def test_each_change_is_looked_for_in_each_world(made):
     seen = measure_change_detection(made, first_seed=0, worlds=1)
     assert {name: len(weeks) for name, weeks in seen.items()} == dict.fromkeys(STANDARD_CHANGES, 1)
     assert all(week >= 1 for weeks in seen.values() for week in weeks)
 
 
+@pytest.mark.slow
 def test_a_change_that_a_problem_has_no_column_for_is_left_out(real):
     seen = measure_change_detection(real, first_seed=0, worlds=1)
     assert seen["10 % moved"] == []

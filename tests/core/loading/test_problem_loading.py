@@ -76,6 +76,7 @@ def test_the_example_that_is_drawn_keeps_the_contract_and_is_the_same_every_time
     contract.parse_one(json.dumps(first.EXAMPLE).encode())
 
 
+@pytest.mark.slow
 def test_a_contract_that_no_example_is_found_for_asks_for_one(write_package):
     rule = '(pl.col("kind") != "owl") | (pl.col("grams") > 10).fill_null(True)'
     never = BARE_FILES["schema"].replace(rule, 'pl.col("ring") == 123_456_789')

@@ -196,6 +196,7 @@ def test_installed_code_takes_the_nearest_folder_with_settings_at_or_above_the_w
     assert find_project_root(tmp_path / "site-packages") == tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_installed_code_can_be_imported_outside_of_a_project_and_says_so_when_settings_are_loaded(tmp_path):
     shutil.copytree(PROJECT_ROOT / "penumbra", tmp_path / "installed" / "penumbra")
     (tmp_path / "elsewhere").mkdir()

@@ -100,6 +100,7 @@ def list_checked_heights(store, monkeypatch):
     return heights
 
 
+@pytest.mark.slow
 def test_so_many_rows_are_checked_at_once_and_no_more(tmp_path, monkeypatch):
     assert list_checked_heights(open_lazy_store(tmp_path), monkeypatch) == [4, 4, 2]
 
@@ -108,6 +109,7 @@ def test_where_a_rule_reads_other_rows_all_are_checked_at_once(tmp_path, monkeyp
     assert list_checked_heights(open_lazy_store(tmp_path, READS_OTHERS), monkeypatch) == [10]
 
 
+@pytest.mark.slow
 def test_a_batch_of_many_parts_is_derived_again_from_what_was_admitted(tmp_path, monkeypatch):
     monkeypatch.setattr(derivation, "ROWS_AT_ONCE", 4)
     store = open_lazy_store(tmp_path)
@@ -122,6 +124,7 @@ def test_a_batch_of_many_parts_is_derived_again_from_what_was_admitted(tmp_path,
     assert pl.concat(parts)["order_id"].to_list() == [*range(2, 11)]
 
 
+@pytest.mark.slow
 def test_a_batch_of_many_parts_leaves_nothing_else_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(derivation, "ROWS_AT_ONCE", 4)
     store = open_lazy_store(tmp_path)
@@ -164,6 +167,7 @@ def test_a_generator_may_give_pieces_of_any_size(tmp_path):
     assert b"".join(pieces) == b"abc"
 
 
+@pytest.mark.slow
 def test_a_file_in_pieces_is_staged_as_one_that_is_given_whole(store):
     lines = write_lines(make_rows(3))
     assert stage(store, {"orders.csv": io.BytesIO(lines)}, 2) == stage(store, {"orders.csv": lines}, 2)

@@ -51,6 +51,7 @@ def test_every_manifest_keeps_to_the_schema_of_kubernetes(overlay: str, version:
                 kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [*(f"overlays/{name}" for name in OVERLAYS), "monitoring"])
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl isn't installed")
 def test_kustomize_itself_renders_the_same(folder: str) -> None:

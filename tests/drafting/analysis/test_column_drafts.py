@@ -89,6 +89,7 @@ def test_a_word_among_yes_and_no_is_a_missing_value(tmp_path, values):
     assert draft.notes == (f"read as missing: '{values[2]}'",)
 
 
+@pytest.mark.slow
 def test_na_is_a_value_beside_other_codes_of_two_letters_and_none_in_other_text(tmp_path):
     namibia = draft_orders(tmp_path, country=["NA", "DE", "FR"], value=["1.5", "12", "7"])
     assert namibia.source.options == {}
@@ -279,6 +280,7 @@ def test_a_column_that_helps_nobody_is_left_out_with_the_reason(tmp_path, name, 
     assert (column.role, column.features, column.reason[: len(reason)]) == ("unused", (), reason)
 
 
+@pytest.mark.slow
 def test_missing_values_make_a_column_nullable_and_so_do_few_rows(tmp_path):
     assert draft_column(tmp_path, ["1", "2", "3"]).nullable is False
     assert draft_column(tmp_path, ["1", "2", ""]).nullable is True

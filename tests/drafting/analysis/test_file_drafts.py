@@ -142,6 +142,7 @@ def write_months(folder, *tables):
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_and_a_pattern_are_one_table(tmp_path):
     write_months(tmp_path, make_orders(300), make_orders(200))
     assert draft(tmp_path).rows == 500
@@ -311,6 +312,7 @@ def test_a_query_of_sqlite_is_a_table_whose_text_is_read_as_that_of_files(tmp_pa
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "form"), [("strftime(day, '%d.%m.%Y')", "%d.%m.%Y"), ("epoch(day)::bigint", "s")])
 def test_a_query_whose_time_is_not_sorted_by_a_database_is_refused(tmp_path, make, form):
     write_csv(tmp_path / "orders.csv", make_orders())
@@ -332,6 +334,7 @@ def test_rows_of_a_query_without_a_time_get_a_date_by_the_query(tmp_path):
         draft("duckdb://", query=query)
 
 
+@pytest.mark.slow
 def test_words_for_missing_values_of_a_query_are_read_by_the_source(tmp_path):
     write_csv(tmp_path / "orders.csv", make_orders(note=["a", "NULL", "b"]))
     found = draft("duckdb://", query=f"select * from '{tmp_path}/orders.csv'")

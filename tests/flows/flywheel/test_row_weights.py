@@ -40,6 +40,7 @@ def test_a_row_stands_for_so_many_as_its_chance_of_being_picked_says_and_an_outc
     ]
 
 
+@pytest.mark.slow
 def test_all_batches_are_read_with_their_weights_by_reading_each_key_once(tmp_path, monkeypatch):
     settings, problem = open_fed_project(tmp_path, settings={"flywheel__period": "day"})
     for number in range(1, 9):
@@ -129,6 +130,7 @@ def test_rows_that_were_picked_with_one_chance_count_as_they_stand_for(tmp_path)
     assert (found.n_unique(), found[0]) == (1, pytest.approx(1 / 0.3))
 
 
+@pytest.mark.slow
 def test_an_outcome_that_comes_after_what_people_said_makes_the_row_stand_for_itself(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     log_answer(tmp_path, log_order(tmp_path, 1), churned=True)

@@ -93,6 +93,7 @@ def test_a_changed_batch_gives_no_rows_and_no_partition_of_its_own(store: DataSt
     assert list((store.settings.derived / "rows").glob("2024-02-*.parquet")) == partitions
 
 
+@pytest.mark.slow
 def test_a_byte_that_changed_under_the_same_time_is_found_by_a_thorough_look_alone(store: DataStore) -> None:
     path, whole = raw_file(store), raw_file(store).read_bytes()
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
@@ -103,6 +104,7 @@ def test_a_byte_that_changed_under_the_same_time_is_found_by_a_thorough_look_alo
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_files", [True, False])
 def test_the_doctor_brings_back_such_a_byte_where_the_rows_are_gone(
     store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_files: bool
@@ -188,6 +190,7 @@ def test_a_file_beside_one_that_nobody_can_bring_back_stays(store: DataStore, tm
     assert raw_file(store).with_name("extra.csv").exists()
 
 
+@pytest.mark.slow
 def test_what_an_ingest_admitted_and_was_killed_before_it_recorded_is_left_alone(store: DataStore) -> None:
     admit(store, "2024-03")
     store.stage("2024-02", {"orders.csv": fetch_batch_files(store.problem, "2024-02")["orders.csv"][:-60]})

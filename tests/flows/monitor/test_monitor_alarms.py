@@ -42,6 +42,7 @@ def test_a_fault_that_comes_back_is_a_new_alarm(empty: Path) -> None:
     assert [len(entry.evidence["faults"]) for entry in read_ledger_entries(empty)] == [2, 1]
 
 
+@pytest.mark.slow
 def test_a_fault_that_is_known_can_be_accepted(empty: Path) -> None:
     world.log_monitored_days(empty, 7, {1: frozen(1)})
     assert run_monitor_pass(empty, SECOND + ONE_DAY, accept=f"{WINDOW_BEGIN + ONE_DAY} temp, humid") == []
@@ -65,6 +66,7 @@ def test_killed_at_one_thing_it_writes_after_the_other_a_pass_ends_as_if_nothing
     assert [each.verdict for each in world.read_windows(empty)] == ["investigate"] * 2
 
 
+@pytest.mark.slow
 def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_down(empty: Path) -> None:
     world.log_monitored_days(empty, 14, wrong=True)
     (alarm,) = run_monitor_pass(empty, DONE, cooldown_days=14)
@@ -74,6 +76,7 @@ def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_do
     assert retraining.find_pending_verdict(read_ledger_entries(empty)) == read_ledger_entries(empty)[0]
 
 
+@pytest.mark.slow
 def test_where_loss_has_risen_is_named_and_changes_no_verdict(empty: Path) -> None:
     world.log_monitored_days(empty, 7, wrong_at="JFK")
     run_monitor_pass(empty, SECOND + ONE_DAY, on_loss="false")
@@ -107,6 +110,7 @@ def test_a_day_with_few_rows_is_a_fault(empty: Path) -> None:
     assert [fault.what for fault in world.read_windows(empty)[1].faults] == ["volume"]
 
 
+@pytest.mark.slow
 def test_rows_that_come_every_fifth_day_stop_after_far_more_than_five(tmp_path: Path, database: Path) -> None:
     world.make_live_model(tmp_path, database, world.REFERENCE_DAY_NUMBERS[::5])
     world.log_monitored_days(tmp_path, 11, {number: NO_FLIGHTS for number in range(11) if number % 5})
@@ -115,6 +119,7 @@ def test_rows_that_come_every_fifth_day_stop_after_far_more_than_five(tmp_path: 
     assert [f"the last rows are of {last}" in each for each in said] == [False, True]
 
 
+@pytest.mark.slow
 def test_who_is_behind_with_the_logs_is_an_alarm_of_the_pass(entered: Path) -> None:
     prediction_logs.log_labels(entered, prediction_logs.make_label_by_key(1, 42))
     (entered / "predictions").mkdir()

@@ -94,6 +94,7 @@ def test_a_retraining_that_waits_is_done_where_the_rule_decides_again(settings: 
     assert ends == [WINDOW_BEGIN + 7 * ONE_DAY]
 
 
+@pytest.mark.slow
 def test_a_pass_lets_its_verdicts_wait_for_as_many_people_as_are_set(empty: Path) -> None:
     world.log_monitored_days(empty, 7, wrong=True)
     run_monitor_pass(empty, AFTER_A_WINDOW, approve="people")
@@ -128,12 +129,14 @@ def test_accepted_days_are_those_of_the_fault_and_raise_no_alarm_again(stuck: Pa
     assert world.read_windows(stuck)[0].faults == []
 
 
+@pytest.mark.slow
 def test_an_accepted_column_is_accepted_on_all_days(stuck: Path) -> None:
     settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW, accept="humid")
     answer(settings, 1, "accept columns")
     assert include_accepted_faults(settings).monitor.accept == ["humid", "temp"]
 
 
+@pytest.mark.slow
 def test_a_confirmed_fault_stays_excluded(stuck: Path) -> None:
     settings = world.make_monitor_settings(stuck, AFTER_A_WINDOW)
     answer(settings, 1, "keep")

@@ -26,6 +26,7 @@ def folder(tmp_path: Path, calm: Path) -> Path:
     return Path(shutil.copytree(calm, tmp_path, dirs_exist_ok=True))
 
 
+@pytest.mark.slow
 def test_each_window_that_is_over_is_judged_once_however_late_the_pass_comes(folder: Path) -> None:
     assert run_monitor_pass(folder, DONE) == []
     found = world.read_windows(folder)
@@ -79,6 +80,7 @@ def test_after_a_change_of_the_task_the_answers_of_an_earlier_version_are_passed
     assert "the answers of version 1 aren't watched: it was made for another task" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_window_says_what_is_known_of_its_rows(folder: Path) -> None:
     run_monitor_pass(folder, DONE)
     found = world.read_windows(folder)[0]
@@ -207,6 +209,7 @@ def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty:
     assert len(read_ledger_entries(empty)) == 1
 
 
+@pytest.mark.slow
 def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
     assert "the last rows are of 2013-04-17" in alarm

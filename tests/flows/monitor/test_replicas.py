@@ -121,6 +121,7 @@ def test_what_a_machine_judged_that_was_halted_replaces_nothing_that_another_jud
     assert [each.begin for each in judged] == [WINDOW_BEGIN, SECOND]
 
 
+@pytest.mark.slow
 def test_a_promotion_is_decided_on_the_answers_and_shadows_of_all_replicas(tmp_path: Path, database: Path) -> None:
     settings = make_compared_replicas(tmp_path, database, score_calibrated)
     verdict, promotion = judge(settings)
@@ -132,12 +133,14 @@ def test_a_promotion_is_decided_on_the_answers_and_shadows_of_all_replicas(tmp_p
     assert promotion.versions == {"live": "2", "previous": "1"}
 
 
+@pytest.mark.slow
 def test_failures_in_the_shadow_of_one_replica_reject_a_candidate(tmp_path: Path, database: Path) -> None:
     settings = make_compared_replicas(tmp_path, database, score_with_failures)
     (verdict,) = judge(settings)
     assert verdict.verdict == "reject"
 
 
+@pytest.mark.slow
 def test_days_that_a_replica_has_yet_to_ship_are_no_evidence(tmp_path: Path, database: Path) -> None:
     settings = make_compared_replicas(tmp_path, database, score_calibrated, behind=True)
     (verdict,) = judge(settings)

@@ -44,6 +44,7 @@ def test_a_column_beyond_its_threshold_is_said_to_be_so_since_its_first_day(empt
     assert shifts["temp"].since.day == WINDOW_BEGIN + 9 * ONE_DAY
 
 
+@pytest.mark.slow
 def test_before_the_labels_are_due_that_is_said(empty: Path) -> None:
     world.log_monitored_days(empty, 7)
     run_monitor_pass(empty, END)
@@ -54,6 +55,7 @@ def test_before_the_labels_are_due_that_is_said(empty: Path) -> None:
     assert "they aren't all due" in window.explanation.limits[0]
 
 
+@pytest.mark.slow
 def test_records_of_earlier_versions_have_none_and_stay_readable(empty: Path) -> None:
     world.log_monitored_days(empty, 7)
     run_monitor_pass(empty, END)

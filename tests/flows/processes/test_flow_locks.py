@@ -53,6 +53,7 @@ def test_the_second_says_who_is_at_work_since_when_and_goes_on_after_it(space, f
     assert (second.communicate(timeout=60)[0], second.returncode) == ("", 0)
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_keeps_nobody_waiting(space, first):
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -60,6 +61,7 @@ def test_one_that_was_killed_keeps_nobody_waiting(space, first):
     assert start(space, "second").communicate(timeout=60)[0] == ""
 
 
+@pytest.mark.slow
 def test_a_task_of_a_run_works_under_the_lock_of_its_run(space, first):
     task = start(space, "task", command="step")
     wait_until((space.folder / "task").exists, seconds=60)
@@ -67,6 +69,7 @@ def test_a_task_of_a_run_works_under_the_lock_of_its_run(space, first):
     assert task.communicate(timeout=60)[0] == ""
 
 
+@pytest.mark.slow
 def test_a_training_waits_for_the_ingest_beside_it(space, first):
     second = start(space, "second", flow="train")
     assert second.stdout.readline().startswith("ingest is at work (since 20")
@@ -93,6 +96,7 @@ def make_machine(folder: Path, name: str) -> Settings:
     return load_settings(environ=own | {"PENUMBRA_CLUSTER__STATE": str(folder / "shared")})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_leases")
 @pytest.mark.parametrize("flow", ["ingest", "train"])
 def test_of_two_machines_one_ingests_or_trains(tmp_path: Path, flow: str) -> None:
@@ -108,6 +112,7 @@ def test_of_two_machines_one_ingests_or_trains(tmp_path: Path, flow: str) -> Non
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_leases")
 @pytest.mark.parametrize("name", ["watch", "retrain"])
 def test_of_two_schedulers_one_makes_the_pass_and_the_other_says_so(tmp_path: Path, name: str) -> None:

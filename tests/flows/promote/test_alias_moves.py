@@ -18,6 +18,7 @@ from tests.helpers.models.registered_versions import (
 )
 
 
+@pytest.mark.slow
 def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
@@ -28,6 +29,7 @@ def test_by_force_a_person_promotes_with_a_reason_and_the_ledger_says_who(tmp_pa
     assert verdict.reason == "forced: the contract with the airline ends today"
 
 
+@pytest.mark.slow
 def test_by_force_another_version_than_the_candidate_can_be_named(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
@@ -79,6 +81,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_ledger_has_both(tmp_path: Pa
     assert sorted(entry.reason.startswith("not acted on: the aliases are") for entry in verdicts) == [False, True]
 
 
+@pytest.mark.slow
 def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
@@ -89,6 +92,7 @@ def test_a_promotion_that_was_entered_before_a_kill_is_finished(tmp_path: Path, 
     )
 
 
+@pytest.mark.slow
 def test_a_flow_run_that_acts_again_after_its_machine_was_lost_enters_nothing_twice(
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def test_another_candidate_gets_other_keys() -> None:
     assert [share.includes(key, "2") for key in keys] != [share.includes(key, "3") for key in keys]
 
 
+@pytest.mark.slow
 def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: Any, tmp_path: Path) -> None:
     with open_client(tmp_path) as http:
         answers = post_records(http)
@@ -119,11 +120,13 @@ def test_each_answer_is_that_of_the_version_that_it_and_the_log_name(registry: A
     ]
 
 
+@pytest.mark.slow
 def test_with_a_share_of_nought_the_live_model_answers_everything(registry: Any, tmp_path: Path) -> None:
     with open_client(tmp_path, 0) as http:
         assert set(read_answering_versions(http, RECORDS)) == {"1"}
 
 
+@pytest.mark.slow
 def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: Path) -> None:
     live = LiveModels(tmp_path / "state", PROBLEM, canaries=True)
     live.refresh()
@@ -135,6 +138,7 @@ def test_where_the_canary_fails_the_live_model_answers(registry: Any, tmp_path: 
     assert {each.marks.get("fallback", "") for each in said} == {"", "live"}
 
 
+@pytest.mark.slow
 def test_a_worker_takes_the_canary_up_and_drops_it_without_a_restart(registry: FolderRegistry, tmp_path: Path) -> None:
     with open_client(tmp_path) as http:
         for registry.versions_by_alias[CANARY_ALIAS], expected in ((None, {"1"}), ("2", {"1", "2"})):
@@ -155,6 +159,7 @@ def test_beside_a_canary_the_live_model_answers_in_the_shadow_what_the_canary_an
         local_shadow.step_until(worker, local_shadow.make_completion_check(worker, tmp_path, "1"))
 
 
+@pytest.mark.slow
 def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -170,6 +175,7 @@ def test_what_passed_the_shadow_becomes_the_canary_first(tmp_path: Path, databas
     assert (begun.kind, begun.versions) == ("canary", {"canary": "2", "live": "1"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "aliases"),
     [(score_calibrated, {"live": "2", "previous": "1"}), (score_noisy, {"live": "1"})],
@@ -214,6 +220,7 @@ def test_the_registry_is_told_that_a_canary_was_ended(registry: FolderRegistry, 
     assert not (tmp_path / "state/canary-ended").exists()
 
 
+@pytest.mark.slow
 def test_the_ledger_knows_of_canaries_when_aliases_are_rebuilt(tmp_path: Path, database: Path) -> None:
     models: ModelRegistry = make_aliased_registry(tmp_path, database, live="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="1")

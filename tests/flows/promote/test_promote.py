@@ -52,6 +52,7 @@ def test_an_unsigned_version_is_not_promoted(tmp_path: Path, database: Path) -> 
     assert models.aliases() == {"live": "1", "candidate": "2"}
 
 
+@pytest.mark.slow
 def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -76,6 +77,7 @@ def test_a_better_new_recipe_becomes_live_and_the_old_one_previous(tmp_path: Pat
     assert "promotion promote (live 2, previous 1)" in models.tags("2")["ledger.00003"]
 
 
+@pytest.mark.slow
 def test_days_at_the_gate_count_as_days_seen_where_it_compared_the_same_two_versions(
     tmp_path: Path, database: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_days_at_the_gate_that_are_not_what_the_gate_writes_count_for_nothing_an
     assert found.fault.startswith("no day at the gate counts: compared_days of the ledger's entry 1 is odd: ")
 
 
+@pytest.mark.slow
 def test_a_verdict_says_that_the_days_at_the_gate_cannot_be_read(tmp_path: Path, database: Path) -> None:
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": "x"})
     Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
@@ -112,6 +115,7 @@ def test_a_verdict_says_that_the_days_at_the_gate_cannot_be_read(tmp_path: Path,
     assert "compared_days of the ledger's entry 1 is odd: Expected `array`, got `str`" in run_promotion(tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -124,6 +128,7 @@ def test_rows_that_the_shadow_left_out_as_it_was_behind_are_no_part_of_a_day(tmp
     assert "left out as it was behind" in text
 
 
+@pytest.mark.slow
 def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="3")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
@@ -134,6 +139,7 @@ def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Pa
     assert "labels, 12 of them by people; e-values" in entry.reason
 
 
+@pytest.mark.slow
 def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="3")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="3", live="1")
@@ -145,6 +151,7 @@ def test_the_same_recipe_is_promoted_after_the_shadow_days_unless_it_is_worse(tm
     assert models.aliases() == {"live": "3", "previous": "1"}
 
 
+@pytest.mark.slow
 def test_a_recipe_that_predicted_the_same_at_the_gate_need_only_be_no_worse(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1")
     registered_versions.register_version(models, tmp_path, 4, recipe="c", same_recipe="a")
@@ -155,6 +162,7 @@ def test_a_recipe_that_predicted_the_same_at_the_gate_need_only_be_no_worse(tmp_
     assert models.aliases() == {"live": "4", "previous": "1"}
 
 
+@pytest.mark.slow
 def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -163,6 +171,7 @@ def test_a_new_recipe_that_isnt_shown_to_be_better_goes_on_collecting(tmp_path: 
     assert models.aliases() == {"live": "1", "candidate": "2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "gate"),
     [(score_noisy, "pass"), (score_with_failures, "pass"), (score_inverted, "pass"), (score_calibrated, "fail")],
@@ -178,6 +187,7 @@ def test_what_is_worse_or_broken_or_failed_at_the_gate_leaves_the_shadow(
     assert read_ledger_entries(tmp_path)[-1].verdict == "reject"
 
 
+@pytest.mark.slow
 def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
@@ -185,6 +195,7 @@ def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Pa
     assert models.version("candidate") == "2"
 
 
+@pytest.mark.slow
 def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {})
@@ -192,6 +203,7 @@ def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp
     assert read_ledger_entries(tmp_path)[-1].evidence["shadow"]["rows"] == 0
 
 
+@pytest.mark.slow
 def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: Path, database: Path) -> None:
     models, settings = (
         make_aliased_registry(tmp_path, database, live="1", candidate="3"),
@@ -208,6 +220,7 @@ def test_days_of_which_the_candidate_has_learnt_some_are_no_evidence(tmp_path: P
     assert days == [registered_versions.NUMBER_OF_DAYS, registered_versions.NUMBER_OF_DAYS - 1]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="1")
@@ -216,6 +229,7 @@ def test_a_candidate_that_isnt_let_into_the_shadow_is_said_to_be(tmp_path: Path,
     assert "the deployer doesn't let it into the shadow: model.onnx is damaged" in run_promotion(tmp_path)
 
 
+@pytest.mark.slow
 def test_answers_that_a_rule_or_another_model_had_a_say_in_are_left_out(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, rules=["clamp"])
@@ -232,6 +246,7 @@ def weigh_promoted(folder: Path, database: Path, *, live: Any, previous: Any) ->
     return models, run_promotion(folder, now=now)
 
 
+@pytest.mark.slow
 def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: Path, database: Path) -> None:
     models, _ = weigh_promoted(tmp_path, database, live=score_noisy, previous=score_calibrated)
     assert models.aliases() == {"live": "1", "previous": "2"}
@@ -241,12 +256,14 @@ def test_a_promotion_that_does_worse_is_rolled_back_and_investigated(tmp_path: P
     assert list_requests(read_ledger_entries(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_promotion_that_does_well_stays(tmp_path: Path, database: Path) -> None:
     models, said = weigh_promoted(tmp_path, database, live=score_calibrated, previous=score_noisy)
     assert "Version 2, live: ok." in said
     assert models.aliases() == {"live": "2", "previous": "1"}
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_the_promotion_doesnt_count_for_it(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="2", previous="1")
     append_earlier_event(tmp_path, "promotion", "promote", live="2", previous="1")
@@ -304,6 +321,7 @@ def test_beside_a_live_model_without_ledger_and_answers_nothing_is_decided(
     assert (models.aliases(), read_ledger_entries(tmp_path)) == ({"live": "1", "candidate": "2"}, [])
 
 
+@pytest.mark.slow
 def test_a_live_model_that_was_set_by_hand_is_judged_once_it_has_answered(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated})

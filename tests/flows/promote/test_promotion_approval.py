@@ -80,6 +80,7 @@ def test_a_promotion_waits_however_often_it_is_judged_and_is_entered_once(waitin
     assert verdict.evidence["evidence"]["better"] >= 50
 
 
+@pytest.mark.slow
 def test_an_approval_moves_the_aliases_and_the_promotion_says_who_approved(waiting: Any) -> None:
     settings, models = waiting
     assert answer(settings, "carol").endswith("live is version 2; the candidate: none")
@@ -94,6 +95,7 @@ def test_an_approval_moves_the_aliases_and_the_promotion_says_who_approved(waiti
     assert "ledger.00004" in models.tags("2")
 
 
+@pytest.mark.slow
 def test_the_same_answer_twice_is_entered_once(waiting: Any) -> None:
     settings, _ = waiting
     answer(settings, "carol")
@@ -140,6 +142,7 @@ def test_a_name_in_another_case_is_the_same_person(ordered: Any, order: tuple[st
     assert find_request(read_ledger(settings), 2).choices == {order[1]: "decline"}
 
 
+@pytest.mark.slow
 def test_more_approvers_count_for_what_waits_already_and_fewer_do_not(waiting: Any, tmp_path: Path) -> None:
     settings, models = waiting
     two = make_settings(tmp_path, approvers=2)
@@ -150,6 +153,7 @@ def test_more_approvers_count_for_what_waits_already_and_fewer_do_not(waiting: A
     assert answer(settings, "bob").startswith("entry 2 is approved by carol and bob")
 
 
+@pytest.mark.slow
 def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any) -> None:
     settings, models = waiting
     ordered = ForcedPromotion("the contract ends today")
@@ -200,6 +204,7 @@ def test_a_promotion_by_force_waits_too(ordered: Any) -> None:
     assert str(request) == "promote version 3 by force over version 1: forced: the labels are late"
 
 
+@pytest.mark.slow
 def test_a_declined_candidate_leaves_the_shadow(waiting: Any) -> None:
     settings, models = waiting
     with pytest.raises(ApprovalRefused, match="say why"):
@@ -222,6 +227,7 @@ def test_a_declined_order_leaves_the_candidate_in_the_shadow(tmp_path: Path, dat
     assert len(read_ledger(settings)) == 3
 
 
+@pytest.mark.slow
 def test_what_nobody_approved_in_time_is_void_once_and_judged_anew(waiting: Any) -> None:
     settings, models = waiting
     models.set_alias("candidate", "3")
@@ -239,6 +245,7 @@ def test_what_nobody_approved_in_time_is_void_once_and_judged_anew(waiting: Any)
     assert [entry.verdict for entry in read_ledger(settings)[number - 1 :]] == ["promote", "void", "promote"]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_does_worse_meanwhile_voids_the_approval(waiting: Any) -> None:
     settings, models = waiting
     state = settings.service.state
@@ -253,6 +260,7 @@ def test_a_candidate_that_does_worse_meanwhile_voids_the_approval(waiting: Any) 
         answer(settings, "carol")
 
 
+@pytest.mark.slow
 def test_aliases_that_were_moved_meanwhile_are_refused_in_words_and_void_the_approval(waiting: Any) -> None:
     settings, models = waiting
     models.set_alias("candidate", "3")
@@ -266,6 +274,7 @@ def test_aliases_that_were_moved_meanwhile_are_refused_in_words_and_void_the_app
     assert "entry 2 is void: version 3 is live by now, where version 1 was" in run_promotion_pass(settings)
 
 
+@pytest.mark.slow
 def test_a_canary_begins_without_anybody(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -275,6 +284,7 @@ def test_a_canary_begins_without_anybody(tmp_path: Path, database: Path) -> None
     assert models.aliases() == {"live": "1", "candidate": "2", "canary": "2"}
 
 
+@pytest.mark.slow
 def test_where_the_rule_decides_again_nothing_waits_any_more(waiting: Any) -> None:
     settings, models = waiting
     rule = settings.promotion.model_copy(update={"approve": "rule"})
@@ -283,6 +293,7 @@ def test_where_the_rule_decides_again_nothing_waits_any_more(waiting: Any) -> No
     assert models.aliases() == {"live": "2", "previous": "1"}
 
 
+@pytest.mark.slow
 def test_killed_between_ledger_and_aliases_the_next_pass_moves_them(waiting: Any, monkeypatch: Any) -> None:
     settings, models = waiting
 
@@ -299,6 +310,7 @@ def test_killed_between_ledger_and_aliases_the_next_pass_moves_them(waiting: Any
     assert [entry.verdict for entry in read_ledger(settings)[1:]] == ["promote", "approve", "promote"]
 
 
+@pytest.mark.slow
 def test_the_webhook_is_told_what_waits_and_how_it_ended_once_each(waiting: Any) -> None:
     settings, _ = waiting
     (waits,) = announce_approvals(settings)

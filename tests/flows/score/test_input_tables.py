@@ -23,6 +23,7 @@ from tests.flows.score.scored_flights import (
 )
 
 
+@pytest.mark.slow
 def test_csv_and_parquet_get_the_same_answers(folder):
     flights = make_flights()
     for name in ("a.csv", "b.parquet"):
@@ -39,12 +40,14 @@ def test_keys_in_csv_are_written_as_the_service_writes_them(folder):
     assert texts["time_hour"].to_list() == flights["time_hour"].to_list()
 
 
+@pytest.mark.slow
 def test_a_table_without_rows_gets_an_output_without_rows(folder):
     for name in ("none.csv", "none.parquet"):
         ((receipt, _),) = score_files(folder, write_flights(folder / name, make_flights().clear()), f"{name}.parquet")
         assert (receipt.facts.rows, pl.read_parquet(folder / f"{name}.parquet").height) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_folder_compressed_tables_too(folder):
     write_flights(folder / "in/a.parquet", make_flights(50))
     csv = write_flights(folder / "in/2024/b.csv", make_flights(60, seed=2))
@@ -55,6 +58,7 @@ def test_a_folder_becomes_a_folder_compressed_tables_too(folder):
     assert [pl.read_parquet(folder / "out" / name).height for name in ("a.parquet", "2024/b.parquet")] == [50, 60]
 
 
+@pytest.mark.slow
 def test_tables_may_be_elsewhere_and_answers_go_there(folder):
     store = fsspec.filesystem("memory")
     store.pipe(f"{folder}/in/a.parquet", write_flights(folder / "a.parquet", make_flights(50)).read_bytes())
@@ -83,6 +87,7 @@ def test_two_tables_with_one_output_are_refused(folder):
         score_files(folder, folder / "in", "scores.csv")
 
 
+@pytest.mark.slow
 def test_how_a_csv_file_is_written_is_said_with_the_order(folder):
     flights = make_flights().with_columns(pl.col("temp").fill_null(1).cast(pl.String), dewp=None)
     odd = flights.with_columns(temp=pl.lit("NA"))
@@ -92,12 +97,14 @@ def test_how_a_csv_file_is_written_is_said_with_the_order(folder):
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
 
 
+@pytest.mark.slow
 def test_a_query_that_finds_nothing_gets_an_output_without_rows(folder):
     write_flights(folder / "in.parquet", make_flights())
     ((receipt, _),) = score_files(folder, f"select * from '{folder}/in.parquet' where distance < 0", "out.parquet")
     assert (receipt.facts.rows, pl.read_parquet(folder / "out.parquet").height) == (0, 0)
 
 
+@pytest.mark.slow
 def test_what_a_resumed_query_found_is_said_to_be_of_its_time(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     settings = make_score_settings(folder)
@@ -115,6 +122,7 @@ def test_what_a_resumed_query_found_is_said_to_be_of_its_time(folder):
     assert (scored[0].facts.rows, [line.strip() for line in format_receipts([scored])][1]) == (100, found)
 
 
+@pytest.mark.slow
 def test_a_query_over_files_is_scored(folder):
     write_flights(folder / "in.parquet", make_flights())
     score_files(folder, f"select * from '{folder}/in.parquet' order by flight limit 70", "out.parquet")
@@ -122,6 +130,7 @@ def test_a_query_over_files_is_scored(folder):
     assert (len(flights), flights.is_sorted()) == (70, True)
 
 
+@pytest.mark.slow
 def test_a_query_of_another_database_is_scored_and_run_anew_each_time(folder):
     rows = make_flights(30).with_columns(pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
     with sqlite3.connect(folder / "flights.db") as database:

@@ -105,6 +105,7 @@ def mark_call(state: Path, record: bytes) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_of_processes_that_end_together_those_that_are_ended_as_another_one_was_have_no_suspects(
     tmp_path: Path,
 ) -> None:
@@ -124,6 +125,7 @@ def test_what_runs_leave_that_were_killed_accuses_no_record_whoever_ends_later(t
     assert [bytes(each.record) for event in read_events(tmp_path) for each in event.records] == [b'{"x":2}']
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_from_outside_is_not_replaced_and_neither_are_many_of_which_nothing_is_learnt(
     tmp_path: Path,
 ) -> None:

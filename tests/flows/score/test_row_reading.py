@@ -128,6 +128,7 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
             require_answers(scored)
 
 
+@pytest.mark.slow
 def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     far = pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("far")).otherwise("distance").alias("distance")
@@ -139,6 +140,7 @@ def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
     assert rejected == f"  1 row is still without an answer (distance|dtype 1), in {where}"
 
 
+@pytest.mark.slow
 def test_sentences_call_the_rows_of_a_query_the_query(tmp_path):
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     source = write_flights(tmp_path / "in.parquet", make_flights(3))

@@ -20,6 +20,7 @@ from tests.flows.score.scored_flights import (
 CLOSED = Rule("closed", "nothing leaves there", OneOf("origin", ["LGA"]), Refuse())
 
 
+@pytest.mark.slow
 def test_rows_without_an_answer_are_beside_the_output_with_their_reasons(folder):
     flights = make_flights().with_columns(origin=pl.lit("JFK")).with_columns(pl.col("distance").cast(pl.String))
     odd = flights.with_row_index("n").with_columns(
@@ -43,6 +44,7 @@ def test_rows_without_an_answer_are_beside_the_output_with_their_reasons(folder)
     assert [(entry["records"], entry["fields"]) for entry in broken] == [(1, {"distance": 1}), (1, {"carrier": 1})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_rows_without_an_answer_can_be_mended_and_scored(folder, ending):
     odd = make_flights(50).with_columns(distance=pl.when(pl.int_range(50) == 7).then(0).otherwise("distance"))
@@ -57,6 +59,7 @@ def test_rows_without_an_answer_can_be_mended_and_scored(folder, ending):
     assert pl.read_csv(folder / "mended.csv")["flight"].to_list() == odd["flight"][7:8].to_list()
 
 
+@pytest.mark.slow
 def test_a_table_that_can_not_be_scored_keeps_no_other_one_from_it(folder):
     for name in "abc":
         write_flights(folder / f"in/{name}.csv", make_flights(30))

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import polars as pl
+import pytest
 
 from penumbra.core.columns import BATCH_COLUMN
 from penumbra.logs.archiving.archive import compact_segments, seal_closed_segments
@@ -36,6 +37,7 @@ def test_while_rows_are_scored_nothing_in_the_state_marks_them_for_whoever_looks
     assert not (folder / "state/workers").exists()
 
 
+@pytest.mark.slow
 def test_labels_join_what_was_scored_in_a_table(folder):
     score_files(folder, write_flights(folder / "in.parquet", make_flights()))
     settings = make_score_settings(folder)
@@ -50,6 +52,7 @@ def test_labels_join_what_was_scored_in_a_table(folder):
     assert joined == 40
 
 
+@pytest.mark.slow
 def test_the_archive_and_the_shadow_read_what_was_scored_in_a_table(folder):
     score_files(folder, write_flights(folder / "in.parquet", make_flights()))
     log, later = folder / "predictions", dt.date(2100, 1, 1)

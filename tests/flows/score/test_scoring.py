@@ -27,6 +27,7 @@ def test_every_row_is_in_the_output_in_its_order_and_in_the_log_once(folder, nam
     assert sorted(scores["prediction_id"]) == sorted(entry["id"] for entry in read_logged(folder))
 
 
+@pytest.mark.slow
 def test_a_table_that_is_done_and_has_not_changed_is_not_scored_again(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     score_files(folder, source)
@@ -37,6 +38,7 @@ def test_a_table_that_is_done_and_has_not_changed_is_not_scored_again(folder):
     assert (len(read_logged(folder)), pl.read_parquet(folder / "scores.parquet").height) == (150, 50)
 
 
+@pytest.mark.slow
 def test_another_mode_of_a_file_and_another_link_to_it_are_no_change(folder):
     source = write_flights(folder / "in.parquet", make_flights(30))
     score_files(folder, source)
@@ -45,6 +47,7 @@ def test_another_mode_of_a_file_and_another_link_to_it_are_no_change(folder):
     assert [is_new for _, is_new in score_files(folder, source)] == [False]
 
 
+@pytest.mark.slow
 def test_a_table_is_scored_anew_where_that_is_asked_for(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     score_files(folder, source)
@@ -52,6 +55,7 @@ def test_a_table_is_scored_anew_where_that_is_asked_for(folder):
     assert len(read_logged(folder)) == 200
 
 
+@pytest.mark.slow
 def test_why_a_table_is_scored_and_logged_anew_is_said(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     score_files(folder, source)
@@ -70,6 +74,7 @@ def test_why_a_table_is_scored_and_logged_anew_is_said(folder):
     assert list(format_receipts(score_files(folder, source)))[1].endswith("anew, as it has changed")
 
 
+@pytest.mark.slow
 def test_an_output_that_is_gone_is_said_to_be(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     score_files(folder, source)
@@ -78,6 +83,7 @@ def test_an_output_that_is_gone_is_said_to_be(folder):
         score_files(folder, source)
 
 
+@pytest.mark.slow
 def test_another_way_to_read_a_table_is_another_table(folder):
     source = write_flights(folder / "in.csv", make_flights())
     score_files(folder, source)

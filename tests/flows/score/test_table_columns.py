@@ -22,6 +22,7 @@ def test_columns_that_may_be_null_may_be_missing(folder):
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}
 
 
+@pytest.mark.slow
 def test_a_column_that_is_missing_is_named_and_nothing_is_logged(folder):
     source = write_flights(folder / "in.csv", make_flights().drop("dest", "distance"))
     with pytest.raises(RowsRefused, match=r"in\.csv has no column dest, distance; it has carrier, flight, time_hour"):
@@ -29,6 +30,7 @@ def test_a_column_that_is_missing_is_named_and_nothing_is_logged(folder):
     assert read_logged(folder) == []
 
 
+@pytest.mark.slow
 def test_a_column_that_is_read_as_missing_is_named_with_those_that_nothing_reads(folder):
     flights = make_flights().rename({"temp": "temperature"}).with_columns(n=pl.lit(1))
     scored = score_files(folder, source := write_flights(folder / "in.csv", flights))
@@ -38,17 +40,20 @@ def test_a_column_that_is_read_as_missing_is_named_with_those_that_nothing_reads
     assert describe_receipts(scored)[0]["missing"] == ["temp"]
 
 
+@pytest.mark.slow
 def test_columns_that_nothing_reads_are_not_spoken_of_where_none_is_missing(folder):
     source = write_flights(folder / "in.csv", make_flights().with_columns(n=pl.lit(1)))
     assert "not read" not in "".join(format_receipts(score_files(folder, source)))
 
 
+@pytest.mark.slow
 def test_a_separator_that_was_not_named_is_suggested(folder):
     make_flights().write_csv(folder / "in.csv", separator="\t")
     with pytest.raises(RowsRefused, match=r"it has '?carrier.*separates the names: .* or --separator \$'\\t'$"):
         score_files(folder, folder / "in.csv")
 
 
+@pytest.mark.slow
 def test_a_csv_file_without_a_quote_character_is_read_as_that_is_said(folder):
     flights = make_flights(5).with_columns(note=pl.lit('9" tall'))
     flights.write_csv(folder / "in.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ", quote_style="never")

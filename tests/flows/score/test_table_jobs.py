@@ -77,6 +77,7 @@ def test_segments_of_the_tables_of_one_call_have_names_that_follow_each_other(fo
     assert {len(table.begun.name_segment(7)) for table in tables} == {17}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [False, True])
 def test_whoever_comes_while_a_table_is_scored_leaves_what_is_done_of_it(folder, changed):
     source = write_flights(folder / "in.parquet", make_flights())
@@ -104,6 +105,7 @@ def test_a_table_that_was_begun_anew_is_not_scored_as_it_was_begun_before(folder
         list(score_tables(settings, make_problem(), asked, tables))
 
 
+@pytest.mark.slow
 def test_parts_of_a_table_that_has_changed_do_not_count_when_they_come_back(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -121,6 +123,7 @@ def test_parts_of_a_table_that_has_changed_do_not_count_when_they_come_back(ente
     assert len(logged) == 100
 
 
+@pytest.mark.slow
 def test_a_receipt_that_comes_back_does_not_count_for_a_query_or_again(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights(30))
     again = ScoreOrder(str(source), str(tmp_path / "scores.parquet"), again=True)
@@ -168,6 +171,7 @@ def test_a_table_that_one_machine_begins_is_scored_by_another_that_has_nothing(e
     assert (receipt.facts.answered, is_new, refused) == (100, True, [])
 
 
+@pytest.mark.slow
 def test_a_task_that_is_done_again_says_what_became_of_the_tables_as_the_lost_one_would_have(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights(30))
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -308,6 +312,7 @@ def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
     assert score_in_pod(enter_pod("two"), order) == [False]
 
 
+@pytest.mark.slow
 def test_the_command_too_goes_on_with_what_another_machine_has_done_and_ships_what_it_logs(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -323,6 +328,7 @@ def test_the_command_too_goes_on_with_what_another_machine_has_done_and_ships_wh
     assert sorted(logged) == sorted(pl.read_parquet(order.output)["prediction_id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [60.0, 0.0])
 def test_a_table_whose_place_can_not_be_reached_is_tried_again_after_the_others_for_a_while(
     enter_pod, tmp_path, monkeypatch, patience
@@ -348,6 +354,7 @@ def test_a_table_whose_place_can_not_be_reached_is_tried_again_after_the_others_
     assert len(read_logged(Path())) == 200
 
 
+@pytest.mark.slow
 def test_a_table_whose_content_was_there_before_is_begun_anew(folder):
     source = write_flights(folder / "in.csv", make_flights())
     score_files(folder, source)

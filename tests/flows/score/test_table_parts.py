@@ -26,6 +26,7 @@ from tests.flows.score.scored_flights import (
 from tests.helpers.servers import local_service
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_and_logs_no_row_twice(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
@@ -44,6 +45,7 @@ def test_a_run_that_was_stopped_goes_on_and_logs_no_row_twice(folder):
     assert len(logged) == 100
 
 
+@pytest.mark.slow
 def test_what_becomes_live_within_a_run_answers_from_the_next_part_on_and_so_does_what_is_rolled_back_to(folder):
     source = write_flights(folder / "in.parquet", make_flights(160))
     settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
@@ -76,6 +78,7 @@ def test_a_part_is_published_once_by_a_copy_too(folder, monkeypatch):
     assert list(part.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_score_one_table_at_once(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))

@@ -25,6 +25,7 @@ from tests.helpers.problems.orders import load_orders
 KNOWN = '"churned": str(churned).lower(),'
 
 
+@pytest.mark.slow
 def test_a_newest_batch_without_outcomes_is_left_for_later(run_orders):
     run = run_orders(source=[(KNOWN, '"churned": "" if day.month == 4 else str(churned).lower(),')])
     assert (run.plan.split.all, run.plan.facts["remarks"]) == (
@@ -33,6 +34,7 @@ def test_a_newest_batch_without_outcomes_is_left_for_later(run_orders):
     )
 
 
+@pytest.mark.slow
 def test_no_outcome_at_all_is_said(run_orders):
     with pytest.raises(
         ValueError,
@@ -41,6 +43,7 @@ def test_no_outcome_at_all_is_said(run_orders):
         run_orders(source=[(KNOWN, '"churned": "",')])
 
 
+@pytest.mark.slow
 def test_a_newest_batch_of_one_class_is_scored_by_what_is_defined_and_said(run_orders):
     run = run_orders(source=[(KNOWN, '"churned": "false" if day.month == 4 else str(churned).lower(),')])
     _, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
@@ -60,6 +63,7 @@ def test_a_batch_with_faults_on_every_day_is_left_out(tmp_path):
     assert [each.rows for each in found.values()] == [310, 0, 310, 300]
 
 
+@pytest.mark.slow
 def test_training_rows_of_one_class_are_refused(run_orders):
     run = run_orders(source=[(KNOWN, '"churned": "false" if day.month < 3 else str(churned).lower(),')])
     with pytest.raises(TrainingRefused, match=r"all 600 training rows \(2024-01 to 2024-02\) have the outcome False"):
@@ -76,6 +80,7 @@ CLASSES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_class_that_the_training_rows_lack_has_no_probability_until_it_is_learnt(run_orders):
     run = run_orders(schema=ENUM, source=CLASSES)
     _, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
@@ -100,6 +105,7 @@ def test_a_class_that_the_training_rows_lack_has_no_probability_until_it_is_lear
 NUMBER = [('pl.col("churned")', 'pl.when("churned").then(1.5).otherwise(pl.lit(1.0) / 0)')]
 
 
+@pytest.mark.slow
 def test_outcomes_that_are_infinite_are_no_outcomes_and_said(run_orders):
     run = run_orders(schema=NUMBER)
     assert np.isfinite(run.matrices.arrays.read("labels")).all()
@@ -160,6 +166,7 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     assert "not recorded" not in card
 
 
+@pytest.mark.slow
 def test_what_a_task_has_evaluated_is_not_evaluated_again(run_orders, monkeypatch):
     run = run_orders()
     parts = run.settings, run.plan, run.matrices
@@ -197,6 +204,7 @@ def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
     assert facts["baseline"] == np.quantile(run.matrices.arrays.read("labels"), 0.9)
 
 
+@pytest.mark.slow
 def test_a_loss_that_does_not_fit_the_target_stops_a_training_at_the_start(run_orders):
     with pytest.raises(
         SettingsError, match=r"promotion.loss = 'absolute_error': .* is classes: expected auto, log_loss"
@@ -204,6 +212,7 @@ def test_a_loss_that_does_not_fit_the_target_stops_a_training_at_the_start(run_o
         run_orders({"promotion__loss": "absolute_error"})
 
 
+@pytest.mark.slow
 def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):
     large = [*SPENT, ('pl.col("churned")', 'pl.col("churned") * 1e100')]
     run = run_orders(schema=large, source=AMOUNTS, candidates=REGRESSION)
@@ -211,6 +220,7 @@ def test_numbers_whose_squared_errors_overflow_are_refused(run_orders):
         screening.check_outcomes(run.matrices, run.plan.split)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "outcome_of_all"), [("pl.col('churned') * 0.0 + 3", "3.0"), ("pl.col('churned') & False", "False")]
 )

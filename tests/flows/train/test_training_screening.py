@@ -38,6 +38,7 @@ def test_a_target_that_is_1_is_binary(tmp_path):
     assert load_orders(tmp_path, schema=schema)
 
 
+@pytest.mark.slow
 def test_classifiers_beside_a_numeric_target_are_named_and_nothing_is_trained(run_orders):
     run = run_orders(schema=[('pl.col("churned")', 'pl.col("churned").cast(pl.Float64)')])
     with pytest.raises(TrainingRefused, match=r"DummyClassifier is no regressor and target\(\) gives numbers"):
@@ -46,6 +47,7 @@ def test_classifiers_beside_a_numeric_target_are_named_and_nothing_is_trained(ru
         screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_refuses_gaps_is_tried_where_the_contract_has_none(run_orders):
     code = (
         "return sklearn.pipeline.make_pipeline("
@@ -56,17 +58,20 @@ def test_a_pipeline_that_refuses_gaps_is_tried_where_the_contract_has_none(run_o
     assert isinstance(final_fit.try_release(run.matrices, TrialJob("boosting"), run.plan.split), ServingMeasurements)
 
 
+@pytest.mark.slow
 def test_one_that_refuses_gaps_is_left_out_where_the_contract_has_some(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.linear_model.LogisticRegression()"))
     assert "put a SimpleImputer before it" in try_boosting(run).reason
 
 
+@pytest.mark.slow
 def test_an_experiment_refuses_what_a_training_leaves_out(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.linear_model.LogisticRegression()"))
     with pytest.raises(TrainingRefused, match=r"boosting is left out: .*; put a SimpleImputer before it"):
         experiment_run.ship_sample(run.matrices, "boosting", run.plan.split)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
@@ -84,11 +89,13 @@ def test_what_is_made_of_scikit_learns_own_types_is_shipped(run_orders, code):
     attempts.require_shippable(run.matrices, TrialJob("boosting"), run.plan.split)
 
 
+@pytest.mark.slow
 def test_a_category_of_more_than_255_values_costs_the_candidate(run_orders):
     run = run_orders(features=[('Category("region")', 'Category("order_id")')])
     assert "a category of boosting may have at most 255 values: fold rare ones" in try_boosting(run).reason
 
 
+@pytest.mark.slow
 def test_an_estimator_of_the_users_own_type_cannot_be_shipped(run_orders):
     own = """import sklearn.dummy
 
@@ -101,18 +108,21 @@ def test_an_estimator_of_the_users_own_type_cannot_be_shipped(run_orders):
     assert "take an estimator that compiles (docs/patterns.md) or is made of scikit-learn's own types" in reason
 
 
+@pytest.mark.slow
 def test_a_candidate_that_ends_its_process_politely_is_left_out(run_orders):
     run = run_orders(candidates=make_candidate("raise SystemExit('enough')"))
     with pytest.raises(TrainingRefused, match=r"candidates.py, line 12: SystemExit: enough"):
         screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
+@pytest.mark.slow
 def test_a_failing_candidate_is_located_in_the_users_file(run_orders):
     run = run_orders(candidates=make_candidate("return sklearn.ensemble.Forest()"))
     with pytest.raises(TrainingRefused, match=r"candidates.py, line 12: AttributeError: module .* has no attribute"):
         screening.screen_candidates(run.matrices, ["boosting"], run.plan.split)
 
 
+@pytest.mark.slow
 def test_a_process_that_died_in_a_trial_is_not_tried_again(run_orders):
     run = run_orders()
     died = partial(attempts.attempt_once, run.matrices, "boosting")
@@ -125,12 +135,14 @@ def test_a_process_that_died_in_a_trial_is_not_tried_again(run_orders):
     assert "its process crashed or was killed" in try_boosting(run).reason
 
 
+@pytest.mark.slow
 def test_what_was_tried_before_the_process_died_is_not_tried_again(run_orders):
     run = run_orders()
     first = try_boosting(run)
     assert try_boosting(run) == first
 
 
+@pytest.mark.slow
 def test_where_the_best_candidate_cannot_be_released_the_next_best_goes(run_orders, monkeypatch):
     twice = [(BOOSTING, 'CANDIDATES = {"boosting": Candidate(boosting), "same": Candidate(boosting)}')]
     run = run_orders(candidates=twice)
@@ -149,6 +161,7 @@ def test_where_the_best_candidate_cannot_be_released_the_next_best_goes(run_orde
     }
 
 
+@pytest.mark.slow
 def test_a_doctor_that_fails_is_skipped_with_the_reason(run_orders, monkeypatch):
     run = run_orders()
     monkeypatch.setattr(examination, "list_unaccepted_findings", lambda *_: 1 / 0)
@@ -157,6 +170,7 @@ def test_a_doctor_that_fails_is_skipped_with_the_reason(run_orders, monkeypatch)
     )
 
 
+@pytest.mark.slow
 def test_where_none_can_be_released_nothing_is_registered(run_orders):
     run = run_orders()
     attempts.attempt_once(run.matrices, "boosting", partial(int, "x"), "final-release-boosting")
@@ -166,6 +180,7 @@ def test_where_none_can_be_released_nothing_is_registered(run_orders):
         final_fit.settle_winner(run.settings, run.plan, run.matrices, [TrialJob("boosting")], baseline)
 
 
+@pytest.mark.slow
 def test_a_failing_baseline_has_a_sentence_of_its_own(run_orders):
     run = run_orders(candidates=[('DummyClassifier(strategy="prior")', 'DummyClassifier(strategy="mode")')])
     with pytest.raises(TrainingRefused, match=r"nothing can be compared with baseline\(\) .*strategy"):

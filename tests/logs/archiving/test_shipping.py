@@ -65,6 +65,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "archive") if request.param == "folder" else request.getfixturevalue("s3")
 
 
+@pytest.mark.slow
 def test_two_services_with_one_archive_lose_nothing(tmp_path: Path, place: str) -> None:
     logs = [tmp_path / name for name in ("one", "two", "three")]
     ids = {log: log_and_compact(log, *range(60)) for log in logs}
@@ -151,6 +152,7 @@ def test_other_content_of_the_same_day_gets_another_name_and_each_prediction_is_
     assert rows.catch_up() == len(ids)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_however_services_log_and_ship_every_prediction_is_found(

@@ -96,6 +96,7 @@ def test_a_further_run_counts_the_new_lines_only(tmp_path: Path) -> None:
     assert counted(tmp_path) == {0: 3}
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["append", "close", "compact", "compact typed", "delete", "count"]), max_size=12))
 def test_nothing_is_counted_twice_or_lost_whatever_the_archiver_does(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

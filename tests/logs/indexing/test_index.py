@@ -173,12 +173,14 @@ def delivered(world: Any, pieces: Any) -> Iterator[tuple[Path, Path]]:
         yield whole, in_pieces
 
 
+@pytest.mark.slow
 @given(worlds, deliveries)
 def test_however_the_logs_arrive_the_index_says_the_same(world: Any, pieces: Any) -> None:
     with delivered(world, pieces) as (at_once, in_pieces):
         assert content(make_index(in_pieces)) == content(make_updated_index(at_once))
 
 
+@pytest.mark.slow
 @given(worlds, deliveries)
 def test_the_rows_of_a_day_are_counted_once_each(world: Any, pieces: Any) -> None:
     with delivered(world, pieces) as (_, in_pieces):
@@ -188,6 +190,7 @@ def test_the_rows_of_a_day_are_counted_once_each(world: Any, pieces: Any) -> Non
         assert rows_of_days(made, "sum(rows)", "days", "arrivals") == expected
 
 
+@pytest.mark.slow
 @given(worlds)
 def test_a_segment_that_is_there_twice_changes_nothing(world: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -199,6 +202,7 @@ def test_a_segment_that_is_there_twice_changes_nothing(world: Any) -> None:
         assert content(make_updated_index(Path(name))) == before
 
 
+@pytest.mark.slow
 @given(worlds)
 def test_every_label_comes_to_exactly_one_thing_and_the_latest_counts(world: Any) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -27,6 +27,7 @@ LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
 ACTIONS = st.lists(st.sampled_from(["log", "ship", "fetch", "kill shipping", "kill fetching", "archive"]), max_size=12)
 
 
+@pytest.mark.slow
 def test_a_reader_has_the_entries_of_three_replicas(tmp_path: Path, bucket: str) -> None:
     replicas = [make_replica(tmp_path / name, f"{bucket}/state") for name in "abc"]
     ids = [name for number, replica in enumerate(replicas) for name in log_answers(replica, number, number + 10)]

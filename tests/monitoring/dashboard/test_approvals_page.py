@@ -110,6 +110,7 @@ def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(sit
     assert "Investigations that nobody has ended: 3" in site.client.get("/").text
 
 
+@pytest.mark.slow
 def test_an_answer_takes_a_key_to_approve_and_is_under_its_holders_name(site: SimpleNamespace) -> None:
     form = {"choice": "approve", "reason": "looks good"}
     for headers in ({}, bearer(ALICE), bearer("a guess of no use")):
@@ -125,6 +126,7 @@ def test_an_answer_takes_a_key_to_approve_and_is_under_its_holders_name(site: Si
     assert [(e.kind, e.actor) for e in site.ledger.entries()[3:]] == [("approval", "carol"), ("promotion", "carol")]
 
 
+@pytest.mark.slow
 def test_what_can_t_be_answered_is_said_on_the_page(site: SimpleNamespace) -> None:
     site.models.set_alias("live", "3")
     stale = site.client.post("/approvals/2", data={"choice": "approve"}, headers=bearer(CAROL))
@@ -134,6 +136,7 @@ def test_what_can_t_be_answered_is_said_on_the_page(site: SimpleNamespace) -> No
     assert len(site.ledger.entries()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "form", "status"),
     [
@@ -148,6 +151,7 @@ def test_what_is_no_answer_is_refused(site: SimpleNamespace, path: str, form: di
     assert site.client.get("/approvals/2").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_ledger_that_was_edited_is_said(site: SimpleNamespace) -> None:
     path = site.ledger.folder / "ledger.jsonl"
     path.write_text(path.read_text().replace("temp is stuck", "temp is fine"))
@@ -155,6 +159,7 @@ def test_a_ledger_that_was_edited_is_said(site: SimpleNamespace) -> None:
     assert (answer.status_code, "line 3" in answer.json()["error"]) == (503, True)
 
 
+@pytest.mark.slow
 def test_with_an_admin_key_alone_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
     fill_ledger(tmp_path, database)
     with serve_overview(tmp_path, read_keys(ADMIN_KEY)) as found:
@@ -163,6 +168,7 @@ def test_with_an_admin_key_alone_the_page_shows_the_command_and_answers_nothing(
         assert len(found.ledger.entries()) == 3
 
 
+@pytest.mark.slow
 def test_without_keys_the_page_shows_the_command_and_answers_nothing(tmp_path: Path, database: Path) -> None:
     fill_ledger(tmp_path, database)
     with serve_overview(tmp_path, []) as found:
@@ -172,6 +178,7 @@ def test_without_keys_the_page_shows_the_command_and_answers_nothing(tmp_path: P
         assert len(found.ledger.entries()) == 3
 
 
+@pytest.mark.slow
 def test_what_differs_from_the_live_version_is_said(tmp_path: Path, database: Path) -> None:
     models = fill_ledger(tmp_path, database)
     facts = {
@@ -207,6 +214,7 @@ def pick_first_rows(settings: Settings, problem: Problem, count: int) -> None:
     log.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explored", [0, 4])
 def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_among_the_figures(
     tmp_path: Path, database: Path, explored: int
@@ -226,6 +234,7 @@ def test_how_wrong_both_versions_were_on_reviewed_rows_that_models_decided_is_am
         assert figures[name].endswith("from 10 of 10 picked rows")
 
 
+@pytest.mark.slow
 def test_reviewed_rows_that_the_new_version_may_have_learnt_from_do_not_count(tmp_path: Path, database: Path) -> None:
     models = fill_ledger(tmp_path, database)
     settings, problem = recorded_windows.make_history_settings(tmp_path), load_problem()

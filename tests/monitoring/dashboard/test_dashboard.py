@@ -161,6 +161,7 @@ def test_a_registry_with_pages_of_its_own_gets_no_others(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_what_a_child_prints_goes_to_its_log(tmp_path):
     child = ChildProcess("one", [sys.executable, "-c", "print('here I am')"], tmp_path / "one.log")
     child.keep_running(os.environ, now=1.0)

@@ -169,6 +169,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(sites, site, path, poli
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.slow
 def test_a_key_of_a_reviewer_opens_the_review_page_and_nothing_else(tmp_path):
     keys = read_keys(
         {"PENUMBRA_KEYS__REVIEW": "alice:key-of-alice-1234", "PENUMBRA_KEYS__APPROVE": f"carol:{'k' * 20}"}
@@ -186,12 +187,14 @@ def test_a_request_without_a_path_is_refused(sites):
     assert send_bytes(sites.overview, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.slow
 def test_without_an_admin_key_nothing_writes(tmp_path):
     with serve(tmp_path, keys=[]) as found:
         refused = found.mlflow.post(DELETE, json={}, headers={"authorization": "Basic YTo="})
         assert (refused.status_code, "set PENUMBRA_KEYS__ADMIN" in refused.json()["error"]) == (403, True)
 
 
+@pytest.mark.slow
 def test_while_nothing_listens_behind_it_the_proxy_says_so(tmp_path):
     with serve(tmp_path) as found:
         waiting = found.mlflow.get("/")
@@ -199,6 +202,7 @@ def test_while_nothing_listens_behind_it_the_proxy_says_so(tmp_path):
         assert waiting.json()["error"].startswith("MLflow is starting, or has ended")
 
 
+@pytest.mark.slow
 def test_pages_that_other_machines_reach_take_the_key_for_reading_too(tmp_path):
     with serve(tmp_path, host="0.0.0.0", hosts=["pages.example"]) as found:
         assert found.overview.get("/").status_code == 401
@@ -212,6 +216,7 @@ def list_dashboard_probes():
     return {name: probe["httpGet"] for name, probe in container.items() if name.endswith("Probe")}
 
 
+@pytest.mark.slow
 def test_each_probe_of_the_dashboards_pod_is_answered_as_a_kubelet_sends_it(tmp_path):
     headers = {"host": "10.1.2.3:3001"}
     assert len(list_dashboard_probes()) == 3
@@ -222,12 +227,14 @@ def test_each_probe_of_the_dashboards_pod_is_answered_as_a_kubelet_sends_it(tmp_
             assert site.post(probe["path"], headers=headers).status_code == 421
 
 
+@pytest.mark.slow
 def test_a_site_without_a_probe_of_its_own_keeps_that_path_closed(tmp_path):
     with serve(tmp_path, host="0.0.0.0") as found:
         assert found.evidently.get("/healthz").status_code == 401
         assert found.evidently.get("/healthz", headers={"host": "10.1.2.3:3003"}).status_code == 421
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlay", ["staging", "production"])
 def test_the_pages_answer_by_each_name_of_the_dashboards_service_in_an_overlay(tmp_path, overlay):
     manifests = render_kustomization(PROJECT_ROOT / "deploy/kubernetes/overlays" / overlay)
@@ -240,6 +247,7 @@ def test_the_pages_answer_by_each_name_of_the_dashboards_service_in_an_overlay(t
             assert found.evidently.get("/", headers={**headers, "host": f"{name}:3003"}).status_code == 503
 
 
+@pytest.mark.slow
 def test_pages_that_other_machines_reach_are_refused_without_a_key(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     reached = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update={"host": "0.0.0.0"})})

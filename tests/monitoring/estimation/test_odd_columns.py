@@ -68,6 +68,7 @@ def test_a_column_that_only_the_window_has_is_a_shift_of_all_rows():
     assert "extrapolated: the reference has rows like only " in found.method
 
 
+@pytest.mark.slow
 def test_a_column_that_is_null_in_both_changes_no_estimate():
     both = {"x": USUAL, "z": NOTHING}
     assert estimate(both, both).mean == pytest.approx(estimate({"x": USUAL}, {"x": USUAL}).mean)

@@ -49,6 +49,7 @@ def test_a_new_value_is_no_fault_where_many_came_before(days, faults):
     assert {fault.key for fault in find_data_faults(FAULTS["new", "dest"], norms)} == faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "faults"), [(1, {("new", "dest")}), (20, set())])
 def test_a_new_value_is_no_fault_where_one_came_with_about_as_many_rows(rows, faults):
     norms = learn_where_values_come(rows, 10, "N")

@@ -61,6 +61,7 @@ def test_the_larger_a_lasting_rise_the_nearer_to_an_alarm() -> None:
     assert ratios == sorted(ratios)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("windows", [1, 4])
 @pytest.mark.parametrize("labels", [50, 3])
 def test_one_window_in_ten_without_change_has_a_loss_beyond_its_threshold_at_most(labels: int, windows: int) -> None:
@@ -76,6 +77,7 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> float:
     return float(x @ y / (x @ x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [1, 2])
 def test_a_refit_that_outliers_have_moved_raises_no_alarm_by_that_alone(power: int) -> None:
     """A line whose slope is learnt from inputs without a variance; the reference was scored before the last days."""

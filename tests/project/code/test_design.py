@@ -146,6 +146,7 @@ def test_a_room_imports_only_the_rooms_that_it_may():
     assert {module: rooms for module, rooms in forbidden.items() if rooms} == {}
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle():
     assert list(circles()) == []
 
@@ -203,6 +204,7 @@ def test_that_reading_of_imports_sees_those_within_functions_and_through_other_m
     assert "onnxruntime" in loaded_with("service.inference.live_model")
 
 
+@pytest.mark.slow
 def test_importing_the_settings_or_a_flow_makes_no_files(tmp_path):
     subprocess.run(
         [sys.executable, "-c", "import penumbra.core.settings, flows.steps.train.plan"],
@@ -213,6 +215,7 @@ def test_importing_the_settings_or_a_flow_makes_no_files(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_onnxruntime_is_told_not_to_call_home_before_it_is_imported(tmp_path):
     code = "import penumbra.registry.bundles.bundle"
     subprocess.run(
@@ -221,6 +224,7 @@ def test_onnxruntime_is_told_not_to_call_home_before_it_is_imported(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_module_that_imports_onnxruntime_tells_it_first():
     importing = [module for module in MODULES if "onnxruntime" in imports(module, lazy=False)]
     assert "penumbra.registry.bundles.bundle" in importing

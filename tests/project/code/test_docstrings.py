@@ -78,6 +78,7 @@ def test_commands_are_left_out_as_their_docstring_is_their_help(check):
     assert check('@click.command()\ndef sing(loudly):\n    """Sing a song."""\n') == {}
 
 
+@pytest.mark.slow
 def test_every_docstring_of_a_public_function_is_complete():
     functions = list_public_functions([PROJECT_ROOT / room for room in ROOMS])
     incomplete = [function.location for function in functions if function.list_faults()]

@@ -1,5 +1,7 @@
 """The figures of the code's order that must hold."""
 
+import pytest
+
 from tests.project.code.inventory import (
     find_long_files,
     find_one_word_functions,
@@ -12,6 +14,7 @@ LONGEST_FILE = 240  # lines without docstrings
 MEDIAN_FUNCTION, LONG_FUNCTION = 8, 20
 
 
+@pytest.mark.slow
 def test_no_public_name_is_defined_in_two_modules():
     assert find_shared_names() == {}
 
@@ -22,10 +25,12 @@ def test_only_functions_whose_names_others_fix_are_one_bare_word():
     assert [name.split()[1] for name in ours] == ["setup"]
 
 
+@pytest.mark.slow
 def test_no_file_is_too_long():
     assert find_long_files(LONGEST_FILE) == []
 
 
+@pytest.mark.slow
 def test_functions_are_short():
     lines = sorted(size for size, _ in measure_functions())
     assert lines[len(lines) // 2] <= MEDIAN_FUNCTION

@@ -49,6 +49,7 @@ def test_no_word_of_the_example_stands_in_the_engine(folder):
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_message_calls_any_loss_log_loss():
     said = [
         f"{path.relative_to(PROJECT_ROOT)}: {text}"

@@ -111,6 +111,7 @@ def first_line(module: str) -> str:
     return (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n\n")[0]
 
 
+@pytest.mark.slow
 def test_every_public_module_has_a_docstring():
     assert [module for module in list_public_modules() if not first_line(module)] == []
 

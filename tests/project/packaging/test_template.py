@@ -89,6 +89,7 @@ def test_default_answers_give_the_plain_files(tmp_path):
     assert project["PENUMBRA.md"].endswith((REPOSITORY / "README.md").read_bytes())
 
 
+@pytest.mark.slow
 def test_the_engines_tests_come_along_where_they_are_wanted(tmp_path):
     template = copy_rendered_files(tmp_path / "template")
     wanted = {".ci/run", "benchmarks/pipeline/train.py", "tests/conftest.py", "tests/project/code/test_design.py"}
@@ -98,12 +99,14 @@ def test_the_engines_tests_come_along_where_they_are_wanted(tmp_path):
     assert project.keys() & ONLY_HERE == set()
 
 
+@pytest.mark.slow
 def test_nothing_that_comes_along_imports_what_is_left_out():
     left_out = [name.removesuffix(".py").replace("/", ".") for name in ONLY_HERE if name.endswith(".py")]
     names = [name for name in list_tracked_files() if name.endswith(".py") and not is_of_the_template(name)]
     assert [name for name in names if any(f"{module} " in (REPOSITORY / name).read_text() for module in left_out)] == []
 
 
+@pytest.mark.slow
 def test_problem_is_the_folder_of_its_start(started):
     expected = {path.name: path.read_bytes() for path in (REPOSITORY / started.folder).glob("*.py")}
     assert read_files(started.project / "problem") == expected
@@ -161,6 +164,7 @@ def test_every_start_passes_the_linters():
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["none", "github", "gitlab", "azure"])
 def test_a_project_has_the_pipeline_of_its_own_ci_alone(tmp_path, ci):
     pipelines = {"github": ".github/workflows/penumbra.yml", "gitlab": ".gitlab-ci.yml", "azure": "azure-pipelines.yml"}
@@ -180,6 +184,7 @@ def test_a_name_that_is_none_of_a_model_and_a_service_is_refused(rendered, tmp_p
 LONG_FOLDERS = [("a" * 60, "a" * 50), ("a" * 49 + "-b", "a" * 49)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "name"),
     [("Late_Parcels 2", "late-parcels-2"), ("churn", "churn"), ("-2025-", "2025"), ("_", "project"), *LONG_FOLDERS],
@@ -208,6 +213,7 @@ def test_what_init_sets_is_no_business_of_an_update():
     assert set(read_settings_of_problem()) == {*chosen, "labels.delay_hours"}
 
 
+@pytest.mark.slow
 def test_a_local_template_is_recorded_by_its_absolute_path(rendered, tmp_path, monkeypatch):
     import copier
 

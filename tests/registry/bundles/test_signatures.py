@@ -98,6 +98,7 @@ def test_a_worker_answers_with_no_unsigned_bundle_that_somebody_put_into_the_sta
     assert "version 1 is not used, as its signature is wrong" in workers[1].explain_absence()
 
 
+@pytest.mark.slow
 def test_the_shadow_runs_no_unsigned_bundle(tmp_path: Path, signer: str) -> None:
     client = ScorerClient(local_service.make_bundle(tmp_path / "1"), 10.0, 1024.0, [signer])
     try:

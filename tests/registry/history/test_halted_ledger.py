@@ -87,6 +87,7 @@ def halt_append(folder: Path, url: str, method: str, has_seen: bool) -> Iterator
             process.wait()
 
 
+@pytest.mark.slow
 def test_what_was_decided_before_a_halt_is_not_entered_after_others_have_moved(tmp_path: Path, url: str) -> None:
     other = make_ledger(tmp_path / "other", url)
     enter(other, "first")
@@ -96,6 +97,7 @@ def test_what_was_decided_before_a_halt_is_not_entered_after_others_have_moved(t
     assert read_reasons(other) == read_reasons(make_ledger(tmp_path / "new", url)) == ["first", "meanwhile"]
 
 
+@pytest.mark.slow
 def test_what_stands_by_itself_follows_what_others_have_entered_meanwhile(tmp_path: Path, url: str) -> None:
     other = make_ledger(tmp_path / "other", url)
     enter(other, "first")
@@ -108,6 +110,7 @@ def test_what_stands_by_itself_follows_what_others_have_entered_meanwhile(tmp_pa
     assert read_reasons(make_ledger(tmp_path / "new", url)) == ["first", "two", "at once", "meanwhile", "halted"]
 
 
+@pytest.mark.slow
 def test_an_entry_that_was_written_before_a_halt_counts_and_so_do_all_after_it(tmp_path: Path, url: str) -> None:
     other = make_ledger(tmp_path / "other", url)
     enter(other, "first")

@@ -196,6 +196,7 @@ def append_many(folder: Path, name: str) -> None:
         Ledger(folder).append(make_event(f"{name} {number}"))
 
 
+@pytest.mark.slow
 def test_processes_that_append_at_the_same_time_lose_nothing(tmp_path):
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=append_many, args=(tmp_path, name)) for name in "abc"]

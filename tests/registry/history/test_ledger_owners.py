@@ -117,6 +117,7 @@ def test_a_ledger_is_taken_to_the_state_by_the_settings(tmp_path: Path) -> None:
     assert open_ledger(shared).append(make_event("b")).number == 2
 
 
+@pytest.mark.slow
 def test_the_ledger_of_a_single_machine_loads_no_library_for_stores() -> None:
     code = "import sys; from penumbra.registry.history.shared_ledger import open_ledger; print('fsspec' in sys.modules)"
     assert run_python(code) == ["False"]

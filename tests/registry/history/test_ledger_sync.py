@@ -38,6 +38,7 @@ def test_a_rejected_candidate_is_none_any_more_unless_the_rejection_came_too_lat
     assert derive_aliases([*entries, late])["candidate"] == "3"
 
 
+@pytest.mark.slow
 def test_the_registrys_aliases_are_rebuilt_and_the_versions_tagged(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="3", candidate="1", mine="2")
     entries = write_example_ledger(tmp_path).entries()

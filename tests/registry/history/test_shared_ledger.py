@@ -87,6 +87,7 @@ def test_a_machine_whose_copy_is_behind_appends_to_the_same_chain(tmp_path: Path
     assert read_reasons(one) == read_reasons(two) == ["a", "b", "c", "d", "e"]
 
 
+@pytest.mark.slow
 def test_an_append_takes_three_requests_and_a_reading_without_news_two(
     tmp_path: Path, moto: MotoServer, bucket: str
 ) -> None:
@@ -102,6 +103,7 @@ def test_an_append_takes_three_requests_and_a_reading_without_news_two(
     assert [request.split()[0] for request in moto.requests[begin:]] == ["GET", "GET"]
 
 
+@pytest.mark.slow
 def test_a_new_machine_reads_what_another_left_in_one_object(
     tmp_path: Path, moto: MotoServer, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_new_machine_reads_what_another_left_in_one_object(
     assert names[4:] == ["head.json"]
 
 
+@pytest.mark.slow
 @given(
     writes=st.lists(
         st.tuples(st.sampled_from("abc"), st.text("xy", max_size=3), st.booleans(), st.booleans()), max_size=8

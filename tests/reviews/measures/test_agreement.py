@@ -70,6 +70,7 @@ def test_people_who_answer_by_chance_have_alpha_zero_within_the_interval():
     assert -0.2 < low < 0 < high < 0.2
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_alpha_of_many_cases():
     rng = random.Random(2)
     covered = 0

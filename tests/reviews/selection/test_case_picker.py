@@ -276,6 +276,7 @@ def test_every_row_is_in_exactly_one_block_whatever_the_times_and_writers(tmp_pa
     )
 
 
+@pytest.mark.slow
 def test_totals_over_all_rows_follow_from_the_picked_ones(tmp_path):
     reviews, weighed = make_review_settings(tmp_path, chance_share=0.5), Counter()
     for first in range(0, 1500, 100):

@@ -129,6 +129,7 @@ def test_a_body_that_is_not_wanted_is_refused_before_it_has_come(port: int, name
     assert statuses(talk(port, *pieces)) == [status]
 
 
+@pytest.mark.slow
 def test_a_stranger_that_goes_on_sending_sees_the_refusal_and_is_closed(port: int) -> None:
     began = time.monotonic()
     answers = talk(port, encode_request(b"", Content_Length="90000"), *[b" " * 1000] * 10)
@@ -167,6 +168,7 @@ SILENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SILENT)
 def test_who_falls_silent_is_told_so_and_closed(port: int, name: str) -> None:
     pieces, expected = SILENT[name]
@@ -181,6 +183,7 @@ def test_a_head_that_comes_byte_by_byte_has_no_more_time(port: int) -> None:
     assert statuses(answers) == [408]
 
 
+@pytest.mark.slow
 def test_a_body_that_keeps_its_rate_may_take_longer(port: int) -> None:
     body = b"{" + b" " * 1_200 + BODY[1:]
     pieces = [body[i : i + 100] for i in range(0, len(body), 100)]
@@ -232,6 +235,7 @@ def test_a_client_that_has_closed_its_side_gets_its_answers(port: int, request_b
         assert statuses(read_answers(connection)) == expected
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_reads_are_bounded(folder: Path) -> None:
     """Requests wait on a connection for one another; beyond a number of them it is refused more."""
     with run_impatient_server(folder, max_concurrency=64) as port:
@@ -249,6 +253,7 @@ def test_a_web_socket_is_no_way_round_the_key(port: int) -> None:
         assert statuses(talk(port, encode_request(b"", target, "GET", **upgrade))) == expected
 
 
+@pytest.mark.slow
 def test_slow_senders_take_no_room_from_others(folder: Path) -> None:
     with run_impatient_server(folder, max_concurrency=2, timeout_seconds=20) as port, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect(port)) for _ in range(10)]
@@ -261,6 +266,7 @@ def test_slow_senders_take_no_room_from_others(folder: Path) -> None:
             assert parse_answers(connection.recv(65536))[0][0] == 200
 
 
+@pytest.mark.slow
 def test_more_connections_than_fit_close_the_longest_silent_strangers_first(folder: Path) -> None:
     with (
         run_impatient_server(folder, max_connections=16, keep_alive_seconds=20) as port,
@@ -279,6 +285,7 @@ def test_more_connections_than_fit_close_the_longest_silent_strangers_first(fold
         assert parse_answers(known.recv(65536))[0][0] == 200
 
 
+@pytest.mark.slow
 def test_idle_clients_give_way_where_there_are_no_strangers(folder: Path) -> None:
     with (
         run_impatient_server(folder, max_connections=16, keep_alive_seconds=20) as port,

@@ -98,6 +98,7 @@ def test_a_client_that_goes_away_halfway_leaves_the_server_well(servers: Any) ->
     assert b" 200 OK" in exchange_bytes(short, CUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [CUT[:-20], CHUNKED[:-30]])
 def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, piece: bytes) -> None:
     service = local_service.build_service(
@@ -113,6 +114,7 @@ def test_a_sender_that_is_too_slow_is_told_so(tmp_path: Path, piece: bytes) -> N
     assert b"this took longer than 0.2 s" in response_bytes
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
     with run_server(
@@ -125,6 +127,7 @@ def test_a_server_that_stops_waits_for_a_request_that_has_begun(tmp_path: Path) 
     connection.close()
 
 
+@pytest.mark.slow
 def test_bentoml_makes_an_application_whose_timeouts_and_metrics_can_be_left_out(tmp_path: Path) -> None:
     factory = local_service.build_service(
         local_service.make_service_settings(tmp_path), local_service.PROBLEM

@@ -68,6 +68,7 @@ def test_the_features_stand_with_the_records_values_the_largest_attribution_firs
     assert {each["feature"]: each["value"] for each in attributions}["temp"] == EXAMPLE["temp"]
 
 
+@pytest.mark.slow
 def test_a_list_a_record_and_a_frame_have_the_same_attributions(client: Any, folder: Path) -> None:
     rows = draw_rows(30)
     records = list(rows.iter_rows(named=True))
@@ -88,6 +89,7 @@ def test_an_answer_is_the_same_with_and_without_an_explanation(client: Any) -> N
     assert "explanation" not in ask(client, EXAMPLE, "?explain=false")
 
 
+@pytest.mark.slow
 def test_a_model_that_is_no_sum_says_so_and_predicts_nothing(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1", estimator=HardNegatives(DecisionTreeClassifier(max_depth=3)))
     with local_service.open_test_client(tmp_path) as http:
@@ -97,6 +99,7 @@ def test_a_model_that_is_no_sum_says_so_and_predicts_nothing(tmp_path: Path) -> 
     assert [(detail["field"], detail["value"]) for detail in answer.json()["details"]] == [("explain", "true")]
 
 
+@pytest.mark.slow
 def test_attributions_that_are_damaged_after_the_version_was_loaded_are_refused(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1", estimator=DecisionTreeClassifier(max_depth=3))
     with local_service.open_test_client(tmp_path) as http:

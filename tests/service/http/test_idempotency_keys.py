@@ -92,6 +92,7 @@ def test_marks_of_rules_come_with_the_answer_again(tmp_path: Path) -> None:
     assert first[0]["review"]
 
 
+@pytest.mark.slow
 def test_requests_that_come_at_the_same_time_are_logged_once(client: Any, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -218,6 +219,7 @@ def explaining_client(tmp_path: Path) -> Iterator[Any]:
         yield http
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BODIES)
 def test_what_an_option_asks_for_comes_with_the_answer_again(explaining_client: Any, tmp_path: Path, body: Any) -> None:
     def ask() -> Any:
@@ -231,6 +233,7 @@ def test_what_an_option_asks_for_comes_with_the_answer_again(explaining_client: 
     assert post(explaining_client, body).status_code == 422  # without the option it is another request
 
 
+@pytest.mark.slow
 def test_an_answer_of_a_version_that_is_gone_isnt_explained_again(explaining_client: Any, tmp_path: Path) -> None:
     def ask() -> Any:
         return explaining_client.post("/predict?explain=true", json=EXAMPLE, headers={"idempotency-key": "a key"})
@@ -255,6 +258,7 @@ def test_an_option_that_the_version_lacks_leaves_the_key_free(client: Any, tmp_p
     assert post(client, EXAMPLE).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_same_options_in_other_letters_are_the_same_request(explaining_client: Any, tmp_path: Path) -> None:
     headers = {"idempotency-key": "a key"}
     first, second = (

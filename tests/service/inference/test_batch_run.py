@@ -35,6 +35,7 @@ def test_parts_of_a_list_are_as_large_as_the_last_ones_pace_allows(
     assert [len(part) for part in batch_run.PartSizes(seconds=0.5).split("1", range(1000))] == sizes
 
 
+@pytest.mark.slow
 def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_it(
     many_trees: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

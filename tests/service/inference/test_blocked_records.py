@@ -77,6 +77,7 @@ def test_a_record_that_a_worker_hung_on_alone_is_blocked_for_its_version(tmp_pat
         blocked.require_allowed("7", [TWO, ONE])
 
 
+@pytest.mark.slow
 def test_a_record_is_only_suspect_where_the_worker_was_killed_or_scored_others_too(tmp_path: Path) -> None:
     leave_marks(tmp_path, lambda marks: marks.mark_call("7", [ONE]))
     record_crashes(tmp_path)
@@ -164,6 +165,7 @@ def test_a_heartbeat_says_how_long_until_the_next(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path, os.getpid()) == (0, 0.0)
 
 
+@pytest.mark.slow
 def test_where_no_host_watches_a_timer_ends_a_worker_even_while_native_code_holds_pythons_lock(tmp_path: Path) -> None:
     pid = os.fork()
     if pid == 0:

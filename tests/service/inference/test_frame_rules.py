@@ -93,6 +93,7 @@ def rule_frame(rules, rows, outputs, priors=BINARY):
     return [None if left else each for left, each in zip(ruled.concerned, said, strict=True)]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data(), st.sampled_from(NUMBER_DTYPES), st.sampled_from(LIMITS), st.sampled_from(LIMITS))
 def test_a_row_of_a_frame_is_between_limits_where_the_value_of_its_record_is(data, dtype, low, high):

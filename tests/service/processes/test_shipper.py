@@ -91,6 +91,7 @@ def test_what_a_lost_replica_answered_after_its_last_heartbeat_is_said_though_no
     assert later.list_lost_within(now + HOUR, now + 2 * HOUR) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("minutes", "said"), [(-30, "30 min behind"), (30, "30 min ahead of"), (1, "")])
 def test_a_replica_whose_clock_is_wrong_is_at_work_and_said(
     tmp_path: Path, bucket: str, minutes: int, said: str

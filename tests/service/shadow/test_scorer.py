@@ -42,6 +42,7 @@ def test_what_a_version_has_answered_itself_isnt_scored_again(tmp_path: Path) ->
     assert (result.status, result.reason) == ("skipped", "this version has answered it itself")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
     [
@@ -69,6 +70,7 @@ def test_a_record_of_another_contract_is_an_error_that_says_so(tmp_path: Path) -
     assert "can't be read" in results[2].reason
 
 
+@pytest.mark.slow
 def test_a_record_of_an_earlier_contract_is_no_error_of_the_version(tmp_path: Path) -> None:
     line = encode_json(make_entry(100)).replace(b'"distance":100', b'"miles":100')
     earlier = line.replace(RECORD_CONTRACT.version.encode(), b"earlier")

@@ -41,6 +41,7 @@ def test_one_holds_a_lease_and_another_is_told_who_it_is(tmp_path: Path) -> None
         assert not lease.has_waited
 
 
+@pytest.mark.slow
 def test_a_lease_whose_holder_was_killed_is_waited_for_until_it_expires(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_lease_whose_holder_was_killed_is_waited_for_until_it_expires(
     assert capsys.readouterr().out == said
 
 
+@pytest.mark.slow
 def test_who_waits_for_nobody_alive_waits_for_one_that_was_killed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_lease_is_renewed_as_long_as_its_holder_works(tmp_path: Path) -> None:
     assert len(ObjectSequence(f"{tmp_path}/data").list_numbers()) == 1
 
 
+@pytest.mark.slow
 def test_who_has_lost_a_lease_is_told_by_whom(tmp_path: Path) -> None:
     with pytest.raises(LeaseLost, match=r"of this train expired, and now ingest is at work .*process 7 on a-pod"):  # noqa: PT012, SIM117
         with hold_lease(str(tmp_path), "data", "train", seconds=0.6) as lease:
@@ -129,6 +132,7 @@ def test_an_error_in_the_block_returns_the_lease(tmp_path: Path) -> None:
         assert not lease.has_waited
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [-3600, 0, 660])
 def test_whatever_a_clock_elsewhere_says_a_lease_ends_once_nothing_new_was_seen(tmp_path: Path, seconds: int) -> None:
     abandon_lease(str(tmp_path), "data", seconds)
@@ -137,6 +141,7 @@ def test_whatever_a_clock_elsewhere_says_a_lease_ends_once_nothing_new_was_seen(
         assert 0.3 < time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_lease_is_held_whatever_another_clock_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hold_lease(str(tmp_path), "data", "ingest"):
         monkeypatch.setattr("time.time", lambda: 9e9)
@@ -153,6 +158,7 @@ def test_a_holder_that_was_halted_is_told_by_its_check_at_once(tmp_path: Path, m
             pytest.fail("a write after the lease was lost")
 
 
+@pytest.mark.slow
 def test_a_check_renews_a_lease_that_expired_and_nobody_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penumbra.storage.shared.lease._keep_renewing", lambda *_: None)
     with hold_lease(str(tmp_path), "data", "train", seconds=0.1) as lease:
@@ -191,6 +197,7 @@ def test_an_error_of_the_block_is_raised_in_place_of_the_lease_that_was_lost(tmp
     assert note.startswith("the lease of this train expired, and now ingest is at work")
 
 
+@pytest.mark.slow
 @given(holders=st.lists(st.sampled_from(["killed", "returned"]), max_size=5))
 def test_whatever_became_of_the_holders_before_the_next_one_takes_the_lease(
     tmp_path_factory: pytest.TempPathFactory, holders: list[str]

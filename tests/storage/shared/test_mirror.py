@@ -91,6 +91,7 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "shared") if request.param == "folder" else f"{request.getfixturevalue('bucket')}/run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_new", [True, False])
 def test_what_another_machine_wrote_while_this_one_was_halted_before_its_push_stays(
     tmp_path: Path, shared_url: str, caplog: pytest.LogCaptureFixture, is_new: bool
@@ -107,6 +108,7 @@ def test_what_another_machine_wrote_while_this_one_was_halted_before_its_push_st
     assert here.store.read("a") == b"newer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_new", [True, False])
 def test_what_another_machine_wrote_while_this_one_was_halted_within_its_push_stays(
     tmp_path: Path, shared_url: str, monkeypatch: pytest.MonkeyPatch, is_new: bool
@@ -260,6 +262,7 @@ def check_that_what_was_killed_is_completed(
     assert read_all(there.folder) == read_all(here.folder)
 
 
+@pytest.mark.slow
 def test_nothing_changed_costs_one_listing_on_s3(tmp_path: Path, moto: MotoServer, bucket: str) -> None:
     here, there = make_mirrors(tmp_path, f"{bucket}/run")
     write(here.folder, **{f"f{number}": str(number) for number in range(20)})

@@ -24,6 +24,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return f"{make_bucket(request.getfixturevalue(request.param), monkeypatch)}/shared"
 
 
+@pytest.mark.slow
 def test_of_eight_writers_of_a_number_one_wins(url: str) -> None:
     begin = threading.Barrier(WRITERS)
 
@@ -35,6 +36,7 @@ def test_of_eight_writers_of_a_number_one_wins(url: str) -> None:
         assert sorted(threads.map(write, range(WRITERS))) == [False] * (WRITERS - 1) + [True]
 
 
+@pytest.mark.slow
 def test_what_exists_is_listed_in_order_and_read_as_it_was_created(url: str) -> None:
     sequence = ObjectSequence(url)
     assert sequence.list_numbers() == []
@@ -48,6 +50,7 @@ def test_what_exists_is_listed_in_order_and_read_as_it_was_created(url: str) -> 
         sequence.read(3)
 
 
+@pytest.mark.slow
 def test_a_store_whose_name_could_be_a_pattern_is_that_store(url: str) -> None:
     sequence, other = ObjectSequence(f"{url}[1]"), ObjectSequence(f"{url}1")
     sequence.create(7, b"its own")
@@ -58,6 +61,7 @@ def test_a_store_whose_name_could_be_a_pattern_is_that_store(url: str) -> None:
     assert other.list_numbers() == [7]
 
 
+@pytest.mark.slow
 def test_deleting_keeps_the_later_numbers(url: str) -> None:
     sequence = ObjectSequence(url)
     for number in (1, 2, 3):
@@ -105,6 +109,7 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(moto: MotoServer, bucke
     assert sequence.read(1) == b"content"
 
 
+@pytest.mark.slow
 def test_a_create_whose_answer_was_lost_has_succeeded(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ObjectStore(f"{bucket}/shared")
     put, lost = store._files.pipe_file, [ConnectionResetError("no answer")]
@@ -119,6 +124,7 @@ def test_a_create_whose_answer_was_lost_has_succeeded(bucket: str, monkeypatch: 
     assert not store.create("one", b"another's")
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_is_named(moto: MotoServer, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 0.3)
     moto.stop()
@@ -129,6 +135,7 @@ def test_a_store_that_stays_away_is_named(moto: MotoServer, bucket: str, monkeyp
         moto.start()
 
 
+@pytest.mark.slow
 def test_a_missing_bucket_is_named(bucket: str) -> None:
     sequence = ObjectSequence("s3://not-there/x")
     for ask in (sequence.list_numbers, lambda: sequence.read(1), lambda: sequence.create(1, b"")):

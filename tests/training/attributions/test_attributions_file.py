@@ -82,6 +82,7 @@ def test_of_several_classes_the_margin_of_the_most_probable_one_is_explained(cas
     assert found.scores == pytest.approx(margins.max(axis=1), abs=EXACT)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), leaves=st.integers(2, 20), boosted=st.booleans())
 def test_each_tree_has_the_shapley_values_of_an_enumeration(seed: int, leaves: int, boosted: bool) -> None:
@@ -187,6 +188,7 @@ def test_of_an_enum_of_two_classes_the_second_is_explained(estimator: Any) -> No
     assert to_prediction(found.scales[0], found.scores) == pytest.approx(outputs[:, 1], abs=EXACT)
 
 
+@pytest.mark.slow
 def test_a_tree_deeper_than_the_stack_of_python_is_enumerated() -> None:
     steps = np.arange(2400.0)[:, None]
     model = DecisionTreeClassifier(random_state=0).fit(steps, np.arange(2400) % 2 == 0)
@@ -196,6 +198,7 @@ def test_a_tree_deeper_than_the_stack_of_python_is_enumerated() -> None:
     assert enumerate_shapley_values(tree, np.zeros(1, int), 1, steps[7]) == pytest.approx([-0.5])
 
 
+@pytest.mark.slow
 def test_a_forest_whose_values_span_many_orders_of_magnitude_is_explained() -> None:
     inputs = np.random.default_rng(0).normal(size=(2400, 3))
     model = RandomForestRegressor(20, random_state=0).fit(inputs, np.exp(8 * inputs[:, 0]))

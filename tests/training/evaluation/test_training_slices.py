@@ -101,6 +101,7 @@ def test_a_bad_value_of_one_feature_stands_for_its_pairs():
     assert not found["slice"][1:].str.contains("temp=missing").any()
 
 
+@pytest.mark.slow
 def test_where_no_slice_is_bad_none_is_surely_so():
     sure = [(slices.find_worst_slices(*made_up(seed), DAYS, min_rows=30)["low"] > 0).any() for seed in range(100)]
     assert np.mean(sure) <= 0.05
@@ -178,6 +179,7 @@ def test_the_fast_areas_are_those_of_scikit_learn():
     assert compute_roc_pr_areas(labels, predictions) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_joint_limits_hold_more_and_reach_further_the_more_there_are():
     pulls = np.random.default_rng(0).standard_normal((50, 30))
     means, errors = pulls.mean(axis=1), bootstrap.compute_standard_errors(pulls)

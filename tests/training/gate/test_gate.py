@@ -339,6 +339,7 @@ def test_a_slice_that_is_clearly_harmed_is_mostly_found():
     assert alarms(harm=2, simulations=200) > 0.9
 
 
+@pytest.mark.slow
 def test_daily_losses_of_rows_that_share_their_day_count_once_a_day():
     """900 rows a day with a design effect of about 50: taken one by one they would pass equal models far too often."""
     limits = SimpleNamespace(min_days=20, confidence=0.95)

@@ -192,18 +192,21 @@ numbers = st.floats(-1e6, 1e6) | st.just(float("nan"))
 records = st.lists(st.tuples(codes, codes, numbers, numbers, codes, numbers), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(records)
 def test_no_record_tells_compiled_boosting_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("boosting with categories", "boosting of three classes", "boosted regression"):
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
+@pytest.mark.slow
 @given(records)
 def test_no_record_tells_compiled_pipelines_and_forests_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("logistic regression", "forest", "extra trees regression"):
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
+@pytest.mark.slow
 @given(records)
 def test_no_record_tells_compiled_patterns_from_fitted(records: list[tuple[float, ...]]) -> None:
     for case in ("reframed", "cascade", "cascade of pipeline and forest", "hard negatives", "augmented"):

@@ -50,6 +50,7 @@ def deploy(folder: Path) -> UsualAttributions:
     return usual
 
 
+@pytest.mark.slow
 def test_rows_like_those_of_the_reference_have_its_reasons_and_others_have_others(tmp_path: Path) -> None:
     usual = deploy(tmp_path)
     alike = measure_attribution_drift(answer(tmp_path, draw_rows(200, 2)), "1", usual, FIRST, NEXT)
@@ -65,6 +66,7 @@ def test_rows_like_those_of_the_reference_have_its_reasons_and_others_have_other
     assert changed.sizes.keys() == set(usual.bundle.inputs.names)
 
 
+@pytest.mark.slow
 def test_of_a_large_forest_fifty_rows_are_computed_of_window_and_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +77,7 @@ def test_of_a_large_forest_fifty_rows_are_computed_of_window_and_reference(
     assert measured.rows == 50
 
 
+@pytest.mark.slow
 def test_a_window_of_few_answers_has_none(tmp_path: Path) -> None:
     usual = deploy(tmp_path)
     assert measure_attribution_drift(answer(tmp_path, draw_rows(20, 2)), "1", usual, FIRST, NEXT) is None

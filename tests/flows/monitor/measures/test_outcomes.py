@@ -100,6 +100,7 @@ def test_sums_are_those_of_the_rows(folder: Path) -> None:
         assert whole.losses[place].sum() == pytest.approx(losses.sum())
 
 
+@pytest.mark.slow
 def test_a_day_whose_labels_are_there_is_read_one_time(folder: Path) -> None:
     before, again = reader(folder), came(folder)
     shutil.rmtree(folder / "predictions")
@@ -107,6 +108,7 @@ def test_a_day_whose_labels_are_there_is_read_one_time(folder: Path) -> None:
     assert [plain(day) for day in before.outcomes()] == again
 
 
+@pytest.mark.slow
 def test_a_day_that_waits_for_labels_is_read_again(folder: Path) -> None:
     soon = dt.datetime.combine(WINDOW_BEGIN + DAYS * ONE_DAY, dt.time(), dt.UTC)
     early = reader(folder, soon).outcomes()
@@ -115,6 +117,7 @@ def test_a_day_that_waits_for_labels_is_read_again(folder: Path) -> None:
     assert reader(folder).outcomes()[2].labels == early[2].rows
 
 
+@pytest.mark.slow
 def test_a_day_for_which_more_rows_come_is_read_again(folder: Path) -> None:
     (before, *_) = came(folder)
     world.log_monitored_days(folder, 1)
@@ -122,6 +125,7 @@ def test_a_day_for_which_more_rows_come_is_read_again(folder: Path) -> None:
     assert after["rows"] == 2 * before["rows"]  # type: ignore[operator]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", [False, True])
 def test_rows_are_found_wherever_the_log_is_and_however_many_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, typed: bool
@@ -140,6 +144,7 @@ def test_rows_are_found_wherever_the_log_is_and_however_many_at_a_time(
         assert one == other
 
 
+@pytest.mark.slow
 def test_rows_that_the_log_has_no_more_are_in_no_bin_but_in_the_mean(folder: Path) -> None:
     made = reader(folder)
     for path in (folder / "predictions").iterdir():
@@ -148,6 +153,7 @@ def test_rows_that_the_log_has_no_more_are_in_no_bin_but_in_the_mean(folder: Pat
     assert (day.labels > 0, day.loss > 0, day.counts.sum()) == (True, True, 0)
 
 
+@pytest.mark.slow
 def test_a_prediction_without_outcome_counts_for_nothing(folder: Path) -> None:
     (before, *_) = came(folder)
     (name,) = join_labels(LogIndex.from_settings(world.make_monitor_settings(folder, WINDOW_BEGIN), schema))[
@@ -188,6 +194,7 @@ def test_what_came_of_days_adds_up() -> None:
     assert (SUMS + SUMS).rows == 18
 
 
+@pytest.mark.slow
 def test_a_rise_that_a_window_can_t_show_alone_is_in_the_record_with_the_days_before(folder: Path) -> None:
     made = reader(folder)
     day = made.outcomes()[0]
@@ -238,6 +245,7 @@ def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folde
 ORIGIN = {"origin": pl.col("origin").cast(pl.String)}
 
 
+@pytest.mark.slow
 def test_groups_of_a_sensitive_column_have_the_sums_of_their_rows(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +267,7 @@ def test_groups_of_a_sensitive_column_have_the_sums_of_their_rows(
     assert [plain(day) for day in made.outcomes()] == came(folder)  # as they are kept
 
 
+@pytest.mark.slow
 def test_a_window_says_how_much_the_groups_differ_that_differ_most(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,5 +284,6 @@ def test_a_window_says_how_much_the_groups_differ_that_differ_most(
     assert odds.highest != odds.lowest
 
 
+@pytest.mark.slow
 def test_no_group_is_read_without_a_sensitive_column(folder: Path) -> None:
     assert [day.groups for day in reader(folder).outcomes()] == [[]] * DAYS

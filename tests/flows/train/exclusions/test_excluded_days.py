@@ -95,6 +95,7 @@ def test_of_many_kinds_of_faults_the_most_frequent_are_said() -> None:
     assert first.endswith("2024-01-04: a is frozen; b is frozen; c is frozen on 3 of them; and 2 more")
 
 
+@pytest.mark.slow
 def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     batches: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     ]
 
 
+@pytest.mark.slow
 def test_the_rows_of_other_days_stay(batches: Path) -> None:
     settings = make_settings(batches)
     rows = DataStore(settings.data, PROBLEM).rows("2013-04")
@@ -118,6 +120,7 @@ def test_the_rows_of_other_days_stay(batches: Path) -> None:
     assert FAULTY not in remaining["time_hour"].dt.date().cast(pl.String).to_list()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accept", [FAULTY, "temp, dewp, humid", f"{FAULTY} temp, {FAULTY} dewp"])
 def test_what_is_accepted_is_learnt_from(batches: Path, accept: str) -> None:
     assert excluded_days.find_excluded_days(make_settings(batches, accept=accept), PROBLEM) == {}
@@ -127,6 +130,7 @@ def test_where_faults_are_switched_off_everything_is_learnt_from(batches: Path) 
     assert excluded_days.find_excluded_days(make_settings(batches, on_faults=False), PROBLEM) == {}
 
 
+@pytest.mark.slow
 def test_a_batch_is_judged_once(batches: Path) -> None:
     settings = make_settings(batches)
     excluded = excluded_days.find_excluded_days(settings, PROBLEM)

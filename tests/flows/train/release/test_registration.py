@@ -94,6 +94,7 @@ def test_the_first_model_is_live_since_its_promotion(settings: Settings) -> None
 STEPS = ("log_batch", "set_terminated", "create_model_version", "set_registered_model_alias", "search_runs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [*STEPS, "set_model_version_tag"])
 def test_whatever_step_it_was_killed_at_the_next_training_does_the_rest_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
@@ -132,6 +133,7 @@ def make_outcome(settings: Settings, monkeypatch: pytest.MonkeyPatch, run: str =
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_begun(
@@ -151,6 +153,7 @@ def test_a_retry_that_finds_no_file_of_the_first_attempt_finishes_what_that_has_
     assert read_state(settings) == FIRST
 
 
+@pytest.mark.slow
 def test_of_two_trainings_of_the_same_on_two_machines_one_is_registered(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, mo
     assert ledger_sync.rebuild_aliases(settings, open_ledger(settings).entries()) == "live: none -> 1"
 
 
+@pytest.mark.slow
 def test_an_alias_that_was_moved_since_the_verdict_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(settings)
     prepare_registration(settings)
@@ -224,6 +228,7 @@ def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(
         prepare(settings)
 
 
+@pytest.mark.slow
 def test_a_registry_in_order_is_found_so_without_mlflow(settings: Settings) -> None:
     code = (
         "import sys; from flows.steps.train.settlement import prepare_registry\n"

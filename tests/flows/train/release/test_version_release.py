@@ -97,6 +97,7 @@ def test_the_first_version_becomes_live_with_its_run_and_the_gates_verdict(
     assert promotion.versions == {"live": "1"}
 
 
+@pytest.mark.slow
 def test_the_bundle_that_arrives_is_the_one_that_was_trained(
     staging: Settings, production: Settings, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_bundle_that_arrives_is_the_one_that_was_trained(
     assert read_manifest(tmp_path / "here") == read_manifest(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_later_one_is_a_candidate_whose_days_against_stagings_live_model_do_not_count(
     staging: Settings, production: Settings
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_later_one_is_a_candidate_whose_days_against_stagings_live_model_do_no
     assert find_gate_days(entries, "2", "1") == EarlierDays()
 
 
+@pytest.mark.slow
 def test_a_version_that_is_released_once_more_is_the_same_version(staging: Settings, production: Settings) -> None:
     said = [release(production, staging) for _ in range(2)]
     assert said[0] == said[1]
@@ -157,6 +160,7 @@ def test_where_signatures_count_an_unsigned_version_is_not_released(staging: Set
         release(load_settings(environ=environ), staging)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_became_of_it_or_why_not(
     staging: Settings, production: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,6 +223,7 @@ def test_before_anything_was_trained_the_page_says_what_to_do(browser, tmp_path)
         assert seen.width <= 375
 
 
+@pytest.mark.slow
 def test_what_has_been_done_is_no_step_before_the_first_pass(tmp_path, monkeypatch, database):
     monkeypatch.setattr(overview_page.flow_runs, "list_latest_flow_runs", lambda names: [])
     make_aliased_registry(tmp_path, database, live="1")
@@ -266,6 +267,7 @@ def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_
     assert head.startswith(f"? investigate since 2013-04-05 {text}; ok in the window 2013-04-01 to 2013-04-07")
 
 
+@pytest.mark.slow
 def test_the_head_is_the_windows_again_when_one_begins_after_the_silence(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     record_silence(settings, "2013-04-05")
@@ -286,6 +288,7 @@ def test_what_can_t_be_read_is_said_on_the_page_and_the_rest_is_shown(browser, t
         assert "version 1" in seen.page.inner_text("#live")
 
 
+@pytest.mark.slow
 def test_a_loss_that_does_not_fit_the_target_is_said_on_the_page(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     WindowStore(settings.monitor.folder).write(recorded_windows.make_window(0))

@@ -56,6 +56,7 @@ def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
     assert {outcome for outcome, _ in first["neighbours"]["rows"]} <= {"yes", "no"}
 
 
+@pytest.mark.slow
 def test_the_question_is_said_and_rows_like_it_show_the_outcome_columns_that_the_target_is_made_of(made):
     found = list_next(ReviewRequests(made.settings, PROBLEM), count="30")
     assert found["question"].startswith("How many minutes late")
@@ -64,6 +65,7 @@ def test_the_question_is_said_and_rows_like_it_show_the_outcome_columns_that_the
     assert {(outcome, values[0]) for outcome, values in near["rows"]} <= {("yes", 42), ("no", 3)}
 
 
+@pytest.mark.slow
 def test_a_row_that_keeps_the_contract_no_more_is_shown_as_it_is(made):
     shown = list_next(open_page(made), count="30")["cases"]
     odd = next(case for case in shown if case["case"] == made.ids[-1])
@@ -99,6 +101,7 @@ def test_a_whole_number_that_a_browser_would_round_is_sent_as_text(tmp_path):
     assert ["flight", "9007199254740993", 0.0] in [column for case in cases for column in case["columns"]]
 
 
+@pytest.mark.slow
 def test_a_row_on_which_the_model_fails_is_shown_with_words_among_the_others(tmp_path):
     reviewed = pick_logged_rows(tmp_path, 2)
     shutil.rmtree(tmp_path / "state" / "bundles" / "1")
@@ -176,6 +179,7 @@ def test_progress_counts_what_each_did_today_and_estimates_the_error_rate_of_all
     assert "from 1 of 3 picked rows" in dict(found["facts"])["decisions"]
 
 
+@pytest.mark.slow
 def test_progress_tells_of_an_answer_soon_after_it_and_of_cases_that_wait_for_a_second_person(tmp_path):
     reviewed = pick_logged_rows(tmp_path, 3, twice=1)
     page = open_page(reviewed)

@@ -191,6 +191,7 @@ def test_with_keys_or_where_settings_say_so_it_starts_anywhere(tmp_path: Path) -
     require_safe_access(local_service.make_service_settings(tmp_path, host="0.0.0.0", open=True).service, [])
 
 
+@pytest.mark.slow
 def test_starting_it_unsafely_ends_with_one_sentence(tmp_path: Path) -> None:
     environ = {"PATH": "", **local_service.make_service_environment(tmp_path, host="0.0.0.0")}
     done = subprocess.run(

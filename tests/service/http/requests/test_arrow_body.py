@@ -154,6 +154,7 @@ def test_values_that_share_their_bytes_count_each() -> None:
         CONTRACT.parse_arrow(body, MAX_BYTES)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 5000), st.integers(0, 255), st.integers(0, 5000))
 def test_whatever_byte_has_changed_it_is_read_or_refused(position: int, byte: int, cut: int) -> None:
@@ -165,6 +166,7 @@ def test_whatever_byte_has_changed_it_is_read_or_refused(position: int, byte: in
         assert refused or (isinstance(outcome, Sequence) and len(outcome) <= 100)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_whatever_the_contract_a_frame_of_it_is_read_as_the_same_values(draw: random.Random) -> None:

@@ -229,6 +229,7 @@ SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY", "MLFLOW_TRACKING_PASSWORD",
 STORE_SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY"}
 
 
+@pytest.mark.slow
 def test_keys_of_stores_are_for_readers_of_the_archive_and_the_shadow_has_no_secret(tmp_path: Path) -> None:
     given = {}
     for child in launcher.list_service_processes(local_service.make_service_settings(tmp_path), [])[1:]:
@@ -264,6 +265,7 @@ def test_where_there_are_api_keys_the_worker_host_waits_for_the_launcher_without
     assert head_start.start_ahead() is None
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_is_started_again_ever_later(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     child = ChildProcess("short", [sys.executable, "-c", "raise SystemExit(3)"])
     supervisor = Supervisor([child], environment={})

@@ -52,6 +52,7 @@ def test_a_bundle_that_is_gone_is_fetched_from_the_registry_and_a_damaged_one_sa
     assert f"Remove {damaged.parent}: the version is fetched" in run_explain(tmp_path, name).stdout
 
 
+@pytest.mark.slow
 def test_a_bundle_that_nobody_has_is_one_sentence(tmp_path: Path) -> None:
     settings = registered_versions.make_registry_settings(tmp_path)
     with pytest.raises(AbsentBundle, match=r"the bundle of version 7 is not in .*, and the registry") as caught:
@@ -82,6 +83,7 @@ def test_other_methods_than_get_are_refused(client: Any) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
+@pytest.mark.slow
 def test_the_command_draws_the_chain(deployed: Path, name: str) -> None:
     result = run_explain(deployed, name)
     assert result.returncode == 0
@@ -90,6 +92,7 @@ def test_the_command_draws_the_chain(deployed: Path, name: str) -> None:
     assert positions == sorted(positions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[""], ["nonsense"], ["0" * 17 + "-0"]])
 def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -> None:
     result = run_explain(tmp_path, *words)
@@ -97,6 +100,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path: Path, words: list[str]) -
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_command_loads_nothing_heavy() -> None:
     code = "import sys, penumbra.cli.app, penumbra.cli.reports.serving.lineage_report, penumbra.registry.lineage; "
     code += "print(sorted({'mlflow', 'polars', 'numpy', 'onnxruntime'} & set(sys.modules)))"
@@ -104,6 +108,7 @@ def test_the_command_loads_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_explain_says_what_the_service_said_of_the_answer(client: Any, deployed: Path) -> None:
     answer = client.post("/predict?explain=true", json=EXAMPLE).json()
     told = msgspec.json.decode(run_explain(deployed, answer["prediction_id"], "--json").stdout)
@@ -114,6 +119,7 @@ def test_explain_says_what_the_service_said_of_the_answer(client: Any, deployed:
     assert f"{first['attribution']:+.4f}  {first['feature']}={first['value']}\n" in shown
 
 
+@pytest.mark.slow
 def test_explain_says_why_a_version_has_no_attributions(tmp_path: Path) -> None:
     made = local_service.make_bundle(tmp_path / "registry/1")
     (made / "attributions.npz").unlink()
