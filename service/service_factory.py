@@ -19,9 +19,9 @@ from service.http.access.access_control import AccessControl, KeyDigests
 from service.http.requests import feedback
 from service.http.requests.record_reader import Contract
 from service.http.requests.responses import build_answer_type, build_review_type
-from service.inference import pinned_models
-from service.inference.canary_share import make_canary_share
 from service.inference.details import OPTIONS
+from service.inference.models import pinned_models
+from service.inference.models.canary_share import make_canary_share
 from service.processes.deployment.state_lock import StateFolderRefused, acquire_state_lock
 from service.processes.workers import inheritance
 from service.worker_parts import WorkerParts

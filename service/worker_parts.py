@@ -18,11 +18,11 @@ from service.http import bentoml_app
 from service.http.requests.feedback import FeedbackEndpoint
 from service.http.requests.record_reader import Contract, RecordReader
 from service.inference.blocked_records import record_crashes
-from service.inference.canary_share import CanaryShare
 from service.inference.idempotency.request_claims import ClaimJournal
-from service.inference.live_model import LiveModels
+from service.inference.models.canary_share import CanaryShare
+from service.inference.models.live_model import LiveModels
 from service.inference.predictor import Predictor
-from service.inference.rule_engine import make_problem_rule_engines
+from service.inference.rules.rule_engine import make_problem_rule_engines
 from service.inference.scoring_marks import HANG_SIGNAL, WorkerMarks
 from service.inference.service_logs import ServiceLogs
 from service.processes.deployment.state_lock import acquire_state_lock

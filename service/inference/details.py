@@ -14,8 +14,8 @@ from penumbra.core.attributions.additive_model import NotExplainable
 from penumbra.core.metrics.conformal import describe_uncertainty
 from penumbra.registry.bundles.explanations import describe_explanations
 from service.http.refusals import Fault, RequestRefused
-from service.inference.batch_run import ScoredRecord
-from service.inference.live_model import LoadedModel
+from service.inference.models.live_model import LoadedModel
+from service.inference.runs.batch_run import ScoredRecord
 
 EXPLAIN_OPTION, UNCERTAINTY_FIELD = "explain", "uncertainty"
 PART_RECORDS = 32  # after which another request has its turn, and a cancelled one ends

@@ -17,7 +17,11 @@ from service.http import metrics
 from service.http.refusals import RequestRefused
 from service.http.requests.record_batch import RecordDict, encode_record_lines
 from service.http.requests.record_reader import Contract
-from service.inference.batch_run import (
+from service.inference.blocked_records import BlockedRecords, RecordBlocked
+from service.inference.models.canary_share import CanaryShare
+from service.inference.models.live_model import LiveModels, LoadedModel, ScoredInputs
+from service.inference.rules.rule_engine import RefusedByRule
+from service.inference.runs.batch_run import (
     NonFiniteOutput,
     PartSizes,
     PendingRecords,
@@ -28,11 +32,7 @@ from service.inference.batch_run import (
     require_finite,
     run_batch,
 )
-from service.inference.blocked_records import BlockedRecords, RecordBlocked
-from service.inference.canary_share import CanaryShare
-from service.inference.list_runner import ListRunner
-from service.inference.live_model import LiveModels, LoadedModel, ScoredInputs
-from service.inference.rule_engine import RefusedByRule
+from service.inference.runs.list_runner import ListRunner
 from service.inference.scoring_marks import CallMarks, WorkerMarks
 
 BASELINE = "baseline"

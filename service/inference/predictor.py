@@ -17,13 +17,13 @@ from service.http import metrics
 from service.http.refusals import RequestRefused, build_rule_refusal
 from service.http.requests.record_reader import Contract, RecordDict
 from service.http.requests.responses import AnswerBody, make_answer_formatter
-from service.inference.batch_run import RefusedByRules, ScoredRecord
-from service.inference.canary_share import CanaryShare
 from service.inference.details import OPTIONS, DetailThread, DetailValues
 from service.inference.idempotency.keyed_answers import KeyedAnswers
 from service.inference.idempotency.request_claims import ClaimJournal, KeyedRequest, name_record
-from service.inference.live_model import LiveModels
+from service.inference.models.canary_share import CanaryShare
+from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline, try_call
+from service.inference.runs.batch_run import RefusedByRules, ScoredRecord
 from service.inference.scoring_marks import WorkerMarks
 from service.inference.service_logs import ServiceLogs
 

@@ -28,7 +28,7 @@ from penumbra.registry.bundles import bundle
 from problem import schema
 from problem.schema import EXAMPLE
 from service.http.requests.record_reader import Contract
-from service.inference.pinned_models import install_pinned_models
+from service.inference.models.pinned_models import install_pinned_models
 from service.processes.workers.launcher import PROCESS_MODULES
 from tests.helpers.servers import local_service
 

@@ -24,7 +24,7 @@ from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.pointers import read_pointer
 from penumbra.rules import CloseCall, Review, Rule
 from service.http.requests.responses import make_decision_function
-from service.inference.live_model import LiveModels
+from service.inference.models.live_model import LiveModels
 from service.processes.deployment.deployer import deploy_live
 from tests.helpers.servers import local_service
 

@@ -35,7 +35,7 @@ from penumbra.logs.append_log import encode_json
 from penumbra.registry.bundles.bundle import Bundle
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
-from service.inference.live_model import make_loaded_model
+from service.inference.models.live_model import make_loaded_model
 
 
 class ColumnCase(NamedTuple):

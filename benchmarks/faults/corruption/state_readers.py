@@ -28,7 +28,7 @@ from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
 from penumbra.storage.cache import RunReceipts
-from service.inference.live_model import LiveModels
+from service.inference.models.live_model import LiveModels
 from service.processes.deployment.deployer import deploy_candidate, deploy_live
 from service.processes.deployment.state_watch import StateWatch
 

@@ -11,7 +11,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.registry.bundles.manifest import BrokenBundle
 from penumbra.registry.pointers import LIVE_ALIAS
-from service.inference.frame_scoring import NoLiveModel
+from service.inference.runs.frame_scoring import NoLiveModel
 
 if TYPE_CHECKING:
     from penumbra.registry.models import ModelRegistry

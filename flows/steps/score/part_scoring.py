@@ -30,12 +30,12 @@ from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.rules import Rule
 from penumbra.sources.row_reading import find_row_reading
 from service.http.requests.record_reader import Contract
-from service.inference.batch_run import ScoredRecord
-from service.inference.canary_share import make_canary_share
-from service.inference.frame_scoring import FrameScorer, ScoredFrame
-from service.inference.live_model import LiveModels
+from service.inference.models.canary_share import make_canary_share
+from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import fill_default, make_problem_rule_engines
+from service.inference.rules.rule_engine import fill_default, make_problem_rule_engines
+from service.inference.runs.batch_run import ScoredRecord
+from service.inference.runs.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.scoring_marks import CallMarks
 
 SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"

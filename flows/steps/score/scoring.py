@@ -44,7 +44,7 @@ from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_store import PATIENCE_SECONDS
 from penumbra.storage.work_lock import WorkInProgress
-from service.inference.frame_scoring import NoLiveModel
+from service.inference.runs.frame_scoring import NoLiveModel
 
 SCORED_PARTS = (*SERVED_PARTS, "source")
 PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin

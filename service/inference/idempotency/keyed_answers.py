@@ -11,7 +11,6 @@ from penumbra.logs.archiving.archive_parts import DamagedArchive
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import RecordDict
 from service.http.requests.responses import MARK_NAMES
-from service.inference.batch_run import ScoredRecord
 from service.inference.details import DetailValues
 from service.inference.idempotency.request_claims import (
     Claim,
@@ -20,6 +19,7 @@ from service.inference.idempotency.request_claims import (
     KeyedRequest,
     read_claimed_answers,
 )
+from service.inference.runs.batch_run import ScoredRecord
 from service.inference.service_logs import ServiceLog, name_unlogged
 
 WAIT_SECONDS, LOOK_SECONDS = 2.0, 0.005  # for a request with the same key that is being logged; between two looks

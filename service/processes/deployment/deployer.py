@@ -4,7 +4,7 @@ Only this process talks to the registry. While the registry is away, workers and
 
 | file in the state folder          | content                                                                        |
 |-----------------------------------|--------------------------------------------------------------------------------|
-| live, candidate, previous, canary | the versions, replaced as a whole (see service/inference/live_model.py)        |
+| live, candidate, previous, canary | the versions, replaced as a whole (see service/inference/models)               |
 | rolled-back, canary-ended         | changes to report to the registry (penumbra/registry/pointers.py)              |
 | refused                           | the candidate that is not let into the shadow, with the reason                 |
 | live-refused                      | why the registry's live version isn't deployed, or not yet; that it has none   |

@@ -22,8 +22,8 @@ from penumbra.core.settings import ServiceSettings, SettingsError, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, describe_exit_code, end_with_parent, read_process_stat
 from service.connections.connection_share import ConnectionShare, share_connections
 from service.http.access.access_control import KeyDigests, load_key_digests
-from service.inference import pinned_models
 from service.inference.blocked_records import HUNG, record_crashes
+from service.inference.models import pinned_models
 from service.inference.scoring_marks import HANG_SIGNAL, read_heartbeat
 from service.processes.workers import inheritance
 from service.processes.workers.process_control import log_to_stderr

@@ -6,7 +6,7 @@ from penumbra.core.task import Task
 from penumbra.features import Category
 from penumbra.rules import Answer, CloseCall, FewRows, ModelPriors, OneOf, Rule
 from service.http.requests.responses import make_decision_function
-from service.inference.rule_engine import RuleEngine
+from service.inference.rules.rule_engine import RuleEngine
 from tests.helpers.problems.orders import load_orders
 
 OUTCOME = "churned = dy.Bool(nullable=True)"

@@ -21,8 +21,8 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, read_pointer
 from penumbra.registry.rollback import roll_back_live
 from problem import schema
-from service.inference.canary_share import CanaryShare
-from service.inference.live_model import LiveModels
+from service.inference.models.canary_share import CanaryShare
+from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.processes.deployment.deployer import deploy_canary
 from tests.helpers.logs import local_shadow

@@ -32,11 +32,11 @@ from penumbra.rules import (
 from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
-from service.inference.batch_run import RefusedByRules
 from service.inference.blocked_records import SuspectRecord, append_event, compute_digest, fold_events, read_events
-from service.inference.live_model import LiveModels
+from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rules.rule_engine import make_rule_engine_factory
+from service.inference.runs.batch_run import RefusedByRules
 from tests.flows.score.scored_flights import make_flights, make_problem, make_score_settings
 from tests.helpers.servers import local_service
 

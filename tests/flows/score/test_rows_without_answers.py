@@ -7,7 +7,7 @@ from flows.steps.score.receipts import require_all_scored
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.rules import OneOf, Refuse, Rule
-from service.inference.frame_scoring import NoLiveModel
+from service.inference.runs.frame_scoring import NoLiveModel
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,

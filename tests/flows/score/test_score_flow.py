@@ -13,7 +13,7 @@ from penumbra.core.settings import load_settings
 from penumbra.logs.append_log import read_entries
 from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.pointers import read_pointer
-from service.inference.frame_scoring import NoLiveModel
+from service.inference.runs.frame_scoring import NoLiveModel
 from tests.flows.score.scored_flights import make_flights, make_problem, write_flights
 from tests.helpers.flow_workspace import Workspace
 from tests.helpers.models import registered_versions

@@ -201,7 +201,7 @@ def test_only_the_deployer_of_the_service_ever_touches_the_model_store():
 def test_that_reading_of_imports_sees_those_within_functions_and_through_other_modules():
     module = "penumbra.data.versioning.repository"
     assert "dvc.repo" in imports(module) - imports(module, lazy=False)
-    assert "onnxruntime" in loaded_with("service.inference.live_model")
+    assert "onnxruntime" in loaded_with("service.inference.models.live_model")
 
 
 @pytest.mark.slow

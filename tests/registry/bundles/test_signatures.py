@@ -15,7 +15,7 @@ from penumbra.registry.bundles.manifest import MANIFEST_FILE, UnfitBundle, read_
 from penumbra.registry.bundles.signatures import require_signing_key, sign_manifest
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live
-from service.inference.live_model import LiveModels
+from service.inference.models.live_model import LiveModels
 from service.processes.deployment import deployer
 from service.shadow.scorer_client import ScorerClient
 from tests.helpers.models import registered_versions as world

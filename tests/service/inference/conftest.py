@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from service.inference.live_model import LiveModels, LoadedModel, load_model_version
+from service.inference.models.live_model import LiveModels, LoadedModel, load_model_version
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rules.rule_engine import make_rule_engine_factory
 from tests.helpers.servers import local_service
 from tests.service.inference.failing_models import BASELINE, CLOSE, CLOSED, CONTRACT, FAR
 

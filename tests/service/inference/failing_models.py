@@ -10,7 +10,7 @@ import numpy as np
 from penumbra.rules import Answer, Between, CloseCall, OneOf, Refuse, Review, Rule
 from problem import schema
 from service.http.requests.record_reader import Contract
-from service.inference.live_model import LoadedModel
+from service.inference.models.live_model import LoadedModel
 from service.inference.pipeline import InferencePipeline
 
 BASELINE = 0.25

@@ -17,7 +17,6 @@ from penumbra.rules import Answer, Between, Refuse, Rule
 from problem import schema
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
-from service.inference.batch_run import RefusedByRules
 from service.inference.blocked_records import (
     HUNG,
     BlockedRecords,
@@ -30,9 +29,10 @@ from service.inference.blocked_records import (
     read_events,
     record_crashes,
 )
-from service.inference.live_model import LiveModels
+from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rules.rule_engine import make_rule_engine_factory
+from service.inference.runs.batch_run import RefusedByRules
 from service.inference.scoring_marks import MARK_BYTES, WorkerMarks, read_heartbeat
 from tests.helpers.servers import local_service
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from service.inference import details
-from service.inference.batch_run import ScoredRecord
 from service.inference.details import PART_RECORDS, Detail, DetailThread
+from service.inference.runs.batch_run import ScoredRecord
 
 MODELS: Any = {"1": SimpleNamespace(version="1")}
 

@@ -12,7 +12,7 @@ from penumbra.core.task import Task
 from penumbra.logs import append_log
 from penumbra.rules import Between, ModelPriors, Override, Review, Rule
 from service.inference.exploration import keep_decision, make_explorer, make_key_draw
-from service.inference.rule_engine import RuleEngine
+from service.inference.rules.rule_engine import RuleEngine
 from tests.helpers.servers.local_service import (
     PROBLEM,
     TestClient,

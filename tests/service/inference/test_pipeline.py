@@ -8,9 +8,9 @@ from prometheus_client import REGISTRY
 
 from penumbra.registry.bundles.bundle import read_bundle
 from service.http.refusals import RequestRefused
-from service.inference.batch_run import RefusedByRules
-from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
+from service.inference.runs.batch_run import RefusedByRules
 from tests.helpers.servers import local_service
 from tests.service.inference.failing_models import BASELINE, CONTRACT, HARMS, RECORD, break_model
 

@@ -10,7 +10,7 @@ from penumbra.core.columns import RESERVED_PREFIX, ROW_NUMBER_COLUMN
 from penumbra.core.metrics.conformal import compute_uncertainty
 from penumbra.core.predictions import find_finite_rows
 from penumbra.registry.bundles.explanations import CLASS_COLUMN, EXPECTED_COLUMN, SCORE_COLUMN, compute_attributions
-from service.inference.live_model import LoadedModel
+from service.inference.models.live_model import LoadedModel
 
 EXPLAIN, UNCERTAINTY = "explain", "uncertainty"
 EXPLAINED_PREFIX, SUM_PREFIX = f"{RESERVED_PREFIX}why.", f"{RESERVED_PREFIX}why_"

@@ -8,8 +8,8 @@ import polars as pl
 
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.task import Task
-from service.inference.batch_run import ScoredRecord
-from service.inference.frame_scoring import ScoredFrame
+from service.inference.runs.batch_run import ScoredRecord
+from service.inference.runs.frame_scoring import ScoredFrame
 
 KEY_PREFIX = f"{RESERVED_PREFIX}key."
 MARK_COLUMNS = {

@@ -25,7 +25,7 @@ from penumbra.training.doctor.checks import OUT_OF_FEATURES
 from penumbra.training.gate.gate_checks import FormComparison
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract, RecordDict
-from service.inference.live_model import LoadedModel, make_loaded_model
+from service.inference.models.live_model import LoadedModel, make_loaded_model
 
 REAL_ROWS, SLOW_MODEL_ROWS = 200, 20  # a model that isn't compiled takes milliseconds for a row
 OUTPUT_TOLERANCE = 1e-6

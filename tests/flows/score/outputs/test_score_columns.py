@@ -7,8 +7,8 @@ import pytest
 
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from penumbra.core.task import Task
-from service.inference.batch_run import ScoredRecord
-from service.inference.frame_scoring import ScoredFrame
+from service.inference.runs.batch_run import ScoredRecord
+from service.inference.runs.frame_scoring import ScoredFrame
 
 TASKS = {
     "binary": (Task("binary"), ["probability", "decision"]),

@@ -11,7 +11,7 @@ from penumbra.registry.bundles.bundle import BrokenBundle
 from penumbra.registry.pointers import read_pointer
 from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE
-from service.inference import live_model
+from service.inference.models import live_model
 from service.processes.deployment.deployer import (
     deploy_canary,
     deploy_candidate,

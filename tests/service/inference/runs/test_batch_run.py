@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.rules import ModelPriors
-from service.inference import batch_run
-from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import make_rule_engine_factory
+from service.inference.rules.rule_engine import make_rule_engine_factory
+from service.inference.runs import batch_run
 from service.inference.scoring_marks import WorkerMarks
 from tests.helpers.servers import local_service
 from tests.service.inference.failing_models import BASELINE, CONTRACT, FAR, RECORD

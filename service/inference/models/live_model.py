@@ -34,13 +34,13 @@ from penumbra.registry.pointers import (
 from penumbra.rules import DecisionValue, ModelPriors
 from service.http import metrics
 from service.http.requests.responses import make_decision_function
-from service.inference.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
+from service.inference.rules.rule_engine import RuleEngine, RuleEngineFactory, make_empty_rule_engine
 
 ScoredInputs = tuple[list[float], Any]
 NO_LIVE_MODEL = "no live model is loaded yet: the registry is being asked which version is live"
 BEING_LOADED = "version {} is live and is being loaded"
 
-logger = logging.getLogger("service.inference.live_model")
+logger = logging.getLogger("service.inference.models.live_model")
 
 
 @dataclass(frozen=True)

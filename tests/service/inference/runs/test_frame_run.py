@@ -5,7 +5,7 @@ import pytest
 
 from penumbra.core.task import Task
 from service.http.requests.responses import make_decision_function
-from service.inference.frame_run import decide_all
+from service.inference.runs.frame_run import decide_all
 
 BINARY, CLASSES = Task("binary"), Task("multiclass", ("a", "b", "c"))
 

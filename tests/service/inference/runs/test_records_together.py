@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from penumbra.rules import Answer, Clamp, ModelPriors, Override, Refuse, Review, Rule
 from problem import schema
 from service.http.requests.record_batch import RecordBatch
-from service.inference.batch_run import RefusedByRules, ScoredRecord
-from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline, try_call
-from service.inference.rule_engine import RefusedByRule, make_rule_engine_factory
+from service.inference.rules.rule_engine import RefusedByRule, make_rule_engine_factory
+from service.inference.runs.batch_run import RefusedByRules, ScoredRecord
 from tests.helpers.servers import local_service
 from tests.service.inference.failing_models import BASELINE, CLOSE, CONTRACT, FAR, RECORD, break_model
 

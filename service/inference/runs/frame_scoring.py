@@ -19,11 +19,11 @@ from penumbra.logs.append_log import encode_lines
 from penumbra.rules import Rule
 from service.http.refusals import RequestRefused
 from service.http.requests.record_batch import RecordBatch
-from service.inference.batch_run import MAX_PART_ROWS, ScoredRecord
-from service.inference.frame_run import PlainRows, decide_all, run_frame
-from service.inference.live_model import LiveModels, LoadedModel
+from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
-from service.inference.rule_engine import NO_MARKS, RefusedByRule
+from service.inference.rules.rule_engine import NO_MARKS, RefusedByRule
+from service.inference.runs.batch_run import MAX_PART_ROWS, ScoredRecord
+from service.inference.runs.frame_run import PlainRows, decide_all, run_frame
 
 
 class NoLiveModel(RuntimeError):

@@ -21,9 +21,9 @@ from penumbra.rules import (
     Refuse,
     Review,
 )
-from service.inference.frame_rules import FramePredictions
-from service.inference.rule_engine import RuleEngine
-from tests.service.inference.ruled_flights import BINARY, NUMBER, is_condition_met, read_counter, rule
+from service.inference.rules.frame_rules import FramePredictions
+from service.inference.rules.rule_engine import RuleEngine
+from tests.service.inference.rules.ruled_flights import BINARY, NUMBER, is_condition_met, read_counter, rule
 
 
 def test_rows_of_a_frame_whose_decision_is_deferred_have_their_own_one_as_the_default_unless_the_rule_says_which():

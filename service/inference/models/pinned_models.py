@@ -1,7 +1,7 @@
 """Pinned models: those that a bento carries along, in the folder `pinned` beside the code.
 
-The folder has the layout of the service's state (see service/inference/live_model.py). It is copied there where there
-is no state yet, or where no registry is set.
+The folder has the layout of the service's state (see live_model.py). It is copied there where there is no state yet, or
+where no registry is set.
 """
 
 import os

@@ -12,10 +12,10 @@ from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.core.text.errors import USER_ERRORS
 from penumbra.features import Record
-from service.inference.batch_run import ScoredRecord
-from service.inference.frame_rules import FramePredictions
-from service.inference.live_model import LoadedModel
-from service.inference.rule_engine import NO_MARKS, fill_default
+from service.inference.models.live_model import LoadedModel
+from service.inference.rules.frame_rules import FramePredictions
+from service.inference.rules.rule_engine import NO_MARKS, fill_default
+from service.inference.runs.batch_run import ScoredRecord
 
 
 class PlainRows(NamedTuple):

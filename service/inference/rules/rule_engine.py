@@ -27,7 +27,7 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.frame_rules import (
+from service.inference.rules.frame_rules import (
     FramePredictions,
     RuledRows,
     find_rows,
@@ -41,7 +41,7 @@ FiredAndFailed = tuple[list[Rule], list[Rule]]
 NO_MARKS: dict[str, Any] = {}
 NO_RULE_DECIDED: tuple[None, tuple[str, ...]] = (None, ())
 
-logger = logging.getLogger("service.inference.rule_engine")
+logger = logging.getLogger("service.inference.rules.rule_engine")
 
 
 class RefusedByRule(Exception):

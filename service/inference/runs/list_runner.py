@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from penumbra.core.text.errors import USER_ERRORS, ensure_exception
 from service.http.requests.record_batch import RecordDict
 from service.http.requests.record_reader import Contract
-from service.inference.batch_run import BatchScorer, PartSizes, PendingRecords, ScoredRecord, run_batch
-from service.inference.frame_run import PlainRows, list_answers, run_frame
-from service.inference.live_model import LoadedModel, ScoredInputs
+from service.inference.models.live_model import LoadedModel, ScoredInputs
+from service.inference.runs.batch_run import BatchScorer, PartSizes, PendingRecords, ScoredRecord, run_batch
+from service.inference.runs.frame_run import PlainRows, list_answers, run_frame
 
 
 class ListRunner:

@@ -10,8 +10,8 @@ import msgspec
 
 from penumbra.rules import DecisionValue, Prediction, Rule
 from service.http.requests.record_batch import RecordBatch, RecordDict
-from service.inference.live_model import LoadedModel, ScoredInputs
-from service.inference.rule_engine import RefusedByRule, RuledPrediction
+from service.inference.models.live_model import LoadedModel, ScoredInputs
+from service.inference.rules.rule_engine import RefusedByRule, RuledPrediction
 from service.inference.scoring_marks import CallMarker
 
 FIRST_PART_ROWS, MAX_PART_ROWS = 16, 1024

@@ -26,9 +26,9 @@ from penumbra.rules import (
 from problem.rules import RULES
 from problem.schema import Row
 from service.http.refusals import build_rule_refusal
-from service.inference.frame_rules import FramePredictions
-from service.inference.rule_engine import RefusedByRule, RuleEngine
-from tests.service.inference.ruled_flights import BINARY, FLIGHT, NUMBER, is_condition_met, read_counter, rule
+from service.inference.rules.frame_rules import FramePredictions
+from service.inference.rules.rule_engine import RefusedByRule, RuleEngine
+from tests.service.inference.rules.ruled_flights import BINARY, FLIGHT, NUMBER, is_condition_met, read_counter, rule
 
 
 class Broken:

@@ -55,7 +55,7 @@ class RuledRows(NamedTuple):
     Attributes:
         concerned: The rows for which rules may say something else than the model, or are to be asked anew, bool [n].
         codes: What marks each of the other rows gets: positions in `marks`, int64 [n].
-        marks: The marks of several rows each, see `service.inference.rule_engine`; empty where no rule fired.
+        marks: The marks of several rows each, see `service.inference.rules.rule_engine`; empty where no rule fired.
         decisions: What rules decide in place of the model, for each of `marks`; None where they don't.
     """
 
