@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +41,7 @@ class ModelVersion:
     facts: dict[str, Any] = field(repr=False)
     problem: Problem = field(repr=False)
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """The kind of prediction that the model makes."""
         return Task.from_schema(self.problem.schema)

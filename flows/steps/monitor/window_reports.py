@@ -78,7 +78,7 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
     index = LogIndex.of_all_replicas(settings, problem.schema)
     sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
     workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
-    with evidently_reports.skip_hidden_pictures():
+    with evidently_reports.spare_needless_work(Task.from_schema(problem.schema)):
         for number, window in enumerate(workspace.list_unpublished()):
             if number:
                 gc.collect()

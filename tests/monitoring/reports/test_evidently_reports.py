@@ -1,6 +1,7 @@
 """Evidently reports on windows: whatever a window's columns are like, kept once, with what a reader needs to see."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from flows.steps.monitor import reports as reporting
 from monitoring.reports import window_figures
 from monitoring.reports.columns import ReportSides
+from monitoring.reports.foreign_pages import render_snapshot
 from monitoring.reports.window_figures import ReportFigure
 from monitoring.reports.workspace import DASHBOARD_PANELS, ReportWorkspace
 from monitoring.windows.window_store import WindowStore
@@ -33,6 +35,7 @@ print(column_statistics.distribution.__module__.partition(".")[0])
 """
 
 ROWS = 30
+PART_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
 DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
 PREDICTION, DECISION, LABEL = PREDICTION_COLUMN, DECISION_COLUMN, LABEL_COLUMN
 BINARY, NUMBER = Task("binary"), Task("regression")
@@ -125,13 +128,29 @@ def test_drift_is_what_the_monitor_says_not_what_the_library_would_say(reports):
 
 
 def test_the_distribution_of_a_column_is_drawn_once(reports):
-    with reports.skip_hidden_pictures():
+    with reports.spare_needless_work(BINARY):
         page = reports.build_data_report(ReportSides(rows(1), rows(2), BINARY, DECLARED), {}, [], {}).dumps()
     for column in ("temp", "distance", PREDICTION):
         titles = {name: f"{name} value of '{column}': current" for name in ("Minimal", "Maximum", "Mean", "Std")}
         drawn = [name for name, title in titles.items() if title in page]
         assert drawn == ["Minimal"]
         assert f"Quantile 0.5 of '{column}': current" not in page
+
+
+@pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
+def test_work_that_is_spared_changes_nothing_on_a_page(reports, task):
+    sides = ReportSides(rows(1, task), rows(2, task), task, DECLARED, 0.3)
+    pages = [draw_pages(reports, sides)]
+    with reports.spare_needless_work(task):
+        pages.append(draw_pages(reports, sides))
+    assert pages[0] == pages[1] == draw_pages(reports, sides)
+
+
+def draw_pages(reports, sides: ReportSides) -> list[str]:
+    """The pages of both reports, with the ids of their parts, which are other ones each time, by their places."""
+    made = reports.build_data_report(sides, {"temp": (0.3, 0.1)}, [], {}), reports.build_quality_report(sides)
+    known = dict[str, str]()
+    return [PART_ID.sub(lambda found: known.setdefault(found[0], str(len(known))), render_snapshot(m)) for m in made]
 
 
 @pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])

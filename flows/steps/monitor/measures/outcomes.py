@@ -99,7 +99,7 @@ class OutcomeReader:
 
     def _sum_part(self, counted: pl.DataFrame) -> OutcomeSums:
         """Sum up labelled rows that count, but for the numbers of all rows."""
-        counts, sums, groups = _sum_by_bin(self.index, self.model.problem, counted, self.binning)
+        counts, sums, groups = _sum_by_bin(self.index, self.model.problem, counted, self.binning, self._answered)
         scores, happened = (counted[name].to_numpy() for name in ("score", "happened"))
         return OutcomeSums(
             rows=0,
@@ -157,17 +157,20 @@ class OutcomeReader:
         return compute_top_scores(task, known, extract_predictions(task, output))
 
     @cached_property
+    def _answered(self) -> LogFrameReader:
+        return LogFrameReader(self.model.problem.schema)
+
+    @cached_property
     def _edges(self) -> np.ndarray:
         scores, _ = self._score_likeliest(self.model.reference[LABEL_COLUMN], self.model.reference[PREDICTION_COLUMN])
         return compute_score_edges(scores)
 
 
 def _sum_by_bin(
-    index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning
+    index: LogIndex, problem: Problem, counted: pl.DataFrame, binning: Binning, answered: LogFrameReader
 ) -> tuple[np.ndarray, np.ndarray, list[GroupSum]]:
     """Sum labelled rows and their losses by bin, int64 and float64 [bins], and what they add to the metrics of their
     groups, for the rows that are in the log."""
-    answered = LogFrameReader(problem.schema)
     rows, sums, groups = np.zeros(binning.size, np.int64), np.zeros(binning.size), list[GroupSum]()
     for part in counted.iter_slices(MAX_ROWS_PER_READ):
         names, requests = samples.read_profile_rows(index.predictions, part["id"].to_list(), answered)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class WatchedModel:
         """The reference with the columns that are profiled, the predictions and the row's time."""
         return self.reference.select(*self.columns, PREDICTION_COLUMN, self.problem.schema.TIME)
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """The kind of prediction."""
         return Task.from_schema(self.problem.schema)
