@@ -3,15 +3,17 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from monitoring.windows.window_records import DayFault
-from monitoring.windows.window_store import WindowStore
 from penumbra.approvals.requests import ACCEPT_COLUMNS, ACCEPT_DAYS, ACCEPTED_KEY, list_requests
 from penumbra.core.settings import Settings
 from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
+
+if TYPE_CHECKING:
+    from monitoring.windows.window_records import DayFault
 
 FAULTS_KEY = "faults"  # in the evidence of a window's verdict
 
@@ -59,6 +61,9 @@ def list_accepted_phrases(monitor: Path, entry: LedgerEntry, columns: bool) -> l
     Raises:
         DamagedWindow: The record of a window can't be read.
     """
+    from monitoring.windows.window_records import DayFault
+    from monitoring.windows.window_store import WindowStore
+
     faults = msgspec.convert(entry.evidence.get(FAULTS_KEY, []), list[DayFault])
     recorded = [fault for window in WindowStore(monitor).read() for fault in window.faults] if faults else []
     return list(
@@ -70,7 +75,7 @@ def list_accepted_phrases(monitor: Path, entry: LedgerEntry, columns: bool) -> l
     )
 
 
-def _list_fault_days(fault: DayFault, recorded: Sequence[DayFault]) -> Iterator[str]:
+def _list_fault_days(fault: "DayFault", recorded: "Sequence[DayFault]") -> Iterator[str]:
     """The days of a fault from its first on, as long as it is recorded on each."""
     same = [fault, *(each for each in recorded if (each.what, each.column) == (fault.what, fault.column))]
     day = fault.day

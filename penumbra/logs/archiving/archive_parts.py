@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import msgspec
 
 from penumbra.logs import append_log, segments
@@ -119,6 +118,8 @@ def scan_part(path: Path, part: ArchivePart) -> Any:
 
     if (table := path.with_suffix(TABLE_SUFFIX)).exists():
         return pl.scan_parquet(table)
+    import fsspec  # loads asyncio, for which no reader of a log without an archive waits
+
     with fsspec.open(part.shipped, "rb") as file:
         return pl.read_parquet(file.read()).lazy()
 

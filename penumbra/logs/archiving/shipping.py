@@ -16,7 +16,6 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import msgspec
 
 from penumbra.logs.append_log import SEGMENT_SUFFIX
@@ -114,7 +113,7 @@ def require_whole_copy(path: Path, part: ArchivePart) -> None:
         DamagedArchive: The copy isn't what was shipped.
         OSError: Where the archive can't be reached; other stores raise errors of their own.
     """
-    store, place = fsspec.core.url_to_fs(part.shipped)
+    store, place = _open_place(part.shipped)
     if not _has_content(store, place, part.sha256):
         address, part.shipped = part.shipped, ""
         if path.with_suffix(TABLE_SUFFIX).exists():
@@ -125,7 +124,7 @@ def require_whole_copy(path: Path, part: ArchivePart) -> None:
 
 
 def _ship_part(path: Path, part: ArchivePart, archive: str, service: str) -> str:
-    store, root = fsspec.core.url_to_fs(archive)
+    store, root = _open_place(archive)
     place = f"{root.rstrip('/')}/{path.stem}.{service}.{part.sha256[:NAME_DIGITS]}"
     if not _has_content(store, place + TABLE_SUFFIX, part.sha256):
         store.makedirs(root, exist_ok=True)
@@ -137,6 +136,13 @@ def _ship_part(path: Path, part: ArchivePart, archive: str, service: str) -> str
     store.pipe_file(place + FACTS_SUFFIX, msgspec.json.encode(part))
     write_part_facts(path, part)
     return part.shipped
+
+
+def _open_place(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path there."""
+    import fsspec  # loads asyncio, for which no reader of a log waits
+
+    return fsspec.core.url_to_fs(url)
 
 
 def read_service_id(folder: Path) -> str:
