@@ -24,7 +24,7 @@ from service.processes.workers.process_control import (
 from service.shadow import metrics_file
 from service.shadow.role_worker import ShadowRoleWorker
 
-IDLE_POLL_SECONDS = 0.2  # between checks of the log while there is nothing to do
+IDLE_POLL_SECONDS = 0.05  # between checks of the log while there is nothing to do
 HEARTBEAT_SECONDS = 1.0
 SHADOW_RETRY_SECONDS = 1.0
 

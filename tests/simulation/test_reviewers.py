@@ -35,7 +35,8 @@ def make_day(minutes):
 
 
 def simulate(minutes, error, seed=1):
-    return simulate_labels(make_day(minutes), error, np.random.default_rng(seed))
+    rows = range(len(minutes))
+    return [*simulate_labels(make_day(minutes), error, np.random.default_rng(seed), rows).values()]
 
 
 def test_who_never_errs_gives_each_row_its_outcome_and_cannot_tell_where_there_was_none():

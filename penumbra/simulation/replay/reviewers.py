@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from penumbra.simulation.replay.traffic import TrafficDay
 REVIEWERS = ("reviewer 1", "reviewer 2", "reviewer 3")  # the third decides where the other two differ
 VIA_REPLAY = "replay"
 
-RowLabels = list[dict[str, Any]]
+RowLabels = Mapping[int, Mapping[str, Any]]
 
 
 class SimulatedReviewers:
@@ -62,8 +62,11 @@ class SimulatedReviewers:
         self._seed = [settings.replay.seed, day.date.toordinal()]
         self._picker.pick_deferred()
         self._picker.pick(settings.replay.reviews_per_day, slices=read_degraded_slices(settings.monitor.folder))
-        error, rngs = settings.replay.reviewer_error, [np.random.default_rng([*self._seed, each]) for each in numbers]
-        done = self._work_off_queue([simulate_labels(day, error, rng) for rng in rngs])
+        picked = ReviewQueue.read(settings.review.folder).states
+        states = {name: picked[name] for name in self._rows if name in picked}
+        error, asked = settings.replay.reviewer_error, [self._rows[name] for name in states]
+        rngs = [np.random.default_rng([*self._seed, number]) for number in numbers]
+        done = self._work_off(states, [simulate_labels(day, error, rng, asked) for rng in rngs])
         places = [self._rows[state.case.prediction] for state in done]
         return _count_cases(done, self._spec) | _list_errors(done, places, self._spec, day.truth, answers["decision"])
 
@@ -77,10 +80,8 @@ class SimulatedReviewers:
         uniforms = 1 - np.random.default_rng([*self._seed, *key.encode()]).random(len(self._rows))
         return uniforms[[self._rows[name] for name in names]]
 
-    def _work_off_queue(self, people: Sequence[RowLabels]) -> list[CaseState]:
-        """Have the cases among the day's rows answered; return their states."""
-        picked = ReviewQueue.read(self._settings.review.folder).states
-        states = {name: picked[name] for name in self._rows if name in picked}
+    def _work_off(self, states: dict[str, CaseState], people: Sequence[RowLabels]) -> list[CaseState]:
+        """Have cases answered until they need nobody any more; return their states."""
         while actions := self._choose_actions(states.values(), people):
             states |= {state.case.prediction: state for state in self._desk.record_all(actions)}
         return [*states.values()]
@@ -91,23 +92,26 @@ class SimulatedReviewers:
         return [action for action in chosen if action]
 
 
-def simulate_labels(day: TrafficDay, error: float, rng: np.random.Generator) -> RowLabels:
-    """Simulate what one person would answer to each row of a day.
+def simulate_labels(
+    day: TrafficDay, error: float, rng: np.random.Generator, rows: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    """Simulate what one person would answer to rows of a day.
 
     Args:
         day: The rows, with their outcomes.
         error: The chance that a row gets the outcome of another row of the day, whose target differs.
-        rng: Decides which rows those are.
+        rng: Decides which rows of the day those are.
+        rows: The numbers of the rows that are answered.
 
     Returns:
-        The outcome columns with their values for each row; empty where there was no outcome, so that nobody can tell.
+        By row the outcome columns with their values; empty where there was no outcome, so that nobody can tell.
     """
-    labels, truth = day.outcomes.to_dicts(), day.truth
+    outcomes, truth = day.outcomes, day.truth
     is_known = truth.is_not_null().to_numpy()
-    is_wrong = (rng.random(len(labels)) < error) & is_known
-    others = pl.Series(rng.permutation(len(labels)))
-    rows = [_find_other(truth, others, row) if is_wrong[row] else row for row in range(len(labels))]
-    return [labels[row] if known else {} for row, known in zip(rows, is_known, strict=True)]
+    is_wrong = (rng.random(len(truth)) < error) & is_known
+    others = pl.Series(rng.permutation(len(truth)))
+    given = {row: _find_other(truth, others, row) if is_wrong[row] else row for row in rows}
+    return {row: outcomes.row(of, named=True) if is_known[row] else {} for row, of in given.items()}
 
 
 def _find_other(truth: pl.Series, others: pl.Series, row: int) -> int:

@@ -29,7 +29,7 @@ FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
     "ingest": ("--no-pylint", "run"),
     "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
 }
-WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.02  # seconds
+WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.005  # seconds
 SERVICE_OUTPUT, FLOW_OUTPUT, REASON_FILE = "service.txt", "flow.txt", "reason.txt"
 SERVE_SCRIPT = """
 import os, runpy, signal
