@@ -266,8 +266,11 @@ def read_tail(path: Path, position: int) -> bytes:
         FileNotFoundError: Where the segment was deleted.
     """
     with path.open("rb") as file:
+        file.seek(position + CHUNK_BYTES)
+        file.readline()
+        end = file.tell()  # before anything is read, so that what is read isn't copied to what follows it
         file.seek(position)
-        content = file.read(CHUNK_BYTES) + file.readline()
+        content = file.read(end - position)
     return content[: content.rfind(b"\n") + 1]
 
 

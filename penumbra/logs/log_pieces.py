@@ -17,19 +17,19 @@ class LogPiece(NamedTuple):
     is_end: bool = False
 
 
-def cut_lines(content: bytes, position: int = 0, size: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
+def cut_lines(content: bytes, position: int = 0, size: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Cut lines into pieces of some megabytes: new memory for all of a large segment takes longer than what is read.
 
     Args:
         content: Whole lines with their ends.
         position: Where the first one begins that is wanted, in bytes.
-        size: How many bytes a piece has at least, but for the last.
+        size: How many bytes a piece has at least, but for the last; None for some megabytes.
 
     Yields:
         The position of each piece, and its lines.
     """
     while position < len(content):
-        end = content.find(b"\n", position + size) + 1 or len(content)
+        end = content.find(b"\n", position + (size or CHUNK_BYTES)) + 1 or len(content)
         yield position, content[position:end]
         position = end
 

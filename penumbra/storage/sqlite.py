@@ -43,15 +43,18 @@ def insert_rows(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[
     Returns:
         How many rows were inserted or replaced.
     """
-    if not rows:
-        return 0
-    width, many = len(rows[0]), len(rows) - len(rows) % ROWS_PER_STATEMENT
-    row = f"({', '.join('?' * width)})"
-    values = chain.from_iterable(rows[:many])
-    bound = iter(lambda: tuple(islice(values, width * ROWS_PER_STATEMENT)), ())
-    full = db.executemany(statement.format(rows=f"VALUES {', '.join([row] * ROWS_PER_STATEMENT)}"), bound)
-    rest = db.executemany(statement.format(rows=f"VALUES {row}"), rows[many:])
-    return max(full.rowcount, 0) + max(rest.rowcount, 0)
+    inserted, whole = 0, len(rows) - len(rows) % ROWS_PER_STATEMENT
+    for part, count in ((rows[:whole], ROWS_PER_STATEMENT), (rows[whole:], 1)):
+        if part:
+            row = f"({', '.join('?' * len(part[0]))})"
+            values = _group_values(chain.from_iterable(part), count * len(part[0]))
+            inserted += db.executemany(statement.format(rows=f"VALUES {', '.join([row] * count)}"), values).rowcount
+    return inserted
+
+
+def _group_values(values: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    while group := tuple(islice(values, size)):
+        yield group
 
 
 def read_user_version(db: sqlite3.Connection) -> int:

@@ -1,9 +1,13 @@
 """Lines of the prediction log as frames of one layout, whatever lines there are."""
 
+import msgspec
 import pytest
+from polars.testing import assert_frame_equal
 
 from penumbra.core.loading.problem_loading import load_problem
+from penumbra.logs import append_log, log_pieces
 from penumbra.logs.daily.frames import LogFrameReader
+from tests.helpers.logs import prediction_logs
 
 
 @pytest.mark.parametrize("lines", [[], [b""], [b"{torn"]])
@@ -11,3 +15,16 @@ def test_lines_of_which_none_counts_have_the_columns_of_those_that_do(lines: lis
     reader = LogFrameReader(load_problem(["schema"]).schema)
     rows = reader.read_aligned(lines)
     assert (rows.height, reader.has_profile_columns(rows)) == (len(lines), True)
+
+
+def test_lines_are_read_alike_however_few_are_decoded_at_a_time(tmp_path, monkeypatch):
+    entries = [prediction_logs.make_prediction(number) for number in range(4)]
+    entries[1] = msgspec.structs.replace(entries[1], fallback="previous")
+    prediction_logs.log_predictions(tmp_path, *entries)
+    (path,) = append_log.list_segments(tmp_path / "predictions")
+    content, reader = path.read_bytes() + b"damaged\n", LogFrameReader(load_problem(["schema"]).schema)
+    rows, unreadable = reader.frame(content)
+    monkeypatch.setattr(log_pieces, "DECODED_BYTES", 1)
+    one_by_one, unreadable_one_by_one = reader.frame(content)
+    assert_frame_equal(rows, one_by_one)
+    assert (rows.height, unreadable, unreadable_one_by_one) == (3, 1, 1)

@@ -16,6 +16,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
 from penumbra.logs.schema import LabelEntry
+from penumbra.storage.sqlite import ROWS_PER_STATEMENT
 from tests.helpers.logs.prediction_logs import (
     LABEL_SPEC,
     NOON,
@@ -80,6 +81,17 @@ def test_two_that_read_at_the_same_time_take_each_line_once(tmp_path: Path, monk
     with make_updated_index(tmp_path).open() as db:
         assert db.execute("SELECT sum(unreadable) FROM segments").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM predictions").fetchone() == (1,)
+
+
+def test_more_labels_than_a_statement_takes_come_each_to_its_prediction(tmp_path: Path) -> None:
+    numbers = range(1, 2 * ROWS_PER_STATEMENT + 3)
+    names = log_predictions(tmp_path, *map(make_prediction, numbers))
+    log_labels(tmp_path, *map(make_label_by_id, names, numbers))
+    with make_updated_index(tmp_path).open() as db:
+        pairs = "SELECT p.id, value FROM predictions AS p JOIN labels USING (key) ORDER BY labels.position"
+        assert db.execute(pairs).fetchall() == [
+            (name, f'{{"arr_delay":{number}}}') for name, number in zip(names, numbers, strict=True)
+        ]
 
 
 def test_only_new_bytes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
