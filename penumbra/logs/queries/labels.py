@@ -20,7 +20,6 @@ from penumbra.logs.schema import REVIEW_SOURCE
 from penumbra.storage.sealed import DamagedFile
 
 HOUR_SECONDS = 3600.0
-ROWS_AT_ONCE = 50_000
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
 LABEL_JOIN_QUERY = """
 SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, t.source, t.probability,
@@ -160,7 +159,7 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None, model: str = 
 
 
 def read_answers_with_targets(
-    index: LogIndex, model: str, since: dt.datetime, until: dt.datetime
+    index: LogIndex, model: str, since: dt.datetime, until: dt.datetime, at_once: int = 50_000
 ) -> Iterator[pl.DataFrame]:
     """Read a model's own answers with their targets, without those that a label says had no outcome.
 
@@ -169,6 +168,7 @@ def read_answers_with_targets(
         model: The model's version.
         since: The earliest time of a row (UTC).
         until: The time before which rows are.
+        at_once: How many rows a frame has at most.
 
     Yields:
         Frames with the columns id, time, event, output and target of `join_labels`; the target is null where there is
@@ -182,7 +182,7 @@ def read_answers_with_targets(
     columns = _to_datetime("time"), _to_datetime("event"), _decode_output_columns(task)[0], _decode_target(task)
     with index.open() as db:
         found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
-        while rows := found.fetchmany(ROWS_AT_ONCE):
+        while rows := found.fetchmany(at_once):
             yield _decode_rows(index, rows, schema, *columns)
 
 
