@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+# Two threads that wait for each other actively cost more than they give. Libraries read it when they are loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from penumbra.data.source_reader import BatchRefused, SourceFailed, is_out_of_reach
 from problem_tests.sample import Sample, take_sample
-
-os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other actively cost more than they give
 
 SEE_FOLDER, SEE_BATCHES = "see the test of the folder", "see the test of the newest batches"
 

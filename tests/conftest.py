@@ -36,7 +36,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # two threads that wait for each other acti
 hypothesis.settings.register_profile("whole", deadline=None, max_examples=30, derandomize=True, database=None)
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("whole"), max_examples=10)
 
-SERVERS = {"postgres", "seaweed", "browser", "server"}  # fixtures that start processes; moto is in the tests' own
+SERVERS = {"postgres", "seaweed", "moto", "bucket", "browser", "server"}  # fixtures that start servers or processes
 
 
 def pytest_configure(config: pytest.Config) -> None:
