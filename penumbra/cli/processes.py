@@ -99,7 +99,7 @@ def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem
     from flows.steps import PREPARED_VARIABLE
     from flows.steps.processes import flow_locks
     from flows.steps.train import experiment_run, plan
-    from penumbra.registry.history.ledger import BrokenLedger
+    from penumbra.registry.history.ledger_entries import BrokenLedger
 
     variables = {}
     with contextlib.ExitStack() as held:

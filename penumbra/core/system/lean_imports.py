@@ -6,6 +6,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +48,34 @@ def import_lean(library: str) -> None:
         _fill_placeholders()
     if library == "sklearn.compose":
         _spare_pandas()
+
+
+def spare_sqlalchemy() -> None:
+    """Let dataframely be imported as `import_lean` does, whoever imports it first from now on."""
+    sys.meta_path.insert(0, _DataframelyFinder())
+
+
+class _DataframelyFinder:
+    """Finds dataframely, and nothing else. The abstract class of finders takes longer to import than all of this."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == "dataframely" else None
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _DataframelyLoader(fullname, spec.loader.path)
+        return spec
+
+
+class _DataframelyLoader(SourceFileLoader):
+    """Loads dataframely without SQLAlchemy."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the package's `__init__.py`."""
+        with hide_modules(UNUSED[self.name]) as hidden:
+            super().exec_module(module)
+        if hidden:
+            _fill_placeholders()
 
 
 @contextlib.contextmanager

@@ -51,6 +51,19 @@ print([Row.when.sqlalchemy_dtype(sqlalchemy.dialects.mssql.dialect())])
     assert run_python(IMPORTS + code) == ["set()", "['when', 'parts']", "[DATETIME2(precision=6)]"]
 
 
+@pytest.mark.parametrize("before", ["import penumbra.core", "import penumbra.data.batches"])
+def test_whoever_imports_dataframely_beside_the_engine_does_so_without_sqlalchemy(before: str) -> None:
+    code = f"""
+import sys
+{before}
+import dataframely
+print("sqlalchemy" in sys.modules, dataframely.Int64().sqlalchemy_dtype.__name__, "dataframely.schema" in sys.modules)
+import sqlalchemy.dialects.mssql
+print([dataframely.Datetime().sqlalchemy_dtype(sqlalchemy.dialects.mssql.dialect())])
+"""
+    assert run_python(code) == ["False sqlalchemy_dtype True", "[DATETIME2(precision=6)]"]
+
+
 def test_boosting_with_categories_is_fitted_without_pandas_and_scipys_statistics() -> None:
     code = """
 from sklearn.ensemble import HistGradientBoostingClassifier
