@@ -1,12 +1,12 @@
 """`python -m tests.project.code.inventory`: the figures of the code's order.
 
-Files and lines by room, public names that several modules define, public functions that are one bare word, and the
-longest files and functions. Public names are those that a module defines at its top level, without an underscore at
-the beginning; tests, benchmarks and examples are other code and don't count.
+Files and lines by room, public names that several modules define, public functions that are one bare word, crowded
+folders, and the longest files and functions. Public names are those that a module defines at its top level, without an
+underscore at the beginning; tests, benchmarks and examples are other code and don't count, but for crowded folders.
 """
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -136,6 +136,20 @@ def find_long_files(longest: int) -> list[tuple[int, str]]:
     return sorted(((file.code_lines, file.path) for file in long_files), reverse=True)
 
 
+def find_crowded_folders(most: int) -> list[tuple[int, str]]:
+    """Find the folders with more modules than a limit, those of tests and benchmarks among them.
+
+    Args:
+        most: The largest number of modules that is not reported; `__init__.py` doesn't count.
+
+    Returns:
+        The number of modules and the path of each, the most first.
+    """
+    files = [path for room in (*ROOMS, "benchmarks", "tests") for path in (PROJECT_ROOT / room).rglob("*.py")]
+    counts = Counter(path.parent.relative_to(PROJECT_ROOT).as_posix() for path in files if path.name != "__init__.py")
+    return [(count, folder) for folder, count in counts.most_common() if count > most]
+
+
 def measure_functions() -> list[tuple[int, str]]:
     """Measure the bodies of all functions, methods and inner functions.
 
@@ -178,6 +192,9 @@ def main() -> None:
     print(f"\n{len(lines)} functions: median {lines[len(lines) // 2]} lines, 90 % up to {lines[len(lines) * 9 // 10]}")
     for size, name in functions[:10]:
         print(f"  {size:4} {name}")
+    print("\nfolders of more than 12 modules")
+    for count, folder in find_crowded_folders(12):
+        print(f"  {count:4} {folder}")
     print("\nfiles of more than 200 lines without docstrings")
     for size, path in find_long_files(200):
         print(f"  {size:4} {path}")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.project.code.inventory import (
+    find_crowded_folders,
     find_long_files,
     find_one_word_functions,
     find_shared_names,
@@ -11,7 +12,8 @@ from tests.project.code.inventory import (
 )
 
 LONGEST_FILE = 240  # lines without docstrings
-MEDIAN_FUNCTION, LONG_FUNCTION = 8, 20
+MEDIAN_FUNCTION, LONG_FUNCTION, LONGEST_FUNCTION = 8, 20, 42
+MOST_MODULES = 14  # of a folder
 
 
 @pytest.mark.slow
@@ -31,8 +33,14 @@ def test_no_file_is_too_long():
 
 
 @pytest.mark.slow
+def test_no_folder_is_crowded():
+    assert find_crowded_folders(MOST_MODULES) == []
+
+
 def test_functions_are_short():
-    lines = sorted(size for size, _ in measure_functions())
+    functions = measure_functions()
+    assert [name for size, name in functions if size > LONGEST_FUNCTION] == []
+    lines = sorted(size for size, _ in functions)
     assert lines[len(lines) // 2] <= MEDIAN_FUNCTION
     assert lines[len(lines) * 9 // 10] <= LONG_FUNCTION
 
