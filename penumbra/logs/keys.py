@@ -2,11 +2,15 @@
 
 The logs keep a key as it was given. A decimal may have stood there as 12.3 and as 12.30, a time with another offset or
 without its zeros, and an older contract may have had another scale or zone.
+
+Times stand first, whatever the order of the contract's columns: what arrives together lies together then in the trees
+of the index, of which a pass changes few pages; by other columns it would change about one for each line.
 """
 
 import datetime as dt
 import decimal
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from penumbra.core.contract.value_readers import UNIT_MICROSECONDS, make_decimal_reader
 from penumbra.logs.append_log import encode_json
 
-KEY_FORMAT = 2  # to be raised where the text of a key changes, so that the index is made anew
+KEY_FORMAT = 3  # to be raised where the text of a key changes, so that the index is made anew
 
 Rewrite = Callable[[bytes], bytes]
 
@@ -26,6 +30,8 @@ class KeyEncoder:
 
     def __init__(self, dtypes: Mapping[str, Any]) -> None:
         """`dtypes` are those of the key's columns, by name and in their order."""
+        order = sorted(range(len(dtypes)), key=[not _is_time(dtype) for dtype in dtypes.values()].__getitem__)
+        self._width, self._reorder = len(dtypes), itemgetter(*order) if order != sorted(order) else None
         self._rewrites = [(n, rewrite) for n, dtype in enumerate(dtypes.values()) if (rewrite := _make_rewrite(dtype))]
 
     def encode_values(self, values: Sequence[Any]) -> str:
@@ -37,7 +43,7 @@ class KeyEncoder:
         Returns:
             A JSON array.
         """
-        if not self._rewrites:
+        if not (self._rewrites or self._reorder):
             return encode_json(values).decode()
         return self.encode_json_values([encode_json(value) for value in values])
 
@@ -55,7 +61,13 @@ class KeyEncoder:
             for position, rewrite in self._rewrites:
                 if position < len(values):  # an older contract's key may have had fewer columns
                     values[position] = rewrite(bytes(values[position]))
+        if self._reorder and len(values) == self._width:
+            values = self._reorder(values)
         return f"[{b','.join(values).decode()}]"
+
+
+def _is_time(dtype: Any) -> bool:
+    return isinstance(dtype, pl.Date | pl.Datetime)
 
 
 def _make_rewrite(dtype: Any) -> Rewrite | None:

@@ -64,6 +64,20 @@ def test_what_an_older_contract_left_in_the_log_is_a_key_of_its_own(dtype, json)
     assert encode(dtype, json) == f"[{json}]"
 
 
+def test_times_come_first_so_that_neighbours_in_time_are_neighbours_in_the_index():
+    encoder = KeyEncoder({"flight": pl.Int32(), "time": MILLISECONDS, "day": pl.Date()})
+    values = 7, NOON, NOON.date()
+    assert encoder.encode_values(values) == '["2024-03-01T12:00:00Z","2024-03-01",7]'
+    assert encoder.encode_json_values([b"7", b'"2024-03-01T13:00:00+01:00"', b'"2024-03-01"']) == (
+        encoder.encode_values(values)
+    )
+
+
+def test_a_key_of_another_number_of_columns_stays_in_its_order():
+    encoder = KeyEncoder({"flight": pl.Int32(), "time": MILLISECONDS, "day": pl.Date()})
+    assert encoder.encode_json_values([b"7", b'"2024-03-01T12:00:00Z"']) == '[7,"2024-03-01T12:00:00Z"]'
+
+
 class Kinds(dy.Schema):
     """A column of each dtype of which a value may be written in several ways."""
 
