@@ -78,7 +78,7 @@ def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | Non
     if not is_matched(text, MAYBE_TIME):
         return None
     first = text.unique(maintain_order=True).head(FIRST_TRIES)
-    forms = [form for form in _list_formats(first) if _reads(first, form) and _reads(text, form)]
+    forms = _select_reading(text, _select_reading(first, list(_list_formats(first))))
     return replace(_choose_format(text, forms, decimal), is_iso=is_iso) if forms else None
 
 
@@ -99,10 +99,12 @@ def find_epoch_unit(values: pl.Series) -> TimeFormat | None:
     return None
 
 
-def _reads(text: pl.Series, form: str) -> bool:
-    """Whether about all values are dates of years that are meant, as 24 is no year of four digits."""
-    read = text.to_frame("value").select(read_times("value", form=form)).to_series()
-    return len(read.filter(read.dt.year().is_between(*YEARS))) >= MIN_READ_SHARE * len(text)
+def _select_reading(text: pl.Series, forms: Sequence[str]) -> list[str]:
+    """The formats by which about all values are dates of years that are meant, as 24 is no year of four digits."""
+    times = [read_times("value", form=form) for form in forms]
+    is_meant = [each.dt.year().is_between(*YEARS).sum().alias(form) for each, form in zip(times, forms, strict=True)]
+    counts = text.to_frame("value").select(is_meant)
+    return [form for form in forms if counts[form][0] >= MIN_READ_SHARE * len(text)]
 
 
 def _list_formats(first: pl.Series) -> Iterator[str]:
@@ -113,7 +115,11 @@ def _list_formats(first: pl.Series) -> Iterator[str]:
         yield from (f"%Y%m%d{clock}{offset}" for clock in COMPACT_CLOCKS for offset in ("", "%z"))
         return
     yield from LAST_YEARS
-    for date, joint, clock, offset in itertools.product(DATES, JOINTS, CLOCKS, OFFSETS if has_zone else ("",)):
+    has_halves = first.str.contains("(?i)[ap]m").any()
+    # A space of a format stands for any number of them.
+    joints = [joint for joint in JOINTS if first.str.contains(joint.strip(), literal=True).any()]
+    clocks = [clock for clock in CLOCKS if has_halves or "%p" not in clock]
+    for date, joint, clock, offset in itertools.product(DATES, joints, clocks, OFFSETS if has_zone else ("",)):
         yield f"{date}{joint}{clock}{offset}"
 
 
