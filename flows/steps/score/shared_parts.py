@@ -31,7 +31,7 @@ class SharedParts:
             url: The URL of what machines share of it.
             logs: The logs that what is scored goes to.
         """
-        self._folder, self._mirror, self._logs = folder, Mirror(folder, url), logs
+        self._folder, self._mirror, self._logs = folder, Mirror(folder, url, LAST_FILES), logs
 
     @classmethod
     def from_settings(cls, settings: Settings, job: str) -> "SharedParts | None":
@@ -52,16 +52,16 @@ class SharedParts:
             StoreError: The store refuses, or is away.
             OSError: A file can't be read or written.
         """
-        self._mirror.fetch(last=LAST_FILES)
+        self._mirror.fetch()
         try:
             yield
         except LeaseLost:
             raise
         except BaseException:
             with contextlib.suppress(StoreError):  # the block's own error says more
-                self._mirror.push(LAST_FILES)
+                self._mirror.push()
             raise
-        self._mirror.push(LAST_FILES)
+        self._mirror.push()
 
     @contextlib.contextmanager
     def hold(self, table: TableJob) -> Iterator[Lease]:
@@ -81,7 +81,7 @@ class SharedParts:
         place = self._name_place(table)
         leases, name = self._logs.state.locate("leases"), f"score/{table.job}/{place}"
         with hold_lease(leases, name, f"score of {table.title}", wait=False) as lease:
-            self._mirror.fetch(place, LAST_FILES)
+            self._mirror.fetch(place)
             table.require_begun()
             yield lease
 
@@ -98,7 +98,7 @@ class SharedParts:
             OSError: A file can't be read or written.
         """
         lease.check()
-        self._mirror.push(LAST_FILES, self._name_place(table))
+        self._mirror.push(self._name_place(table))
         lease.check()
         publish_parts(table, self._logs.folders[PREDICTIONS])
         ship_logs(self._logs, (PREDICTIONS, REFUSED, BROKEN))

@@ -104,7 +104,7 @@ def fetch_folders(folders: FolderUrls) -> None:
     from penumbra.storage.shared.mirror import Mirror
 
     for folder, url in folders.items():
-        Mirror(folder, url).fetch(last=LAST_FILES)
+        Mirror(folder, url, LAST_FILES).fetch()
 
 
 def push_folders(folders: FolderUrls) -> None:
@@ -121,7 +121,7 @@ def push_folders(folders: FolderUrls) -> None:
 
     for folder, url in folders.items():
         if folder.is_dir():
-            Mirror(folder, url).push(LAST_FILES)
+            Mirror(folder, url, LAST_FILES).push()
 
 
 @contextlib.contextmanager

@@ -32,25 +32,26 @@ class Mirror:
     unchanged: the object replaces it in `fetch`.
     """
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, last: Sequence[str] = ()) -> None:
         """Make a mirror; no request is made yet.
 
         Args:
             folder: The local folder; `fetch` creates it.
             url: A folder, or a URL that fsspec knows.
+            last: Patterns of the names of files that make others count: they are moved once all others have arrived.
 
         Raises:
             StoreError: The package for such URLs isn't installed, or nothing is known about them.
         """
         self.folder = folder
         self.store = ObjectStore(url)
+        self._last = last
         self._notes = folder.with_name(f".{folder.name}.mirror.json")
 
-    def push(self, last: Sequence[str] = (), prefix: str = "") -> list[str]:
+    def push(self, prefix: str = "") -> list[str]:
         """Upload the files that are new or have changed; what another machine wrote meanwhile stays, and is logged.
 
         Args:
-            last: Patterns of the names of files that make others count: they are uploaded once all others are there.
             prefix: The name of a folder below the folder; "" for all.
 
         Returns:
@@ -68,17 +69,16 @@ class Mirror:
                 if not _is_pushed(path, receipts.get(name), there.get(name))
             ]
             before = {name: receipts[name][2] for name in changed if name in receipts and name in there}
-            pushed = _transfer_in_turn(changed, last, lambda name: self._upload(name, before.get(name)), receipts)
+            pushed = _transfer_in_turn(changed, self._last, lambda name: self._upload(name, before.get(name)), receipts)
         if left := sorted(name for name in {*changed} - {*pushed} if (self.folder / name).exists()):
             logger.warning("%s: what another machine wrote stays: %s", mask_address(self.store.url), ", ".join(left))
         return sorted(pushed)
 
-    def fetch(self, prefix: str = "", last: Sequence[str] = ()) -> list[str]:
+    def fetch(self, prefix: str = "") -> list[str]:
         """Download the files that are new or have changed, or are missing here; not those that are removed meanwhile.
 
         Args:
             prefix: The name of a folder or a file below the folder; "" for all.
-            last: Patterns of the names of files that make others count: they are downloaded once all others are here.
 
         Returns:
             The names of what was downloaded, relative to the folder, with slashes.
@@ -92,7 +92,7 @@ class Mirror:
             changed = [
                 name for name in sorted(there) if not _is_fetched(self.folder / name, receipts.get(name), there[name])
             ]
-            return _transfer_in_turn(changed, last, lambda name: self._download(name, there[name]), receipts)
+            return _transfer_in_turn(changed, self._last, lambda name: self._download(name, there[name]), receipts)
 
     def _upload(self, name: str, before: str | None) -> Receipt | None:
         path = self.folder / name

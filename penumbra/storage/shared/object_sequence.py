@@ -40,11 +40,8 @@ class ObjectSequence:
         """
         return self.store.create(_format_number(number), content)
 
-    def list_numbers(self, after: int = 0) -> list[int]:
+    def list_numbers(self) -> list[int]:
         """List the numbers of the objects that exist.
-
-        Args:
-            after: Only greater ones are listed.
 
         Returns:
             The numbers in ascending order.
@@ -53,7 +50,7 @@ class ObjectSequence:
             StoreError: The store refuses, or is away.
         """
         names = [name for name in self.store.list_versions() if len(name) == NUMBER_DIGITS and name.isdigit()]
-        return sorted(number for number in map(int, names) if number > after)
+        return sorted(map(int, names))
 
     def read(self, number: int) -> bytes:
         """Read an object.

@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,10 @@ def read_all(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def make_mirrors(tmp_path: Path, url: str = "") -> tuple[Mirror, Mirror]:
+def make_mirrors(tmp_path: Path, url: str = "", last: Sequence[str] = ()) -> tuple[Mirror, Mirror]:
     """Those of two machines."""
     url = url or str(tmp_path / "shared")
-    return Mirror(tmp_path / "one" / "run", url), Mirror(tmp_path / "two" / "run", url)
+    return Mirror(tmp_path / "one" / "run", url, last), Mirror(tmp_path / "two" / "run", url, last)
 
 
 def test_what_one_machine_pushes_another_fetches(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_what_is_written_aside_and_locks_stay_here(tmp_path: Path) -> None:
 
 
 def test_files_that_make_others_count_are_pushed_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here, _ = make_mirrors(tmp_path)
+    here, _ = make_mirrors(tmp_path, last=["*.json"])
     write(here.folder, **{"done.json": "", "rows.npy": "", "a.json": "", "z.npy": ""})
     order: list[str] = []
     upload = ObjectStore.upload
@@ -185,14 +186,14 @@ def test_files_that_make_others_count_are_pushed_last(tmp_path: Path, monkeypatc
         "upload",
         lambda store, path, name, before: (order.append(name), upload(store, path, name, before))[1],
     )
-    here.push(last=["*.json"])
+    here.push()
     assert sorted(order[:2]) == ["rows.npy", "z.npy"]
 
 
 def test_files_that_make_others_count_are_fetched_last_and_not_at_all_where_others_are_removed_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, there = make_mirrors(tmp_path)
+    here, there = make_mirrors(tmp_path, last=["done.json"])
     write(here.folder, **{"done.json": "{}"})
     for name in "xy":
         write(here.folder / name, zz="large")
@@ -205,7 +206,7 @@ def test_files_that_make_others_count_are_fetched_last_and_not_at_all_where_othe
         download(store, name, path)
 
     monkeypatch.setattr(ObjectStore, "download", remove_others)
-    assert there.fetch(last=["done.json"]) == []
+    assert there.fetch() == []
     assert read_all(there.folder) == {}
 
 

@@ -43,7 +43,6 @@ def test_what_exists_is_listed_in_order_and_read_as_it_was_created(url: str) -> 
     assert [sequence.create(number, b"%d" % number) for number in (2, 10, 1)] == [True] * 3
     assert not sequence.create(2, b"another")
     assert sequence.list_numbers() == [1, 2, 10]
-    assert sequence.list_numbers(after=1) == [2, 10]
     assert sequence.read(2) == b"2"
     assert sequence.read_present([1, 3, 10]) == {1: b"1", 10: b"10"}
     with pytest.raises(FileNotFoundError):
