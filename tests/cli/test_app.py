@@ -221,9 +221,9 @@ def test_what_a_flow_ends_with_is_in_its_log_where_no_command_waits_for_it(capsy
 
 def test_every_benchmark_has_a_name() -> None:
     folder = PROJECT_ROOT / "benchmarks"
-    named = {path.stem: path for path in folder.glob("*.py")} | {
-        path.parent.name: path for path in folder.glob("*/__main__.py")
-    }
+    packages = [*folder.glob("*/__main__.py"), *folder.glob("*/*/__main__.py")]
+    modules = [path for path in folder.glob("*/*.py") if not (path.parent / "__main__.py").exists()]
+    named = {path.stem: path for path in modules} | {path.parent.name: path for path in packages}
     runnable = {name.replace("_", "-") for name, path in named.items() if "penumbra bench" in path.read_text()}
     assert runnable == set(BENCHMARKS)
 
