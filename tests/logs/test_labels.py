@@ -148,7 +148,9 @@ def test_outcomes_are_counted_by_source(tmp_path: Path) -> None:
         make_label_by_key(2, 1),
         LabelEntry(NOON, "batch 2013-04", {"arr_delay": 42}, make_key(1)),
     )
-    assert labels.count_label_outcomes(make_updated_index(tmp_path)).rows() == [
+    made = make_updated_index(tmp_path)
+    assert labels.count_orphans(made) == 1
+    assert labels.count_label_outcomes(made).rows() == [
         ("batch", "attached", 1),
         ("feedback", "duplicate", 1),
         ("feedback", "orphan", 1),

@@ -9,12 +9,11 @@ from flows.steps.model_version import ModelVersion
 from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.queries.labels import count_label_outcomes, count_own_answers
+from penumbra.logs.queries.labels import count_orphans, count_own_answers
 from penumbra.logs.schema import STATUS_OK
 from penumbra.promotion.day_blocks import compute_block_start
 
 QUIET = dt.timedelta(days=1)  # so long without an answer is worth a word
-ORPHAN = "orphan"
 
 
 def explain_waiting(
@@ -103,7 +102,7 @@ def _explain_days(
 
 
 def _explain_orphans(index: LogIndex) -> Iterator[str]:
-    if orphans := int(count_label_outcomes(index).filter(outcome=ORPHAN)["labels"].sum()):
+    if orphans := count_orphans(index):
         key = ", ".join(index.label_spec.key) or "the prediction id, as the contract has no key"
         yield (
             f"{format_count(orphans, 'label belongs', 'labels belong')} to no prediction: see that they have "

@@ -35,7 +35,7 @@ def play_replay(days: int | None, update_readme: bool) -> None:
     from penumbra.simulation.replay import demo, run
 
     with fork_flows() as runner:  # which have what is imported by now
-        runner.import_ahead(["train", "ingest"])
+        runner.import_ahead(["train"])
         if update_readme:
             demo.extract_replay_output(demo.README_FILE.read_text(encoding="utf-8"))
         with refuse_on(*run.PLAN_ERRORS):

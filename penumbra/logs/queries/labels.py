@@ -42,6 +42,9 @@ FROM ({pairs}) GROUP BY 1 ORDER BY 1
 LABEL_OUTCOMES_QUERY = """
 SELECT substr(source, 1, instr(source || ' ', ' ') - 1), outcome, count(*) FROM outcomes GROUP BY 1, 2 ORDER BY 1, 2
 """
+ORPHANS_QUERY = """
+SELECT count(*) FROM labels WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE predictions.key = labels.key)
+"""
 OWN_ANSWERS_QUERY = "SELECT count(*), coalesce(sum(alone), 0), max(time) FROM predictions WHERE model = ?"
 LABEL_DELAYS_QUERY = (
     "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
@@ -91,6 +94,12 @@ def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
     with index.open() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
     return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
+
+
+def count_orphans(index: LogIndex) -> int:
+    """Return how many labels in `index` belong to no prediction."""
+    with index.open() as db:
+        return int(db.execute(ORPHANS_QUERY).fetchone()[0])
 
 
 def count_own_answers(index: LogIndex, model: str) -> tuple[int, int, dt.datetime | None]:

@@ -101,19 +101,22 @@ class DayLoop:
     def _monitor(self) -> None:
         due_windows.judge_due_windows(self.settings, self.problem, self.known)
         retraining.respond_to_verdict(
-            self.settings, self.problem, self._ingest_arrived_batches, lambda reason: self._try_flow("train")
+            self.settings, self.problem, self._ingest_arrived_batches, lambda reason: self._train()
         )
 
     def _ingest_arrived_batches(self) -> bool:
-        """Ingest as the monitor does: with the flow where a batch has arrived."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            is_settled = ingestion.settle_ingest()
-        return is_settled or self._try_flow("ingest")
-
-    def _try_flow(self, flow: str) -> bool:
-        """Run a flow that the monitor asks for; one that fails is told, and the days go on, as they do in earnest."""
+        """Ingest as the monitor does; a failure is told, and the days go on, as they do in earnest."""
         try:
-            sandbox.run_replay_flow(self.runner, flow)
+            with contextlib.redirect_stdout(io.StringIO()):
+                return ingestion.settle_ingest() or (_ingest_in_process() and ingestion.settle_ingest())
+        except ReplayFailed as error:
+            print(error)
+            return False
+
+    def _train(self) -> bool:
+        """Train as the monitor does; a failure is told, and the days go on, as they do in earnest."""
+        try:
+            sandbox.run_training(self.runner)
         except ReplayFailed as error:
             print(error)
             return False
@@ -203,7 +206,7 @@ def train_first_model(settings: Settings, runner: FlowRunner) -> None:
     Raises:
         ReplayFailed: The training failed, or the model didn't pass the gate.
     """
-    sandbox.run_replay_flow(runner, "train")
+    sandbox.run_training(runner)
     if LIVE_ALIAS not in (ModelRegistry(settings.registry).aliases() or {}):
         receipt = RunReceipts(settings.training.folder).read_latest()
         raise ReplayFailed(explain_missing_model(settings.replay.candidate, receipt or ""))
@@ -256,15 +259,18 @@ def count_label_days(settings: Settings) -> int:
     return 1 + math.ceil(settings.labels.delay_hours / 24)
 
 
-def _ingest_in_process() -> None:
-    """Take the steps of the ingest flow without a process for each."""
+def _ingest_in_process() -> bool:
+    """Take the steps of the ingest flow without a process for each, but for the labels, which `settle_ingest` attaches;
+    returns True, that they succeeded."""
     try:
         store = ingestion.open_data_store()
+        store.staging.discard()
         for batches in ingestion.share_batches_to_check(store):
             store.admit(ingestion.check_batches(store, batches))
         ingestion.report_data_version(store)
     except ingestion.INGEST_ERRORS as error:
         raise ReplayFailed(f"the ingest failed: {error}") from None
+    return True
 
 
 def _summarise_entry(entry: LedgerEntry) -> dict[str, Any]:

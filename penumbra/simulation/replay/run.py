@@ -30,7 +30,7 @@ from penumbra.storage import fingerprints
 from penumbra.storage.journal import Journal
 
 JOURNAL_FILE = "diary.jsonl"
-PLAYED_MODULES = ("problem", "service", "flows.ingest", "flows.train", "penumbra.simulation.replay.run")
+PLAYED_MODULES = ("problem", "service", "flows.train", "penumbra.simulation.replay.run")
 EXPECTED_ERRORS = (sandbox.ReplayTimeout, sandbox.ReplayFailed, OSError)
 MAX_SHORT_DAYS, DAYS_BEFORE_BATCH, N_FAULT_DAYS = 60, 3, 3
 PLAN_ERRORS = (SettingsError, ProblemError, SourceFailed, BatchRefused)

@@ -25,10 +25,7 @@ from penumbra.logs.shadow.shadow_log import ShadowStateReader
 from penumbra.registry.pointers import CANDIDATE_ALIAS, PREVIOUS_ALIAS, SERVICE_LOCK_FILE, read_pointer
 from penumbra.storage.locks import is_file_locked
 
-FLOW_OPTIONS = {  # by flow: what its make target passes, without the doctor
-    "ingest": ("--no-pylint", "run"),
-    "train": ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor"),
-}
+TRAINING_OPTIONS = ("--no-pylint", "run", "--doctor", "skipped: a replay runs without the doctor")
 WAIT_SECONDS, PAUSE_SECONDS = 600.0, 0.005  # seconds
 SERVICE_OUTPUT, FLOW_OUTPUT, REASON_FILE = "service.txt", "flow.txt", "reason.txt"
 SERVE_SCRIPT = """
@@ -74,22 +71,21 @@ def clear_sandbox(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_replay_flow(runner: FlowRunner, flow: str) -> None:
-    """Run a flow as its make target does, but for the doctor.
+def run_training(runner: FlowRunner) -> None:
+    """Run the training flow as its make target does, but for the doctor.
 
     Args:
         runner: What runs flows.
-        flow: "ingest" or "train".
 
     Raises:
         ReplayFailed: It failed.
     """
     reason, output = Path(REASON_FILE), Path(FLOW_OUTPUT)
     reason.unlink(missing_ok=True)
-    arguments = [str(PROJECT_ROOT / "flows" / f"{flow}.py"), *FLOW_OPTIONS[flow]]
+    arguments = [str(PROJECT_ROOT / "flows" / "train.py"), *TRAINING_OPTIONS]
     if runner.run(arguments, {REASON_VARIABLE: str(reason.absolute())}, output):
         said = reason.read_text() if reason.exists() else " / ".join(output.read_text().split("\n")[-9:])
-        raise ReplayFailed(f"flows/{flow}.py failed: {said.strip()}")
+        raise ReplayFailed(f"the training failed: {said.strip()}")
 
 
 @contextlib.contextmanager
