@@ -93,8 +93,8 @@ class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):
     output: OutputValue
     decision: DecisionValue
     model: str
-    rules: list[str] = []
-    failed_rules: list[str] = []
+    rules: Sequence[str] = ()
+    failed_rules: Sequence[str] = ()
     fallback: str = ""
 
 
