@@ -40,16 +40,16 @@ dashboard: $(VENV)/runtime ## the loop, MLflow's pages and Evidently's side by s
 replay: $(VENV)/runtime checkout ## the later months day by day through the real loop, with a report at its end
 	@$(BIN)/penumbra replay
 
-test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in some minutes (ARGS="-k name" for a part)
+test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in a minute or two (ARGS="-k name" for a part)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
 
-test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready) checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (forty minutes)
+test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready) checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (some twenty minutes)
 	$(call run_tests,problem_tests)
 	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
 	$(call run_tests,tests,-m alone -n 2 --dist loadgroup,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
 
-# The tests of a folder, or of some of its files, as collecting all takes a quarter of a minute; unless ARGS names paths,
+# The tests of a folder, or of some of its files, as collecting all takes some seconds; unless ARGS names paths,
 # in the other one only or in this. That ARGS choose none of them (5) is no failure, nor that a project has no tests/.
 chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$(wildcard $1)))
 PYTEST := $(BIN)/python -c 'import os, shlex, sys, pytest; sys.exit(pytest.main(sys.argv[1:] + shlex.split(os.environ["ARGS"])))'
