@@ -63,6 +63,7 @@ def address_of(server: Database) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
+@pytest.mark.slow
 def test_an_advisory_is_named_with_its_distribution_and_the_version_that_mends_it(
     database: Database, lock: Path
 ) -> None:

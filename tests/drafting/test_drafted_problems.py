@@ -16,6 +16,7 @@ from tests.helpers.problems.drafts import write_orders
 from tests.helpers.problems.written_problems import load_written
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("default"),  # of what the estimators say, as in problem_tests/
 ]
 CASES = {
@@ -54,7 +55,6 @@ def drafted(request, tmp_path_factory):
         yield SimpleNamespace(target=target, settings=settings, problem=problem, sample=sample, ship=ship)
 
 
-@pytest.mark.slow
 def test_the_tests_of_a_problem_pass(drafted):
     problem, settings, sample = drafted.problem, drafted.settings, drafted.sample
     test_contract.test_the_example_is_a_request_that_keeps_the_contract(problem, settings)
@@ -67,7 +67,6 @@ def test_the_tests_of_a_problem_pass(drafted):
     test_candidates.test_the_baseline_looks_at_no_input(sample)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("candidate", ["forest", "boosting", "linear"])
 def test_each_candidate_is_served_as_it_was_trained(drafted, candidate):
     assert set(drafted.settings.training.candidates) == set(drafted.problem.candidates.CANDIDATES)

@@ -179,6 +179,7 @@ def test_a_candidate_compiles_to_a_model_that_answers_the_same_also_where_values
     assert measure_parity(learnt(name), compile_model(learnt(name), inputs.shape[1]), inputs) <= 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_candidate_learns_the_same_from_the_same_rows(some_flights, learnt, name):
     first, second = learnt(name), fitted(name, some_flights)

@@ -48,6 +48,7 @@ def sample_rows_with_gaps() -> pl.DataFrame:
     return schema.Row.sample(200, generator=dy.random.Generator(0))
 
 
+@pytest.mark.slow
 def test_single_records_get_exactly_the_scores_of_training_time(client: Any, live: bundle.Bundle) -> None:
     rows = sample_rows_with_gaps()
     answers = [post_body(client, msgspec.json.encode(row)).json() for row in rows.to_dicts()]

@@ -57,6 +57,7 @@ def load_short_orders(folder, **changes):
     return load_orders(folder, **{**changes, "source": [("MONTHS = 6", "MONTHS = 2"), *changes.get("source", ())]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, KEYLESS, CLASSES, NUMBER, HONOLULU], ids=["binary", "no key", "classes", "number", "zone"]
 )

@@ -18,6 +18,7 @@ def world():
     return few_rows.ThinnedYear.draw(pl.concat(days), 10, seed=1)
 
 
+@pytest.mark.slow
 def test_a_year_is_thinned_and_its_days_stand_in_another_order(world):
     assert 3000 < world.rows.height < 4300
     assert world.rows["time_hour"].is_sorted()

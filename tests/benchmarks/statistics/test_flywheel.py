@@ -26,6 +26,7 @@ def stream():
     )
 
 
+@pytest.mark.slow
 def test_labels_lower_the_loss_on_later_days_and_wrong_ones_less(stream):
     all_labels, none = measure_all_labels(stream), measure_all_labels(stream, KNOWN_DAYS)
     losses = {name: play_labelling(stream, policy, 1 / 3, seed=1) for name, policy in POLICIES.items()}

@@ -23,6 +23,7 @@ def asked(folder: Path) -> None:
     Ledger(folder / "ledger").append(event)
 
 
+@pytest.mark.slow
 def test_a_retraining_that_fails_is_entered_and_not_tried_again_and_again(empty: Path) -> None:
     asked(empty)
     settings = world.make_monitor_settings(empty, DONE)

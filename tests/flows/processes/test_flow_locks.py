@@ -44,6 +44,7 @@ def first(space):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_the_second_says_who_is_at_work_since_when_and_goes_on_after_it(space, first):
     second = start(space, "second")
     assert "another ingest is at work (since 20" in (line := second.stdout.readline())

@@ -57,6 +57,7 @@ def read_days(run, batches):
     return rows[run.matrices.problem.schema.TIME].dt.date().to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["boosting", "memory"])
 def test_across_days_each_row_is_predicted_by_a_fit_on_the_other_spans(prepare, name):
     run = prepare(name, uncertainty__method="cross")

@@ -215,6 +215,7 @@ def test_the_first_pass_of_promotion_follows_the_first_training(settings: Settin
     assert verdicts.prepare_aliases(settings) == {"live": "1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", [prepare_registration, prepare_registry])
 def test_beside_a_live_model_without_ledger_and_answers_no_training_begins(
     settings: Settings, prepare: Callable[[Settings], None]
