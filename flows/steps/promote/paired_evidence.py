@@ -16,7 +16,7 @@ from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.queries.labels import join_labels
+from penumbra.logs.queries.labels import read_alone_answers
 from penumbra.logs.queries.shadow import read_outputs_beside
 from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import compute_block_start, sum_losses_by_block
@@ -160,17 +160,17 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
         other: The version in the shadow.
 
     Returns:
-        The columns of `penumbra.logs.queries.labels.join_labels`, and `shadow` (an output) and `status` (String), null
-        where the shadow has no answer yet; `differs` (Boolean), whether the decisions do; and `left_out` (Boolean),
-        whether the shadow didn't ask the other version as it was behind. The rows begin with the first day of which the
-        shadow has seen any.
+        The columns of `penumbra.logs.queries.labels.read_alone_answers`, and `shadow` (an output) and `status`
+        (String), null where the shadow has no answer yet; `differs` (Boolean), whether the decisions do; and `left_out`
+        (Boolean), whether the shadow didn't ask the other version as it was behind. The rows begin with the first day
+        of which the shadow has seen any.
     """
     index = LogIndex.of_all_replicas(settings, live.problem.schema)
     outputs = read_outputs_beside(index, other.folder.name, live.folder.name)
     left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
     output = _cast_output("output", live.task).alias(SHADOW)
     shadow = outputs.select("id", "status", output, differs="decision", left_out=left_out)
-    rows = join_labels(index, model=live.folder.name).join(shadow, on="id", how="left")
+    rows = read_alone_answers(index, live.folder.name).join(shadow, on="id", how="left")
     differs = pl.col("differs") != _decision_as_indexed(index.label_spec.task)
     rows = rows.with_columns(differs, pl.col("left_out").fill_null(False))
     first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()

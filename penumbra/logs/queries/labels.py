@@ -27,7 +27,11 @@ SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, 
   t.first - max(p.event, p.time) AS delay, max(p.event, p.time) AS since
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
-IDS_CONDITION, OWN_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))", "WHERE model = ? AND alone"
+IDS_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))"
+ALONE_ANSWERS_QUERY = """
+SELECT p.id, p.time, p.event, p.output, p.decision, t.target, t.source, t.time
+FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key WHERE p.model = ? AND p.alone ORDER BY p.id
+"""
 # Ordered by p.id itself, SQLite would read all rows in that order.
 ANSWERS_WITH_TARGETS_QUERY = """
 SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
@@ -133,13 +137,12 @@ def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
     return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
 
 
-def join_labels(index: LogIndex, ids: Sequence[str] | None = None, model: str = "") -> pl.DataFrame:
+def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFrame:
     """Join the latest label to each prediction.
 
     Args:
         index: The index.
         ids: The predictions' ids; None for all.
-        model: The version whose own answers these are; "" for all, whoever gave them. It counts where there are no ids.
 
     Returns:
         A row for each prediction: id, model, time, event (the row's time), output, decision, alone (neither a rule nor
@@ -153,9 +156,7 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None, model: str = 
         DamagedFile: A byte of the index has changed.
     """
     schema = _build_join_schema(index.label_spec.task)
-    among, given = (OWN_CONDITION, (model,)) if model else ("", ())
-    if ids is not None:
-        among, given = IDS_CONDITION, (encode_json(list(ids)).decode(),)
+    among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
     with index.open() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
     columns = (
@@ -165,6 +166,29 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None, model: str = 
         _decode_target(index.label_spec.task),
     )
     return _decode_rows(index, rows, schema, *columns)
+
+
+def read_alone_answers(index: LogIndex, model: str) -> pl.DataFrame:
+    """Read what a model answered alone, with the latest label of each.
+
+    Args:
+        index: The index.
+        model: The model's version.
+
+    Returns:
+        A row for each prediction, with the columns id, time, event, output, decision, target, source and arrived of
+        `join_labels`.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
+    """
+    types, task = _build_join_schema(index.label_spec.task), index.label_spec.task
+    names = ("id", "time", "event", "output", "decision", "target", "source", "arrived")
+    with index.open() as db:
+        rows = db.execute(ALONE_ANSWERS_QUERY, (model,)).fetchall()
+    times = map(_to_datetime, ("time", "event", "arrived"))
+    columns = *times, *_decode_output_columns(task), _decode_target(task)
+    return _decode_rows(index, rows, {name: types[name] for name in names}, *columns)
 
 
 def read_answers_with_targets(

@@ -12,7 +12,7 @@ import pytest
 
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.queries.labels import join_labels, read_answers_with_targets
+from penumbra.logs.queries.labels import join_labels, read_alone_answers, read_answers_with_targets
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.storage.sealed import DamagedFile
 from tests.helpers.logs.prediction_logs import (
@@ -42,6 +42,8 @@ def test_a_row_has_what_was_answered_and_its_label_or_null(tmp_path: Path) -> No
     names = ["id", "time", "event", "output", "target"]
     assert rows.equals(join_labels(make_updated_index(tmp_path)).select(names))
     assert rows["target"].to_list() == [True, None]
+    alone = read_alone_answers(make_updated_index(tmp_path), "7")
+    assert alone.equals(join_labels(make_updated_index(tmp_path)).select(alone.columns))
 
 
 def test_rows_of_another_time_are_left_out(tmp_path: Path) -> None:
@@ -94,7 +96,11 @@ def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(
     index = make_updated_index(tmp_path)
     with sqlite3.connect(index.path) as db:
         db.execute("UPDATE labels SET target = 'tzue' WHERE target NOT NULL")
-    for read in (join_labels, lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1)))):
+    for read in (
+        join_labels,
+        lambda index: read_alone_answers(index, "7"),
+        lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1))),
+    ):
         with pytest.raises(
             DamagedFile, match=r"index\.db isn't what the logs say: .*: `penumbra doctor` makes it again"
         ):

@@ -218,7 +218,7 @@ def test_beside_a_models_answers_are_those_to_its_own_predictions(tmp_path: Path
     index = prediction_logs.make_updated_index(tmp_path)
     assert read_outputs_beside(index, "8", "7")["id"].to_list() == [own]
     assert read_shadow_outputs(index, "8", [own, other])["id"].to_list() == [own, other]
-    assert labels.join_labels(index, model="6")["id"].to_list() == [other]
+    assert labels.read_alone_answers(index, "6")["id"].to_list() == [other]
 
 
 def test_explain_tells_what_the_shadow_said(tmp_path: Path) -> None:
