@@ -14,7 +14,6 @@ IMPORTED_AHEAD = (
     *("flows.steps.monitor.backlog", "flows.steps.monitor.retraining", "flows.steps.monitor.reports"),
     "monitoring.dashboard.overview.overview_page",
 )
-IMPORTED_LATER = ("mlflow.store.tracking.sqlalchemy_store", "metaflow.cards")  # what reports and overview take
 
 
 @schedule(**get_daily_schedule("monitor"))
@@ -106,6 +105,6 @@ class MonitorFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER)
+    fork_tasks(sys.argv, IMPORTED_AHEAD)
     with end_refused_pods():
         MonitorFlow()

@@ -13,7 +13,7 @@ import polars as pl
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
 from penumbra.core.system.lazy_packages import defer_modules
-from penumbra.core.system.lean_imports import hide_modules
+from penumbra.core.system.lean_imports import UNUSED_BY_REPORTS, hide_modules
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
 
@@ -25,8 +25,8 @@ EVIDENTLY_PACKAGES = (  # of which a report needs a part
     *("evidently.legacy.calculations.stattests", "plotly.figure_factory"),
 )
 
-# Evidently uses deprecated parts of its dependencies, and of SciPy's statistics functions that few reports call.
-with warnings.catch_warnings(), hide_modules(["scipy.stats"]):
+# Evidently uses deprecated parts of its dependencies, and of SciPy and scikit-learn some that few reports call or none.
+with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):
     warnings.simplefilter("ignore")
     defer_modules(*EVIDENTLY_PACKAGES)
     from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression

@@ -20,10 +20,10 @@ from monitoring.reports.columns import ReportColumns, ReportSides
 from monitoring.reports.datasets import build_dataset
 from monitoring.reports.window_figures import ReportFigure
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
-from penumbra.core.system.lean_imports import hide_modules
+from penumbra.core.system.lean_imports import UNUSED_BY_REPORTS, hide_modules
 from penumbra.core.task import Task
 
-with warnings.catch_warnings(), hide_modules(["scipy.stats"]):  # as in monitoring/reports/datasets.py
+with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monitoring/reports/datasets.py
     warnings.simplefilter("ignore")
     from evidently import Report
     from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric

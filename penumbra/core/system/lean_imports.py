@@ -18,7 +18,11 @@ UNUSED = {
     "sklearn.ensemble": ("scipy.stats",),
     "sklearn.discriminant_analysis": ("scipy.stats",),
 }
-DEFERRED = ("scipy.stats",)  # of which scikit-learn takes functions by name as it is loaded
+UNUSED_BY_REPORTS = (  # what Evidently imports for texts and embeddings, beside SciPy's statistics
+    *("sklearn.decomposition", "sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.model_selection"),
+    *("sklearn.pipeline", "scipy.stats"),
+)
+DEFERRED = UNUSED_BY_REPORTS  # of which libraries take functions and classes by name as they are loaded
 PLACEHOLDERS = {  # what dataframely takes for modules that it doesn't find, and which modules these are
     "sa": "sqlalchemy",
     "sa_mssql": "sqlalchemy.dialects.mssql",

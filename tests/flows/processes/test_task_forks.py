@@ -11,7 +11,6 @@ from flows.experiment import IMPORTED_AHEAD as OF_EXPERIMENTS
 from flows.experiment import IMPORTED_LATER as OF_EXPERIMENTS_LATER
 from flows.ingest import IMPORTED_AHEAD as OF_INGESTS
 from flows.monitor import IMPORTED_AHEAD as OF_MONITORING
-from flows.monitor import IMPORTED_LATER as OF_MONITORING_LATER
 from flows.promote import IMPORTED_AHEAD as OF_PROMOTIONS
 from flows.score import IMPORTED_AHEAD as OF_SCORING
 from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
@@ -200,7 +199,7 @@ def test_nothing_outlives_a_run_that_is_killed(space: Workspace) -> None:
         (*OF_TRAININGS, *OF_TRAININGS_LATER),
         (*OF_EXPERIMENTS, *OF_EXPERIMENTS_LATER),
         OF_INGESTS,
-        (*OF_MONITORING, *OF_MONITORING_LATER),
+        OF_MONITORING,
         OF_PROMOTIONS,
         OF_SCORING,
     ],
