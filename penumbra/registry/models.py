@@ -4,6 +4,7 @@ import contextlib
 import logging
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -243,7 +244,8 @@ class ModelRegistry:
 
     def _record(self, run: Run) -> RecordedRun:
         tags = self._read_whole(run.info.run_id, run.data.tags)
-        return RecordedRun(run.info.run_id, run.info.start_time / 1000, run.data.metrics, tags)
+        metrics = {name: value for name, value in run.data.metrics.items() if abs(value) < sys.float_info.max}
+        return RecordedRun(run.info.run_id, run.info.start_time / 1000, metrics, tags)
 
     def _read_whole(self, run_id: str, texts: Mapping[str, str]) -> dict[str, str]:
         """Read the long ones among parameters or tags from the run's artifacts."""

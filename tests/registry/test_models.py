@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import sqlite3
 import subprocess
@@ -159,6 +160,19 @@ def test_a_run_keeps_params_metrics_tags_and_times(models):
         {"brier": 0.25},
     )
     assert kept.data.tags["revision"] == "r"
+
+
+def test_what_is_not_finite_is_no_metric_rather_than_the_largest_float(models):
+    models.record(run(metrics={"loss": 0.5, "loss_low": -math.inf, "loss_high": math.inf}, tags={"kind": "train"}))
+    (kept,) = models.find_latest_runs(1)
+    assert kept.metrics == {"loss": 0.5}
+
+
+def test_the_largest_float_that_was_kept_in_place_of_infinity_is_not_read_as_a_metric(models):
+    of = models.record(run(metrics={"loss": 0.5}, tags={"kind": "train"}))
+    models.client.log_metric(of, "loss_high", math.inf)
+    (kept,) = models.find_latest_runs(1)
+    assert kept.metrics == {"loss": 0.5}
 
 
 DAYS = [f"2024-{number:05}" for number in range(800)]

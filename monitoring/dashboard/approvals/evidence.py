@@ -15,6 +15,7 @@ from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.intervals import format_limits, format_signed
 from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
 from penumbra.data.source_reader import SourceFailed
@@ -88,8 +89,8 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}{people}"
     if facts.get("difference") is not None:
         losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
-        ends = " to ".join("-" if facts[end] is None else format_number(facts[end], "+") for end in ("low", "high"))
-        yield facts["loss"], f"{losses}, {format_number(facts['difference'], '+')} a row in its favour ({ends})"
+        limits = format_limits(facts["low"], facts["high"], format_signed)
+        yield facts["loss"], f"{losses}, {format_signed(facts['difference'])} a row in its favour {limits}"
         yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
     if shadow := evidence.get("shadow"):
         yield from _list_shadow_figures(shadow)

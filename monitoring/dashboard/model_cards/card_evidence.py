@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable
+from penumbra.core.text.intervals import format_limits
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
 from penumbra.registry.bundles.manifest import LIMITS_FACT
@@ -13,7 +14,7 @@ from penumbra.training.evaluation.evaluate import get_metric_title
 
 NOT_RECORDED = "not recorded"
 MAX_ROWS = 40  # of a table
-INTERVALS = "95 % intervals over days (-: too few days for one)"
+INTERVALS = "95 % intervals over days (none where these are too few)"
 Facts = Mapping[str, Any]
 
 
@@ -185,6 +186,5 @@ def _format_limits(row: Facts, value: str = "value") -> str:
 
 
 def _format_interval(interval: Sequence[float | None]) -> str:
-    """Return such as "0.4845 [0.470, 0.499]"; "-" in place of an interval of which a limit isn't known."""
-    value, low, high = map(format_optional, interval)
-    return f"{value} [{low}, {high}]" if low and high else f"{value} -"
+    value, low, high = interval
+    return f"{format_optional(value)} {format_limits(low, high, format_significant)}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run that is to be recorded; `start` and `end` in seconds since the epoch."""
+    """A finished run that is to be recorded; `start` and `end` in seconds since the epoch. Of the metrics those are
+    left out that aren't finite: MLflow would keep the largest float in place of infinity."""
 
     name: str
     start: float
@@ -124,7 +126,8 @@ def _log_contents(client: MlflowClient, run_id: str, begun: BegunRun, long_tags:
     """Log metrics, parameters, long texts, artifacts and data version; what is there already stays the same."""
     end = int(begun.run.end * 1000)
     params, long_params = shorten_texts({key: str(value) for key, value in begun.run.params.items()}, "params")
-    metrics = [Metric(_to_metric_name(key), float(value), end, 0) for key, value in begun.run.metrics.items()]
+    finite = {key: float(value) for key, value in begun.run.metrics.items() if math.isfinite(value)}
+    metrics = [Metric(_to_metric_name(key), value, end, 0) for key, value in finite.items()]
     client.log_batch(run_id, metrics, [Param(key, value) for key, value in params.items()], [])
     for path, text in {**long_tags, **long_params}.items():
         client.log_text(run_id, text, path)

@@ -1,12 +1,14 @@
 """How wrong the answers are over all rows, estimated from the rows that people looked at."""
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from penumbra.core.task import Task, TaskKind
+from penumbra.core.text.intervals import NO_INTERVAL
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labelled_answers import read_answered_records
 from penumbra.logs.queries.labels import join_labels
@@ -143,9 +145,10 @@ def describe_mean_error(estimate: WeightedEstimate, kind: TaskKind) -> str:
 
     Returns:
         A rate as `describe_estimate` has it; of numbers such as "mean error 12.4 (95 %: 9.8 to 15), from 43 of 50
-        picked rows".
+        picked rows", or "mean error 12.4 (no interval), from 2 of 50 picked rows".
     """
     if kind != "regression" or estimate.answered < 2:
         return describe_estimate(estimate, name_error(kind))
-    limits = f"{estimate.low:.4g} to {estimate.high:.4g}"
-    return f"{name_error(kind)} {estimate.value:.4g} (95 %: {limits}), from {describe_source(estimate)}"
+    is_known = math.isfinite(estimate.low) and math.isfinite(estimate.high)
+    limits = f"(95 %: {estimate.low:.4g} to {estimate.high:.4g})" if is_known else NO_INTERVAL
+    return f"{name_error(kind)} {estimate.value:.4g} {limits}, from {describe_source(estimate)}"

@@ -10,10 +10,10 @@ import numpy as np
 from penumbra.core.metrics.loss_names import describe_loss_name
 from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.intervals import format_limits, format_signed
 from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training.evaluation import charts
-from penumbra.training.evaluation.bootstrap import Interval
 
 RESULT_HEADER = ["[95 %]", "than weekly", "[95 %]", "retrained", "promoted", "false", "rejected", "rolled back"]
 RESULT_HEADER += ["false", "CPU s"]
@@ -67,17 +67,14 @@ def write_backtest_picture(
 def _format_cells(result: PolicyResult, standard: PolicyResult) -> list[str]:
     count, more = result.run.count, ["", ""]
     if result is not standard:
-        value, *limits = _format_interval(result.loss_difference(standard), "+")
-        more = [value, f"[{', '.join(limits)}]"]
-    value, *limits = _format_interval(result.loss)
+        beyond = result.loss_difference(standard)
+        more = [format_signed(beyond.value), format_limits(beyond.low, beyond.high, format_signed)]
+    loss = result.loss
     happened = count("retrain"), count("promote"), result.false_promotions
     undone = count("reject"), count("roll back"), result.false_rollbacks
     figures = [f"{each}" for each in (*happened, *undone)]
-    return [result.name, value, f"[{', '.join(limits)}]", *more, *figures, f"{result.cpu_seconds:.0f}"]
-
-
-def _format_interval(interval: Interval, sign: str = "") -> list[str]:
-    return [format_number(each, sign) for each in (interval.value, interval.low, interval.high)]
+    limits = format_limits(loss.low, loss.high)
+    return [result.name, format_number(loss.value), limits, *more, *figures, f"{result.cpu_seconds:.0f}"]
 
 
 def recommend_policy(
@@ -135,11 +132,10 @@ def _format_settings(best: PolicyResult, settings: Settings) -> str:
 
 def _explain_choice(best: PolicyResult, standard: PolicyResult, tolerance: float) -> str:
     beyond, work = best.loss_difference(standard), [each.run.count("retrain") for each in (best, standard)]
-    more, *limits = _format_interval(beyond, "+")
     return (
         f"Of all tested policies within {tolerance:.1%} of weekly retraining and without a false rollback it has the "
         f"longest\nlook in the shadow, and then the fewest retrainings: {work[0]} where weekly has {work[1]}, for "
-        f"{more} [{', '.join(limits)}] a row."
+        f"{beyond.format_difference()} a row."
     )
 
 

@@ -28,6 +28,7 @@ from penumbra.core.metrics.group_metrics import ODDS
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
+from penumbra.core.text.intervals import format_limits, format_signed
 
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
 BOOTSTRAP_REPLICATES = 1000
@@ -58,8 +59,16 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        """Such as "0.4845 [0.470, 0.499]"."""
-        return f"{self.value:.4f} [{self.low:.3f}, {self.high:.3f}]"
+        """Such as "0.4845 [0.470, 0.499]"; "0.4845 (no interval)" where there are too few days."""
+        return f"{self.value:.4f} {format_limits(self.low, self.high, '{:.3f}'.format)}"
+
+    def format_difference(self) -> str:
+        """Format a difference.
+
+        Returns:
+            With signs, such as "+0.0123 [-0.0100, +0.0346]".
+        """
+        return f"{format_signed(self.value)} {format_limits(self.low, self.high, format_signed)}"
 
 
 def compute_mean_interval(values: np.ndarray, days: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -101,7 +110,7 @@ def compute_metric_intervals(
     """Compute every metric of the task with its interval.
 
     The intervals come from metrics without each day in turn, or of more than 50 days without each group of neighbours.
-    The interval of a metric that isn't defined without some of them covers every value that the metric can have.
+    A metric that isn't defined without some of them has no limits: they are infinite.
 
     Args:
         task: The task.
@@ -366,6 +375,6 @@ def _metrics_or_empty(task: Task, labels: np.ndarray, predictions: np.ndarray) -
 
 def _clip_interval(name: str, value: float, low: float, high: float) -> Interval:
     least, most = (SIGNED_METRIC_RANGES | SHARE_METRIC_RANGES).get(name, (0.0, np.inf))
-    if np.isnan(low):
-        return Interval(value, least, most)
+    if not np.isfinite([low, high]).any():
+        return Interval(value, -np.inf, np.inf)
     return Interval(value, max(float(low), least), min(float(high), most))

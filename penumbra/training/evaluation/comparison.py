@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penumbra.core.text.intervals import format_limits
 from penumbra.core.text.tables import format_significant
 from penumbra.training.split import format_batch_range
 
@@ -32,7 +33,7 @@ class ComparedRun:
     Args:
         id: Its short id.
         start: Its start, in seconds since the epoch.
-        metrics: "loss", "loss_low", "loss_high", "fit_seconds", "latency_us" and "size_bytes".
+        metrics: "loss", "fit_seconds", "latency_us" and "size_bytes"; "loss_low" and "loss_high" where they are known.
         facts: What made it: "kind", "candidate", "parameters", "judged" (batches), "gate" (a verdict), "data_version",
             "train", "revision", "files" (digests by path), "settings" and "environment".
     """
@@ -115,7 +116,7 @@ def _format_row(run: ComparedRun) -> list[str]:
         facts["candidate"],
         format_batch_range(facts["judged"]),
         f"{metrics['loss']:.4f}",
-        f"{metrics['loss_low']:.4f} to {metrics['loss_high']:.4f}" if "loss_low" in metrics else "unknown",
+        format_limits(metrics.get("loss_low"), metrics.get("loss_high"), "{:.4f}".format),
         f"{metrics['fit_seconds']:.1f}",
         format_significant(metrics["latency_us"]),
         format_significant(metrics["size_bytes"] / 1000),

@@ -122,8 +122,7 @@ def score_groups(sums: pl.DataFrame) -> pl.DataFrame:
         sums: The columns of `GROUP_SUM_SCHEMA`.
 
     Returns:
-        The columns of `GROUP_SCORE_SCHEMA`; where there are too few days to tell, an interval covers every value that
-        the metric can have.
+        The columns of `GROUP_SCORE_SCHEMA`; where there are too few days to tell, both limits are infinite.
     """
     found = []
     for each in read_group_metrics(sums, min_rows=1):

@@ -18,8 +18,8 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
 from penumbra.core.metrics.losses import LossScale
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.intervals import format_signed
 from penumbra.core.text.quoting import list_beginning
-from penumbra.core.text.tables import format_number
 from penumbra.training.evaluation import bootstrap, slices
 from penumbra.training.evaluation.bootstrap import Interval
 from penumbra.training.gate.gate_checks import (
@@ -60,8 +60,7 @@ def check_loss_difference(
     limit = 0.0 if rule == "superiority" else margin
     verdict = judge_difference(difference, count, rule, limits, margin)
     more = _estimate_days_needed(difference, limit, count, limits) if verdict == NOT_ENOUGH_DATA else ""
-    value, low, high = (format_number(each, "+") for each in (difference.value, difference.low, difference.high))
-    shown = f"{value} [{low}, {high}] over {format_count(count, 'day')}"
+    shown = f"{difference.format_difference()} over {format_count(count, 'day')}"
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
     asked = f"{rule}, for {reason}," if reason else rule
     sentence = f"{loss} less the {other} model's: {shown}; {asked} has the upper limit below {wanted}{more}"
@@ -127,7 +126,7 @@ def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> 
     measured = float(contributions[worst].mean())
     if not is_harmed.any():
         return GateCheck("slices", measured, margin, "pass", f"{kind} none is shown to be {wanted}")
-    harmed = [f"{kept[k]} {format_number(contributions[k].mean(), '+')}" for k in np.flatnonzero(is_harmed)]
+    harmed = [f"{kept[k]} {format_signed(contributions[k].mean())}" for k in np.flatnonzero(is_harmed)]
     sentence = f"{kind} are {wanted}: {list_beginning(harmed)}{describe_limit_setting('gate.slice_margin_share')}"
     return GateCheck("slices", measured, margin, "fail", sentence)
 

@@ -99,7 +99,7 @@ def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(sit
     for words in (
         "2: Promote version 2 over version 1",
         "41 days, 1,200 labels, 7 of them by people",
-        "0.5200 → 0.5000, +0.0200 a row in its favour (+0.0010 to -)",
+        "0.5200 → 0.5000, +0.0200 a row in its favour [+0.0010, no limit]",
         "better than the baseline",
         "3: Investigation",
         "2013-04-05: temp is stuck",

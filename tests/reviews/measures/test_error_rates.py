@@ -29,6 +29,11 @@ def test_an_error_of_numbers_is_a_mean_in_their_unit():
     assert describe_mean_error(estimate, "regression").startswith("mean error 20 (95 %:")
 
 
+def test_two_answers_of_which_one_stands_for_nearly_all_rows_give_no_interval():
+    estimate = estimate_error(pl.Series([10.0, 20.0]), [1.0, 0.1], [False] * 2, "regression")
+    assert describe_mean_error(estimate, "regression").startswith("mean error 19.09 (no interval), from 2 of 2")
+
+
 def test_without_answers_nothing_is_claimed():
     nothing = estimate_error(pl.Series([None, None], dtype=pl.Float64), [0.5, 0.5], [False] * 2, "binary")
     assert describe_mean_error(nothing, "binary") == "no error rate yet: none of 2 picked rows is answered"

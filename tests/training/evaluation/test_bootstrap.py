@@ -120,9 +120,16 @@ def test_the_jackknife_gives_a_mean_nearly_the_limits_of_its_day_sums():
     )
 
 
-def test_a_metric_that_hangs_on_one_day_may_be_anything_that_it_can_be():
+def test_a_metric_that_hangs_on_one_day_has_no_interval():
     found = bootstrap.compute_metric_intervals(BINARY, np.arange(12) == 3, np.linspace(0.1, 0.9, 12), np.arange(12))
-    assert limits(found["roc_auc"])[1:] == (0, 1)
+    assert limits(found["roc_auc"])[1:] == (-np.inf, np.inf)
+    assert str(found["roc_auc"]).endswith(" (no interval)")
+
+
+@pytest.mark.parametrize("metric", ["squared_error", "accuracy", "r2"])
+def test_a_metric_of_few_days_has_no_interval_though_it_has_a_range(metric):
+    found = bootstrap.compute_day_sum_interval(metric, np.arange(10) % 4 / 4, np.ones(10))
+    assert limits(found)[1:] == (-np.inf, np.inf)
 
 
 def test_no_limit_is_beyond_what_a_metric_can_be():

@@ -31,7 +31,7 @@ def after(**facts):
 
 def test_a_run_is_a_line_with_its_metric_interval_fit_time_latency_size_and_verdict():
     _, line = describe_runs([ComparedRun("abc", 0.0, METRICS, FACTS)]).splitlines()
-    assert line.split()[4:] == ["forest", "2013-02", "0.4845", "0.4700", "to", "0.5000", "3.2", "14.2", "310.4", "pass"]
+    assert line.split()[4:] == ["forest", "2013-02", "0.4845", "[0.4700,", "0.5000]", "3.2", "14.2", "310.4", "pass"]
 
 
 def test_latency_and_size_are_named_and_written_as_the_gate_does():
@@ -43,9 +43,9 @@ def test_latency_and_size_are_named_and_written_as_the_gate_does():
     assert shown == [f"{checks['latency']:.4g}", f"{checks['size'] * 1000:.4g}"]
 
 
-def test_a_run_without_an_interval_says_that_it_is_unknown():
+def test_a_run_without_an_interval_says_so():
     metrics = {name: value for name, value in METRICS.items() if not name.startswith("loss_")}
-    assert "0.4845  unknown" in describe_runs([ComparedRun("abc", 0.0, metrics, FACTS)])
+    assert "0.4845  (no interval)" in describe_runs([ComparedRun("abc", 0.0, metrics, FACTS)])
 
 
 def test_between_equal_runs_nothing_changed():

@@ -79,6 +79,11 @@ def test_too_few_days_are_not_enough_data_however_clear_they_are(count, verdict)
     assert f"over {count} days" in check.sentence
 
 
+def test_a_comparison_over_few_days_has_no_interval_and_no_infinity_in_its_words():
+    check = check_loss_difference("live", days(candidate=0.1, count=7), "superiority", LIMITS)
+    assert "(no interval) over 7 days;" in check.sentence
+
+
 def test_a_comparison_says_what_was_measured_and_what_is_demanded():
     check = check_loss_difference("live", days(candidate=0.1), "non-inferiority", LIMITS)
     assert (check.measured, check.limit) == (pytest.approx(-0.4, abs=0.01), pytest.approx(0.05))

@@ -13,7 +13,7 @@ from penumbra.core.settings import GateSettings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.masking import mask_text
 from penumbra.core.text.quoting import escape_text, fence_text
-from penumbra.core.text.tables import align_columns, format_number, format_significant
+from penumbra.core.text.tables import align_columns, format_significant
 from penumbra.training.evaluation.bootstrap import Interval
 from penumbra.training.evaluation.evaluate import format_score_table
 from penumbra.training.gate.gate_checks import GateCheck
@@ -104,7 +104,7 @@ def _describe_result(trial: ChangeTrial, limits: GateSettings) -> str:
     name, live = _code(best.name), f"version {trial.live.version}, which is live"
     is_decided = verdict in (BETTER, WORSE)
     sentence = f"{name} is {verdict} than {live}" if is_decided else f"{verdict.capitalize()}: {name} beside {live}"
-    return f"**{sentence}**: {trial.loss} {_format_difference(best.difference)} over {format_count(days, 'day')}."
+    return f"**{sentence}**: {trial.loss} {best.difference.format_difference()} over {format_count(days, 'day')}."
 
 
 def _format_models(trial: ChangeTrial, limits: GateSettings) -> str:
@@ -117,12 +117,7 @@ def _format_model(trial: ChangeTrial, model: ScoredModel, limits: GateSettings) 
     name = {LIVE: f"live (version {trial.live.version})", BASELINE: "baseline"}.get(model.name, _code(model.name))
     loss, difference = next(iter(model.scores.values())), model.difference
     verdict = judge_interval(difference, trial.sample.compared_days, limits.min_days) if difference else ""
-    return f"| {name} | {loss} | {_format_difference(difference) if difference else ''} | {verdict} |"
-
-
-def _format_difference(difference: Interval) -> str:
-    value, low, high = (format_number(each, "+") for each in (difference.value, difference.low, difference.high))
-    return f"{value} [{low}, {high}]"
+    return f"| {name} | {loss} | {difference.format_difference() if difference else ''} | {verdict} |"
 
 
 def _describe_sample(trial: ChangeTrial, limits: GateSettings) -> Iterator[str]:

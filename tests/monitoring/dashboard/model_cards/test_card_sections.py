@@ -109,7 +109,7 @@ def test_the_card_has_every_section_with_what_the_records_have():
     assert found["Intended use"].paragraphs == ["Will a customer leave?", "Letters to customers."]
     assert tables(found["Data sheet"])[0].rows[0] == ["2024-01", "learnt from in trials", "1,800", "2"]
     assert tables(found["Data sheet"])[1].rows == [["2024-01-05", "amount: 30 % of the rows lack it; no rows"]]
-    assert tables(found["Results"])[0].rows == [["log-loss", "0.5 [0.4375, 0.5625]"], ["ROC AUC", "0.75 -"]]
+    assert tables(found["Results"])[0].rows == [["log-loss", "0.5 [0.4375, 0.5625]"], ["ROC AUC", "0.75 (no interval)"]]
     assert tables(found["Results"])[1].rows[1] == ["baseline", "0.625", ""]
     assert tables(found["Gate"])[0].rows == [["fairness", "not enough data", "", "0.2", "too few"]]
     assert tables(found["Slices"])[1].rows == [["region=south", "70", "0.25 [0.125, 0.375]"]]
