@@ -32,12 +32,12 @@ class ScoreFlow(FlowSpec):
     def start(self):
         """Find the tables; those that are begun go on."""
         from flows.steps.processes.parallel import count_parallel_tasks, split_jobs
-        from flows.steps.score import score_order, scoring
+        from flows.steps.score import part_scoring, score_order, scoring
         from penumbra.core.loading.project_loading import load_project
 
         with stop_with_one_sentence(*scoring.SCORE_ERRORS):
             asked = {"again": self.again, "explain": self.explain, "uncertainty": self.uncertainty}
-            settings, problem = load_project(scoring.SCORED_PARTS)
+            settings, problem = load_project(part_scoring.SCORED_PARTS)
             places = self.source, self.output, self.database
             self.order = score_order.make_order(settings.score, *places, problem, **asked)
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
@@ -50,12 +50,12 @@ class ScoreFlow(FlowSpec):
     @step
     def score(self):
         """Score some tables, and write the output and the receipt of each."""
-        from flows.steps.score import scoring
+        from flows.steps.score import part_scoring, scoring
         from penumbra.core.loading.project_loading import load_project
 
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):
             given = self.order, self.input, len(self.shares)
-            self.receipts, self.refused = scoring.score_share(*load_project(scoring.SCORED_PARTS), *given)
+            self.receipts, self.refused = scoring.score_share(*load_project(part_scoring.SCORED_PARTS), *given)
         self.next(self.report)
 
     @step

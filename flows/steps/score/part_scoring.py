@@ -20,6 +20,7 @@ from flows.steps.score.record_check import CheckedRecords, RecordCheck
 from flows.steps.score.replaced_processes import Attempt, CallTimer, PartTimer
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.contract.value_readers import list_records
+from penumbra.core.loading.problem_loading import SERVED_PARTS
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -39,6 +40,7 @@ from service.inference.runs.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.scoring_marks import CallMarks
 
 SCORES_FILE, REJECTED_FILE, FACTS_FILE = "scores.arrow", "rejected.arrow", "facts.json"
+SCORED_PARTS = (*SERVED_PARTS, "source")  # of a problem
 PREDICTIONS, REFUSED, BROKEN = "predictions", "refused", "broken"  # the logs, as SharedLogs names them
 
 

@@ -4,7 +4,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.outputs.answer_details import DetailsMissing
 from flows.steps.score.outputs.output_files import has_file, write_outputs
 from flows.steps.score.outputs.output_places import require_writable
 from flows.steps.score.part_scoring import PartScorer
+from flows.steps.score.process_pool import open_process_pool, score_in_process
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.replaced_processes import MEMORY_ADVICE, Attempt, ProcessEnds
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, describe_refusal
@@ -33,20 +32,16 @@ from flows.steps.score.table_job import (
     remove_parts,
     score_lane,
 )
-from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
-from penumbra.core.system.process_tree import end_with_parent
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
-from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.storage.shared.lease import LeaseLost
 from penumbra.storage.shared.object_store import PATIENCE_SECONDS
 from penumbra.storage.work_lock import WorkInProgress
 from service.inference.runs.frame_scoring import NoLiveModel
 
-SCORED_PARTS = (*SERVED_PARTS, "source")
 PARTS_PER_PROCESS = 4  # of a table at least, as a process takes a while to begin
 POLL_SECONDS, AWAY_SECONDS = 0.2, 5.0
 
@@ -246,9 +241,9 @@ class _ScoringRun(contextlib.ExitStack):
                     raise ScorerEnded(f"a process that scored {table.title} {MEMORY_ADVICE}") from None
 
     def _score_in_pool(self, table: TableJob, path: Path, lanes: int) -> Iterator[int]:
-        pool = self._pool = self._pool or self._start_pool()
+        pool = self._pool = self._pool or self._open_pool()
         given = table, path, self._order.layout, self._logs
-        jobs = [pool.submit(_score_in_process, *given, (lane, lanes)) for lane in range(lanes)]
+        jobs = [pool.submit(score_in_process, *given, (lane, lanes)) for lane in range(lanes)]
         self._children = multiprocessing.active_children()
         pending: set[Future[None]] = set(jobs)
         try:
@@ -265,11 +260,9 @@ class _ScoringRun(contextlib.ExitStack):
             self._opened = PartScorer(self._settings, self._problem, self._order.options, self._attempt)
         return self._opened
 
-    def _start_pool(self) -> ProcessPoolExecutor:
-        os.environ.update(SINGLE_THREAD_ENVIRONMENT, POLARS_MAX_THREADS="1")  # of the processes; here they run already
-        context = multiprocessing.get_context("spawn")
-        given = self._settings, self._order.options, os.getpid(), self._attempt.is_another
-        return self.enter_context(ProcessPoolExecutor(self._processes, context, _start_process, given))
+    def _open_pool(self) -> ProcessPoolExecutor:
+        given = self._settings, self._processes, self._order.options, self._attempt.is_another
+        return self.enter_context(open_process_pool(*given))
 
     def _replace_pool(self) -> bool:
         """Let other processes go on where those of the pool were ended by what they scored; returns whether they do."""
@@ -277,17 +270,3 @@ class _ScoringRun(contextlib.ExitStack):
             self._pool.shutdown()
         self._pool, self._attempt = None, self._attempt._replace(is_another=True)
         return self._ends.learn({child.pid or 0: child.exitcode or 0 for child in self._children})
-
-
-_of_process: dict[str, PartScorer] = {}
-
-
-def _start_process(settings: Settings, options: Sequence[str], parent: int, is_another: bool = False) -> None:
-    end_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the run ends by it, and says so
-    _of_process["score"] = PartScorer(settings, load_problem(SCORED_PARTS), options, Attempt(True, is_another))
-
-
-def _score_in_process(table: TableJob, path: Path, layout: CsvLayout, logs: Path | None, lane: tuple[int, int]) -> None:
-    for _ in score_lane(_of_process["score"], table, path, layout, logs, lane):
-        pass

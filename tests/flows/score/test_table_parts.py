@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import polars as pl
+import psutil
 import pytest
 
 from flows.steps.score.input_tables import iterate_parts
@@ -111,14 +112,12 @@ def test_several_processes_score_the_parts_of_one_table(folder):
 
 
 WAITING_SCRIPT = """
-import multiprocessing, os, sys, time
-from concurrent.futures import ProcessPoolExecutor
+import os, sys, time
 from pathlib import Path
-from flows.steps.score.scoring import _start_process
+from flows.steps.score.process_pool import open_process_pool
 from tests.flows.score.scored_flights import make_score_settings
 
-context, settings = multiprocessing.get_context("spawn"), make_score_settings(Path(sys.argv[1]))
-with ProcessPoolExecutor(1, context, _start_process, (settings, (), os.getpid())) as pool:
+with open_process_pool(make_score_settings(Path(sys.argv[1])), processes=1) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(600)
 """
@@ -133,3 +132,12 @@ def test_an_interrupt_ends_a_process_that_scores_without_a_word_of_it(folder):
         os.killpg(run.pid, signal.SIGINT)
         _, said = run.communicate(timeout=60)
     assert said.count("Traceback") == 1, said
+
+
+@pytest.mark.slow
+def test_processes_that_score_end_with_a_run_that_is_killed(folder):
+    with subprocess.Popen([sys.executable, "-c", WAITING_SCRIPT, str(folder)], stdout=subprocess.PIPE) as run:
+        scorer = psutil.Process(int(run.stdout.readline()))
+        run.kill()
+        scorer.wait(timeout=60)
+    assert not scorer.is_running()
