@@ -77,7 +77,8 @@ def plan_problem(draft: ProblemDraft, settings: Settings, name: str, now: dt.dat
         raise DraftRefused(f"the drafted problem can't be used: {error}") from error
     chosen = choose_settings(draft, batches, settings.gate.min_days, name, now)
     arrived = list_arrived(draft, batches, now)
-    notes = [*note_place(draft.source.location), *list_batch_notes(draft, arrived, chosen["training.test_batches"])]
+    held_out = chosen["training.test_batches"]
+    notes = [*note_place(draft.source.location), *list_batch_notes(draft, batches, now, held_out)]
     return NewProblem(files, chosen, arrived, notes, example)
 
 

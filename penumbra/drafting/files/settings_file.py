@@ -2,7 +2,6 @@
 
 import bisect
 import datetime as dt
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,9 +48,9 @@ def choose_settings(
             f"{draft.source.period}, and training takes at least {MIN_BATCHES}: one to learn from, one to choose by, "
             "and one for the test: pass a shorter --period, or data of more days"
         )
-    held_out, waiting = _count_held_out(draft, len(usable), min_days), find_waiting_outcomes(draft.count_outcomes())
+    held_out, waiting = _count_held_out(draft, usable, min_days), find_waiting_outcomes(draft.count_outcomes())
     return {
-        "data.today": "now" if _is_going_on(draft, now) else find_today(draft, now),
+        "data.today": "now" if _goes_by_calendar(draft, now) else find_today(draft, now),
         **({"labels.delay_hours": waiting.hours} if waiting else {}),
         "training.candidates": list(CANDIDATE_NAMES),
         "training.validation_batches": held_out,
@@ -61,6 +60,7 @@ def choose_settings(
         "rules.explore_share": 0.0,
         "gate.accept": list(draft.accepted),
         "promotion.loss": "auto",
+        **({"monitor.every_days": 0} if _has_made_up_days(draft) else {}),
         "monitor.accept": list(draft.ordered),
         "replay.candidate": REPLAYED_CANDIDATE,
     }
@@ -74,14 +74,12 @@ def find_today(draft: ProblemDraft, now: dt.date) -> dt.date:
         now: Today by the calendar.
 
     Returns:
-        Today where rows are still to come; else the day after the last one's, or that day where it may have more rows:
-        as a batch of its own, or as a made-up day with fewer rows than the others.
+        Today where rows are still to come, or where days are made up; else the day after the last one's, or that day
+        where it may have more rows, as a batch of its own.
     """
-    if _is_going_on(draft, now):
+    if _goes_by_calendar(draft, now):
         return now
-    rows_per_day = draft.source.options.get("rows_per_day")
-    is_open = draft.rows % rows_per_day > 0 if rows_per_day else draft.source.period == "day"
-    is_open = is_open and not draft.source.options.get("dated_names")
+    is_open = draft.source.period == "day" and not draft.source.options.get("dated_names")
     return draft.last_day + dt.timedelta(days=not is_open)
 
 
@@ -115,17 +113,35 @@ def list_usable(draft: ProblemDraft, arrived: Sequence[SourceBatch]) -> list[Sou
     return [batch for number, batch in enumerate(arrived) if number in used]
 
 
-def _is_going_on(draft: ProblemDraft, now: dt.date) -> bool:
-    """Whether the data reach up to the present, so that more will come; days that are made up don't."""
-    return (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
+def _goes_by_calendar(draft: ProblemDraft, now: dt.date) -> bool:
+    """Whether the flows' clock is the real one: the data reach up to the present, so that more will come, or their days
+    are made up, while those of requests are real."""
+    return _has_made_up_days(draft) or (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
 
 
-def _count_held_out(draft: ProblemDraft, batches: int, min_days: int) -> int:
+def _has_made_up_days(draft: ProblemDraft) -> bool:
+    return "rows_per_day" in draft.source.options
+
+
+def _count_held_out(draft: ProblemDraft, usable: Sequence[SourceBatch], min_days: int) -> int:
     """How many batches validate, and as many test: of enough days and rows, but a quarter of all at most."""
+    most = max(1, len(usable) // 4)
+    for number in range(1, most):
+        days, rows = _count_newest(draft, usable, number)
+        if days >= min_days and rows >= MIN_TEST_ROWS:
+            return number
+    return most
+
+
+def _count_newest(draft: ProblemDraft, usable: Sequence[SourceBatch], number: int) -> tuple[float, float]:
+    """The days and rows with outcomes of the newest batches, the last of which may be short; where days aren't counted,
+    of so many average ones."""
     known = draft.count_outcomes().filter(pl.col("known") > 0)
-    days, rows = known.height or draft.days, known["known"].sum() or draft.rows
-    wanted = max(math.ceil(min_days * batches / days), math.ceil(MIN_TEST_ROWS * batches / rows))
-    return max(1, min(wanted, batches // 4))
+    if known.is_empty():
+        return draft.days * number / len(usable), draft.rows * number / len(usable)
+    begin, end = usable[-number - 1].complete, usable[-1].complete
+    newest = known.filter(pl.col("day").is_between(begin, end, closed="left"))
+    return newest.height, int(newest["known"].sum())
 
 
 def edit_settings(text: str, values: Mapping[str, Any]) -> str:

@@ -13,20 +13,27 @@ class Month:
     complete: dt.date
 
 
-MONTHS = [Month(f"2024-{month:02}", dt.date(2024, month + 1, 1)) for month in range(1, 5)]
+MONTHS = [Month(f"2024-{month:02}", dt.date(2024, month + 1, 1)) for month in range(1, 6)]
 
 
-def tell(*rows):
+def tell(*rows, now=dt.date(2026, 1, 1), period="month"):
     """The notes on rows by month, from January on."""
     days = {dt.date(2024, month, 15): classes for month, classes in enumerate(rows, start=1)}
-    return [*list_batch_notes(replace(draft_orders("orders.csv", "classes"), day_rows=days), MONTHS, 1)]
+    draft = draft_orders("orders.csv", "classes")
+    source = replace(draft.source, period=period)
+    found = replace(draft, source=source, last_day=max(*days, dt.date(2024, 4, 30)), day_rows=days)
+    return [*list_batch_notes(found, MONTHS, now, 1)]
 
 
-def test_rows_of_a_period_that_is_not_over_are_told():
+def test_rows_of_a_period_that_is_not_over_are_told_with_a_remedy_where_no_more_may_come():
     assert tell(*[{"large": 9}] * 4) == []
-    assert tell(*[{"large": 9}] * 4, {"large": 122}) == [
-        "122 rows are of a month that isn't known to be over, so they aren't used yet"
+    waiting = "122 rows are of a month that isn't known to be over, so they aren't used yet"
+    rows = [*[{"large": 9}] * 4, {"large": 122}]
+    assert tell(*rows, now=dt.date(2024, 5, 20)) == [waiting]
+    assert tell(*rows) == [
+        f"{waiting}: where no more will come, set data.today = 2024-06-01 and ingest, or pass a shorter --period"
     ]
+    assert tell(*rows, period="day")[0].endswith("set data.today = 2024-06-01 and ingest")
 
 
 def test_classes_that_a_part_of_the_batches_lacks_are_told_with_a_remedy():

@@ -7,7 +7,13 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.drafting.draft import NO_OUTCOME, DraftRefused
-from penumbra.drafting.files.settings_file import choose_settings, edit_settings, list_changes, list_usable
+from penumbra.drafting.files.settings_file import (
+    choose_settings,
+    edit_settings,
+    list_arrived,
+    list_changes,
+    list_usable,
+)
 from tests.helpers.problems.drafts import draft_orders
 
 TEXT = (PROJECT_ROOT / "settings.toml").read_text()
@@ -45,10 +51,15 @@ def test_where_the_data_have_ended_the_clock_stands_on_the_day_after_so_that_a_t
 def test_the_last_day_is_no_batch_where_it_may_have_more_rows():
     daily = make_draft(20, 1, period="day")
     assert choose(daily, make_batches(20, 1))["data.today"] == daily.last_day
+
+
+def test_where_days_are_made_up_the_clock_is_the_real_one_and_age_retrains_nothing():
     month = make_draft(6)
-    for rows, days in ((6 * 30 * 50, 1), (6 * 30 * 50 - 1, 0)):
-        dealt = replace(month, rows=rows, source=replace(month.source, options={"rows_per_day": 50}))
-        assert choose(dealt, make_batches(6))["data.today"] == month.last_day + dt.timedelta(days=days)
+    dealt = replace(month, source=replace(month.source, options={"rows_per_day": 50}))
+    chosen = choose(dealt, make_batches(6))
+    assert (chosen["data.today"], chosen["monitor.every_days"]) == ("now", 0)
+    assert len(list_arrived(dealt, make_batches(6), dt.date(2026, 1, 1))) == 6
+    assert "monitor.every_days" not in choose(month, make_batches(6))
 
 
 def test_where_the_data_reach_up_to_the_present_the_clock_is_the_real_one():
@@ -85,6 +96,13 @@ def test_batches_without_outcomes_are_neither_learnt_from_nor_held_out_and_the_l
 def test_test_and_validation_have_the_days_that_the_gate_wants_but_a_quarter_of_all_at_most(count, days, held_out):
     chosen = choose(make_draft(count, days), make_batches(count, days))
     assert (chosen["training.validation_batches"], chosen["training.test_batches"]) == (held_out, held_out)
+
+
+def test_a_last_batch_that_is_short_is_held_out_with_the_one_before_it():
+    draft = make_draft(12)
+    short = {day: classes for day, classes in count_rows(12, 0).items() if day < dt.date(2024, 12, 8)}
+    assert choose(replace(draft, day_rows=count_rows(12, 0)), make_batches(12))["training.test_batches"] == 1
+    assert choose(replace(draft, day_rows=short), make_batches(12))["training.test_batches"] == 2
 
 
 def test_with_few_rows_a_day_more_batches_are_held_out():
