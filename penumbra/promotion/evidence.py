@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import LossScale, describe_clipping
+from penumbra.core.metrics.losses import ALL_LOSSES, LossScale, describe_clipping
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_significant
 from penumbra.promotion import betting
@@ -72,6 +72,7 @@ class Evidence:
         clipped: The share of rows on which the loss of either model counts as the ceiling.
         ceiling: The most that a row's loss counts; None where that isn't known.
         by_people: How many of the labels are reviewers' answers, as no outcome has arrived.
+        baseline_clipped: The share of rows on which the baseline's loss counts as the ceiling.
     """
 
     rule: PromotionRule
@@ -97,6 +98,7 @@ class Evidence:
     clipped: float = 0.0
     ceiling: float | None = None
     by_people: int = 0
+    baseline_clipped: float = 0.0
 
     def __str__(self) -> str:
         """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
@@ -109,7 +111,7 @@ class Evidence:
             text += f"; {self.loss} {favour} ({self._describe_interval()})"
         text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
         text += f"; {self._describe_forecast(self.days_needed)}" if self.days_needed else ""
-        clipping = describe_clipping(self.clipped, self.ceiling or math.inf)
+        clipping = describe_clipping({ALL_LOSSES: self.clipped}, self.ceiling or math.inf)
         return text + (f"; {clipping}" if clipping else "")
 
     def _describe_forecast(self, days: int) -> str:
@@ -142,7 +144,8 @@ class Evidence:
         if not self.baseline_loss:
             return f"there is no margin, as the baseline's {self.loss} is 0"
         share = self.margin / self.baseline_loss
-        return f"the margin is {LossScale(self.loss, self.baseline_loss).describe_share(share)}"
+        scale = LossScale(self.loss, self.baseline_loss, self.baseline_clipped)
+        return f"the margin is {scale.describe_share(share)}"
 
 
 def compute_evidence(
@@ -193,6 +196,7 @@ def compute_evidence(
         labels_needed=None if needed is None or not odds.days else round(needed * odds.labels / odds.days),
         loss=scale.name,
         baseline_loss=scale.baseline,
+        baseline_clipped=scale.clipped,
         margin=odds.margin,
         capital=odds.capital,
         seen_days_needed=odds.unseen_days if odds.days else 0,

@@ -225,7 +225,7 @@ def _measure_reference(settings: Settings, standard: ModelVersion) -> tuple[floa
     predictions = extract_predictions(task, reference[PREDICTION_COLUMN])
     baseline = np.broadcast_to(standard.find_baseline(loss), predictions.shape)
     losses = compute_known_losses(task, loss, reference[LABEL_COLUMN], baseline, ceiling)
-    return ceiling, LossScale(describe_loss(task, loss), float(losses.mean()))
+    return ceiling, LossScale(describe_loss(task, loss), float(losses.mean()), float((losses >= ceiling).mean()))
 
 
 def _find_guardrail_faults(

@@ -16,7 +16,7 @@ from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.trials.attempts import compute_once
 from penumbra.core.columns import DAY_COLUMN, INPUTS_COLUMN, LOSS_COLUMN, MODEL_COLUMN, name_loss_column
 from penumbra.core.metrics.group_metrics import compute_group_values, select_groups, sum_by_group
-from penumbra.core.metrics.losses import compute_loss_ceiling, compute_row_losses, describe_clipping
+from penumbra.core.metrics.losses import LossClipping, compute_loss_ceiling, compute_row_losses
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.registry.pointers import LIVE_ALIAS
 from penumbra.training.evaluation import bootstrap, slices
@@ -34,16 +34,16 @@ class HeldOutEvaluation:
     """What a model does on held-out rows.
 
     `rows` has a row for each held-out row (see `build_loss_table`); `clipped` those that are compared, their losses
-    clipped, which `clipping` says in words; `intervals` the candidate's scores by metric; `live` the live model that it
-    was compared with; `worst` the slices where the candidate is surely worse than elsewhere on the same day; `failed`
-    the rows on which the live model failed; `compared` the days on which candidate and live model were compared (see
-    `sum_compared_days`); `is_same` whether both predict the very same on all of these; `groups` what both do by group
-    of the sensitive columns on the rows that are compared, None where the problem has none.
+    clipped, as many of each model's as `clipping` says; `intervals` the candidate's scores by metric; `live` the live
+    model that it was compared with; `worst` the slices where the candidate is surely worse than elsewhere on the same
+    day; `failed` the rows on which the live model failed; `compared` the days on which candidate and live model were
+    compared (see `sum_compared_days`); `is_same` whether both predict the very same on all of these; `groups` what both
+    do by group of the sensitive columns on the rows that are compared, None where the problem has none.
     """
 
     rows: pl.DataFrame
     clipped: pl.DataFrame
-    clipping: str
+    clipping: LossClipping
     intervals: dict[str, bootstrap.Interval]
     live: LivePredictions | None
     worst: pl.DataFrame
@@ -221,7 +221,7 @@ def sum_groups(
     return GroupSums(sum_model(of_candidate, threshold), of_live, task.kind, unit, list(schema.SENSITIVE))
 
 
-def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataFrame, str]:
+def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataFrame, LossClipping]:
     """Clip the losses that the gate compares, so that no single row decides.
 
     Args:
@@ -229,11 +229,11 @@ def clip_compared_losses(losses: pl.DataFrame, ceiling: float) -> tuple[pl.DataF
         ceiling: The most that a row's loss counts.
 
     Returns:
-        The table with losses (Float64) of at most that, NaN kept; and how many the candidate has above it in words.
+        The table with losses (Float64) of at most that, NaN kept; and how many each of the models has above it.
     """
-    known = [name for model in COMPARED_MODELS if (name := name_loss_column(model)) in losses.columns]
-    share = float((losses[name_loss_column("candidate")] > ceiling).mean() or 0)  # type: ignore[arg-type]
-    return losses.with_columns(pl.col(known).clip(upper_bound=ceiling)), describe_clipping(share, ceiling)
+    known = {model: name for model in COMPARED_MODELS if (name := name_loss_column(model)) in losses.columns}
+    shares = {model: float(np.mean(losses[name].to_numpy() > ceiling)) for model, name in known.items()}
+    return losses.with_columns(pl.col(*known.values()).clip(upper_bound=ceiling)), LossClipping(ceiling, shares)
 
 
 def find_live_failures(live: LivePredictions | None, rows: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Losses by row, by which two models can be compared on the same rows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +22,12 @@ PROBABILITY_EPSILON = float(np.finfo(np.float64).eps)
 USUAL_QUANTILE = 0.99  # of a reference's losses: what is larger counts as much in their usual mean
 CLASS_MULTIPLE = 2  # times the mean loss of the class that loses most, a row may lose in any case
 MANY_CLIPPED = 0.05  # share of rows with a clipped loss, from which on the comparison is another than was asked for
+ALL_LOSSES, BASELINE_LOSSES = "the losses", "the baseline's losses"
+MODEL_LOSSES = {
+    "candidate": "the candidate's losses",
+    "baseline": BASELINE_LOSSES,
+    "live": "the live model's losses",
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,14 @@ class LossScale:
 
     Attributes:
         name: The loss in words.
-        baseline: The mean loss of a row with the baseline, which doesn't look at the inputs.
+        baseline: The mean loss of a row with the baseline, which doesn't look at the inputs; each counts at most the
+            ceiling.
+        clipped: The share of the baseline's losses that count as the ceiling, 0 to 1.
     """
 
     name: str
     baseline: float
+    clipped: float = 0.0
 
     def describe_share(self, share: float) -> str:
         """Describe a share of the baseline's loss.
@@ -42,9 +52,35 @@ class LossScale:
             share: The share, 0 to 1.
 
         Returns:
-            The loss that it comes to, and the share.
+            The loss that it comes to, the share, and where the baseline's loss is less as rows are capped, of how many.
         """
-        return f"{share * self.baseline:.3g} ({share:.3g} of the baseline's {self.name}, {self.baseline:.4g})"
+        capped = f", capped in {self.clipped:.2%} of the rows" if self.clipped else ""
+        return f"{share * self.baseline:.3g} ({share:.3g} of the baseline's {self.name}, {self.baseline:.4g}{capped})"
+
+
+@dataclass(frozen=True)
+class LossClipping:
+    """How many losses of compared models count as the ceiling.
+
+    Attributes:
+        ceiling: The most that a row's loss counts.
+        shares: The share of rows by model, 0 to 1; a model that isn't named has none.
+    """
+
+    ceiling: float = np.inf
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    def describe(self, *models: str) -> str:
+        """Describe how many losses of some models were larger than the ceiling.
+
+        Args:
+            models: The models, such as "candidate" and "live".
+
+        Returns:
+            As `describe_clipping`.
+        """
+        shares = {MODEL_LOSSES[model]: self.shares.get(model, 0.0) for model in models}
+        return describe_clipping(shares, self.ceiling)
 
 
 def get_primary_metric(task: Task) -> str:
@@ -215,20 +251,21 @@ def compute_loss_ceiling(task: Task, labels: np.ndarray, losses: np.ndarray, mul
     return max(multiple * float(losses.mean()), CLASS_MULTIPLE * float(by_class.max())) or np.inf
 
 
-def describe_clipping(share: float, ceiling: float) -> str:
+def describe_clipping(shares: Mapping[str, float], ceiling: float) -> str:
     """Describe how many losses were larger than the ceiling.
 
     Args:
-        share: The share of rows, 0 to 1.
+        shares: The share of rows, 0 to 1, by whose losses it is in words, such as `ALL_LOSSES`.
         ceiling: The ceiling.
 
     Returns:
-        A clause, with what to do where they are many; "" where there is none.
+        A clause, with what to do where another model than the baseline has many; "" where there is none.
     """
-    if not share:
+    clipped = [f"{share:.2%} of {losses}" for losses, share in shares.items() if share]
+    if not clipped:
         return ""
-    words = f"{share:.2%} of the losses count as the ceiling, {ceiling:.3g} (promotion.loss_ceiling)"
-    if share <= MANY_CLIPPED:
+    words = f"{' and '.join(clipped)} count as the ceiling, {ceiling:.3g} (promotion.loss_ceiling)"
+    if max(share for losses, share in shares.items() if losses != BASELINE_LOSSES) <= MANY_CLIPPED:
         return words
     return f"{words}: so many that large errors hardly count; raise it, or compare by absolute_error (promotion.loss)"
 

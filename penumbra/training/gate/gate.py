@@ -1,12 +1,13 @@
 """The gate before the shadow: decides whether a trained model may be scored in the shadow of the live one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
+from penumbra.core.metrics.losses import LossClipping
 from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.tables import format_significant
 from penumbra.training.evaluation.bootstrap import Interval
@@ -25,6 +26,7 @@ from penumbra.training.gate.gate_checks import (
     skip_check,
 )
 from penumbra.training.gate.gate_comparisons import (
+    NOTHING_CLIPPED,
     ComparisonRule,
     check_loss_difference,
     check_slices,
@@ -77,7 +79,7 @@ def run_gate_checks(
     loss: str = "loss",
     single_class: str = "",
     forms: FormComparison | None = None,
-    clipping: str = "",
+    clipping: LossClipping = NOTHING_CLIPPED,
     groups: GroupSums | None = None,
     rule_reason: str = "",
 ) -> GateReport:
@@ -98,7 +100,7 @@ def run_gate_checks(
         loss: What the losses are, in words.
         single_class: Says that the rows have one class only; "" if they have several, or are numbers.
         forms: The answers in each form, where they were compared.
-        clipping: How many losses were above their ceiling, in words; "" where none was.
+        clipping: How many losses were above their ceiling.
         groups: What the models do by group, where the problem has sensitive columns.
         rule_reason: Why `rule` holds, in words, where the recipes' names don't say it.
 
@@ -109,12 +111,11 @@ def run_gate_checks(
     """
     reasons = dict(skipped or {})
     doctor_reason = reasons.pop("doctor", DOCTOR_NOT_RUN)
-    checks = [check_loss_difference("baseline", rows, "superiority", limits, loss)]
+    checks = [check_loss_difference("baseline", rows, "superiority", limits, loss, clipping)]
     if name_loss_column("live") in rows.columns:
-        checks.append(check_loss_difference("live", rows, rule, limits, loss, rule_reason))
-    checks = [replace(check, sentence=f"{check.sentence}; {clipping}") for check in checks] if clipping else checks
+        checks.append(check_loss_difference("live", rows, rule, limits, loss, clipping, rule_reason))
     if name_loss_column("live") in rows.columns and list_slice_columns(rows):
-        checks.append(check_slices(rows, limits, loss))
+        checks.append(check_slices(rows, limits, loss, clipping))
     checks += [check_fairness(groups, limits)] if groups else []
     checks += [skip_check(name, reason) for name, reason in reasons.items()]
     if single_class:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import DAY_COLUMN, RESERVED_PREFIX, name_loss_column
-from penumbra.core.metrics.losses import LossScale
+from penumbra.core.metrics.losses import LossClipping, LossScale
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.intervals import format_signed
 from penumbra.core.text.quoting import list_beginning
@@ -31,10 +31,17 @@ from penumbra.training.gate.gate_checks import (
 )
 
 ComparisonRule = Literal["superiority", "non-inferiority"]
+NOTHING_CLIPPED = LossClipping()
 
 
 def check_loss_difference(
-    other: str, rows: pl.DataFrame, rule: ComparisonRule, limits: GateLimits, loss: str = "loss", reason: str = ""
+    other: str,
+    rows: pl.DataFrame,
+    rule: ComparisonRule,
+    limits: GateLimits,
+    loss: str = "loss",
+    clipping: LossClipping = NOTHING_CLIPPED,
+    reason: str = "",
 ) -> GateCheck:
     """Compare the candidate's mean loss with another model's on the same rows.
 
@@ -45,6 +52,7 @@ def check_loss_difference(
         rule: What the candidate has to show.
         limits: `confidence`, `min_days` and `margin_share` are used.
         loss: What the losses are, in words.
+        clipping: How many of each model's losses count as the ceiling.
         reason: Why the rule holds, in words; "" where there is no more to say.
 
     Returns:
@@ -55,7 +63,7 @@ def check_loss_difference(
     losses, others, days = (rows[name].to_numpy() for name in names)
     difference = bootstrap.compare_paired_losses(losses, others, days, to_two_sided_confidence(limits.confidence))
     count = rows[DAY_COLUMN].n_unique()
-    scale = LossScale(loss, float(rows[name_loss_column("baseline")].mean()))  # type: ignore[arg-type]
+    scale = _measure_scale(rows, loss, clipping)
     margin = limits.margin_share * scale.baseline
     limit = 0.0 if rule == "superiority" else margin
     verdict = judge_difference(difference, count, rule, limits, margin)
@@ -64,7 +72,13 @@ def check_loss_difference(
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
     asked = f"{rule}, for {reason}," if reason else rule
     sentence = f"{loss} less the {other} model's: {shown}; {asked} has the upper limit below {wanted}{more}"
+    sentence += f"; {capped}" if (capped := clipping.describe("candidate", other)) else ""
     return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
+
+
+def _measure_scale(rows: pl.DataFrame, loss: str, clipping: LossClipping) -> LossScale:
+    mean = float(rows[name_loss_column("baseline")].mean())  # type: ignore[arg-type]
+    return LossScale(loss, mean, clipping.shares.get("baseline", 0.0))
 
 
 def _estimate_days_needed(difference: Interval, limit: float, days: int, limits: GateLimits) -> str:
@@ -99,19 +113,22 @@ def judge_difference(
     return "pass" if is_shown else "fail" if is_refuted else NOT_ENOUGH_DATA
 
 
-def check_slices(rows: pl.DataFrame, limits: GateLimits, loss: str = "loss") -> GateCheck:
+def check_slices(
+    rows: pl.DataFrame, limits: GateLimits, loss: str = "loss", clipping: LossClipping = NOTHING_CLIPPED
+) -> GateCheck:
     """Check that no slice's loss is larger than the live model's by more than the margin.
 
     Args:
         rows: `penumbra.day`, the losses of candidate, baseline and live, and a column for each way of slicing the rows.
         limits: `confidence`, `min_days` and `slice_margin_share` are used. Slices on fewer days are left out.
         loss: What the losses are, in words.
+        clipping: How many of each model's losses count as the ceiling.
 
     Returns:
         The check, measured on the slice that is most certainly worse.
     """
     columns = list_slice_columns(rows)
-    scale = LossScale(loss, float(rows[name_loss_column("baseline")].mean()))  # type: ignore[arg-type]
+    scale = _measure_scale(rows, loss, clipping)
     margin = limits.slice_margin_share * scale.baseline
     sums = {name: _sum_by_day(rows.filter(members)) for name, members in slices.find_slice_members(rows, columns)}
     kept = [name for name, by_day in sums.items() if by_day.height >= limits.min_days]

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from penumbra.core.metrics.losses import (
+    ALL_LOSSES,
+    LossClipping,
+    LossScale,
     compute_clipped_losses,
     compute_loss_ceiling,
     compute_row_losses,
@@ -181,6 +184,24 @@ def test_where_no_row_has_a_loss_nothing_is_clipped(losses):
 
 
 def test_many_clipped_losses_are_warned_of():
-    assert describe_clipping(0.0, 3.0) == ""
-    assert describe_clipping(0.0123, 3.0) == "1.23% of the losses count as the ceiling, 3 (promotion.loss_ceiling)"
-    assert describe_clipping(0.06, 3.0).endswith("raise it, or compare by absolute_error (promotion.loss)")
+    assert describe_clipping({ALL_LOSSES: 0.0}, 3.0) == ""
+    some = describe_clipping({ALL_LOSSES: 0.0123}, 3.0)
+    assert some == "1.23% of the losses count as the ceiling, 3 (promotion.loss_ceiling)"
+    assert describe_clipping({ALL_LOSSES: 0.06}, 3.0).endswith(
+        "raise it, or compare by absolute_error (promotion.loss)"
+    )
+
+
+def test_clipped_losses_are_told_of_both_models_and_those_of_the_baseline_are_no_warning():
+    clipping = LossClipping(3.64e6, {"candidate": 0.0318, "baseline": 0.37})
+    words = clipping.describe("candidate", "baseline")
+    assert words.startswith("3.18% of the candidate's losses and 37.00% of the baseline's losses count as the ceiling")
+    assert words.endswith("3.64e+06 (promotion.loss_ceiling)")
+    assert clipping.describe("candidate", "live").startswith("3.18% of the candidate's losses count as")
+    assert LossClipping().describe("candidate", "live") == ""
+
+
+def test_a_share_of_the_baselines_loss_says_where_that_is_capped():
+    assert LossScale("squared error", 500.0).describe_share(0.01) == "5 (0.01 of the baseline's squared error, 500)"
+    capped = LossScale("squared error", 100.0, clipped=0.37).describe_share(0.01)
+    assert capped == "1 (0.01 of the baseline's squared error, 100, capped in 37.00% of the rows)"

@@ -7,7 +7,7 @@ import pytest
 
 from flows.steps.train.exclusions.exclusion_report import describe_excluded_days
 from flows.steps.train.gate_evaluation import list_skipped_checks
-from flows.steps.train.held_out import sum_compared_days
+from flows.steps.train.held_out import clip_compared_losses, sum_compared_days
 from flows.steps.train.plan import read_skip_reason
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
 
@@ -32,6 +32,19 @@ def test_a_skipped_doctor_is_listed_among_the_skipped_checks() -> None:
 
 def test_a_training_that_did_not_look_for_data_faults_says_so() -> None:
     assert "monitor.on_faults = false" in describe_excluded_days({}, on_faults=False)
+
+
+def test_losses_above_the_ceiling_are_counted_for_each_model_of_the_comparison() -> None:
+    losses = {
+        "candidate": [1.0, 2.0, 3.0, 9.0],
+        "baseline": [9.0, 9.0, 8.0, 1.0],
+        "live": [1.0, float("nan"), 7.0, 8.0],
+    }
+    clipped, clipping = clip_compared_losses(
+        pl.DataFrame({name_loss_column(name): each for name, each in losses.items()}), ceiling=5.0
+    )
+    assert clipping.shares == {"candidate": 0.25, "baseline": 0.75, "live": 0.5}
+    assert clipped[name_loss_column("baseline")].to_list() == [5.0, 5.0, 5.0, 1.0]
 
 
 def test_the_days_on_which_the_gate_compared_are_summed_without_what_the_live_model_has_learnt() -> None:

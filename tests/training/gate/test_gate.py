@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
+from penumbra.core.metrics.losses import LossClipping
 from penumbra.core.settings import load_settings
 from penumbra.training.evaluation import bootstrap
 from penumbra.training.evaluation.bootstrap import Interval
@@ -82,6 +83,19 @@ def test_too_few_days_are_not_enough_data_however_clear_they_are(count, verdict)
 def test_a_comparison_over_few_days_has_no_interval_and_no_infinity_in_its_words():
     check = check_loss_difference("live", days(candidate=0.1, count=7), "superiority", LIMITS)
     assert "(no interval) over 7 days;" in check.sentence
+
+
+def test_a_comparison_with_a_baseline_whose_losses_are_capped_says_so_of_both_and_of_the_margin():
+    clipping = LossClipping(0.8, {"candidate": 0.0, "baseline": 0.37, "live": 0.02})
+    of_baseline, of_live, of_slices = gate.run_gate_checks(
+        LIMITS, days(candidate=0.1), "non-inferiority", SHIPPED, clipping=clipping
+    ).checks[:3]
+    assert of_baseline.sentence.endswith(
+        "37.00% of the baseline's losses count as the ceiling, 0.8 (promotion.loss_ceiling)"
+    )
+    assert "below 0.05 (0.0714 of the baseline's loss, 0.7, capped in 37.00% of the rows)" in of_live.sentence
+    assert of_live.sentence.endswith("2.00% of the live model's losses count as the ceiling, 0.8 (promotion.loss_ceiling)")
+    assert "capped in 37.00% of the rows" in of_slices.sentence
 
 
 def test_a_comparison_says_what_was_measured_and_what_is_demanded():

@@ -13,7 +13,7 @@ from monitoring.losses.realised_loss import MIN_BAND_DAYS
 from monitoring.permutation import count_memory_days, has_enough_days
 from monitoring.windows.window_records import WindowLoss
 from penumbra.core.histograms import OutcomeSums
-from penumbra.core.metrics.losses import MANY_CLIPPED, describe_clipping
+from penumbra.core.metrics.losses import ALL_LOSSES, MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
@@ -60,7 +60,7 @@ def list_window_limits(
     if loss and (words := describe_refit_excess(model)):
         yield words
     if loss and loss.clipped > MANY_CLIPPED:
-        yield f"loss: {describe_clipping(loss.clipped, model.ceiling)}"
+        yield f"loss: {describe_clipping({ALL_LOSSES: loss.clipped}, model.ceiling)}"
 
 
 def describe_refit_excess(model: WatchedModel) -> str:
