@@ -76,7 +76,10 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
     pairs = [("test batches", test)]
     pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
     pairs += [("how sure an answer is", _describe_sureness(facts[LIMITS_FACT]))] if LIMITS_FACT in facts else []
-    importance = [[each["feature"], _format_limits(each)] for each in facts.get("importance", [])]
+    importance = [
+        [each["feature"], *(format_optional(each[name]) for name in ("value", "low", "high"))]
+        for each in facts.get("importance", [])
+    ]
     return CardSection(
         "Results",
         [paragraph, *([] if intervals else ["Intervals were not recorded with this version."])],
@@ -85,7 +88,11 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
             CardTable(f"Metrics, with {INTERVALS}", ["metric", "value"], rows),
             CardTable("Beside other models on the same rows", ["model", *map(get_metric_title, names)], others),
             CardTable("Calibration: what was predicted, what happened", ["predicted", "observed", "rows"], curve),
-            cut_table("Importance: what the loss rises by if a feature is shuffled", ["feature", "value"], importance),
+            cut_table(
+                "Importance: what the loss rises by if a feature is shuffled, on average, at least and at most",
+                ["feature", "mean", "least", "most"],
+                importance,
+            ),
         ],
     )
 
@@ -166,7 +173,7 @@ def _describe_fairness(records: Facts) -> CardSection:
         (),
         [
             CardTable(
-                "Largest differences between groups",
+                f"Largest differences between groups, with {INTERVALS}, for all pairs together",
                 ["groups of", "difference in", "value", "highest", "lowest", "ratio"],
                 compared,
             ),

@@ -31,6 +31,7 @@ from penumbra.core.task import Task
 from penumbra.core.text.intervals import format_limits, format_signed
 
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
+MIN_JOINT_BLOCKS = 3  # for limits that hold together; of two blocks so many draws are alike that single ones have none
 BOOTSTRAP_REPLICATES = 1000
 MAX_JACKKNIFE_UNITS = 50
 SIGNED_METRIC_RANGES = {
@@ -256,12 +257,12 @@ def compute_joint_limits(
         confidence: Two-sided confidence of all k intervals together.
 
     Returns:
-        Lower and upper limits, each float64 [k]; infinite with fewer than two blocks of days.
+        Lower and upper limits, each float64 [k]; infinite with fewer than three blocks of days.
     """
     from scipy.special import stdtrit
 
     blocks = count_blocks(days)
-    if blocks < 2 or not len(means):
+    if blocks < MIN_JOINT_BLOCKS or not len(means):
         return np.full(len(means), -np.inf), np.full(len(means), np.inf)
     reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(means)) * errors
     return means - reach, means + reach

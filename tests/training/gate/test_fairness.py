@@ -155,6 +155,14 @@ def test_the_largest_difference_has_an_interval_for_all_pairs_of_groups_together
     assert odds["high"] < 0.5
 
 
+@pytest.mark.parametrize(("days", "has_limits"), [(10, False), (12, False), (15, True)])
+def test_a_difference_has_limits_from_as_many_days_on_as_the_metrics_of_its_groups(days, has_limits):
+    of_days = simulate({"a": 0.7, "b": 0.4}, days=days)
+    for found in (compare_groups(of_days, "binary"), score_groups(of_days)):
+        limits = found.filter(pl.any_horizontal(pl.col("low", "high").is_finite()))
+        assert limits.height == (found.height if has_limits else 0)
+
+
 def test_groups_of_few_rows_are_not_compared():
     assert not compare_groups(sums(BINARY, ["a", "b"] * 49, [True] * 98, [0.9, 0.1] * 49), "binary").height
 

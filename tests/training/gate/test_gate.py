@@ -94,7 +94,9 @@ def test_a_comparison_with_a_baseline_whose_losses_are_capped_says_so_of_both_an
         "37.00% of the baseline's losses count as the ceiling, 0.8 (promotion.loss_ceiling)"
     )
     assert "below 0.05 (0.0714 of the baseline's loss, 0.7, capped in 37.00% of the rows)" in of_live.sentence
-    assert of_live.sentence.endswith("2.00% of the live model's losses count as the ceiling, 0.8 (promotion.loss_ceiling)")
+    assert of_live.sentence.endswith(
+        "2.00% of the live model's losses count as the ceiling, 0.8 (promotion.loss_ceiling)"
+    )
     assert "capped in 37.00% of the rows" in of_slices.sentence
 
 

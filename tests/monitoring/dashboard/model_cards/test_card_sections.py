@@ -115,7 +115,9 @@ def test_the_card_has_every_section_with_what_the_records_have():
     assert tables(found["Slices"])[1].rows == [["region=south", "70", "0.25 [0.125, 0.375]"]]
     assert tables(found["Limits"])[0].rows == [["amount", "0.5", "900", "25.0%"]]
     assert tables(found["Limits"])[1].rows == [["region", "2", "south (7)"]]
-    assert tables(found["Results"])[3].rows == [["amount", "0.125 [0.0625, 0.1875]"]]
+    importance = tables(found["Results"])[3]
+    assert importance.columns == ["feature", "mean", "least", "most"]
+    assert importance.rows == [["amount", "0.125", "0.0625", "0.1875"]]
     sureness = dict(found["Results"].pairs)["how sure an answer is"]
     assert "90% of the cases, by split conformal prediction on 3,500 held-out rows" in sureness
     assert ("labels are due", "24 hours after") in found["Data sheet"].pairs
