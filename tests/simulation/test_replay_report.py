@@ -92,6 +92,13 @@ def test_the_figures_have_the_estimate_and_the_truth_and_none_where_nothing_was_
     )
 
 
+def test_a_mean_error_of_so_few_answers_that_it_has_no_interval_holds_nothing():
+    steps = make_reviewed_days([[1.0, False, 2.0], [0.1, False, 3.0]], statuses={"decided": 2})
+    assert "<td>2.909 (no interval)</td>" in review_report.build_review_table(steps, "regression")
+    words = list(review_report.describe_reviews(steps, "regression", 2))
+    assert "A day's interval holds the true one of that day on 0 of 0 days." in words[2]
+
+
 def test_the_queue_by_day_is_a_table_that_escapes_what_it_shows():
     steps = make_reviewed_days([[0.5, False, 1.0]], reasons={"unseen <b>": 1}, statuses={"decided": 1})
     table = review_report.build_review_table(steps, "binary")

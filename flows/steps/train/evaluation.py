@@ -8,8 +8,9 @@ import polars as pl
 from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
+from penumbra.core.text.intervals import format_limits
 from penumbra.core.text.quoting import fence_text
-from penumbra.core.text.tables import align_columns, wrap_lines
+from penumbra.core.text.tables import align_columns, format_number, wrap_lines
 from penumbra.training.evaluation import charts, group_scores
 from penumbra.training.evaluation.evaluate import Trial, format_score_table, get_metric_title
 
@@ -133,8 +134,22 @@ def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -
     for spec in specs.values():
         add(VegaChart(spec))
     add(Markdown("## Where it is surely worse than elsewhere on the same day"))
-    worst = outcome.gate.worst
-    add(Table([[str(value) for value in row] for row in worst.rows()], headers=worst.columns))
+    add(Table(list_surely_worse(outcome.gate.worst), headers=["slice", "rows", "days", "more loss, 95 % interval"]))
+
+
+def list_surely_worse(worst: pl.DataFrame) -> list[list[str]]:
+    """List the slices whose lower limit is above 0, of those that look worst.
+
+    Args:
+        worst: The columns of `penumbra.training.evaluation.slices.find_worst_slices`.
+
+    Returns:
+        Of each slice its name, rows, days, and the excess loss with its limits, as text.
+    """
+    return [
+        [name, f"{rows:,}", f"{days}", f"{format_number(excess)} {format_limits(low, high)}"]
+        for name, rows, days, excess, low, high in worst.filter(pl.col("low") > 0).iter_rows()
+    ]
 
 
 def _losses_by_batch(outcome: TrainingOutcome, name: str) -> list[dict[str, Any]]:

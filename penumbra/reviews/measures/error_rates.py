@@ -1,7 +1,6 @@
 """How wrong the answers are over all rows, estimated from the rows that people looked at."""
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -149,6 +148,5 @@ def describe_mean_error(estimate: WeightedEstimate, kind: TaskKind) -> str:
     """
     if kind != "regression" or estimate.answered < 2:
         return describe_estimate(estimate, name_error(kind))
-    is_known = math.isfinite(estimate.low) and math.isfinite(estimate.high)
-    limits = f"(95 %: {estimate.low:.4g} to {estimate.high:.4g})" if is_known else NO_INTERVAL
+    limits = f"(95 %: {estimate.low:.4g} to {estimate.high:.4g})" if estimate.has_limits else NO_INTERVAL
     return f"{name_error(kind)} {estimate.value:.4g} {limits}, from {describe_source(estimate)}"

@@ -69,6 +69,11 @@ class WeightedEstimate:
     unanswered_share: float
 
     @property
+    def has_limits(self) -> bool:
+        """Whether there is an interval: a mean of one answer, or of answers that weigh as much as one, has none."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
     def is_certain_enough(self) -> bool:
         """Whether there are answers enough to name the value, not only the interval."""
         return self.effective >= MIN_EFFECTIVE

@@ -10,6 +10,7 @@ import polars as pl
 
 from penumbra.core.task import TaskKind
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.intervals import NO_INTERVAL
 from penumbra.reviews.measures.agreement import Agreement, measure_agreement
 from penumbra.reviews.measures.error_rates import describe_mean_error, estimate_error, name_error
 from penumbra.reviews.measures.estimates import WeightedEstimate
@@ -135,12 +136,14 @@ def _list_day_cells(step: dict[str, Any], kind: TaskKind) -> list[str]:
 def _is_covered(steps: ReviewSteps, kind: TaskKind) -> bool | None:
     """Whether the interval has the true error; None where one of the two is unknown."""
     estimate, true = _estimate_steps_error(steps, kind), _compute_true_error(steps)
-    return None if math.isnan(true) or not estimate.answered else estimate.low <= true <= estimate.high
+    is_known = estimate.answered and estimate.has_limits and not math.isnan(true)
+    return estimate.low <= true <= estimate.high if is_known else None
 
 
 def _format_estimate(estimate: WeightedEstimate, kind: TaskKind) -> str:
     value, low, high = (_format_error(each, kind) for each in (estimate.value, estimate.low, estimate.high))
-    return f"{value} (95 %: {low} to {high})" if estimate.answered else "none"
+    limits = f"(95 %: {low} to {high})" if estimate.has_limits else NO_INTERVAL
+    return f"{value} {limits}" if estimate.answered else "none"
 
 
 def _format_error(value: float, kind: TaskKind) -> str:

@@ -5,11 +5,13 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from flows.steps.train.evaluation import list_surely_worse
 from flows.steps.train.exclusions.exclusion_report import describe_excluded_days
 from flows.steps.train.gate_evaluation import list_skipped_checks
 from flows.steps.train.held_out import clip_compared_losses, sum_compared_days
 from flows.steps.train.plan import read_skip_reason
 from penumbra.core.columns import DAY_COLUMN, name_loss_column
+from penumbra.training.evaluation.slices import WORST_SLICE_SCHEMA
 
 
 @pytest.mark.parametrize(("doctor", "reason"), [("on", ""), ("skipped: DOCTOR=off", "DOCTOR=off")])
@@ -45,6 +47,12 @@ def test_losses_above_the_ceiling_are_counted_for_each_model_of_the_comparison()
     )
     assert clipping.shares == {"candidate": 0.25, "baseline": 0.75, "live": 0.5}
     assert clipped[name_loss_column("baseline")].to_list() == [5.0, 5.0, 5.0, 1.0]
+
+
+def test_only_slices_that_are_surely_worse_are_listed_as_such_with_their_limits() -> None:
+    rows = [("origin=EWR", 12_000, 31, 0.0512345, 0.01, 0.09), ("hour=5", 400, 25, 0.2, -0.1, 0.5)]
+    worst = pl.DataFrame(rows, WORST_SLICE_SCHEMA, orient="row")
+    assert list_surely_worse(worst) == [["origin=EWR", "12,000", "31", "0.0512 [0.0100, 0.0900]"]]
 
 
 def test_the_days_on_which_the_gate_compared_are_summed_without_what_the_live_model_has_learnt() -> None:
