@@ -129,9 +129,8 @@ def _describe_limits(profiles: ModelProfiles, known: Sequence[dt.date], window_d
     if PREDICTION_COLUMN not in profiles.binning.columns:
         return ""
     return (
-        "predictions aren't judged yet: before this window the version's own scores of "
-        f"{format_count(len(known), 'day')} that it "
-        f"hasn't learnt from are known, and it takes {window_days}"
+        f"drift of the predictions isn't judged yet: it takes {format_count(window_days, 'earlier day')} that this "
+        f"version scored and hasn't learnt from, and has {len(known)}"
     )
 
 

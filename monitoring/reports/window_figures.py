@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.sentences import list_sentences
+from monitoring.windows.recurring_faults import describe_faults
 from monitoring.windows.window_records import EstimatedLoss, Window, WindowLoss, describe_stretch
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
@@ -129,8 +130,8 @@ def _list_descriptions(window: Window) -> Iterator[tuple[str, str]]:
             "shadow",
             f"{format_number(shadow.disagreement)} apart over {format_count(shadow.rows, 'row')}; noise floor {floor}",
         )
-    for fault in window.faults:
-        yield f"fault: {fault.what} {fault.column}".strip(), f"{fault.span}: {fault.text}; likely {fault.cause}"
+    for (what, column), sentence in describe_faults(window.faults).items():
+        yield f"fault: {what} {column}".strip(), sentence
     if window.prediction:
         against = f"; compared with {window.compared}; pictures show the bundle's reference" if window.compared else ""
         yield "drift of the predictions", _format_distance(window, window.prediction) + against

@@ -68,9 +68,9 @@ def decide_response(
 ) -> WindowVerdict:
     """Decide what follows from a window.
 
-    A fault comes first, because what is learned from broken data is a broken model. Drift, loss and age call for a
-    retraining, which waits for the cool-down of the last one; at the limit of a period people are asked to look, as
-    retraining doesn't seem to help.
+    A fault comes first, because what is learned from broken data is a broken model; what is beyond its threshold is
+    named after it. Drift, loss and age call for a retraining, which waits for the cool-down of the last one; at the
+    limit of a period people are asked to look, as retraining doesn't seem to help.
 
     Args:
         signals: What the window showed.
@@ -89,9 +89,9 @@ def _choose_response(
     signals: WindowSignals, day: dt.date, retrained: Sequence[dt.date], policy: ResponseSettings
 ) -> WindowVerdict:
     """The verdict, with the reason but for what isn't judged."""
-    if policy.on_faults and signals.faults:
-        return WindowVerdict("investigate", "; ".join(signals.faults))
     alarms = list(_list_alarms(signals, policy))
+    if policy.on_faults and signals.faults:
+        return WindowVerdict("investigate", "; ".join([*signals.faults, *alarms]))
     if not alarms:
         return WindowVerdict("ok", "; ".join(_describe_signals(signals)) or "nothing to judge by")
     why = "; ".join(alarms)

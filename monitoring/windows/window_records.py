@@ -296,7 +296,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         begin: The first day.
         end: The first day after the window.
         model: The version that answered.
-        rows: The number of rows that it answered.
+        rows: The number of rows that it answered; those by other versions are among the limits.
         verdict: "ok", "investigate" or "retrain".
         reason: Why, in one sentence.
         judged: When the verdict was given.

@@ -110,7 +110,7 @@ def test_predictions_are_compared_with_the_version_s_own_earlier_days_and_until_
     run_monitor_pass(folder, DONE)
     first, second = world.read_windows(folder)
     (unjudged,) = first.limits
-    assert unjudged.startswith("predictions aren't judged yet: before this window")
+    assert unjudged.startswith("drift of the predictions isn't judged yet")
     assert first.reason.endswith(unjudged)
     assert (first.prediction, first.compared) == (None, None)
     assert (second.compared, second.limits) == (ScoreReference(WINDOW_BEGIN, SECOND - ONE_DAY, 7, 7), [])

@@ -92,8 +92,8 @@ def test_the_first_window_of_a_version_that_was_never_in_the_shadow_says_that_pr
     assert (found.result.prediction, list(found.scored)) == (None, [])
     assert set(found.result.columns) == {"a", "b", "c"}
     assert found.limits == (
-        "predictions aren't judged yet: before this window the version's own scores of 0 days that it hasn't learnt "
-        "from are known, and it takes 7"
+        "drift of the predictions isn't judged yet: it takes 7 earlier days that this version scored and hasn't learnt "
+        "from, and has 0"
     )
 
 

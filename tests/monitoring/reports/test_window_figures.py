@@ -102,7 +102,7 @@ def test_where_the_loss_has_risen_is_said_beside_what_it_was():
 def test_each_fault_is_named_with_its_likely_cause():
     said = window_figures.describe_window(recorded_windows.make_window(0, "investigate"))
     day = dt.date(2013, 4, 1)
-    assert said["fault: frozen temp"] == f"{day}: 61.2 in all of 120 rows; likely a sensor that stopped"
+    assert said["fault: frozen temp"] == f"{day}: 61.2 in all of 120 rows (a sensor that stopped)"
 
 
 def test_a_stretch_longer_than_the_window_is_named_with_its_own_figures():

@@ -36,9 +36,15 @@ def test_drift_and_loss_beyond_their_thresholds_call_for_a_retraining(seen):
     assert decide_response(seen, DAY, [], POLICY).verdict == "retrain"
 
 
-def test_a_fault_comes_before_drift():
-    said = decide_response(WindowSignals(["temp is stuck"], "temp", 3.0), DAY, [], POLICY)
-    assert (said.verdict, said.reason) == ("investigate", "temp is stuck")
+def test_a_fault_comes_before_drift_and_loss_which_are_named_after_it_where_they_are_beyond_their_thresholds():
+    seen = WindowSignals(["temp is stuck"], "temp", 3.0, loss=0.6, threshold=0.5)
+    said = decide_response(seen, DAY, [], POLICY)
+    assert said.verdict == "investigate"
+    assert said.reason == (
+        "temp is stuck; drift: temp is at 3.00 times its threshold; loss: 0.6000 on mature labels, above 0.5000"
+    )
+    calm = decide_response(WindowSignals(["temp is stuck"], "temp", 0.9, loss=0.4, threshold=0.5), DAY, [], POLICY)
+    assert calm.reason == "temp is stuck"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from penumbra.core.histograms import OutcomeSums
 from penumbra.core.metrics.losses import ALL_LOSSES, MANY_CLIPPED, describe_clipping
 from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.quoting import list_names
 from penumbra.core.text.tables import format_number
 
 LARGE_EXCESS = 0.01  # of the reference's mean loss: what the live fit loses more there is said
@@ -48,6 +49,8 @@ def list_window_limits(
     Yields:
         A clause each. What the settings switch off isn't named.
     """
+    if words := describe_uncounted_rows(model.version, span):
+        yield words
     if words := describe_fault_limits(settings.monitor, model, span):
         yield words
     if settings.monitor.on_drift:
@@ -61,6 +64,22 @@ def list_window_limits(
         yield words
     if loss and loss.clipped > MANY_CLIPPED:
         yield f"loss: {describe_clipping({ALL_LOSSES: loss.clipped}, model.ceiling)}"
+
+
+def describe_uncounted_rows(version: str, span: WindowSpan) -> str:
+    """Describe which of a window's rows are of other versions than the one that answered most.
+
+    Args:
+        version: The version that answered most.
+        span: The window's days.
+
+    Returns:
+        Words; "" where one version answered all.
+    """
+    if not span.uncounted:
+        return ""
+    rows, others = format_count(sum(span.uncounted.values()), "row"), list_names(sorted(span.uncounted))
+    return f"drift, loss and labels are of version {version} alone: {rows} by version {others} aren't counted"
 
 
 def describe_refit_excess(model: WatchedModel) -> str:

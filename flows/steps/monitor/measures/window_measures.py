@@ -4,7 +4,6 @@ Windows can be measured side by side; they are judged one after the other (flows
 """
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -17,8 +16,9 @@ from flows.steps.monitor.measures.outcomes import OutcomeReader
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_start
 from flows.steps.monitor.monitor_pass import MonitorPass
+from monitoring.windows.recurring_faults import describe_faults
 from monitoring.windows.response import WindowSignals
-from monitoring.windows.window_records import DayFault, Window, describe_stretch
+from monitoring.windows.window_records import Window, describe_stretch
 from penumbra.core.text.counts import format_count
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
@@ -57,14 +57,18 @@ def measure_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date
         MlflowException: The registry can't be read.
     """
     end = begin + dt.timedelta(days=monitor_pass.settings.monitor.window_days)
-    name = _find_main_model(rows, begin, end)
-    if name is None:
+    answered = _count_answers(rows, begin, end)
+    if not answered:
         return "no row was answered"
+    name, *others = answered
     try:
         model = monitor_pass.model(name)
     except UnfitBundle as reason:
         return str(reason)
-    return _measure_span(monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, sum_rows_by_day(rows)))
+    uncounted = {other: answered[other] for other in others}
+    return _measure_span(
+        monitor_pass, model, WindowSpan(begin, end, monitor_pass.now, sum_rows_by_day(rows), uncounted)
+    )
 
 
 def sum_rows_by_day(rows: pl.DataFrame) -> dict[dt.date, int]:
@@ -79,11 +83,11 @@ def sum_rows_by_day(rows: pl.DataFrame) -> dict[dt.date, int]:
     return dict(rows.group_by("day").agg(pl.col("rows").sum()).iter_rows())
 
 
-def _find_main_model(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> str | None:
-    """The model that answered most of the window; None where there are no rows."""
+def _count_answers(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> dict[str, int]:
+    """The rows of the window that each model answered; the window is of the first one, which answered most."""
     within = rows.filter(pl.col("day") >= begin, pl.col("day") < end)
     found = within.group_by("model").agg(pl.col("rows").sum()).sort("rows", "model", descending=True)
-    return found["model"][0] if found.height else None
+    return dict(found.iter_rows())
 
 
 def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> MeasuredWindow:
@@ -109,7 +113,7 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         begin=span.begin,
         end=span.end,
         model=model.version,
-        rows=span.count_rows(span.days),
+        rows=span.count_rows(span.days) - sum(span.uncounted.values()),
         verdict="",
         reason="",
         judged=span.now,
@@ -132,7 +136,7 @@ def _read_signals(window: Window, age: int | None) -> WindowSignals:
     drift, loss = window.drift, window.loss
     nearest = loss and (loss.longer or loss)
     return WindowSignals(
-        faults=_format_faults(window.faults),
+        faults=list(describe_faults(window.faults).values()),
         column=drift.column if drift else "",
         ratio=drift.ratio if drift else None,
         stretch=window.drift_stretch,
@@ -155,10 +159,3 @@ def _describe_missing(coverage: ReplicaCoverage | None, span: WindowSpan) -> lis
             "not shipped yet"
         ]
     return ["what replicas that were lost answered after their last heartbeat is missing"]
-
-
-def _format_faults(faults: Sequence[DayFault]) -> list[str]:
-    """A sentence for each fault, however many days it lasts."""
-    first = {(each.what, each.column): each for each in reversed(faults)}
-    ordered = sorted(first.values(), key=lambda each: (each.day, each.column))
-    return [f"{each.span}: {each.text} ({each.cause})" for each in ordered]

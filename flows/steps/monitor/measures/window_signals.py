@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -45,13 +45,15 @@ class WindowSpan:
         begin: The first day.
         end: The first day after the window.
         now: The flows' time.
-        rows: The number of rows of every day so far, within the window or not.
+        rows: The number of rows of every day so far, within the window or not, whichever model answered.
+        uncounted: The number of the window's rows that each other model answered, which neither drift nor loss counts.
     """
 
     begin: dt.date
     end: dt.date
     now: dt.datetime
     rows: Mapping[dt.date, int]
+    uncounted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def days(self) -> list[dt.date]:

@@ -92,7 +92,8 @@ def test_with_fewer_days_than_a_window_has_the_predictions_are_not_judged(tmp_pa
     log_days(tmp_path, 6, 3, "8")
     fields, unjudged = measure(tmp_path, 6, learnt=3)
     assert fields.get("prediction") is fields.get("compared") is None
-    assert unjudged.startswith("predictions aren't judged yet: before this window the version's own scores of 2 days")
+    assert unjudged.startswith("drift of the predictions isn't judged yet")
+    assert unjudged.endswith("and has 2")
 
 
 def test_where_it_is_unknown_what_a_version_has_learnt_from_days_in_production_alone_count(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from flows.steps.monitor import window_summary
-from flows.steps.monitor.measures.window_limits import describe_day_limits, describe_loss_limits, describe_refit_excess
+from flows.steps.monitor.measures.window_limits import (
+    describe_day_limits,
+    describe_loss_limits,
+    describe_refit_excess,
+    describe_uncounted_rows,
+)
+from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_start
 from monitoring.permutation import compute_permutation_limit, draw_permutations, has_enough_days
 from penumbra.core.histograms import OutcomeSums
 from penumbra.core.settings import load_settings
@@ -42,6 +48,14 @@ def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words
     assert describe_loss_limits(SETTINGS, MODEL, outcomes) == words
 
 
+def test_rows_of_a_window_that_another_version_answered_are_said_not_to_be_counted():
+    days = WINDOW_BEGIN, WINDOW_BEGIN + 7 * ONE_DAY, get_day_start(WINDOW_BEGIN)
+    assert describe_uncounted_rows("1", WindowSpan(*days, {})) == ""
+    assert describe_uncounted_rows("1", WindowSpan(*days, {}, {"3": 80, "2": 906})) == (
+        "drift, loss and labels are of version 1 alone: 986 rows by version 2, 3 aren't counted"
+    )
+
+
 def test_a_limit_that_is_raised_as_the_refit_is_worse_than_its_reference_is_said():
     slight, large = (SimpleNamespace(losses=SimpleNamespace(mean=2.0), excess=excess) for excess in (0.01, 0.1))
     assert describe_refit_excess(slight) == ""
@@ -65,6 +79,18 @@ def test_a_window_is_beyond_the_limit_only_where_there_are_days_enough(reference
         assert far[0] <= compute_permutation_limit(far, 200)
     elif reference > 5:
         assert far[0] > compute_permutation_limit(far, 200)
+
+
+@pytest.mark.slow
+def test_a_window_has_the_rows_of_the_version_that_answered_most_and_says_how_many_it_leaves_out(empty):
+    day = make_regular_flights(world.WINDOW_BEGIN_NUMBER + 3)
+    others = {**dict.fromkeys(range(3), day.clear()), 3: day.tail(20)}
+    world.log_monitored_days(empty, 7, {3: day.head(day.height - 20)})
+    world.log_monitored_days(empty, 4, others, model="2")
+    run_monitor_pass(empty, WINDOW_BEGIN + 8 * ONE_DAY)
+    (window,) = world.read_windows(empty)
+    assert (window.model, window.rows, window.labels.due) == ("1", 820, 820)
+    assert "drift, loss and labels are of version 1 alone: 20 rows by version 2 aren't counted" in window.limits
 
 
 @pytest.mark.slow
