@@ -31,12 +31,16 @@ class KeyChoice:
     Attributes:
         columns: Their names; none where rows have no key.
         repeated: How many rows have the key of an earlier row.
+        is_shared: Whether rows of different batches share it; within one batch, ingest quarantines them.
         reason: Why it is that one, as a phrase; empty where the user said so.
+        almost: Where there is none, the one that would be but for a few rows; None without one.
     """
 
     columns: tuple[str, ...]
     repeated: int = 0
+    is_shared: bool = False
     reason: str = ""
+    almost: "KeyChoice | None" = None
 
     def list_faulty(self, profiles: Mapping[str, ColumnProfile]) -> list[str]:
         """List what of the key the doctor will find fault with.
@@ -45,10 +49,11 @@ class KeyChoice:
             profiles: What all rows say of each column.
 
         Returns:
-            The key as a whole where rows share it, and the columns of it that rows lack; as the doctor names them.
+            The key as a whole where rows of different batches share it, and the columns of it that rows lack; as the
+            doctor names them.
         """
         lacking = [name for name in self.columns if name in profiles and profiles[name].missing]
-        return list(dict.fromkeys([*([", ".join(self.columns)] if self.repeated else []), *lacking]))
+        return list(dict.fromkeys([*([", ".join(self.columns)] if self.is_shared else []), *lacking]))
 
 
 def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[str] | Unsaid) -> KeyChoice:
@@ -76,7 +81,8 @@ def choose_key(seen: Observation, time: str | None, target: str, said: Sequence[
         return _prefer_one(found)
     things = _list_things(seen, names, time) if time else []
     found = _list_unique(seen, [(name, str(time)) for name in things], "with the time, it tells rows apart")
-    return next((each for each in found if each.repeated <= MAX_REPEATED_PAIRS * seen.total), KeyChoice(()))
+    certain = next((each for each in found if each.repeated <= MAX_REPEATED_PAIRS * seen.total), None)
+    return certain or KeyChoice((), almost=min(found, key=lambda each: each.repeated, default=None))
 
 
 def _may_be_key(seen: Observation, name: str) -> bool:
@@ -112,7 +118,7 @@ def _is_unique_in_sample(seen: Observation, columns: Sequence[str]) -> bool:
 
 def _list_unique(seen: Observation, candidates: Sequence[tuple[str, ...]], reason: str) -> list[KeyChoice]:
     """Those of the candidates that tell about all rows apart."""
-    found = [KeyChoice(columns, _count_repeated(seen, columns), reason) for columns in candidates]
+    found = [KeyChoice(columns, _count_repeated(seen, columns), reason=reason) for columns in candidates]
     return [each for each in found if each.repeated <= MAX_REPEATED_SHARE * seen.total]
 
 

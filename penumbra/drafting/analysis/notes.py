@@ -1,5 +1,6 @@
 """Sentences about data that are worth telling: what may be wrong, what was guessed, and what is set aside."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -13,6 +14,7 @@ from penumbra.drafting.reading.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
 ACCEPTED = "gate.accept lets a training pass, mend it and take it out there"
+IN_ONE_BATCH = "all that share one are in one batch, and ingest quarantines them"
 DTYPE_WORDS = {
     pl.Boolean: "yes or no",
     pl.Int64: "whole number",
@@ -80,9 +82,14 @@ def _list_faulty_values(seen: Observation, key: KeyChoice) -> Iterator[str]:
             yield f"{rows} no {quote_value(name)}, a part of the key: ingest quarantines what lacks it; {ACCEPTED}"
     if key.repeated:
         rows = format_count(key.repeated, "row has", "rows have")
+        both = f"where both are in one batch, ingest quarantines both; {ACCEPTED}" if key.is_shared else IN_ONE_BATCH
+        yield f"{rows} the key ({list_names(key.columns)}) of an earlier row: {both}"
+    if key.almost:
+        rows = format_count(key.almost.repeated, "row", "rows")
+        options = " ".join(f"--key {shlex.quote(name)}" for name in key.almost.columns)
         yield (
-            f"{rows} the key ({list_names(key.columns)}) of an earlier row: where both are in one batch, ingest "
-            f"quarantines both; {ACCEPTED}"
+            f"{list_names(key.almost.columns)} would be the key, but for {rows} with that of an earlier one: if it is, "
+            f"pass {options}"
         )
 
 

@@ -1,6 +1,7 @@
 """The analysis of data, from the first look at them to a draft of `problem/`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
@@ -11,11 +12,15 @@ from penumbra.drafting.analysis.keys import choose_key
 from penumbra.drafting.analysis.notes import list_notes, note_ordered_columns
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.analysis.times.batch_periods import choose_period, find_date_period, find_file_period
-from penumbra.drafting.analysis.times.day_counts import count_days, cut_waiting_rows
-from penumbra.drafting.analysis.times.moments import choose_time, fill_periods
+from penumbra.drafting.analysis.times.day_counts import (
+    count_days,
+    cut_waiting_rows,
+    has_keys_across_batches,
+)
+from penumbra.drafting.analysis.times.moments import TimeChoice, choose_time, fill_periods
 from penumbra.drafting.analysis.times.row_order import find_ordered_columns
 from penumbra.drafting.draft import DraftColumn, DraftRefused, DraftSource, ProblemDraft, Unsaid
-from penumbra.drafting.reading.observation import observe_table
+from penumbra.drafting.reading.observation import Observation, observe_table
 from penumbra.drafting.reading.tables import open_table
 
 
@@ -53,19 +58,20 @@ def draft_problem(
         found_key = choose_key(seen, moment.column if moment.column in seen.readings else None, target, key)
         described = describe_columns(seen, ColumnChoices(aim, moment, found_key))
         day_rows, file_period = count_days(seen, moment, aim), find_file_period(seen, moment)
-    if moment.column in seen.readings and (date_period := find_date_period(seen.values[moment.column].cast(pl.Date))):
-        moment, file_period = fill_periods(moment, date_period), file_period or date_period
+        moment, file_period = _fill_date_periods(seen, moment, file_period)
+        period = period or choose_period(*cut_waiting_rows(moment.span, seen.total, day_rows), file_period)
+        if found_key.repeated:
+            found_key = replace(found_key, is_shared=has_keys_across_batches(seen, moment, found_key.columns, period))
     used = [name for name in seen.values.columns if seen.profiles[name].read]
     ordered = find_ordered_columns(seen.values.select(used)) if "rows_per_day" in moment.options else []
     _require_features(described.columns)
     span, options = moment.span, {**seen.table.options, **moment.options}
     kind: Literal["files", "sql"] = "sql" if query else "files"
     days = len(day_rows) or moment.named_days
-    chosen_period = period or choose_period(*cut_waiting_rows(span, seen.total, day_rows), file_period)
     return ProblemDraft(
         columns=described.columns,
         target=aim,
-        source=DraftSource(kind, location, query, moment.column, chosen_period, options),
+        source=DraftSource(kind, location, query, moment.column, period, options),
         first_day=span.first,
         last_day=span.last,
         rows=seen.total,
@@ -75,6 +81,13 @@ def draft_problem(
         notes=(*notes, *list_notes(seen, described, found_key, days), *note_ordered_columns(ordered)),
         day_rows=day_rows,
     )
+
+
+def _fill_date_periods(seen: Observation, moment: TimeChoice, file_period: str | None) -> tuple[TimeChoice, str | None]:
+    """Where all rows have the first day of a period, they reach to its end, and batches are cut by it."""
+    if moment.column in seen.readings and (found := find_date_period(seen.values[moment.column].cast(pl.Date))):
+        return fill_periods(moment, found), file_period or found
+    return moment, file_period
 
 
 def _require_features(columns: Sequence[DraftColumn]) -> None:

@@ -37,6 +37,19 @@ def test_a_thing_in_the_key_is_a_feature_too_and_an_identifier_isn_t(tmp_path):
     assert (by_code.role, by_code.features, by_code.nullable) == ("key", (), False)
 
 
+def test_a_thing_at_a_time_that_is_there_twice_here_and_there_is_no_key_but_told_with_the_options_that_make_it_one(
+    tmp_path,
+):
+    stores = ["north", "south"] * 200
+    stores[1] = stores[101] = "north"
+    found = draft_orders(tmp_path, store=stores)
+    assert list_keys(found) == []
+    assert found.notes == (
+        "store, day would be the key, but for 2 rows with that of an earlier one: if it is, pass --key store --key day",
+    )
+    assert list_keys(draft_table(tmp_path, make_orders(store=stores), key=["store", "day"])) == ["day", "store"]
+
+
 def test_where_several_columns_tell_rows_apart_the_user_is_asked(tmp_path):
     table = make_orders(order_no=CODES, invoice_no=CODES[::-1])
     with pytest.raises(DraftQuestion) as asked:
@@ -59,6 +72,21 @@ def test_a_few_rows_with_the_key_of_another_are_told(tmp_path):
         "gate.accept lets a training pass, mend it and take it out there",
     )
     assert found.accepted == ("order_id",)
+
+
+def test_rows_of_one_batch_with_the_same_key_are_told_and_nothing_is_to_be_accepted_as_ingest_takes_them_out(tmp_path):
+    found = draft_orders(tmp_path, order_id=[CODES[1], CODES[1], CODES[1], *CODES[3:]])
+    assert found.notes == (
+        "2 rows have the key (order_id) of an earlier row: all that share one are in one batch, and ingest "
+        "quarantines them",
+    )
+    assert found.accepted == ()
+
+
+def test_a_key_that_is_left_in_two_batches_once_doubles_of_one_are_out_is_to_be_accepted(tmp_path):
+    assert draft_orders(tmp_path, order_id=[CODES[1], CODES[1], *CODES[2:-1], CODES[1]]).accepted == ()
+    assert draft_orders(tmp_path, order_id=[CODES[1], *CODES[1:200], CODES[1], *CODES[201:]]).accepted == ()
+    assert draft_orders(tmp_path, order_id=[*CODES[:-1], CODES[0]]).accepted == ("order_id",)
 
 
 def test_a_row_without_a_key_is_told(tmp_path):
