@@ -96,6 +96,23 @@ def _load_staged(files: Mapping[str, str]) -> Iterator[Problem]:
                 del sys.modules[module]
 
 
+def require_commit(is_forced: bool = False) -> None:
+    """Check that git has what a new problem comes in the place of.
+
+    Args:
+        is_forced: Whether it may come all the same.
+
+    Raises:
+        DraftRefused: Git doesn't have `problem/` or settings.toml as they are.
+    """
+    changed = [str(path) for path in (PROBLEM_FOLDER, SETTINGS_PATH) if _is_uncommitted(path)]
+    if changed and not is_forced:
+        raise DraftRefused(
+            f"git doesn't have {' and '.join(changed)} as {'they are' if len(changed) > 1 else 'it is'}: commit first, "
+            f"or pass --force, which sets {PROBLEM_FOLDER}/ aside all the same"
+        )
+
+
 def install_problem(new: NewProblem, settings: Settings, is_forced: bool = False) -> str:
     """Set aside the present problem with its data, models and logs, and write a new one with its settings.
 
@@ -114,12 +131,7 @@ def install_problem(new: NewProblem, settings: Settings, is_forced: bool = False
         StartOverRefused: A service or a dashboard runs, or somebody is at work.
         OSError: A file can't be written.
     """
-    changed = [str(path) for path in (PROBLEM_FOLDER, SETTINGS_PATH) if _is_uncommitted(path)]
-    if changed and not is_forced:
-        raise DraftRefused(
-            f"git doesn't have {' and '.join(changed)} as it is: commit first, or pass --force, which sets "
-            f"{PROBLEM_FOLDER}/ aside all the same"
-        )
+    require_commit(is_forced)
     with exclude_work(settings):
         moved = set_aside(settings, [PROBLEM_FOLDER])
         _write_files(PROBLEM_FOLDER, new.files)

@@ -214,7 +214,10 @@ def resolve_key(key: str | None = None) -> str:
 
 
 def add_query(path: str, options: Mapping[str, bool]) -> str:
-    """Return a `path` with a query of the `options` that are true."""
+    """Return a `path` with a query of the `options` that are true. ValueError: one is neither true nor false."""
+    for name, is_set in options.items():
+        if is_set not in (True, False):
+            raise ValueError(f"the option {name} is {is_set!r}: expected True or False")
     query = "&".join(f"{name}=true" for name, is_set in options.items() if is_set)
     return f"{path}?{query}" if query else path
 

@@ -74,4 +74,7 @@ def test_from_a_table_to_a_served_answer(project):
 
 
 def test_a_second_time_asks_for_a_commit(project):
-    assert re.search(r"git doesn't have problem and settings\.toml as it is", project.run_command(*INIT, codes=(1,)))
+    assert re.search(
+        r"^nothing was written: git doesn't have problem and settings\.toml as they are",
+        project.run_command(*INIT, codes=(1,)),
+    )

@@ -98,7 +98,7 @@ def test_without_git_it_is_set_aside_all_the_same(project, draft):
 def test_a_second_time_it_asks_for_a_commit_first(project, draft):
     commit_all()
     install_problem(plan(draft), load_own_settings())
-    with pytest.raises(DraftRefused, match=r"git doesn't have problem and settings.toml as it is"):
+    with pytest.raises(DraftRefused, match=r"git doesn't have problem and settings.toml as they are: commit first"):
         install_problem(plan(draft), load_own_settings())
 
 

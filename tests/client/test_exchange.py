@@ -44,6 +44,15 @@ def make_exchange(**policy: float) -> Exchange[bytes]:
     return Exchange("POST", "/predict", bytes, RetryPolicy(**policy))
 
 
+@pytest.mark.parametrize("value", ["yes", "", None, 2])
+def test_an_option_that_is_neither_true_nor_false_is_refused_before_anything_is_sent(value: Any) -> None:
+    with (
+        Client("http://x") as client,
+        pytest.raises(ValueError, match=rf"the option explain is {value!r}: expected True"),
+    ):
+        client.predict({"temp": 1.0}, explain=value)
+
+
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 def test_what_may_pass_is_sent_again(status: int) -> None:
     wait, result = make_exchange().read(status, {}, PROBLEM)

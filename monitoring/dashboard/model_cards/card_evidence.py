@@ -74,7 +74,7 @@ def _describe_results(facts: Facts, records: Facts) -> CardSection:
     )
     test = ", ".join(facts.get("test", [])) or NOT_RECORDED
     pairs = [("test batches", test)]
-    pairs += [("decides for True from", f"{facts['threshold']:g}")] if "threshold" in facts else []
+    pairs += [("decides for true from", f"{facts['threshold']:g}")] if "threshold" in facts else []
     pairs += [("how sure an answer is", _describe_sureness(facts[LIMITS_FACT]))] if LIMITS_FACT in facts else []
     importance = [
         [each["feature"], *(format_optional(each[name]) for name in ("value", "low", "high"))]
@@ -132,7 +132,13 @@ def _describe_slices(records: Facts) -> CardSection:
         if (each["low"] or 0) > 0
     ]
     none = [] if rows else ["problem/slices.py names no slices."]
-    none += [] if worst else ["No slice is surely worse than the average of its days."]
+    none += (
+        []
+        if worst
+        else [
+            "A search by all features and pairs of them found no slice that is surely worse than others on the same day."
+        ]
+    )
     return CardSection(
         "Slices",
         none,

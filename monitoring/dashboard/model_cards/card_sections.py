@@ -1,5 +1,6 @@
 """The sections of a card, from the facts of a bundle and the records that a training leaves beside them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
@@ -208,7 +209,8 @@ def _describe_lineage(facts: Facts, version: str) -> CardSection:
     names = {"code": "revision", "data": "data_version", "recipe": "recipe", "plan": "fingerprint"}
     pairs += [(name, str(facts.get(key, NOT_RECORDED))) for name, key in names.items()]
     parameters = ", ".join(f"{key}={value}" for key, value in facts.get("parameters", {}).items())
-    pairs += [("parameters", parameters or "those of the candidate")]
+    own = f"as problem/candidates.py has {facts.get('candidate', 'the candidate')} in that code; none were searched for"
+    pairs += [("parameters", parameters or own)]
     environment = [[name, str(value)] for name, value in facts.get("environment", {}).items()]
     return CardSection(
         "Lineage",
@@ -231,4 +233,13 @@ def _list_settings(facts: Facts) -> list[list[str]]:
     every = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
     hidden = OTHER_SETTINGS if "threshold" in facts else {*OTHER_SETTINGS, "training.threshold"}
     names = [name for section in SHOWN_SECTIONS for name in every if name.startswith(f"{section}.")]
-    return [[name, str(every[name])] for name in (*names, *SHOWN_SETTINGS) if name in every and name not in hidden]
+    return [
+        [name, _format_setting(every[name])]
+        for name in (*names, *SHOWN_SETTINGS)
+        if name in every and name not in hidden
+    ]
+
+
+def _format_setting(value: object) -> str:
+    """A value as settings.toml has it; texts without quotation marks."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

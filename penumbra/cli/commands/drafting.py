@@ -61,12 +61,14 @@ def start_problem(
     are ingested and examined; exit code 3 if the doctor finds something.
     """
     from penumbra.cli.fresh_start import StartOverRefused
-    from penumbra.cli.new_problem import install_problem, plan_problem
+    from penumbra.cli.new_problem import install_problem, plan_problem, require_commit
     from penumbra.cli.reports.draft_report import describe_draft
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.drafting.draft import DraftRefused
 
     with refuse_on(DraftRefused, SettingsError, StartOverRefused, OSError, prefix="nothing was written: "):
+        if not dry_run:
+            require_commit(force)
         settings, place = load_settings(), _relate_location(location, bool(choices["query"]))
         draft = _draft_problem(place, **choices)
         new = plan_problem(draft, settings, _choose_name(name, draft), dt.datetime.now(dt.UTC).date())

@@ -123,6 +123,24 @@ def test_the_card_has_every_section_with_what_the_records_have():
     assert ("labels are due", "24 hours after") in found["Data sheet"].pairs
 
 
+def test_settings_are_spelled_as_in_settings_toml_and_parameters_that_were_not_searched_for_name_their_candidate():
+    settings = {"training": {"candidates": ["forest", "boosting"]}, "monitor": {"on_faults": True}}
+    lineage = sections(build_card(FACTS | {"settings": settings, "parameters": {}}, RECORDS))["Lineage"]
+    (table,) = (each for each in tables(lineage) if each.columns[0] == "setting")
+    assert ["training.candidates", '["forest", "boosting"]'] in table.rows
+    assert ["monitor.on_faults", "true"] in table.rows
+    own = dict(lineage.pairs)["parameters"]
+    assert own == "as problem/candidates.py has boosting in that code; none were searched for"
+
+
+def test_where_neither_slices_are_named_nor_the_search_finds_one_the_card_says_which_is_which():
+    told = sections(build_card(FACTS, RECORDS | {"slices": [], "worst": []}))["Slices"].paragraphs
+    assert told == [
+        "problem/slices.py names no slices.",
+        "A search by all features and pairs of them found no slice that is surely worse than others on the same day.",
+    ]
+
+
 def test_many_batches_are_one_row_for_each_part_of_the_trials():
     parts = ["train"] * 11 + ["validation", "test"]
     batches = [
