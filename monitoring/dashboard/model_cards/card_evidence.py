@@ -15,6 +15,9 @@ from penumbra.training.evaluation.evaluate import get_metric_title
 NOT_RECORDED = "not recorded"
 MAX_ROWS = 40  # of a table
 INTERVALS = "95 % intervals over days (none where these are too few)"
+NOTHING_WORSE = (
+    "A search by all features and pairs of them found no slice that is surely worse than others on the same day."
+)
 Facts = Mapping[str, Any]
 
 
@@ -132,13 +135,7 @@ def _describe_slices(records: Facts) -> CardSection:
         if (each["low"] or 0) > 0
     ]
     none = [] if rows else ["problem/slices.py names no slices."]
-    none += (
-        []
-        if worst
-        else [
-            "A search by all features and pairs of them found no slice that is surely worse than others on the same day."
-        ]
-    )
+    none += [] if worst else [NOTHING_WORSE]
     return CardSection(
         "Slices",
         none,
