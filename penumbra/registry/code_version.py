@@ -24,7 +24,8 @@ def read_code_revision(root: Path) -> str:
         root: The folder of the project.
 
     Returns:
-        The commit's hash, with "+changes" appended if the work tree below `root` differs from it.
+        The commit's hash, with "+changes" appended if the work tree below `root` differs from it. DVC's pointers don't
+        count: they name data, whose version is recorded beside this.
 
     Raises:
         NoCodeRevision: `root` is in no git checkout with a commit, or git isn't installed; and it has no file REVISION.
@@ -33,7 +34,7 @@ def read_code_revision(root: Path) -> str:
         commit = _run_git(root, "rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return _read_revision_file(root)
-    return commit + ("+changes" if _run_git(root, "status", "--porcelain", "--", ".") else "")
+    return commit + ("+changes" if _run_git(root, "status", "--porcelain", "--", ".", ":(exclude)*.dvc") else "")
 
 
 def _read_revision_file(root: Path) -> str:

@@ -42,6 +42,12 @@ def test_of_a_project_in_a_folder_of_a_checkout_only_its_own_files_are_changes(c
     assert code_version.read_code_revision(project).endswith("+changes")
 
 
+def test_another_data_version_is_no_change_of_the_code(checkout):
+    (checkout / "data.dvc").write_text("outs: []\n")
+
+    assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD")
+
+
 def test_ignored_files_are_no_changes(checkout):
     (checkout / ".gitignore").write_text("*.tmp\n")
     git(checkout, "add", "-A")
