@@ -9,7 +9,12 @@ from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
+from penumbra.data.partitions.contract import UNREADABLE_RULE
 
+UNREADABLE = (
+    f"|{UNREADABLE_RULE}: the value isn't one of the contract's dtype, in the form in which SOURCE of problem/source.py "
+    "has it: ISO 8601 for times, where neither time_format nor CONVERSIONS says another one"
+)
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
 
 
@@ -117,6 +122,8 @@ def _format_rejected(receipt: TableReceipt, is_new: bool = True) -> Iterator[str
     if rejected := receipt.facts.rejected:
         rows = format_count(rejected, "row") if is_new else format_count(rejected, "row is still", "rows are still")
         yield f"  {rows} without an answer ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
+        if any(reason.endswith(f"|{UNREADABLE_RULE}") for reason in receipt.facts.reasons):
+            yield f"  {UNREADABLE}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

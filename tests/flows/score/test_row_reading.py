@@ -7,7 +7,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from flows.steps.score.receipts import NothingAnswered, format_receipts, require_answers
+from flows.steps.score.receipts import UNREADABLE, NothingAnswered, format_receipts, require_answers
 from flows.steps.score.record_check import RecordCheck, RowsRefused
 from flows.steps.score.score_order import ScoreRefused, make_order
 from penumbra.core.settings import load_settings
@@ -124,6 +124,7 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
         assert said.startswith("in.csv: no row answered")
         assert ("as on" in said) == repeated
         assert "3 rows without an answer (distance|dtype 3)" in said
+        assert said.endswith(f"  {UNREADABLE}")
         with pytest.raises(NothingAnswered, match=r"no row of in\.csv has an answer"):
             require_answers(scored)
 
@@ -134,7 +135,7 @@ def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
     far = pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("far")).otherwise("distance").alias("distance")
     source = write_flights(tmp_path / "in.csv", make_flights(3).with_columns(far))
     score_files(tmp_path, source)
-    nothing_new, rejected = format_receipts(score_files(tmp_path, source))
+    nothing_new, rejected, _ = format_receipts(score_files(tmp_path, source))
     assert nothing_new.startswith("in.csv: nothing new, scored on ")
     where = tmp_path / "scores.rejected.parquet"
     assert rejected == f"  1 row is still without an answer (distance|dtype 1), in {where}"
