@@ -12,7 +12,7 @@ from penumbra.core.text.quoting import list_names
 from penumbra.data.partitions.contract import UNREADABLE_RULE
 
 UNREADABLE = (
-    f"|{UNREADABLE_RULE}: the value isn't one of the contract's dtype, in the form in which SOURCE of problem/source.py "
+    f"|{UNREADABLE_RULE}: the value isn't one of the contract's dtype, in the form in which problem/source.py "
     "has it: ISO 8601 for times, where neither time_format nor CONVERSIONS says another one"
 )
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
