@@ -20,8 +20,6 @@ from pydantic_core import PydanticCustomError
 from penumbra.core.contract.value_readers import UNIT_MICROSECONDS, make_decimal_reader
 from penumbra.logs.append_log import encode_json
 
-KEY_FORMAT = 3  # to be raised where the text of a key changes, so that the index is made anew
-
 Rewrite = Callable[[bytes], bytes]
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from penumbra.core.contract.feature_specs import describe_expression
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
-from penumbra.logs.keys import KEY_FORMAT
+from penumbra.logs.queries.lookup import KEY_FORMAT
 from penumbra.logs.schema import FEEDBACK_SOURCE, REVIEW_SOURCE, LabelEntry
 
 BATCH_PREFIX = "batch "  # of the source of labels that a batch brought, before its name

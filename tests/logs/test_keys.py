@@ -17,6 +17,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import count_label_outcomes, find_first_outputs, join_labels
+from penumbra.logs.queries.lookup import KEY_FORMAT
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from tests.helpers.problems.orders import load_orders
 
@@ -186,10 +187,34 @@ def test_an_index_of_an_older_way_to_write_keys_is_made_anew(tmp_path, spec, mon
     predict(tmp_path, "12.3")
     append(tmp_path / "labels", LabelEntry(NOON, "feedback", {"churned": True}, ["12.30"]))
     with monkeypatch.context() as older:
-        older.setattr("penumbra.logs.labels.KEY_FORMAT", 1)
+        older.setattr("penumbra.logs.indexing.index.INDEX_FILE", "index-1.db")
         older.setattr(KeyEncoder, "encode_json_values", lambda _, values: b",".join(values).decode())
         assert join_labels(make_index(tmp_path, spec))["target"].to_list() == [None]
     assert join_labels(make_index(tmp_path, spec))["target"].to_list() == [True]
+
+
+def test_an_indexer_of_an_older_version_that_goes_on_running_leaves_its_keys_in_its_own_file(
+    tmp_path, spec, monkeypatch
+):
+    with monkeypatch.context() as older:
+        older.setattr("penumbra.logs.indexing.index.INDEX_FILE", "index.db")
+        older.setattr("penumbra.logs.labels.KEY_FORMAT", 1)
+        older.setattr(KeyEncoder, "encode_json_values", lambda _, values: b",".join(values).decode())
+        running = make_index(tmp_path, spec)
+    with running.keep_open():
+        predict(tmp_path, "12.3")
+        running.catch_up()
+        make_index(tmp_path, spec)
+        predict(tmp_path, "45.60")
+        running.catch_up()
+    append(tmp_path / "labels", *(LabelEntry(NOON, "feedback", {"churned": True}, [key]) for key in ("12.30", "45.6")))
+    assert join_labels(make_index(tmp_path, spec))["target"].to_list() == [True, True]
+
+
+def test_the_text_of_a_key_is_that_of_its_format():
+    values = decimal.Decimal("12.30"), NOON, NOON, NOON.replace(tzinfo=None), 7.0
+    key = '["2024-03-01T12:00:00Z","2024-03-01T12:00:00Z","2024-03-01T12:00:00","12.30",7.0]'
+    assert (KEY_FORMAT, KeyEncoder(DTYPES).encode_values(values)) == (3, key)
 
 
 def test_without_a_key_no_row_of_a_batch_is_found_among_the_predictions(tmp_path):

@@ -28,6 +28,7 @@ from benchmarks.faults.corruption.state_readers import run_readers
 from benchmarks.faults.report import FaultReport
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.problem import Problem
+from penumbra.logs.queries.lookup import INDEX_FILE
 from tests.helpers.problems.orders import write_orders
 
 SEED = 16
@@ -53,7 +54,7 @@ KINDS = {
     "shadow log": "var/shadow/*.jsonl",
     "archived part": "var/*/days/*.parquet",
     "archived part's facts": "var/*/days/*.json",
-    "index": "var/labels/index.db",
+    "index": f"var/labels/{INDEX_FILE}",
     "profiles": "var/monitor/profiles.db",
     "outcome sums": "var/monitor/settled/*/*.msgpack",
     "shadow profiles": "var/monitor/scored/*.msgpack",

@@ -29,6 +29,7 @@ from penumbra.logs.indexing.index_tables import (
     INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
     LATEST_LABELS_QUERY,
+    ReplacedTables,
     insert_pieces,
     read_index_positions,
 )
@@ -118,6 +119,9 @@ class LogIndex:
             return 0
         try:
             taken = self._read_on(sizes, after_piece)
+        except ReplacedTables:
+            self._close_kept()
+            taken = self._read_on(sizes, after_piece)
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:  # it isn't damaged, but busy, read-only, …
                 raise
@@ -182,9 +186,12 @@ class LogIndex:
     def keep_open(self) -> Iterator["LogIndex"]:
         """Keep one connection for all passes: a new one has an empty cache, and closing the last costs a checkpoint.
 
+        Files of other formats are removed first: who keeps the index open serves, as one version at a time does.
+
         Yields:
             This index.
         """
+        self._remove_other_formats()
         self._is_keeping = True
         try:
             yield self
@@ -202,8 +209,15 @@ class LogIndex:
                 db.execute(f"PRAGMA {pragma}")
             if read_user_version(db) != self._layout:
                 recreate_tables(db, INDEX_DDL, self._layout)
+                self._sizes = {}
+                self._remove_other_formats()
             on_error.pop_all()
             return db
+
+    def _remove_other_formats(self) -> None:
+        for path in self.path.parent.glob("index*.db"):
+            if path.name != self.path.name:
+                remove_database(path)
 
     def _close_kept(self) -> None:
         if self._kept:
@@ -257,7 +271,7 @@ class LogIndex:
         """Take in pieces; return them, but for those that somebody else was quicker with."""
         parse = self._rows[table]
         parsed = [(each, [row for lines in iterate_lines(each.content) for row in parse(lines)]) for each in pieces]
-        return insert_pieces(db, table, parsed)
+        return insert_pieces(db, table, parsed, self._layout)
 
 
 def _read_inode(path: Path) -> int:

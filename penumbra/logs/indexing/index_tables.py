@@ -3,13 +3,14 @@
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from operator import itemgetter
 
 from penumbra.logs.indexing import parsing
 from penumbra.logs.log_pieces import LogPiece
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
-from penumbra.storage.sqlite import insert_rows, write_transaction
+from penumbra.storage.sqlite import insert_rows, read_user_version, write_transaction
 
 TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
 # The value that counted for a key when a label arrived.
@@ -85,7 +86,8 @@ SELECT key, value FROM labels WHERE source = ? AND key IN (SELECT value FROM jso
 ORDER BY time, segment, position
 """
 INDEX_TIMEOUT_SECONDS = 60
-# Keys come in no order, so that nearly each line dirties a page of its own: small pages, and many between checkpoints.
+# Keys without a time come in no order, so that nearly each line dirties a page of its own: small pages, and many
+# between checkpoints.
 INDEX_PRAGMAS = (
     "page_size = 4096",
     "journal_mode = WAL",
@@ -96,18 +98,28 @@ INDEX_PRAGMAS = (
 ParsedPiece = tuple[LogPiece, list[parsing.IndexRow]]
 
 
-def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPiece]) -> list[LogPiece]:
+class ReplacedTables(Exception):
+    """Another process, of another contract or version of the engine, has made the tables of the index anew."""
+
+
+def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPiece], layout: int) -> list[LogPiece]:
     """Insert the rows of pieces of a log, and how far it was read, in one transaction.
 
     Args:
         db: A connection to the index.
         table: "predictions", "labels" or "shadow".
         parsed: The pieces with their rows.
+        layout: The version of the tables that the rows are of (`read_user_version`).
 
     Returns:
         The pieces, but for those that don't follow on what is there, as somebody else was quicker with them.
+
+    Raises:
+        ReplacedTables: The tables are of another version; nothing is inserted.
     """
     with write_transaction(db):
+        if read_user_version(db) != layout:
+            raise ReplacedTables
         new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
         rows = [row for _, found in new for row in found if row]
         if table == "labels":
@@ -152,7 +164,9 @@ def _take_new_predictions(
 ) -> list[parsing.IndexRow]:
     """Count those that aren't there yet, by day of event and model and by day of arrival, and let them take part in the
     draw; return what the table keeps of them."""
-    new = {row[0]: row for rows in found for row in rows}
+    new: dict[str, parsing.IndexRow] = {}
+    for row in chain.from_iterable(found):
+        new.setdefault(row[0], row)  # of an id that was logged twice the first counts, as across passes
     for names in ([row[0] for row in rows] for rows in found if rows):  # those of a piece are neighbours
         for (known,) in db.execute(EXISTING_IDS_QUERY, (min(names), max(names))):
             new.pop(known, None)

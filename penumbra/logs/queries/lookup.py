@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from penumbra.logs import append_log
 from penumbra.logs.schema import STATUS_OK
 
-INDEX_FILE = "index.db"
+KEY_FORMAT = 3  # to be raised where the text of a key (penumbra/logs/keys.py) changes
+INDEX_FILE = f"index-{KEY_FORMAT}.db"  # so that no process of another version writes keys of another format into it
 PREDICTION_QUERY = "SELECT key, max(event, time) FROM predictions WHERE id = ?"
 LABELLED_IDS_QUERY = """
 SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))

@@ -8,6 +8,7 @@ import pytest
 from flows.steps.ingest import ingestion
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
+from penumbra.logs.queries.lookup import INDEX_FILE
 from tests.helpers.problems.orders import load_orders
 
 FOLDERS = ("DATA", "LABELS", "REVIEW", "TRAINING", "LEDGER")
@@ -74,6 +75,6 @@ def test_a_label_whose_line_is_damaged_is_logged_again_once_the_index_has_lost_i
     (segment,) = load_settings().labels.folder.glob("*.jsonl")
     line = segment.read_bytes().splitlines(keepends=True)[0]
     segment.write_bytes(segment.read_bytes().replace(line, line.replace(b"{", b"[", 1)))
-    (load_settings().labels.folder / "index.db").unlink()
+    (load_settings().labels.folder / INDEX_FILE).unlink()
     assert ingestion.attach_batch_labels(store) == "1 label is new"
     assert ingestion.attach_batch_labels(store) == "0 labels are new"

@@ -1,5 +1,6 @@
 import contextlib
 import datetime as dt
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from penumbra.logs import append_log
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
+from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.schema import LabelEntry
 from penumbra.storage.sqlite import ROWS_PER_STATEMENT
 from tests.helpers.logs.prediction_logs import (
@@ -37,7 +39,7 @@ from tests.helpers.logs.prediction_logs import (
 def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     log_predictions(tmp_path, make_prediction(1))
     log_labels(tmp_path, make_label_by_key(1, 42))
-    (tmp_path / "labels/index.db").write_bytes(b"no database" * 1000)
+    (tmp_path / "labels" / INDEX_FILE).write_bytes(b"no database" * 1000)
     assert read_joined_delays(tmp_path) == [42]
 
 
@@ -51,6 +53,50 @@ def test_an_index_of_another_contract_is_made_anew(tmp_path: Path) -> None:
     assert labels.compute_label_coverage(made, "day", 24)["labelled"].to_list() == [1]
     with made.open() as db:
         assert db.execute("SELECT target FROM labels").fetchall() == [("false",)]
+
+
+def test_a_kept_connection_writes_nothing_into_tables_that_another_contract_made_anew(tmp_path: Path) -> None:
+    other = LabelSpec(LABEL_SPEC.key, LABEL_SPEC.time, LABEL_SPEC.outcome, pl.col("arr_delay") > 60, LABEL_SPEC.task)
+    with make_index(tmp_path).keep_open() as kept:
+        log_labels(tmp_path, make_label_by_key(1, 42))
+        kept.catch_up()
+        LogIndex(tmp_path / "predictions", tmp_path / "labels", other).catch_up()
+        log_labels(tmp_path, make_label_by_key(2, 42))
+        kept.catch_up()
+        with kept.open() as db:
+            assert db.execute("SELECT target FROM labels").fetchall() == [("true",), ("true",)]
+
+
+def test_an_index_that_had_to_be_made_anew_for_a_reader_is_filled_though_nothing_was_logged(tmp_path: Path) -> None:
+    other = LabelSpec(LABEL_SPEC.key, LABEL_SPEC.time, LABEL_SPEC.outcome, pl.col("arr_delay") > 60, LABEL_SPEC.task)
+    log_predictions(tmp_path, make_prediction(1))
+    index = make_updated_index(tmp_path)
+    LogIndex(tmp_path / "predictions", tmp_path / "labels", other).catch_up()
+    assert labels.join_labels(index).height == 0
+    index.catch_up()
+    assert labels.join_labels(index).height == 1
+
+
+def test_the_file_of_another_format_is_removed_as_the_index_is_made_and_as_an_indexer_starts(tmp_path: Path) -> None:
+    log_predictions(tmp_path, make_prediction(1))
+    for name in ("index.db", "index.db-wal"):
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / name).write_bytes(b"older")
+    index = make_updated_index(tmp_path)
+    assert [path.name for path in (tmp_path / "labels").glob("index*")] == [INDEX_FILE]
+    (tmp_path / "labels" / "index.db").write_bytes(b"of an older process")
+    index.catch_up()
+    assert (tmp_path / "labels" / "index.db").exists()
+    with index.keep_open():
+        assert [path.name for path in (tmp_path / "labels").glob("index*")] == [INDEX_FILE]
+
+
+def test_of_an_id_that_was_logged_twice_the_first_entry_counts_however_many_lines_a_pass_reads(tmp_path: Path) -> None:
+    log_predictions(tmp_path, make_prediction(1, model="7"))
+    (path,) = append_log.list_segments(tmp_path / "predictions")
+    line = re.sub(rb',"crc":"\w+"', b"", path.read_bytes())
+    path.write_bytes(line + line.replace(b'"model":"7"', b'"model":"8"'))
+    assert labels.join_labels(make_updated_index(tmp_path))["model"].to_list() == ["7"]
 
 
 @pytest.mark.parametrize(

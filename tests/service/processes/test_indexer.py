@@ -8,6 +8,7 @@ from penumbra.cli.reports.serving.label_report import collect_label_counts, form
 from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.logs.queries import labels
+from penumbra.logs.queries.lookup import INDEX_FILE
 from service.processes import indexer
 from tests.helpers.logs import prediction_logs
 from tests.helpers.logs.prediction_logs import NOON, log_predictions, make_hours, make_label_by_key, make_prediction
@@ -105,7 +106,7 @@ def test_an_indexer_goes_on_with_an_index_that_another_process_made_anew(tmp_pat
     with prediction_logs.make_index(tmp_path).keep_open() as index:
         log_predictions(tmp_path, make_prediction(1))
         index.catch_up()
-        for path in (tmp_path / "labels").glob("index.db*"):
+        for path in (tmp_path / "labels").glob(f"{INDEX_FILE}*"):
             path.unlink()
         log_predictions(tmp_path, make_prediction(2))
         index.catch_up()

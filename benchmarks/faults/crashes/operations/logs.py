@@ -60,7 +60,9 @@ def describe_archive(folder: Path) -> Iterator[str]:
 
 def describe_index(folder: Path) -> Iterator[str]:
     """Yield a text for each row of the index."""
-    with sqlite3.connect(folder / "labels/index.db") as db:
+    from penumbra.logs.queries.lookup import INDEX_FILE
+
+    with sqlite3.connect(folder / "labels" / INDEX_FILE) as db:
         for table in INDEXED_TABLES:
             yield from (f"{table}: {row}" for row in db.execute(f"SELECT * FROM {table}"))
 
