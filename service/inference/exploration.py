@@ -42,8 +42,15 @@ def make_key_draw(key: Mapping[str, Any]) -> DrawFunction:
     """
     if not key:
         return lambda record: 1 - random.random()
-    encode = KeyEncoder(key).encode_values
-    return lambda record: float(hash_uniforms([encode([record[name] for name in key])], EXPLORE_KEY)[0])
+    encoders = [(name, KeyEncoder({name: dtype}).encode_values) for name, dtype in key.items()]
+
+    def draw(record: Record) -> float:
+        values = ",".join(
+            encode([record[name]])[1:-1] for name, encode in encoders
+        )  # in the contract's order, for ever
+        return float(hash_uniforms([f"[{values}]"], EXPLORE_KEY)[0])
+
+    return draw
 
 
 def make_explorer(task: Task, observed: Sequence[DecisionValue], share: float, draw: DrawFunction) -> ExploreFunction:

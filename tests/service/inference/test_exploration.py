@@ -1,5 +1,6 @@
 """Exploration: decisions that hide their outcome are replaced by chance, at the stated rate, and never a rule's."""
 
+import datetime as dt
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from tests.helpers.servers.local_service import (
     make_service_settings,
 )
 
+NOON = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 BINARY, KINDS = Task("binary"), Task("multiclass", ("pay", "ask", "refuse"))
 KEY, PRIORS = {"number": pl.Int64}, ModelPriors(0.5)
 
@@ -77,6 +79,12 @@ def test_a_row_that_is_asked_about_again_is_explored_again_and_not_otherwise(num
 def test_keys_that_are_written_in_another_way_have_the_same_draw():
     draw = make_key_draw({"amount": pl.Decimal(10, 2)})
     assert draw({"amount": Decimal("12.3")}) == draw({"amount": Decimal("12.30")}) != draw({"amount": Decimal("12.31")})
+
+
+def test_draws_are_the_same_in_every_version_of_the_engine():
+    draw = make_key_draw({"flight": pl.Int64(), "at": pl.Datetime("us", "UTC"), "price": pl.Decimal(10, 2)})
+    rows = [{"flight": number, "at": NOON, "price": Decimal("12.3")} for number in (7, 8)]
+    assert [draw(row) for row in rows] == [0.07475786046725774, 0.5863123770726342]
 
 
 def test_without_a_key_each_prediction_has_a_draw_of_its_own():
