@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import threading
 from collections.abc import Iterator
 
 
@@ -15,10 +16,31 @@ def pause_garbage_collection() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
+    _pauses.begin()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        _pauses.end()
+
+
+class _PauseCount:
+    """How many threads pause collections: the first one disables them, the last one enables them if they were."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._was_enabled = threading.Lock(), 0, False
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._count += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count and self._was_enabled:
+                gc.enable()
+
+
+_pauses = _PauseCount()

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 
 import pytest
@@ -14,6 +15,16 @@ def test_garbage_is_not_collected_during_a_pause_and_is_after_it():
 def test_garbage_is_collected_after_a_pause_that_an_error_ended():
     with pytest.raises(ZeroDivisionError), pause_garbage_collection():
         1 // 0  # noqa: B018
+    assert gc.isenabled()
+
+
+def test_pauses_that_overlap_end_with_the_last_one():
+    first, second = pause_garbage_collection(), pause_garbage_collection()
+    with contextlib.ExitStack() as stack:
+        first.__enter__()
+        stack.enter_context(second)
+        first.__exit__(None, None, None)
+        assert not gc.isenabled()
     assert gc.isenabled()
 
 
