@@ -85,10 +85,13 @@ class LogFrameReader:
             lines: Lines without their ends, as `blank_damaged_lines` returns them.
 
         Returns:
-            What each line says, None where it can't be read; and a frame as `read_aligned` returns it.
+            What each line says, None where one of the archive's columns can't be read; and the frame of `read_aligned`.
         """
         each = list(decode_each_line(self._archive_decoder, lines))
-        return each, self._align(each)
+        counted = [
+            entry or next(decode_each_line(self._decoder, [line])) for entry, line in zip(each, lines, strict=True)
+        ]
+        return each, self._align(counted)
 
     def has_profile_columns(self, rows: pl.DataFrame) -> bool:
         """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""

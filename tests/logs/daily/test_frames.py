@@ -28,3 +28,17 @@ def test_lines_are_read_alike_however_few_are_decoded_at_a_time(tmp_path, monkey
     one_by_one, unreadable_one_by_one = reader.frame(content)
     assert_frame_equal(rows, one_by_one)
     assert (rows.height, unreadable, unreadable_one_by_one) == (3, 1, 1)
+
+
+def test_the_archive_counts_the_lines_that_the_monitor_counts_whatever_its_own_columns_say(tmp_path):
+    prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
+    (path,) = append_log.list_segments(tmp_path / "predictions")
+    (line,) = path.read_bytes().splitlines()
+    entry = msgspec.json.decode(line)
+    del entry["crc"]
+    lines = [line, *(msgspec.json.encode({**entry, name: 5}) for name in ("contract", "id", "model"))]
+    reader = LogFrameReader(load_problem(["schema"]).schema)
+    entries, archived = reader.read_archived(lines)
+    assert_frame_equal(archived, reader.read_aligned(lines))
+    assert [entry is None for entry in entries] == [False, True, True, True]
+    assert reader.frame(b"\n".join([*lines, b""]))[1] == archived["penumbra.readable"].to_list().count(False) == 1
