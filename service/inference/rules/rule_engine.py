@@ -157,6 +157,19 @@ class RuleEngine:
             decided |= find_rows(rule.when, test, self._priors, rows, ~decided).holding
         return decided
 
+    def may_refuse(self, rows: FramePredictions) -> bool:
+        """Check whether a rule that refuses holds for any row of a frame; one before it may decide for that row.
+
+        Args:
+            rows: The rows, without outputs, which can be ruled in columns.
+
+        Returns:
+            Whether one does.
+        """
+        everywhere = np.ones(rows.rows.height, bool)
+        refusing = [(rule, test) for rule, test in self._before if isinstance(rule.then, Refuse)]
+        return any(find_rows(rule.when, test, self._priors, rows, everywhere).holding.any() for rule, test in refusing)
+
     def rule_rows(self, scored: FramePredictions) -> RuledRows:
         """Apply the rules to the rows of a frame, as far as what the model predicts stays, whatever is decided.
 

@@ -39,23 +39,30 @@ class PlainRows(NamedTuple):
     marks: Sequence[dict[str, Any]]
 
 
-def run_frame(model: LoadedModel, rows: pl.DataFrame, records: Sequence[Record] | None = None) -> PlainRows | None:
+def run_frame(
+    model: LoadedModel, rows: pl.DataFrame, records: Sequence[Record] | None = None, apart: bool = True
+) -> PlainRows | None:
     """Predict for rows with one version's rules and its model, as far as that can be done in columns.
 
     Args:
         model: The version.
         rows: n rows that keep the contract, with its columns and dtypes.
         records: The rows as records, where they are at hand: conditions of a team's own are asked of these.
+        apart: Whether the other rows are answered where a rule refuses one.
 
     Returns:
         The answers; of rows that aren't among them rules may change what is predicted, record by record. None where
-        that may be so for all rows, or the version fails: for which of them, shows record by record.
+        that may be so for all rows, a rule may refuse all of them, or the version fails: for which of them, shows
+        record by record.
     """
     if not model.rules.can_rule_rows:
         return None
     try:
         features = derive_features(model.bundle.inputs.kinds, rows)
-        numbers = np.flatnonzero(~model.rules.find_decided_rows(FramePredictions(rows, features, None)))
+        unscored = FramePredictions(rows, features, None)
+        numbers = np.flatnonzero(~model.rules.find_decided_rows(unscored))
+        if len(numbers) < rows.height and not apart and model.rules.may_refuse(unscored):
+            return None
         if len(numbers) < rows.height:
             rows, features = rows[numbers], features[numbers]
             records = None if records is None else [records[number] for number in numbers.tolist()]

@@ -50,7 +50,7 @@ class ListRunner:
             rows = self._contract.to_frame(pending.records)
         except USER_ERRORS:
             return None
-        if plain := run_frame(model, rows, pending.records):
+        if plain := run_frame(model, rows, pending.records, apart=False):
             self._parts.note_call(model.version, len(plain.numbers), time.monotonic() - began)
         return plain
 

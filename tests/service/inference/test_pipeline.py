@@ -7,12 +7,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from penumbra.registry.bundles.bundle import read_bundle
+from penumbra.rules import Between, ModelPriors, Review, Rule
 from service.http.refusals import RequestRefused
 from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
+from service.inference.rules.rule_engine import make_rule_engine_factory
 from service.inference.runs.batch_run import RefusedByRules
 from tests.helpers.servers import local_service
-from tests.service.inference.failing_models import BASELINE, CONTRACT, HARMS, RECORD, break_model
+from tests.service.inference.failing_models import BASELINE, CLOSED, CONTRACT, HARMS, RECORD, break_model
 
 
 def score(state: Path, version: str) -> float:
@@ -75,6 +77,25 @@ def test_the_model_is_not_asked_for_records_of_a_list_that_a_rule_answers(pipeli
     scored = pipeline.predict_batch([{**RECORD, "distance": distance} for distance in (9500, 1000, 9600, 1500)])
     assert [each.marks.get("rules", []) == ["far"] for each in scored] == [True, False, True, False]
     assert asked == [[1000, 1500]]
+
+
+def test_a_list_that_a_rule_refuses_reaches_neither_the_model_nor_other_rules(pipeline: InferencePipeline) -> None:
+    model, asked = pipeline.live.model, []
+    assert model
+
+    class Counting(LoadedModel):
+        def score_features(self, features: Any) -> Any:
+            asked.append(features.height)
+            return super().score_features(features)
+
+    long = Rule("long", "all are", Between("distance", 0, 10_000), Review())
+    engine = make_rule_engine_factory((CLOSED, long), "review")(ModelPriors(0.5), model.decide)
+    pipeline.live.model = Counting(model.version, model.score_one, model.decide, engine, model.bundle)
+    before = REGISTRY.get_sample_value("penumbra_rules_fired_total", {"rule": "long"}) or 0.0
+    with pytest.raises(RefusedByRules):
+        pipeline.predict_batch([RECORD, {**RECORD, "origin": "LGA"}, RECORD])
+    assert not asked
+    assert (REGISTRY.get_sample_value("penumbra_rules_fired_total", {"rule": "long"}) or 0.0) == before
 
 
 def test_rules_hold_for_what_stands_in(pipeline: InferencePipeline) -> None:
