@@ -10,21 +10,29 @@ from typing import Any
 ROWS_PER_STATEMENT = 50  # a statement costs as much as inserting a row; more rows in one gain nothing
 
 
+class ReplacedTables(sqlite3.OperationalError):
+    """Another process, of another contract or version of the engine, has made the tables of a file anew meanwhile."""
+
+
 @contextlib.contextmanager
-def write_transaction(db: sqlite3.Connection) -> Iterator[None]:
+def write_transaction(db: sqlite3.Connection, version: int | None = None) -> Iterator[None]:
     """Run the block as one write transaction, which is rolled back after an exception.
 
     Args:
         db: A connection in autocommit mode (`isolation_level=None`); it waits for another writer up to its timeout.
+        version: The version of the tables that the block writes to (`recreate_tables`); None for any.
 
     Yields:
         Nothing.
 
     Raises:
         sqlite3.OperationalError: Where another process writes for longer than the timeout.
+        ReplacedTables: The tables are of another version; the block isn't run.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
+        if version is not None and read_user_version(db) != version:
+            raise ReplacedTables("another process, of another version or contract, has made the tables anew: try again")
         yield
     except BaseException:
         db.execute("ROLLBACK")

@@ -77,6 +77,7 @@ class ProfileStore:
         Raises:
             DamagedArchive: Where the log's archive is damaged.
             sqlite3.OperationalError: Where the file is busy for longer than a minute, or can't be written.
+            ReplacedTables: Where a process of another contract has made the tables anew meanwhile.
         """
         taken = 0
         with self._open() as db:
@@ -155,7 +156,7 @@ class ProfileStore:
         """Count pieces in one transaction; return how many lines, None where somebody else was quicker with one."""
         rows, unreadable = self._answered.frame(b"".join(piece.content for piece in pieces))
         profiles = self._profiles(db, rows, reference)
-        with write_transaction(db):
+        with write_transaction(db, self._layout):
             first = {piece.segment: piece.position for piece in reversed(pieces)}
             begun = _read_positions(db, first)
             if any(begun.get(name, 0) != at for name, at in first.items()):
@@ -173,7 +174,7 @@ class ProfileStore:
             return 0
         dated = rows.filter(pl.col(DAY_COLUMN).is_not_null()) if rows[DAY_COLUMN].null_count() else rows
         profiles = self._profiles(db, dated, reference)
-        with write_transaction(db):
+        with write_transaction(db, self._layout):
             if _read_positions(db, names):
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
@@ -203,7 +204,7 @@ class ProfileStore:
         columns = [] if rows is None else [name for name in self._answered.columns if name in rows.columns]
         binning = Binning({}, {}) if rows is None else Binning.learn(rows, columns)
         days = {} if rows is None else compute_daily_profiles(rows, binning, self._time)
-        with write_transaction(db):
+        with write_transaction(db, self._layout):
             new = db.execute("INSERT OR IGNORE INTO binnings VALUES (?, ?)", (model, msgspec.json.encode(binning)))
             if new.rowcount:
                 profile_rows.add_profiles(db, REFERENCE_PART, {model: days})

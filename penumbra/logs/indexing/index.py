@@ -29,7 +29,6 @@ from penumbra.logs.indexing.index_tables import (
     INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
     LATEST_LABELS_QUERY,
-    ReplacedTables,
     insert_pieces,
     read_index_positions,
 )
@@ -39,7 +38,7 @@ from penumbra.logs.log_pieces import LogPiece, group_pieces, iterate_lines
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.schema import LabelEntry
-from penumbra.storage.sqlite import read_user_version, recreate_tables, remove_database
+from penumbra.storage.sqlite import ReplacedTables, read_user_version, recreate_tables, remove_database
 
 logger = logging.getLogger("penumbra.logs")
 

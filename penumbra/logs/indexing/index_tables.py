@@ -10,7 +10,7 @@ from penumbra.logs.indexing import parsing
 from penumbra.logs.log_pieces import LogPiece
 from penumbra.logs.queries import bottom_k
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
-from penumbra.storage.sqlite import insert_rows, read_user_version, write_transaction
+from penumbra.storage.sqlite import insert_rows, write_transaction
 
 TAKEN_BACK = "{}"  # the value of a label with which people take back the one that they gave to the same prediction
 # The value that counted for a key when a label arrived.
@@ -98,10 +98,6 @@ INDEX_PRAGMAS = (
 ParsedPiece = tuple[LogPiece, list[parsing.IndexRow]]
 
 
-class ReplacedTables(Exception):
-    """Another process, of another contract or version of the engine, has made the tables of the index anew."""
-
-
 def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPiece], layout: int) -> list[LogPiece]:
     """Insert the rows of pieces of a log, and how far it was read, in one transaction.
 
@@ -109,7 +105,7 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
         db: A connection to the index.
         table: "predictions", "labels" or "shadow".
         parsed: The pieces with their rows.
-        layout: The version of the tables that the rows are of (`read_user_version`).
+        layout: The version of the tables that the rows are of.
 
     Returns:
         The pieces, but for those that don't follow on what is there, as somebody else was quicker with them.
@@ -117,9 +113,7 @@ def insert_pieces(db: sqlite3.Connection, table: str, parsed: Sequence[ParsedPie
     Raises:
         ReplacedTables: The tables are of another version; nothing is inserted.
     """
-    with write_transaction(db):
-        if read_user_version(db) != layout:
-            raise ReplacedTables
+    with write_transaction(db, layout):
         new = [(piece, rows) for piece, rows in parsed if _follows(db, table, piece)]
         rows = [row for _, found in new for row in found if row]
         if table == "labels":

@@ -20,6 +20,7 @@ from penumbra.logs.archiving import archive, archive_parts
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.schema import PredictionEntry
+from penumbra.storage.sqlite import ReplacedTables
 from problem import schema
 from tests.helpers.logs.prediction_logs import NOON, append_to_new_segment
 
@@ -227,6 +228,25 @@ def test_profiles_of_another_contract_are_made_anew(tmp_path: Path) -> None:
     assert fewer.days("7") == {}
     fewer.update(reference)
     assert list(fewer.binning("7").columns) == ["penumbra.prediction", "carrier", "origin", "dest"]
+
+
+def test_a_pass_counts_nothing_into_the_profiles_of_another_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(tmp_path, answer(0))
+    fewer = ProfileStore(tmp_path / "monitor", tmp_path / "predictions", make_schema("carrier", "origin", "dest"))
+    tail = append_log.read_tail
+
+    def tail_while_another_contract_comes(path: Path, position: int) -> bytes:
+        monkeypatch.setattr(append_log, "read_tail", tail)
+        fewer.update(reference)
+        return tail(path, position)
+
+    monkeypatch.setattr(append_log, "read_tail", tail_while_another_contract_comes)
+    with pytest.raises(ReplacedTables, match="another process, of another version or contract, has made"):
+        counted(tmp_path)
+    assert list(fewer.binning("7").columns) == ["penumbra.prediction", "carrier", "origin", "dest"]
+    assert counted(tmp_path) == {0: 1}
 
 
 def test_profiles_outlive_the_log(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a model answered by itself of some time, with the labels there are."""
 
+import re
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import join_labels, read_alone_answers, read_answers_with_targets
+from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.storage.sealed import DamagedFile
 from tests.helpers.logs.prediction_logs import (
@@ -102,6 +104,6 @@ def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(
         lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1))),
     ):
         with pytest.raises(
-            DamagedFile, match=r"index\.db isn't what the logs say: .*: `penumbra doctor` makes it again"
+            DamagedFile, match=rf"{re.escape(INDEX_FILE)} isn't what the logs say: .*: `penumbra doctor` makes it again"
         ):
             read(index)

@@ -9,6 +9,7 @@ import pytest
 
 from penumbra.cli import app
 from penumbra.core.settings import PROJECT_ROOT, Settings
+from penumbra.logs.queries.lookup import INDEX_FILE
 from problem import schema
 from service.http.requests.record_reader import Contract
 
@@ -89,6 +90,13 @@ def test_what_the_examples_in_a_document_import_exists(document):
     ]
     for line in imports:
         exec(line, {})
+
+
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if path.parent.name == "docs"], ids=lambda path: path.name
+)
+def test_a_page_that_names_the_file_of_the_index_names_that_of_its_format(document):
+    assert set(re.findall(r"\bindex[-\d]*\.db", text_of(document))) <= {INDEX_FILE}
 
 
 def test_the_answers_to_where_do_i_name_at_most_three_files():
