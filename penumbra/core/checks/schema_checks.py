@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import dataframely as dy
 import polars as pl
 
-from penumbra.core.checks.expression_checks import has_other_rows
+from penumbra.core.checks.expression_checks import PROBE_ROWS, has_other_rows
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task, UnsupportedTargetError, read_target_dtype
+from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import describe_error
 
 
@@ -38,8 +39,9 @@ def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[
         rows: A frame with its columns; an empty one tells whether a rule can be computed at all.
 
     Yields:
-        A sentence for each rule that fails, or gives no Boolean.
+        A sentence for each rule that fails, gives no Boolean, or another number of them than there are rows.
     """
+    several = rows if rows.height else rows.clear(PROBE_ROWS)
     for name, rule in schema._validation_rules(with_cast=False).items():
         try:
             dtype = rows.select(value=rule.expr).schema["value"]
@@ -48,6 +50,16 @@ def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[
         else:
             if dtype != pl.Boolean:
                 yield f"the rule {name!r} gives {dtype}: expected Boolean, true where a row keeps it"
+            elif (count := _count_values(rule.expr, several)) not in (1, several.height):
+                given = f"{format_count(count, 'value')} for {format_count(several.height, 'row')}"
+                yield f"the rule {name!r} gives {given}: expected one for each row, without drop_nulls() and such"
+
+
+def _count_values(rule: pl.Expr, rows: pl.DataFrame) -> int:
+    try:
+        return rows.select(rule).height
+    except Exception:  # whatever the user's function does with rows of nulls
+        return rows.height
 
 
 def _find_unreported_columns(schema: ProblemSchema) -> list[str]:

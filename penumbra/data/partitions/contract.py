@@ -237,9 +237,8 @@ def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> di
     labelled = problem.schema.Labelled
     try:
         rules = _list_rules(labelled)
-        is_kept = values.select(rule.all().alias(name) for name, rule in rules.items()).row(0, named=True)
-        broken = {name: ~rules[name].fill_null(value=True) for name in rules if not is_kept[name]}
-        return values.with_columns(**broken)[list(broken)].to_dict() if broken else {}
+        is_kept = values.with_columns(**rules).select(*rules)
+        return {each.name: ~each.fill_null(value=True) for each in is_kept if not each.all()}
     except Exception as error:  # whatever the user's rules do
         reasons = "; ".join(find_failing_rules(labelled, values)) or describe_error(error)
         raise BatchRefused(

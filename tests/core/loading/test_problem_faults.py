@@ -75,6 +75,20 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ),
         (
             "schema",
+            FILES["schema"].replace(
+                "    wing", "    @dy.rule()\n    def odd(cls): return pl.col('ring').drop_nulls() > 0\n    wing"
+            ),
+            "schema.py: the rule 'odd' gives 0 values for 20 rows: expected one for each row",
+        ),
+        (
+            "schema",
+            FILES["schema"].replace(
+                "    wing", "    @dy.rule()\n    def odd(cls): return pl.lit(pl.Series([True, True]))\n    wing"
+            ),
+            "schema.py: the rule 'odd' gives 2 values for 20 rows: expected one for each row",
+        ),
+        (
+            "schema",
             FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.Datetime(nullable=True)"),
             "schema.py: TIME names the column 'seen', which may be null: expected nullable=False",
         ),

@@ -181,6 +181,13 @@ def test_a_rule_that_fails_on_the_rows_of_a_batch_is_told_by_name(tmp_path):
         stage(open_store(tmp_path, schema=noted), {"note": "two"})
 
 
+def test_a_rule_without_a_value_for_each_row_is_refused_though_no_row_breaks_it(tmp_path):
+    rule = "    @dy.rule()\n    def first(cls):\n        return pl.col('order_id').unique() > 0\n"
+    store = open_store(tmp_path, schema=[("    amount = dy", f"{rule}    amount = dy")])
+    with pytest.raises(BatchRefused, match=r"the rule 'first' gives 2 values for 3 rows: expected one for each row"):
+        stage(store, {"order_id": "1"}, {"order_id": "1"}, {"order_id": "2"})
+
+
 def test_a_repeated_key_is_not_said_of_rows_whose_key_cannot_be_read(tmp_path):
     store = open_orders_store(tmp_path, bad_row_share=1, source=[(CONVERSIONS, "")])
     _, rejected = stage(store, {}, {}, {"order_id": "x"}, {"order_id": "y"}, {"order_id": "1"})
