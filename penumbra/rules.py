@@ -3,7 +3,7 @@
 The action says when a rule is tried. `Refuse` and `Answer` are tried before the model predicts, and the first rule that
 holds is the only one that is applied. `Override`, `Clamp`, `Review` and `Defer` are tried after it, and every rule that
 holds is applied, in their order. The records of a list get the decisions that each would get alone, and a condition is
-asked at most once of a record.
+asked at most once of a record, which it can't change.
 
 A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
 """
@@ -50,7 +50,7 @@ class Condition(Protocol):
             known: What rules may know of the version.
 
         Returns:
-            A function of a record and a prediction, which is None before the model has predicted.
+            A function of a record, which is read-only, and a prediction, which is None before the model has predicted.
         """
 
 

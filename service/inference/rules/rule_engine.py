@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from penumbra.features import Record
 from penumbra.logs.labels import LabelSpec
 from penumbra.rules import (
     Clamp,
+    Condition,
     DecideFunction,
     DecisionValue,
     Defer,
@@ -24,6 +26,7 @@ from penumbra.rules import (
     Refuse,
     Review,
     Rule,
+    RuleTest,
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
@@ -69,7 +72,7 @@ class RuleEngine:
         on_error: OnError,
         explore: ExploreFunction = keep_decision,
     ) -> None:
-        tests = [(rule, rule.when.test(priors)) for rule in rules]
+        tests = [(rule, _prepare_test(rule.when, priors)) for rule in rules]
         self._before = [(rule, test) for rule, test in tests if rule.stage == "before"]
         self._after = [(rule, test) for rule, test in tests if rule.stage == "after"]
         self._priors = priors
@@ -233,6 +236,12 @@ class RuleEngine:
             self._reported.add(rule.name)
             logger.error("rule %s fails, see penumbra_rule_failures for how often: %r", rule.name, error)
         return rule.name
+
+
+def _prepare_test(when: Condition, priors: ModelPriors) -> RuleTest:
+    """Prepare a condition; one that isn't built in can't change the record, which other rules, model and log read."""
+    test = when.test(priors)
+    return test if is_built_in(when) else lambda record, prediction: test(MappingProxyType(record), prediction)
 
 
 def _keeps_prediction(rule: Rule) -> bool:

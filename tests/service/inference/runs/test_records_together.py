@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.rules import Answer, Clamp, ModelPriors, Override, Refuse, Review, Rule
+from penumbra.rules import Answer, Between, Clamp, ModelPriors, Override, Refuse, Review, Rule
 from problem import schema
 from service.http.requests.record_batch import RecordBatch
 from service.inference.models.live_model import LiveModels, LoadedModel
@@ -96,6 +96,28 @@ def test_conditions_are_asked_of_a_record_in_a_list_as_often_as_alone(
     asked.clear()
     try_call(pipeline.predict_batch, records)
     assert sorted(asked, key=itemgetter(1)) == alone
+
+
+def test_a_condition_that_writes_into_its_record_fails_alone_and_in_a_list(
+    pipeline: InferencePipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fill(record: Any) -> bool:
+        record["distance"] = 9000
+        return True
+
+    model = pipeline.live.model
+    assert model
+    rules = (
+        Rule("fills", "writes", When(fill), Review()),
+        Rule("far", "reads", Between("distance", 9000, 10_000), Review()),
+    )
+    engine = make_rule_engine_factory(rules, "review")(ModelPriors(0.5, baseline=BASELINE), model.decide)
+    pipeline.live.model = replace(model, rules=engine)
+    parsed = CONTRACT.parse_batch(msgspec.json.encode([RECORD, RECORD]))
+    scored = [pipeline.predict_one(RECORD), *pipeline.predict_batch(parsed), *pipeline.predict_batch([RECORD, RECORD])]
+    assert [each.marks for each in scored] == [{"review": True, "failed_rules": ["fills"]}] * 5
+    assert "rule fills fails" in caplog.text
+    assert "does not support item assignment" in caplog.text
 
 
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])
