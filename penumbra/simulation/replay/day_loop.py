@@ -14,10 +14,12 @@ import numpy as np
 import polars as pl
 
 from flows.steps.ingest import ingestion
+from flows.steps.ingest.admission import check_admitted_batches
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.monitor.monitor_pass import KnownModels
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from flows.steps.processes.flow_forks import FlowRunner
+from flows.steps.processes.flow_locks import list_work_locks
 from flows.steps.promote import verdicts
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings, Settings, load_settings
@@ -100,18 +102,7 @@ class DayLoop:
 
     def _monitor(self) -> None:
         due_windows.judge_due_windows(self.settings, self.problem, self.known)
-        retraining.respond_to_verdict(
-            self.settings, self.problem, self._ingest_arrived_batches, lambda reason: self._train()
-        )
-
-    def _ingest_arrived_batches(self) -> bool:
-        """Ingest as the monitor does; a failure is told, and the days go on, as they do in earnest."""
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                return ingestion.settle_ingest() or (_ingest_in_process() and ingestion.settle_ingest())
-        except ReplayFailed as error:
-            print(error)
-            return False
+        retraining.respond_to_verdict(self.settings, self.problem, ingest_arrived_batches, lambda reason: self._train())
 
     def _train(self) -> bool:
         """Train as the monitor does; a failure is told, and the days go on, as they do in earnest."""
@@ -192,7 +183,23 @@ def ingest_first_batches(day: dt.date) -> bool:
     settings = set_clock(day)
     if LIVE_ALIAS in (ModelRegistry(settings.registry).aliases() or {}):
         return False
-    _ingest_in_process()
+    _admit_arrived_batches()
+    return True
+
+
+def ingest_arrived_batches() -> bool:
+    """Ingest as the monitor does; a failure is told, and the days go on, as they do in earnest.
+
+    Returns:
+        Whether it succeeded. A batch without rows is left out, and is no failure.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            if not ingestion.settle_ingest():
+                _admit_arrived_batches(attaches_labels=True)
+    except ReplayFailed as error:
+        print(error)
+        return False
     return True
 
 
@@ -259,18 +266,24 @@ def count_label_days(settings: Settings) -> int:
     return 1 + math.ceil(settings.labels.delay_hours / 24)
 
 
-def _ingest_in_process() -> bool:
-    """Take the steps of the ingest flow without a process for each, but for the labels, which `settle_ingest` attaches;
-    returns True, that they succeeded."""
+def _admit_arrived_batches(attaches_labels: bool = False) -> None:
+    """Take the steps of the ingest flow, under its locks, without a process for each."""
     try:
-        store = ingestion.open_data_store()
-        store.staging.discard()
-        for batches in ingestion.share_batches_to_check(store):
-            store.admit(ingestion.check_batches(store, batches))
-        ingestion.report_data_version(store)
+        with contextlib.ExitStack() as held:
+            for lock in list_work_locks("ingest", load_settings()):
+                held.enter_context(lock)
+            store = ingestion.open_data_store()
+            store.staging.discard()
+            version_to_rebuild = ingestion.restore_recorded_data(store)
+            check_admitted_batches(store)
+            accepted = [ingestion.check_batches(store, batches) for batches in ingestion.share_batches_to_check(store)]
+            ingestion.require_rebuilt_version(store, version_to_rebuild)
+            store.admit([batch for batches in accepted for batch in batches])
+            ingestion.report_data_version(store)
+            if attaches_labels:
+                ingestion.attach_batch_labels(store)
     except ingestion.INGEST_ERRORS as error:
         raise ReplayFailed(f"the ingest failed: {error}") from None
-    return True
 
 
 def _summarise_entry(entry: LedgerEntry) -> dict[str, Any]:

@@ -9,28 +9,13 @@ from flows.steps.ingest import ingestion
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from penumbra.logs.queries.lookup import INDEX_FILE
-from tests.helpers.problems.orders import load_orders
-
-FOLDERS = ("DATA", "LABELS", "REVIEW", "TRAINING", "LEDGER")
+from tests.helpers.problems.recorded_orders import record_january
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataStore:
     """The store of a project with the orders of January, recorded and with their labels."""
-    for section in FOLDERS:
-        monkeypatch.setenv(f"PENUMBRA_{section}__FOLDER", str(tmp_path / section.lower()))
-    monkeypatch.setenv("PENUMBRA_SERVICE__PREDICTIONS", str(tmp_path / "predictions"))
-    monkeypatch.setenv("PENUMBRA_DATA__DERIVED", str(tmp_path / "derived"))
-    monkeypatch.setenv("PENUMBRA_DATA__REMOTE", "")
-    monkeypatch.setenv("PENUMBRA_DATA__TODAY", "2024-02-01")
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
-    problem = load_orders(tmp_path)
-    monkeypatch.setattr(ingestion, "open_data_store", lambda: DataStore(load_settings().data, problem))
-    store = ingestion.open_data_store()
-    store.admit(ingestion.check_batches(store, ["2024-01"]))
-    ingestion.report_data_version(store)
+    store = record_january(tmp_path, monkeypatch)
     assert ingestion.attach_batch_labels(store) == f"{store.rows('2024-01').height:,} labels are new"
     return store
 
