@@ -74,7 +74,7 @@ def find_staleness_faults(counts: Mapping[dt.date, int], today: dt.date, arrival
     """Find out whether rows have stopped arriving.
 
     Args:
-        counts: The number of rows of each day that has any.
+        counts: The number of rows of each day that has any; days after `today` don't count.
         today: The day to judge from, which isn't over.
         arrivals: How rows arrive on the reference's days.
 
@@ -82,7 +82,7 @@ def find_staleness_faults(counts: Mapping[dt.date, int], today: dt.date, arrival
         One fault where the last day with rows is more than two days before `today`, and the reference shows no such
         silence; or none.
     """
-    last, yesterday = max(counts, default=today), today - ONE_DAY
+    last, yesterday = max((day for day in counts if day <= today), default=today), today - ONE_DAY
     silent, before = arrivals.count_silent_days(counts, yesterday), _list_rows_before(counts, today)
     if (today - last).days <= MAX_SILENT_DAYS or not arrivals.is_unusual_silence(silent, float(np.median(before))):
         return []

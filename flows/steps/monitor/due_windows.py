@@ -25,12 +25,15 @@ from monitoring.windows.window_records import format_window_days
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
+from penumbra.core.text.counts import format_count
 from penumbra.logs.lag_alarms import list_lag_alarms
 from penumbra.logs.queries.daily import count_daily_answers
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.pointers import read_shadow_versions
 
+EPOCH_DAY, FIRST_DAY = dt.date(1970, 1, 1), dt.date(1900, 1, 1)  # that windows are counted from, and that is judged
+MAX_LEAD = dt.timedelta(days=366)  # of a row's time before the clock: what is further ahead, a wrong clock has dated
 MeasuredWindows = Iterable[tuple[dt.date, MeasuredWindow | str]]
 
 
@@ -40,7 +43,7 @@ class DueWindows:
 
     Attributes:
         begins: Their first days, the earliest first.
-        rows: The number of rows by day and model, as `count_daily_answers` returns it.
+        rows: The number of rows by day and model, as `count_daily_answers` returns it, of days until `now`.
         now: The time of the pass.
         silence: The fault that rows have stopped arriving, or nothing.
         damaged: A sentence for each damaged segment of a log.
@@ -118,7 +121,7 @@ def find_due_windows(
         print(sentence)
     behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
     monitor_pass = begin_monitor_pass(settings, problem, known)
-    rows = count_daily_answers(monitor_pass.index)
+    rows = _select_known_days(count_daily_answers(monitor_pass.index), monitor_pass.now)
     begins = _list_due_begins(settings, rows, monitor_pass.now)
     silence = _find_silence(monitor_pass, rows)
     return monitor_pass, DueWindows(begins, rows, monitor_pass.now, silence, monitor_pass.damaged, behind)
@@ -174,24 +177,31 @@ def judge_measured_windows(
     return [*due.damaged, *new, *silence, *alarms.record_archive_failure(settings), *due.behind]
 
 
+def _select_known_days(rows: pl.DataFrame, now: dt.datetime) -> pl.DataFrame:
+    """Select the rows of days until now, and say how many of the others no window will have."""
+    end = dt.datetime.now(dt.UTC).date() + MAX_LEAD
+    far = rows.filter(~pl.col("day").is_between(FIRST_DAY, end)).sort("day")
+    if far.height:
+        days = ", ".join(dict.fromkeys(far["day"].cast(pl.String)[[0, -1]]))
+        count = format_count(int(far["rows"].sum()), "row is", "rows are")
+        print(f"{count} left out, of days before {FIRST_DAY} or after {end} ({days}): did a wrong clock date them?")
+    return rows.filter(pl.col("day").is_between(FIRST_DAY, now.date()))
+
+
 def _list_due_begins(settings: Settings, rows: pl.DataFrame, now: dt.datetime) -> list[dt.date]:
     """List the first days of the windows to judge.
 
-    Windows lie fixed in the calendar. Those are due that are over and weren't judged, or were judged before all of
-    their labels were due and can be judged with them now.
+    Windows lie fixed in the calendar. Those are due that have rows, are over and weren't judged, or were judged before
+    all of their labels were due and can be judged with them now.
     """
-    if rows.is_empty():
-        return []
     length = dt.timedelta(days=settings.monitor.window_days)
     delay = dt.timedelta(hours=settings.labels.delay_hours)
     judged = {
         each.begin: each.judged >= get_day_start(each.end) + delay
         for each in WindowStore(settings.monitor.folder).read()
     }
-    first, last = rows["day"][0], min(rows["day"][-1], now.date() - length)
-    start = first - dt.timedelta(days=(first - dt.date(1970, 1, 1)).days % settings.monitor.window_days)
-    every = [start + number * length for number in range(max(0, (last - start) // length + 1))]
-    waiting = [begin for begin in every if not judged.get(begin)]
+    begins = sorted({day - (day - EPOCH_DAY) % length for day in rows["day"]})
+    waiting = [begin for begin in begins if begin + length <= now.date() and not judged.get(begin)]
     return [begin for begin in waiting if begin not in judged or now >= get_day_start(begin + length) + delay]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from penumbra.core.histograms import Profile
 
 PROFILE_WINDOW_QUERY = (
-    "SELECT day, rows, counts FROM profiles WHERE model = ? AND part = ? AND day >= ? AND day < ? ORDER BY day"
+    "SELECT day, rows, counts FROM profiles WHERE model = ? AND part = ? AND day BETWEEN ? AND ? ORDER BY day"
 )
 
 
@@ -22,14 +22,14 @@ def add_profiles(db: sqlite3.Connection, part: str, profiles: dict[str, dict[dt.
         profiles: The profiles by model and day (UTC).
     """
     for model, days in profiles.items():
-        known = read_profiles(db, model, part, min(days), max(days) + dt.timedelta(days=1)) if days else {}
+        known = read_profiles(db, model, part, min(days), max(days)) if days else {}
         whole = {day: known[day] + profile if day in known else profile for day, profile in days.items()}
         rows = [(model, part, str(day), each.rows, _pack(each.counts)) for day, each in whole.items()]
         db.executemany("INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def read_profiles(
-    db: sqlite3.Connection, model: str, part: str, begin: dt.date, end: dt.date
+    db: sqlite3.Connection, model: str, part: str, first: dt.date, last: dt.date
 ) -> dict[dt.date, Profile]:
     """Read the profiles of a model.
 
@@ -37,13 +37,13 @@ def read_profiles(
         db: A connection.
         model: The model's version.
         part: What the profiles describe, as in `add_profiles`.
-        begin: The first day (UTC).
-        end: The day after the last.
+        first: The first day (UTC).
+        last: The last day.
 
     Returns:
         The profiles by day, the earliest first.
     """
-    found = db.execute(PROFILE_WINDOW_QUERY, (model, part, str(begin), str(end)))
+    found = db.execute(PROFILE_WINDOW_QUERY, (model, part, str(first), str(last)))
     return {dt.date.fromisoformat(day): Profile(rows, _unpack(counts)) for day, rows, counts in found}
 
 

@@ -119,7 +119,7 @@ class ProfileStore:
             The profiles by day, the earliest first; days without answers are left out.
         """
         with self._open() as db:
-            return profile_rows.read_profiles(db, model, LIVE_PART, begin, end)
+            return profile_rows.read_profiles(db, model, LIVE_PART, begin, end - dt.timedelta(days=1))
 
     def reference(self, model: str) -> dict[dt.date, Profile]:
         """Return the profiles of the reference of `model`, by day."""

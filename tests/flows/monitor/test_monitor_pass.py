@@ -1,5 +1,6 @@
 """A pass of `make monitor`: which windows it judges, once, and what it says of them."""
 
+import datetime as dt
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,12 @@ from flows.steps.monitor import due_windows, window_summary
 from flows.steps.monitor.monitor_pass import KnownModels
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference
+from penumbra.logs.schema import PredictionEntry
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
+from tests.helpers.logs import prediction_logs
+from tests.helpers.logs.prediction_logs import NOON
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import DONE, ONE_DAY, PROBLEM, SECOND, WEEK, WINDOW_BEGIN, run_monitor_pass
 from tests.helpers.models.registered_versions import read_ledger_entries
@@ -214,6 +218,32 @@ def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
     assert "the last rows are of 2013-04-17" in alarm
     assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
+
+
+@pytest.mark.slow
+def test_rows_of_far_days_end_no_pass_hide_no_silence_and_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = [dt.datetime.min, dt.datetime(1000, 1, 1), dt.datetime.now() + 40 * ONE_DAY, dt.datetime.max]
+    records = [{**PROBLEM.schema.EXAMPLE, "time_hour": time.replace(tzinfo=dt.UTC)} for time in far]
+    answers = [PredictionEntry(NOON, "contract", record, [], 0.25, False, "1", 80) for record in records]
+    prediction_logs.log_predictions(folder, *answers)
+    (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
+    assert "the last rows are of 2013-04-17" in alarm
+    assert [each.begin for each in world.read_windows(folder)] == [WINDOW_BEGIN, SECOND]
+    said, *windows = capsys.readouterr().out.splitlines()
+    assert said.startswith("3 rows are left out, of days before 1900-01-01 or after ")
+    assert "(0001-01-01, " in said
+    assert len(windows) == 2
+    assert run_monitor_pass(folder, DONE + 6 * ONE_DAY) == []
+
+
+@pytest.mark.slow
+def test_a_day_long_ago_is_one_window_and_those_without_rows_are_none(folder: Path) -> None:
+    record = {**PROBLEM.schema.EXAMPLE, "time_hour": dt.datetime(1950, 1, 1, tzinfo=dt.UTC)}
+    prediction_logs.log_predictions(folder, PredictionEntry(NOON, "contract", record, [], 0.25, False, "1", 80))
+    begins = due_windows.find_due_windows(world.make_monitor_settings(folder, DONE), PROBLEM)[1].begins
+    assert begins == [dt.date(1949, 12, 29), WINDOW_BEGIN, SECOND]
 
 
 @pytest.mark.slow

@@ -72,6 +72,16 @@ def test_answers_are_counted_by_day_of_the_event_and_model(tmp_path: Path) -> No
     assert profiles(tmp_path).models() == ["7", "8"]
 
 
+@pytest.mark.parametrize("time", [dt.datetime.min, dt.datetime.max])
+def test_the_first_and_the_last_day_there_are_count_like_any(tmp_path: Path, time: dt.datetime) -> None:
+    far = msgspec.structs.replace(answer(0), record={**answer(0).record, "time_hour": time.replace(tzinfo=dt.UTC)})
+    made = profiles(tmp_path)
+    for _ in range(2):
+        answered(tmp_path, far, answer(0))
+        made.update(reference)
+    assert made.days("7") == {NOON.date(): 2, time.date(): 2}
+
+
 def test_what_is_counted_is_what_the_rows_themselves_would_give(tmp_path: Path) -> None:
     answered(tmp_path, answer(0, 41.0), answer(0, None), answer(0, 90.0))
     assert counted(tmp_path) == {0: 3}

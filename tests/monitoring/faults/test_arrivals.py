@@ -121,6 +121,13 @@ def test_rows_that_stop_coming_are_noticed() -> None:
     assert find_staleness_faults({}, MONDAY, UsualArrivals()) == []
 
 
+def test_rows_that_are_dated_ahead_hide_no_silence() -> None:
+    counts = {MONDAY: 60, MONDAY + dt.timedelta(40): 1, dt.date.max: 1}
+    assert find_staleness_faults(counts, MONDAY + dt.timedelta(2), UsualArrivals()) == []
+    (fault,) = find_staleness_faults(counts, MONDAY + dt.timedelta(3), UsualArrivals())
+    assert fault.text.startswith(f"the last rows are of {MONDAY},")
+
+
 def test_rows_haven_t_stopped_coming_where_the_reference_has_such_silences() -> None:
     friday = max(list_days([4], FIVE_WEEKS))
     counts = dict.fromkeys(list_days(range(5), FIVE_WEEKS), 60)

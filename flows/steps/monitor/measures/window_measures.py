@@ -47,7 +47,7 @@ def measure_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date
     Args:
         monitor_pass: What is read from.
         rows: The number of rows by day and model, as `count_daily_answers` returns it.
-        begin: The window's first day.
+        begin: The first day of a window that has rows.
 
     Returns:
         The measures; or why there are none, in words.
@@ -58,8 +58,6 @@ def measure_window(monitor_pass: MonitorPass, rows: pl.DataFrame, begin: dt.date
     """
     end = begin + dt.timedelta(days=monitor_pass.settings.monitor.window_days)
     answered = _count_answers(rows, begin, end)
-    if not answered:
-        return "no row was answered"
     name, *others = answered
     try:
         model = monitor_pass.model(name)
