@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_hostile_peers_take_nothing_from_probes_and_good_clients(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(hostile_seats, "DRIP_SECONDS", PATIENCE / 10)
     local_service.deploy_version(tmp_path, "1")
