@@ -8,6 +8,7 @@ from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.processes.pods import get_fit_environment, get_fit_resources, run_code_of_image
 from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.results import say_result
 from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lean_imports import UNUSED
 
@@ -79,7 +80,7 @@ class ExperimentFlow(FlowSpec):
         self.merge_artifacts(inputs, include=["settings", "plan", "matrices"])
         with share_work("train", name_run_folder()), stop_with_one_sentence(TrainingRefused, *REGISTRY_ERRORS):
             best = experiment_run.choose_best_trial([task.result for task in inputs])
-            print(experiment_record.conclude_experiment(self.settings, self.plan, self.matrices, *best))
+            say_result(experiment_record.conclude_experiment(self.settings, self.plan, self.matrices, *best))
         self.next(self.end)
 
     @step

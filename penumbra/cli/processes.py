@@ -82,7 +82,7 @@ def run_flow_process(
         return result.read_text() if result.exists() else ""
 
 
-def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem", candidate: str) -> None:
+def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem", candidate: str) -> str:
     """Prepare an experiment while what its flow needs is being imported, and run the flow on what was prepared.
 
     Where machines share their state, the flow fetches it first, and prepares the experiment itself.
@@ -93,6 +93,9 @@ def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem
         problem: The problem, with every part.
         candidate: The candidate's name.
 
+    Returns:
+        The words that the experiment ends with.
+
     Raises:
         Refusal: The data, a setting or a lock refuses, or the flow failed.
     """
@@ -100,6 +103,7 @@ def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem
     from flows.steps.processes import flow_locks
     from flows.steps.train import experiment_run, plan
     from penumbra.registry.history.ledger_entries import BrokenLedger
+    from penumbra.storage.locks import open_scratch_folder
 
     variables = {}
     with contextlib.ExitStack() as held:
@@ -108,10 +112,10 @@ def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem
                 for lock in flow_locks.list_work_locks("experiment", settings):
                     held.enter_context(lock)
                 settings.training.folder.mkdir(parents=True, exist_ok=True)
-                beside = tempfile.TemporaryDirectory(prefix=".prepared-", dir=settings.training.folder)
-                variables = {PREPARED_VARIABLE: held.enter_context(beside)}
-                experiment_run.prepare_ahead(settings, problem, candidate, Path(variables[PREPARED_VARIABLE]))
-        run_flow_process("experiment", f"--only={candidate}", runner=runner, variables=variables)
+                folder = held.enter_context(open_scratch_folder(settings.training.folder, ".prepared-"))
+                variables = {PREPARED_VARIABLE: str(folder)}
+                experiment_run.prepare_ahead(settings, problem, candidate, folder)
+        return run_flow_process("experiment", f"--only={candidate}", runner=runner, variables=variables)
 
 
 def train_in_pods(settings: "Settings", words: Sequence[str]) -> None:

@@ -3,8 +3,12 @@
 import contextlib
 import fcntl
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+SCRATCH_LOCK = "lock"
 
 
 @contextlib.contextmanager
@@ -43,6 +47,28 @@ def hold_folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+@contextlib.contextmanager
+def open_scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Open a temporary folder for the block, and remove those of processes that were killed in theirs.
+
+    Args:
+        parent: Where it is; this folder must exist.
+        prefix: What the names of such folders begin with.
+
+    Yields:
+        The folder, with a lock file in it.
+    """
+    with contextlib.ExitStack() as held:
+        with hold_folder_lock(parent):
+            for left in parent.glob(f"{prefix}*"):
+                with contextlib.suppress(OSError):
+                    if not is_file_locked(left / SCRATCH_LOCK):
+                        shutil.rmtree(left)
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=parent)))
+            held.enter_context(hold_file_lock(folder / SCRATCH_LOCK))
+        yield folder
 
 
 def acquire_lock(path: Path, wait: bool = False, shared: bool = False) -> int:

@@ -24,11 +24,12 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setenv("PENUMBRA_TRAINING__FOLDER", str(tmp_path))
     monkeypatch.setenv("PENUMBRA_DATA__DERIVED", str(tmp_path))
 
-    def run(flow: str, *options: str, runner: object = None, variables: Mapping[str, str] | None = None) -> None:
+    def run(flow: str, *options: str, runner: object = None, variables: Mapping[str, str] | None = None) -> str:
         ran.append((flow, *options))
         if flow != "ingest":
             (tmp_path / "receipts").mkdir(exist_ok=True)
-            (tmp_path / "receipts/latest.txt").write_text("version 1 is live\n")
+            (tmp_path / "receipts/latest.txt").write_text("what another run ended with\n")
+        return "" if flow == "ingest" else "version 1 is live\n"
 
     monkeypatch.setattr(training, "run_flow_process", run)
     monkeypatch.setattr(processes, "run_flow_process", run)
@@ -67,7 +68,7 @@ def test_what_was_trained_before_is_not_trained_again(steps: Steps, monkeypatch:
     run_command_line("train")
     steps.clear()
     monkeypatch.setattr(training, "_is_trained", lambda settings: True)
-    assert "version 1 is live" in run_command_line("train").stdout
+    assert run_command_line("train").stdout == "\nwhat another run ended with\n"
     assert steps == [("ingest",)]
 
 
@@ -85,10 +86,25 @@ def test_an_experiment_with_a_candidate_that_there_is_not_is_refused_before_a_fl
     assert result.stderr == f"there is no candidate 'no_such': problem/candidates.py has {', '.join(CANDIDATES)}\n"
 
 
-def test_an_experiment_is_run_with_the_candidate_that_is_named(steps: Steps) -> None:
+def test_what_a_killed_experiment_had_prepared_is_removed_by_the_next_one(steps: Steps, tmp_path: Path) -> None:
+    left = tmp_path / ".prepared-of-a-killed-one"
+    left.mkdir()
+    (left / "lock").touch()
     assert run_command_line("experiment", next(iter(CANDIDATES))).exit_code == 0
+    assert not [*tmp_path.glob(".prepared-*")]
+
+
+def test_an_experiment_is_run_with_the_candidate_that_is_named(steps: Steps) -> None:
     name = next(iter(CANDIDATES))
+    assert run_command_line("experiment", name).exit_code == 0
     assert steps == [("ingest",), ("prepare", name), ("experiment", f"--only={name}")]
+
+
+@pytest.mark.parametrize("words", [("train",), ("experiment", next(iter(CANDIDATES)))])
+def test_a_command_prints_what_its_own_run_ended_with_though_another_ended_later(
+    steps: Steps, words: tuple[str, ...]
+) -> None:
+    assert run_command_line(*words).stdout == "\nversion 1 is live\n"
 
 
 def test_where_machines_share_their_state_an_experiment_is_prepared_by_its_flow(

@@ -1,8 +1,10 @@
 """Kernel locks between processes."""
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from penumbra.storage.locks import (
     create_locked_file,
     hold_file_lock,
     is_file_locked,
+    open_scratch_folder,
 )
 
 HOLD_UNTIL_KILLED = """
@@ -21,6 +24,32 @@ acquire_lock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
 """
+
+
+SCRATCH_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from penumbra.storage.locks import open_scratch_folder
+with open_scratch_folder(Path(sys.argv[1]), ".scratch-") as folder:
+    (folder / "arrays").mkdir()
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_the_scratch_folder_of_a_killed_process_is_removed_when_the_next_one_is_opened(tmp_path, number):
+    command = [sys.executable, "-c", SCRATCH_UNTIL_KILLED, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout
+        used = Path(user.stdout.readline().strip())
+        with open_scratch_folder(tmp_path, ".scratch-") as folder:
+            assert {*tmp_path.iterdir()} == {used, folder}
+        user.send_signal(number)
+    assert [*tmp_path.iterdir()] == [used]
+    with open_scratch_folder(tmp_path, ".scratch-") as folder:
+        assert [*tmp_path.iterdir()] == [folder]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_lock_is_free_again_once_its_holder_is_killed(tmp_path):

@@ -42,13 +42,14 @@ def train_model(skip_doctor: bool, reason: str, cluster: bool) -> None:
 
     words = ["--doctor=skipped: --skip-doctor"] if skip_doctor else []
     words += [f"--reason={reason}"] if reason else []
+    text = ""
     with fork_flows() as runner:
         settings, _ = _load_project("schema")
         if cluster:
             train_in_pods(settings, words)
         else:
-            _train_here(runner, settings, words, skip_doctor)
-    _print_latest_receipt(settings.training.folder)
+            text = _train_here(runner, settings, words, skip_doctor)
+    click.echo("\n" + (text or _read_latest_receipt(settings.training.folder)).rstrip("\n"))
 
 
 @click.command("experiment", cls=ProjectCommand, example="penumbra experiment forest")
@@ -66,8 +67,8 @@ def start_experiment(candidate: str) -> None:
             raise Refusal(f"there is no candidate {candidate!r}: problem/candidates.py has {', '.join(known)}")
         if not (settings.data.folder / BATCHES_FOLDER).is_dir():
             run_flow_process("ingest")
-        run_experiment(runner, settings, problem, candidate)
-    _print_latest_receipt(settings.training.folder)
+        text = run_experiment(runner, settings, problem, candidate)
+    click.echo("\n" + text.rstrip("\n"))
 
 
 @click.command("compare", cls=ProjectCommand, example="penumbra compare --last 3")
@@ -221,8 +222,11 @@ def _load_project(*parts: str) -> "tuple[Settings, Problem]":
         return load_project(parts) if parts else load_project()
 
 
-def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], skip_doctor: bool) -> None:
-    """Ingest, examine and train on this machine, as far as anything is new; `words` are the options of the training."""
+def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], skip_doctor: bool) -> str:
+    """Ingest, examine and train on this machine, as far as anything is new; `words` are the options of the training.
+
+    Returns the words that the training ends with, which are also the latest receipt; "" where there was none.
+    """
     if not _is_ingested():
         runner.import_ahead(["ingest", "train"])
         run_flow_process("ingest", runner=runner)
@@ -230,9 +234,10 @@ def _train_here(runner: "FlowRunner", settings: "Settings", words: list[str], sk
         from flows.steps.doctor import examination
 
         examination.main(with_files=False)
-    if not _is_trained(settings):
-        runner.import_ahead(["train"])
-        run_flow_process("train", *words, runner=runner)
+    if _is_trained(settings):
+        return ""
+    runner.import_ahead(["train"])
+    return run_flow_process("train", *words, runner=runner)
 
 
 def _is_ingested() -> bool:
@@ -256,10 +261,10 @@ def _is_trained(settings: "Settings") -> bool:
         return settlement.settle_training(settings, load_problem())
 
 
-def _print_latest_receipt(folder: Path) -> None:
+def _read_latest_receipt(folder: Path) -> str:
     from penumbra.storage.cache import RunReceipts
 
-    click.echo("\n" + (RunReceipts(folder).read_latest() or "").rstrip("\n"))
+    return RunReceipts(folder).read_latest() or ""
 
 
 COMMANDS = (train_model, start_experiment, compare_latest_runs, show_card, report_change, reproduce_model)
