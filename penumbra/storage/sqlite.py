@@ -31,8 +31,8 @@ def write_transaction(db: sqlite3.Connection, version: int | None = None) -> Ite
     """
     db.execute("BEGIN IMMEDIATE")
     try:
-        if version is not None and read_user_version(db) != version:
-            raise ReplacedTables("another process, of another version or contract, has made the tables anew: try again")
+        if version is not None:
+            require_version(db, version)
         yield
     except BaseException:
         db.execute("ROLLBACK")
@@ -68,6 +68,16 @@ def _group_values(values: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]
 def read_user_version(db: sqlite3.Connection) -> int:
     """Return the version that `recreate_tables` left in the file of `db`; 0 in a new one."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def require_version(db: sqlite3.Connection, version: int) -> None:
+    """Check that the tables of `db` are of `version`.
+
+    Raises:
+        ReplacedTables: They are of another one.
+    """
+    if read_user_version(db) != version:
+        raise ReplacedTables("another process, of another version or contract, has made the tables anew: try again")
 
 
 def recreate_tables(db: sqlite3.Connection, statements: str, version: int) -> None:

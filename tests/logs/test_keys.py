@@ -1,5 +1,6 @@
 """A key is one key, however it was written: predictions, feedback and batches meet by it."""
 
+import dataclasses
 import datetime as dt
 import decimal
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import count_label_outcomes, find_first_outputs, join_labels
 from penumbra.logs.queries.lookup import KEY_FORMAT
 from penumbra.logs.schema import LabelEntry, PredictionEntry
+from penumbra.storage.sqlite import ReplacedTables
 from tests.helpers.problems.orders import load_orders
 
 NOON = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
@@ -181,6 +183,20 @@ def test_a_column_more_of_the_labels_adds_each_row_of_a_batch_once(tmp_path):
     assert make_index(tmp_path, now).attach_labels([paid]) == 2
     assert make_index(tmp_path, now).attach_labels([paid]) == 0
     assert count_label_outcomes(make_index(tmp_path, now)).row(0) == ("batch", "orphan", 4)
+
+
+def test_no_label_of_a_batch_is_logged_again_where_another_contract_has_made_the_index_anew(tmp_path, spec):
+    rows = pl.DataFrame({"price": [decimal.Decimal("12.30")], "churned": [False], "penumbra.batch": ["march"]})
+    index, other = make_index(tmp_path, spec), dataclasses.replace(spec, target=~pl.col("churned"))
+    index.attach_labels([rows])
+
+    def make_anew_meanwhile():
+        make_index(tmp_path, other)
+        yield rows
+
+    with pytest.raises(ReplacedTables):
+        index.attach_labels(make_anew_meanwhile())
+    assert index.attach_labels([rows]) == 0
 
 
 def test_an_index_of_an_older_way_to_write_keys_is_made_anew(tmp_path, spec, monkeypatch):

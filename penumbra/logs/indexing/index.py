@@ -38,7 +38,13 @@ from penumbra.logs.log_pieces import LogPiece, group_pieces, iterate_lines
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.schema import LabelEntry
-from penumbra.storage.sqlite import ReplacedTables, read_user_version, recreate_tables, remove_database
+from penumbra.storage.sqlite import (
+    ReplacedTables,
+    read_user_version,
+    recreate_tables,
+    remove_database,
+    require_version,
+)
 
 logger = logging.getLogger("penumbra.logs")
 
@@ -144,9 +150,11 @@ class LogIndex:
 
         Raises:
             OSError: Where the label log can't be written.
+            ReplacedTables: Where a process of another contract has made the index anew meanwhile.
         """
         self.catch_up()
         with contextlib.closing(append_log.LogWriter(self._logs["labels"])) as writer, self.open() as db:
+            self.catch_up()  # again, where the tables had to be made anew for this connection
             parts = (part for rows in batches for part in rows.group_by(BATCH_COLUMN, maintain_order=True))
             new = 0
             for (batch,), part in parts:
@@ -227,6 +235,7 @@ class LogIndex:
         labels = self.label_spec.labels(rows, source, dt.datetime.now(dt.UTC))
         keys = [self._encode_key(label.key) for label in labels]
         said = dict(db.execute(LATEST_LABELS_QUERY, (source, _encode_text(keys))))
+        require_version(db, self._layout)  # in tables that another contract made anew, all labels would be new
         return [label for key, label in zip(keys, labels, strict=True) if said.get(key) != _encode_text(label.label)]
 
     @pause_garbage_collection()
