@@ -1,6 +1,5 @@
 """The model registry and the runs, in MLflow. Runs are written when they are finished, by one process, in few calls."""
 
-import contextlib
 import logging
 import shutil
 import sqlite3
@@ -124,9 +123,15 @@ class ModelRegistry:
 
         Returns:
             The version's number.
+
+        Raises:
+            MlflowException: The name is that of a prompt.
         """
-        with contextlib.suppress(MlflowException):
+        try:
             self.client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or self.aliases() is None:  # it exists, as a prompt
+                raise
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{path}"
         made = self.client.create_model_version(
             self.name, source, run_id, tags=dict(tags), description=description or None

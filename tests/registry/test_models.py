@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from penumbra.core.settings import PROJECT_ROOT, RegistrySettings
 from penumbra.registry.models import ModelRegistry
@@ -50,6 +51,17 @@ def register(models, bundle, fingerprint="f1"):
 @pytest.mark.slow
 def test_versions_are_numbered_from_1(models, bundle):
     assert [register(models, bundle), register(models, bundle)] == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_the_name_of_a_prompt_is_refused_and_the_prompt_stays_as_it_is(registry, models, bundle):
+    client = MlflowClient(registry.tracking, registry.tracking)
+    client.register_prompt(registry.model, "Why?")
+    client.set_prompt_alias(registry.model, "live", 1)
+    assert models.aliases() is None
+    with pytest.raises(MlflowException, match="already taken by a prompt"):
+        register(models, bundle)
+    assert client.get_prompt_version_by_alias(registry.model, "live").version == 1
 
 
 @pytest.mark.slow

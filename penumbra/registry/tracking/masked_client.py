@@ -16,7 +16,8 @@ from penumbra.core.text.masking import mask_address, mask_text
 class _ModelClient(MlflowClient):
     """MLflow's client of a name that is a model's.
 
-    MLflow reads the model with all its versions, before each alias and tag that it sets, to see that it is no prompt.
+    MLflow reads the model with all its versions, before each alias and tag that it sets, to see that it is no prompt;
+    `ModelRegistry.register` refuses the name of one.
     """
 
     def _raise_if_prompt(self, name: str) -> None:

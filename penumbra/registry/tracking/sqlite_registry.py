@@ -20,7 +20,12 @@ FINGERPRINT_QUERY = """
 SELECT max(version) FROM model_versions JOIN model_version_tags USING (workspace, name, version)
 WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Deleted_Internal'
 """
-MODEL_QUERY = "SELECT count(*) FROM registered_models WHERE workspace = 'default' AND name = ?"
+MODEL_QUERY = """
+SELECT count(*) FROM registered_models AS model WHERE workspace = 'default' AND name = ? AND NOT EXISTS (
+    SELECT key FROM registered_model_tags AS tag
+    WHERE tag.workspace = 'default' AND tag.name = model.name AND key = 'mlflow.prompt.is_prompt'
+)
+"""
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
 VERSION_QUERY = """
 SELECT run_id, coalesce(nullif(storage_location, ''), source) FROM model_versions
@@ -83,7 +88,7 @@ def read_aliases(database: Path, model: str) -> dict[str, str] | None:
         model: The name of the registered model.
 
     Returns:
-        The version's number behind each alias; None if there is no such model.
+        The version's number behind each alias; None if there is no such model, or the name is that of a prompt.
 
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
