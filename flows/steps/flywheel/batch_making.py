@@ -124,7 +124,8 @@ def _explain_missing_batch(settings: Settings, index: LogIndex, store: DataStore
         f" on data.today = {today}; {format_count(later, 'row was', 'rows were')} answered since then" if later else "",
         f"; of {format_count(answered, 'answered row')} {format_count(labelled, 'is', 'are')} labelled",
     ]
-    if since and (first := since + dt.timedelta(days=1) + _get_delay(settings)) > today:
+    if since and since >= today - _get_delay(settings):
+        first = dt.date.fromordinal(min(since.toordinal() + 1 + _get_delay(settings).days, dt.date.max.toordinal()))
         said.append(f", those of {since} are mature from {first} on (labels.delay_hours)")
     elif since:
         said.append(", those that are mature are the source's, in a batch already, or of people who aren't named")

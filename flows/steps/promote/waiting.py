@@ -86,6 +86,7 @@ def _explain_days(
         due=due.max(), share=pl.col("target").is_not_null().mean()
     )
     days = days.with_columns(ready=pl.max_horizontal("due", end)).sort("first")
+    days = days.with_columns(pl.col("first").cast(pl.String))  # text, as Python has no year 0 for it
     lacking = days.filter(pl.col("ready") <= now, pl.col("share") < terms.coverage)
     if lacking.height:
         yield (
@@ -94,9 +95,10 @@ def _explain_days(
             f"(of the first {lacking['share'][0]:.0%}): a day counts from {terms.coverage:.0%} on (promotion.coverage)"
         )
         yield from _explain_orphans(index)
-    for first, ready in days.filter(pl.col("ready") > now).select("first", "ready").head(1).iter_rows():
+    known = pl.col("ready").dt.strftime("%Y-%m-%d %H:%M")
+    for first, ready in days.filter(pl.col("ready") > now).select("first", known).head(1).iter_rows():
         yield (
-            f"the next day to count is {first}, from {ready:%Y-%m-%d %H:%M} UTC on: labels are due {hours:g} h after "
+            f"the next day to count is {first}, from {ready} UTC on: labels are due {hours:g} h after "
             f"the row's {new.problem.schema.TIME} or the prediction, whichever is later (labels.delay_hours)"
         )
 

@@ -19,6 +19,7 @@ from penumbra.logs.schema import (
 )
 from penumbra.logs.shadow.shadow_log import is_shadow_row
 
+LAST_MOMENT = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000, dt.UTC).timestamp()  # SQLite's dates are in milliseconds
 IndexRow = tuple[Any, ...]
 
 
@@ -137,8 +138,8 @@ def _encode_target(target: Any) -> str | None:
 
 @lru_cache(maxsize=1 << 14)  # neighbouring rows have the same hour, or day
 def _parse_epoch_seconds(json: bytes) -> float | None:
-    """An instant or a date in JSON, in UTC where it names no offset; None for null."""
+    """An instant or a date in JSON, in UTC where it names no offset, never rounded to the year 10000; None for null."""
     if json == b"null":
         return None
     moment = dt.datetime.fromisoformat(json[1:-1].decode())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+    return min((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp(), LAST_MOMENT)

@@ -233,6 +233,15 @@ def test_where_rows_were_answered_after_today_as_it_is_set_the_clock_is_named(tm
     ]
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T00:00:00", "9999-12-31T23:59:59.999999"])
+def test_rows_of_the_last_day_there_is_wait_for_it(tmp_path, at):
+    settings, problem = open_fed_project(tmp_path)
+    log_order(tmp_path, 1, at=at)
+    log_outcome(tmp_path, 1, churned=True)
+    (said,) = feed(settings, problem, "once")
+    assert said.endswith("those of 9999-12-31 are mature from 9999-12-31 on (labels.delay_hours)")
+
+
 @pytest.mark.parametrize(
     ("period", "ends"),
     [

@@ -29,8 +29,10 @@ def explain(tmp_path: Path) -> Callable[..., str]:
     settings = registered_versions.make_registry_settings(tmp_path)
     versions = [ModelVersion(tmp_path / n, {"train": train}, problem) for n, train in (("1", []), ("2", ["2024-05"]))]
 
-    def explain_logged(*days: int, month=6, asked=None, labels=True, wrong_key=0, scored=True, **marks: Any) -> str:
-        times = [dt.datetime(2024, month, day, 9, tzinfo=dt.UTC) for day in days for _ in range(2)]
+    def explain_logged(
+        *days: int, month=6, asked=None, labels=True, wrong_key=0, scored=True, year=2024, **marks
+    ) -> str:
+        times = [dt.datetime(year, month, day, 9, tzinfo=dt.UTC) for day in days for _ in range(2)]
         entries = [
             PredictionEntry(asked or at, "c", make_order(n, at), [], 0.5, True, "1", 80, **marks)
             for n, at in enumerate(times)
@@ -68,6 +70,10 @@ def test_rows_asked_today_count_when_their_labels_are_due_and_the_setting_is_nam
 
 def test_a_day_that_isnt_over_counts_when_its_last_label_is_due(explain):
     assert "the next day to count is 2024-06-10, from 2024-06-11 09:00 UTC on" in explain(10)
+
+
+def test_a_day_whose_labels_are_due_after_the_last_day_there_is_can_be_named(explain):
+    assert "the next day to count is 9999-12-31, from +10000-01-01 09:00 UTC on" in explain(31, year=9999, month=12)
 
 
 def test_days_without_labels_are_counted_with_the_share_that_they_need(explain):

@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penumbra.logs.archiving import archive
@@ -31,6 +32,15 @@ def test_a_row_counts_to_the_day_of_its_own_time_not_of_the_answer(tmp_path: Pat
     index = make_updated_index(tmp_path)
     assert read_day_records(index, DAY, schema)["distance"].to_list() == [100]
     assert read_day_records(index, NEXT, schema)["distance"].to_list() == [200]
+
+
+def test_the_last_microsecond_there_is_counts_to_its_day(tmp_path: Path) -> None:
+    answer = make_prediction(1)
+    far = {**answer.record, "time_hour": "9999-12-31T23:59:59.999999Z"}
+    append_to_new_segment(tmp_path / "predictions", [msgspec.structs.replace(answer, record=far)])
+    index = make_updated_index(tmp_path)
+    assert count_daily_answers(index)["day"].to_list() == [dt.date.max]
+    assert labels.compute_label_coverage(index, "day", 24)["day"].to_list() == ["9999-12-31"]
 
 
 def test_what_is_in_parquet_only_is_found_too(tmp_path: Path) -> None:
