@@ -39,6 +39,14 @@ def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
     assert append_log.list_segments(tmp_path / "shadow") == []
 
 
+@pytest.mark.parametrize(("poll_seconds", "pause"), [(60.0, 0.2), (1.0, 0.2), (0.2, 0.05)])
+def test_an_idle_shadow_rests_a_fifth_of_a_second_and_less_where_new_models_are_looked_for_often(
+    tmp_path: Path, poll_seconds: float, pause: float
+) -> None:
+    settings = local_service.make_service_settings(tmp_path, poll_seconds=poll_seconds)
+    assert process.compute_idle_pause(settings.service) == pause
+
+
 @pytest.mark.slow
 def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path) -> None:
     point_role(tmp_path, "candidate", "2")
