@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Two threads that wait for each other actively cost more than they give. Libraries read it when they are loaded.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from penumbra.core.columns import LABEL_COLUMN
 from penumbra.core.loading.problem_loading import load_problem

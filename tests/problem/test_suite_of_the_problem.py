@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import re
+import runpy
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -39,6 +40,19 @@ def sound(tmp_path_factory):
 def ship(tmp_path_factory):
     """The suite's fixture `ship` for a sample."""
     return lambda sample: test_candidates.ship.__wrapped__(sample, tmp_path_factory)
+
+
+def test_it_fits_with_as_many_threads_as_are_asked_for(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    runpy.run_path(conftest.__file__)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_it_fits_with_one_thread_where_nothing_is_asked_for(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # brought back afterwards
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    runpy.run_path(conftest.__file__)
+    assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
 def test_a_sample_is_the_two_newest_batches_where_these_have_enough_rows(sound):

@@ -16,6 +16,7 @@ EMPTY_FEBRUARY = [("for day in days:", "for day in (day for day in days if day.m
 BROKEN_FEBRUARY = [('fromisoformat(f"{batch}-01")', 'fromisoformat(f"{batch}-01" if batch == "2024-01" else "soon")')]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("today", "batches"), [("2024-03-01", ["2024-01"]), ("2024-04-01", ["2024-01", "2024-03"])])
 def test_a_batch_without_rows_is_left_out_and_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, today: str, batches: list[str]
