@@ -214,7 +214,18 @@ def resolve_key(key: str | None = None) -> str:
 
 
 def add_query(path: str, options: Mapping[str, bool]) -> str:
-    """Return a `path` with a query of the `options` that are true. ValueError: one is neither true nor false."""
+    """Add to a path a query of the options that are true.
+
+    Args:
+        path: The path of an operation.
+        options: Each option's value by its name.
+
+    Returns:
+        The path, with a query where an option is true.
+
+    Raises:
+        ValueError: An option is neither true nor false.
+    """
     for name, is_set in options.items():
         if is_set not in (True, False):
             raise ValueError(f"the option {name} is {is_set!r}: expected True or False")

@@ -170,9 +170,8 @@ def show_card(version: str, out: Path | None) -> None:
         versions = models.list_versions()
         number = version if version in versions else models.version(version or LIVE_ALIAS)
         if number is None:
-            there = list_names(versions)
-            others = "`penumbra train` makes the first" if there == "none" else f"it has {there}"
-            raise Refusal(f"there is no version {version or LIVE_ALIAS!r} in the registry: {others}")
+            there = f"it has {list_names(versions)}" if versions else "`penumbra train` makes the first"
+            raise Refusal(f"there is no version {version or LIVE_ALIAS!r} in the registry: {there}")
         card = read_card(models, number)
         if out:
             out.write_text(render_card(card) if out.suffix == ".html" else format_card(card))
