@@ -15,6 +15,7 @@ MOVES = {
     "penumbra/storage/atomic.py",
     "penumbra/data/staging.py",
     "penumbra/cli/fresh_start.py",
+    "flows/steps/train/experiment_run.py",
 }
 
 

@@ -37,7 +37,7 @@ with open_scratch_folder(Path(sys.argv[1]), ".scratch-") as folder:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_scratch_folder_of_a_killed_process_is_removed_when_the_next_one_is_opened(tmp_path, number):
     command = [sys.executable, "-c", SCRATCH_UNTIL_KILLED, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as user:
