@@ -72,6 +72,7 @@ def _render_left_out(columns: Sequence[DraftColumn]) -> Iterator[str]:
 def _format_comment(sentence: str) -> str:
     """A comment of one line in a class; a reason of several lines or signs that a linter takes amiss is no help."""
     words = " ".join(re.sub(r"\\(['\"])", r"\1", format_value(sentence)[1:-1]).split())
+    words = f"reason: {words}" if words.startswith("type:") else words  # which is syntax at a comment's beginning
     limit = LINE_WIDTH - len("    # ")
     return f"    # {words if len(words) <= limit else words[: limit - 3] + '...'}"
 

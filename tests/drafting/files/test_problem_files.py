@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penumbra.core.task import Task
@@ -159,6 +159,7 @@ HOSTILE = st.lists(st.sampled_from(SIGNS), min_size=1).map("".join)
 
 
 @given(name=HOSTILE, reason=HOSTILE, value=HOSTILE)
+@example(name="a", reason="type:", value="a")
 def test_text_of_the_data_never_becomes_code(name, reason, value):
     shop = replace(SHOP, name=name, categories=(value, "other"), reason=reason)
     left_out = replace(COMMENT, name=reason, reason=name)
