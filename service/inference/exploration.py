@@ -45,10 +45,8 @@ def make_key_draw(key: Mapping[str, Any]) -> DrawFunction:
     encoders = [(name, KeyEncoder({name: dtype}).encode_values) for name, dtype in key.items()]
 
     def draw(record: Record) -> float:
-        values = ",".join(
-            encode([record[name]])[1:-1] for name, encode in encoders
-        )  # in the contract's order, for ever
-        return float(hash_uniforms([f"[{values}]"], EXPLORE_KEY)[0])
+        values = [encode([record[name]])[1:-1] for name, encode in encoders]  # in the contract's order, for ever
+        return float(hash_uniforms([f"[{','.join(values)}]"], EXPLORE_KEY)[0])
 
     return draw
 
