@@ -36,6 +36,7 @@ from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.rules.rule_engine import fill_default, make_problem_rule_engines
 from service.inference.runs.batch_run import ScoredRecord
+from service.inference.runs.frame_run import PlainRows
 from service.inference.runs.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.scoring_marks import CallMarks
 
@@ -144,21 +145,22 @@ class PartScorer:
         folder: Path,
     ) -> pl.Series:
         """Write the segment of the prediction log; returns the ids, of plain rows first."""
-        version, plain = self._contract.version, rows if not others and not scored.refused else rows[scored.plain]
+        version, plain = self._contract.version, scored.plain
+        answered = rows if not others and not scored.refused else rows[plain.numbers]
         made = [
             PredictionEntry(now, version, line, inputs, output, decision, model, micros, **marks, job=job)
             for line, model, inputs, output, decision, marks in others.values()
         ]
-        tables, order = list[pl.DataFrame](), np.arange(plain.height)
-        if self._is_plain and plain.height:
-            tables = _split_by_marks(_make_columns(plain, scored, now, version, micros), scored, job)
-            order = np.argsort(scored.codes, kind="stable")
-        elif plain.height:
-            inputs, outputs = scored.inputs.tolist(), scored.outputs.tolist()
-            answers = zip(list_records(plain), inputs, outputs, scored.decisions, strict=True)
+        tables, order = list[pl.DataFrame](), np.arange(answered.height)
+        if self._is_plain and answered.height:
+            tables = _split_by_marks(_make_columns(answered, scored, now, version, micros), plain, job)
+            order = np.argsort(plain.codes, kind="stable")
+        elif answered.height:
+            inputs, outputs = plain.inputs.tolist(), plain.outputs.tolist()
+            answers = zip(list_records(answered), inputs, outputs, plain.decisions, strict=True)
             entries = [
                 PredictionEntry(now, version, *each, scored.version, micros, **fill_default(marks, each[-1]), job=job)
-                for marks, each in zip(map(scored.marks.__getitem__, scored.codes), answers, strict=True)
+                for marks, each in zip(map(plain.marks.__getitem__, plain.codes), answers, strict=True)
             ]
             made = [*entries, *made]
         if not tables and not made:
@@ -187,7 +189,7 @@ class PartScorer:
     ) -> pl.DataFrame:
         """The answers, a row each, in the order of the table."""
         keys = list_keys(self._task, checked.good, checked.numbers, self._spec.key)
-        scores = list_plain_scores(self._task, keys[scored.plain], ids.head(len(scored.plain)), scored)
+        scores = list_plain_scores(self._task, keys[scored.plain.numbers], ids.head(len(scored.plain.numbers)), scored)
         if others:
             special = list_other_scores(self._task, keys[list(others)], ids.tail(len(others)), list(others.values()))
             scores = pl.concat([scores, special]).sort(ROW_NUMBER_COLUMN)
@@ -198,12 +200,12 @@ class PartScorer:
     ) -> pl.DataFrame:
         classes = (len(self._task.classes),) if self._task.kind == "multiclass" else ()
         predictions = np.full((rows.height, *classes), np.nan)
-        if len(scored.plain):
-            predictions[scored.plain] = scored.outputs
+        if len(scored.plain.numbers):
+            predictions[scored.plain.numbers] = scored.plain.outputs
         for number, answer in others.items():
             if answer.inputs:
                 predictions[number] = answer.output
-        answered, versions = sorted([*scored.plain.tolist(), *others]), scores["model_version"]
+        answered, versions = sorted([*scored.plain.numbers.tolist(), *others]), scores["model_version"]
         models = self.live.get_loaded()
         details = compute_details(models, rows[answered], predictions[answered], versions, self._options)
         return pl.concat([scores, details], how="horizontal")
@@ -222,10 +224,11 @@ class PartScorer:
         self, part: RowPart, checked: CheckedRecords, rejected: pl.DataFrame, scored: ScoredFrame
     ) -> PartFacts:
         fired = Counter(name for each in scored.others.values() for name in each.marks.get("rules", ()))
-        for marks, count in zip(scored.marks, np.bincount(scored.codes, minlength=len(scored.marks)), strict=True):
+        plain = scored.plain
+        for marks, count in zip(plain.marks, np.bincount(plain.codes, minlength=len(plain.marks)), strict=True):
             fired.update(dict.fromkeys(marks.get("rules", ()), int(count)))
         versions = Counter(each.model for each in scored.others.values())
-        versions[scored.version] += len(scored.plain)
+        versions[scored.version] += len(plain.numbers)
         return PartFacts(
             part.rows.height,
             part.rows.height - rejected.height,
@@ -239,27 +242,27 @@ class PartScorer:
 
 
 def _make_columns(
-    plain: pl.DataFrame, scored: ScoredFrame, now: dt.datetime, contract: str, micros: int
+    answered: pl.DataFrame, scored: ScoredFrame, now: dt.datetime, contract: str, micros: int
 ) -> pl.DataFrame:
     """The fields that all entries of plain rows have, a column each; a row of outputs may be a list of numbers."""
-    outputs = scored.outputs
+    inputs, outputs = scored.plain.inputs, scored.plain.outputs
     return pl.select(
         time=pl.lit(encode_json(now)[1:-1].decode()),
         contract=pl.lit(contract),
-        record=write_times_as_text(plain).to_struct(),
-        inputs=pl.Series(scored.inputs, dtype=pl.Array(pl.Float64, scored.inputs.shape[1])),
+        record=write_times_as_text(answered).to_struct(),
+        inputs=pl.Series(inputs, dtype=pl.Array(pl.Float64, inputs.shape[1])),
         output=pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64),
-        decision=scored.decisions,
+        decision=scored.plain.decisions,
         model=pl.lit(scored.version),
         micros=pl.lit(micros),
     )
 
 
-def _split_by_marks(columns: pl.DataFrame, scored: ScoredFrame, job: str) -> list[pl.DataFrame]:
+def _split_by_marks(columns: pl.DataFrame, plain: PlainRows, job: str) -> list[pl.DataFrame]:
     """The entries with the same marks in a table each, in the order of the marks' codes, and with all their fields."""
     tables = []
-    for code, marks in enumerate(scored.marks):
-        some = columns if len(scored.marks) == 1 else columns[np.flatnonzero(scored.codes == code)]
+    for code, marks in enumerate(plain.marks):
+        some = columns if len(plain.marks) == 1 else columns[np.flatnonzero(plain.codes == code)]
         filled = fill_default(marks, pl.col("decision"))
         if some.height:
             tables.append(

@@ -8,7 +8,7 @@ frame.
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -35,24 +35,13 @@ class ScoredFrame(NamedTuple):
 
     Attributes:
         version: The live version, which answered the plain rows.
-        plain: The numbers of the rows for which what the model predicts counts, int64 [m], ascending.
-        inputs: What the model was given of these, float64 [m, k].
-        outputs: Its outputs, float64 [m] or [m, classes].
-        decisions: What follows from them, or what a rule decides: Boolean, String or Float64.
-        codes: Which marks each of them has: positions in `marks`, int64 [m].
-        marks: The marks of rules that decide, or have people do so, of none of them or of several; a `default` that is
-            None is the answer's own decision.
+        plain: The answers to the rows for which what the model predicts counts, with the numbers that these have here.
         others: The other answers, such as those that a rule or another model gave, by the row's number.
         refused: The other rows by number: the rule that refuses the row, or why there is no answer.
     """
 
     version: str
-    plain: np.ndarray
-    inputs: np.ndarray
-    outputs: np.ndarray
-    decisions: pl.Series
-    codes: np.ndarray
-    marks: Sequence[dict[str, Any]]
+    plain: PlainRows
     others: dict[int, ScoredRecord]
     refused: dict[int, Rule | str]
 
@@ -85,7 +74,7 @@ class FrameScorer:
         is_special[numbers := np.flatnonzero(sound)[plain.numbers]] = False
         special = np.flatnonzero(is_special)
         others, refused = self._score_rows(rows[special], special.tolist())
-        return ScoredFrame(model.version, numbers, *plain[1:], others, refused)
+        return ScoredFrame(model.version, plain._replace(numbers=numbers), others, refused)
 
     def _find_sound(self, model: LoadedModel, rows: pl.DataFrame) -> np.ndarray:
         """Find the rows that may be scored in one call, in columns; bool [n]."""

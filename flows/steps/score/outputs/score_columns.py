@@ -50,8 +50,8 @@ def list_plain_scores(task: Task, keys: pl.DataFrame, ids: pl.Series, scored: Sc
     Returns:
         The columns of an answer beside the keys, in the same order.
     """
-    marks = [marks[scored.codes] for marks in _list_marks(scored.marks)]
-    answers = _list_answers(task, scored.outputs, scored.decisions)
+    marks = [marks[scored.plain.codes] for marks in _list_marks(scored.plain.marks)]
+    answers = _list_answers(task, scored.plain.outputs, scored.plain.decisions)
     return keys.with_columns(
         ids.alias("prediction_id"), *answers, pl.lit(scored.version).alias("model_version"), *marks
     )

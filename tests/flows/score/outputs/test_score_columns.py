@@ -8,6 +8,7 @@ import pytest
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from penumbra.core.task import Task
 from service.inference.runs.batch_run import ScoredRecord
+from service.inference.runs.frame_run import PlainRows
 from service.inference.runs.frame_scoring import ScoredFrame
 
 TASKS = {
@@ -25,9 +26,8 @@ def test_key_columns_with_the_names_of_an_answer_are_kept_under_another_one(kind
     keys = list_keys(task, rows, pl.Series("penumbra.row", [0]), rows.columns)
     assert keys.columns == ["penumbra.row", *(f"penumbra.key.{name}" for name in taken), "ring"]
     outputs = np.full((1, 2) if task.classes else 1, 0.5)
-    scored = ScoredFrame(
-        "1", np.arange(1), np.empty((1, 0)), outputs, pl.Series([True]), np.zeros(1, int), [{}], {}, {}
-    )
+    plain = PlainRows(np.arange(1), np.empty((1, 0)), outputs, pl.Series([True]), np.zeros(1, int), [{}])
+    scored = ScoredFrame("1", plain, {}, {})
     scores = list_plain_scores(task, keys, pl.Series(["id"]), scored)
     assert scores.columns[: len(keys.columns)] == keys.columns
     assert scores.select(keys.columns[1:]).row(0) == (*taken, "ring")
