@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ import polars as pl
 
 from flows.steps.score.input_tables import RowPart
 from flows.steps.score.outputs.answer_details import compute_details
+from flows.steps.score.outputs.entry_tables import make_entry_tables
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
 from flows.steps.score.part_facts import PartFacts
 from flows.steps.score.record_check import CheckedRecords, RecordCheck
@@ -25,7 +25,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.logs.append_log import SEGMENT_SUFFIX, encode_json, encode_lines
-from penumbra.logs.bulk_lines import can_write_columns, write_segment, write_times_as_text
+from penumbra.logs.bulk_lines import can_write_columns, write_segment
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.schema import BrokenCountEntry, PredictionEntry, RefusalEntry
 from penumbra.rules import Rule
@@ -36,7 +36,6 @@ from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
 from service.inference.rules.rule_engine import fill_default, make_problem_rule_engines
 from service.inference.runs.batch_run import ScoredRecord
-from service.inference.runs.frame_run import PlainRows
 from service.inference.runs.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.scoring_marks import CallMarks
 
@@ -153,7 +152,7 @@ class PartScorer:
         ]
         tables, order = list[pl.DataFrame](), np.arange(answered.height)
         if self._is_plain and answered.height:
-            tables = _split_by_marks(_make_columns(answered, scored, now, version, micros), plain, job)
+            tables = make_entry_tables(answered, scored, now, version, micros, job)
             order = np.argsort(plain.codes, kind="stable")
         elif answered.height:
             inputs, outputs = plain.inputs.tolist(), plain.outputs.tolist()
@@ -239,43 +238,6 @@ class PartScorer:
             list(checked.missing),
             list(checked.unread),
         )
-
-
-def _make_columns(
-    answered: pl.DataFrame, scored: ScoredFrame, now: dt.datetime, contract: str, micros: int
-) -> pl.DataFrame:
-    """The fields that all entries of plain rows have, a column each; a row of outputs may be a list of numbers."""
-    inputs, outputs = scored.plain.inputs, scored.plain.outputs
-    return pl.select(
-        time=pl.lit(encode_json(now)[1:-1].decode()),
-        contract=pl.lit(contract),
-        record=write_times_as_text(answered).to_struct(),
-        inputs=pl.Series(inputs, dtype=pl.Array(pl.Float64, inputs.shape[1])),
-        output=pl.Series(outputs, dtype=pl.Array(pl.Float64, outputs.shape[1]) if outputs.ndim > 1 else pl.Float64),
-        decision=scored.plain.decisions,
-        model=pl.lit(scored.version),
-        micros=pl.lit(micros),
-    )
-
-
-def _split_by_marks(columns: pl.DataFrame, plain: PlainRows, job: str) -> list[pl.DataFrame]:
-    """The entries with the same marks in a table each, in the order of the marks' codes, and with all their fields."""
-    tables = []
-    for code, marks in enumerate(plain.marks):
-        some = columns if len(plain.marks) == 1 else columns[np.flatnonzero(plain.codes == code)]
-        filled = fill_default(marks, pl.col("decision"))
-        if some.height:
-            tables.append(
-                some.with_columns(**{name: _make_field(mark) for name, mark in filled.items()}, job=pl.lit(job))
-            )
-    return tables
-
-
-def _make_field(mark: Any) -> pl.Expr:
-    if isinstance(mark, pl.Expr):
-        return mark
-    value = encode_json(mark)[1:-1].decode() if isinstance(mark, dt.datetime) else mark
-    return pl.lit(pl.Series([value])).first()
 
 
 def _place_segment(folder: Path, log: str, segment: str) -> Path:

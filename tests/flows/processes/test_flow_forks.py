@@ -165,7 +165,7 @@ def test_at_ctrl_c_a_run_ends_before_its_command_goes_on(tmp_path: Path, before:
 
 def test_ctrl_c_before_a_run_is_forked_ends_it_too(tmp_path: Path) -> None:
     before = "import os, signal, threading; threading.Timer(0.1, os.killpg, (0, signal.SIGINT)).start()"
-    output = run_interrupted(tmp_path, "import time; time.sleep(20); print('slept')", before)
+    output = run_interrupted(tmp_path, "import time\ntime.sleep(20)\nprint('slept')", before)
     assert output.index("interrupted") < output.index("code 3")
     assert "slept" not in output
 

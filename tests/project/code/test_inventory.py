@@ -27,7 +27,6 @@ def test_only_functions_whose_names_others_fix_are_one_bare_word():
     assert [name.split()[1] for name in ours] == ["setup"]
 
 
-@pytest.mark.slow
 def test_no_file_is_too_long():
     assert find_long_files(LONGEST_FILE) == []
 
