@@ -19,7 +19,12 @@ from penumbra.core.text.masking import mask_settings
 from penumbra.registry.bundles.skops_model import TRUSTED_TYPES
 from penumbra.storage.fingerprints import list_imported_modules, list_module_files
 from service.inference.models.pinned_models import PINNED_FOLDER
-from service.processes.deployment.deployer import DeployRegistry, deploy_candidate, deploy_live, deploy_previous
+from service.processes.deployment.version_deployment import (
+    DeployRegistry,
+    deploy_candidate,
+    deploy_live,
+    deploy_previous,
+)
 
 BENTO_FILES = ("settings.toml", "locks/serve.lock")
 BENTOS_FOLDER = "bentos"  # below the settings' `service.state`: BentoML's home

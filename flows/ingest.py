@@ -28,12 +28,12 @@ class IngestFlow(FlowSpec):
     @step
     def start(self):
         """Fill an empty data folder from the remote, and list the batches that have arrived and aren't admitted."""
-        from flows.steps.ingest import admission, ingestion
+        from flows.steps.ingest import admission, ingestion, recorded_version
 
         with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
             data = ingestion.open_data_store()
             data.staging.discard()
-            self.version_to_rebuild = ingestion.restore_recorded_data(data)
+            self.version_to_rebuild = recorded_version.restore_recorded_data(data)
             for sentence in admission.check_admitted_batches(data, self.again):
                 print(sentence)
             self.shares = ingestion.share_batches_to_check(data, self.again)
@@ -58,13 +58,13 @@ class IngestFlow(FlowSpec):
     @step
     def admit(self, inputs):
         """Move all accepted batches into the data folder together (`inputs`: the tasks of `check`)."""
-        from flows.steps.ingest import ingestion
+        from flows.steps.ingest import ingestion, recorded_version
 
         with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
             data = ingestion.open_data_store()
             self.version_to_rebuild = inputs[0].version_to_rebuild
             self.accepted = [batch for task in inputs for batch in task.accepted]
-            ingestion.require_rebuilt_version(data, self.version_to_rebuild)
+            recorded_version.require_rebuilt_version(data, self.version_to_rebuild)
             data.admit(self.accepted)
         self.next(self.finish)
 
@@ -74,18 +74,18 @@ class IngestFlow(FlowSpec):
 
         One writer at a time.
         """
-        from flows.steps.ingest import ingestion
+        from flows.steps.ingest import ingestion, recorded_version
         from penumbra.core.loading.problem_loading import load_problem
         from penumbra.core.settings import load_settings
 
         with share_work("ingest", current.run_id), stop_with_one_sentence(*ingestion.INGEST_ERRORS):
             settings, data = load_settings(), ingestion.open_data_store()
-            ingestion.complete_data_folder(data, self.accepted, self.version_to_rebuild)
+            recorded_version.complete_data_folder(data, self.accepted, self.version_to_rebuild)
             if self.flywheel or settings.flywheel.period:
                 from flows.steps.flywheel.batch_making import FED_PARTS, feed_back_labels
 
                 print(*feed_back_labels(settings, partial(load_problem, FED_PARTS), self.flywheel), sep="\n")
-            print(ingestion.report_data_version(data))
+            print(recorded_version.report_data_version(data))
             print(ingestion.attach_batch_labels(data))
         self.next(self.end)
 

@@ -41,7 +41,7 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Write the matrices where every task can map them, and deal the candidates to the tasks that run at once."""
         from flows.steps.ingest import admission
-        from flows.steps.train import matrices, plan, settlement
+        from flows.steps.train import matrices, matrix_writing, plan, settlement
         from flows.steps.train.trials import screening
         from penumbra.approvals.accepted_faults import include_accepted_faults
         from penumbra.core.loading.project_loading import load_project
@@ -59,7 +59,7 @@ class TrainFlow(FlowSpec):
             admission.prepare_data(self.settings, problem)
             self.plan = plan.make_plan(self.settings, problem)
             folder = self.settings.training.folder / current.run_id
-            self.matrices = matrices.write_matrices(self.settings, problem, self.plan.split.all, folder)
+            self.matrices = matrix_writing.write_matrices(self.settings, problem, self.plan.split.all, folder)
             names = self.settings.training.candidates
             self.rejections, self.remarks = screening.screen_run(self.matrices, names, self.plan)
         rejected = {rejection.candidate for rejection in self.rejections}

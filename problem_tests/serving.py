@@ -15,7 +15,7 @@ from penumbra.core.columns import INPUTS_COLUMN
 from penumbra.core.settings import load_settings
 from penumbra.core.system.http_client import extract_prediction
 from penumbra.features import Record
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.pointers import BUNDLES_FOLDER, swap_live_pointer
 from penumbra.rules import Rule
 from penumbra.training.fit import compute_baseline, count_category_values
@@ -47,15 +47,15 @@ def ship_model(sample: Sample, fitted: Any, state: Path) -> bundle.Bundle:
     inputs, encoder = sample.matrix
     folder, task = state / BUNDLES_FOLDER / VERSION, sample.task
     release = build_release(fitted, inputs, encoder.categorical, task)
-    bundle.write_model_files(folder, release.model, release.probe, release.answers)
-    bundle.write_reference_rows(folder, sample.labelled.drop(INPUTS_COLUMN))
+    bundle_writing.write_model_files(folder, release.model, release.probe, release.answers)
+    bundle_writing.write_reference_rows(folder, sample.labelled.drop(INPUTS_COLUMN))
     facts = {
         "task": dataclasses.asdict(task),
         "baseline": compute_baseline(task, sample.labels),
         "counts": count_category_values(inputs, encoder.categorical, encoder.tables),
         **({"threshold": load_settings().training.threshold} if task.kind == "binary" else {}),
     }
-    bundle.seal_bundle(folder, facts, encoder.kinds, encoder.tables)
+    bundle_writing.seal_bundle(folder, facts, encoder.kinds, encoder.tables)
     swap_live_pointer(state, None, VERSION)
     return bundle.read_bundle(folder, sample.problem, VERSION)
 

@@ -76,7 +76,7 @@ def build_service(settings: Settings, problem: Problem, keys: KeyDigests = ()) -
 
         @bentoml.api
         async def predict(self, body: Body, /) -> Answers:
-            """What `POST /predict` does; there `service/http/asgi.py` does it by itself, in a twelfth of the time."""
+            """What `POST /predict` does; there `service/http/endpoints.py` does it, in a twelfth of the time."""
             return await bentoml_app.answer_request(self.predictor, body, service.max_body_bytes)  # type: ignore[return-value]
 
     return cast(bentoml_app.FastService, Service)

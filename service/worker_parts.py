@@ -32,7 +32,7 @@ logger = logging.getLogger("service.worker_parts")
 
 
 class WorkerParts:
-    """What a worker answers requests with, as `asgi.ServiceParts`, and the tasks that run beside them."""
+    """What a worker answers requests with, as `endpoints.ServiceParts`, and the tasks that run beside them."""
 
     def __init__(
         self,

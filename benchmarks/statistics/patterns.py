@@ -18,7 +18,7 @@ import numpy as np
 
 import problem.schema
 import problem.source
-from flows.steps.train import matrices, plan
+from flows.steps.train import matrix_writing, plan
 from flows.steps.train.matrices import Matrices
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.metrics.losses import compute_row_losses
@@ -85,7 +85,7 @@ def prepare_matrices(settings: Settings, root: Path) -> tuple[Matrices, list[str
         store.stage(name, problem.source.fetch(name))
     store.admit(names)
     own = settings.model_copy(update={"data": data})
-    made = matrices.write_matrices(own, PROBLEM, names, root / "arrays")
+    made = matrix_writing.write_matrices(own, PROBLEM, names, root / "arrays")
     made.arrays.write(
         "days", plan.read_training_rows(own, PROBLEM, names).select(DAY.dt.epoch("d")).to_series().to_numpy()
     )

@@ -20,7 +20,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from flows.steps.train.matrices import Matrices, write_matrices
+from flows.steps.train.matrices import Matrices
+from flows.steps.train.matrix_writing import write_matrices
 from flows.steps.train.plan import read_training_rows
 from flows.steps.train.release.conformal_calibration import DAY_FOLDS
 from penumbra.core.columns import BATCH_COLUMN

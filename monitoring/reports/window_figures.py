@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.explanations.sentences import list_sentences
 from monitoring.windows.recurring_faults import describe_faults
-from monitoring.windows.window_records import EstimatedLoss, Window, WindowLoss, describe_stretch
+from monitoring.windows.window_days import describe_stretch
+from monitoring.windows.window_records import EstimatedLoss, Window, WindowLoss
 from penumbra.core.columns import PREDICTION_COLUMN, RESERVED_PREFIX
 from penumbra.core.histograms import DegradedSlice
 from penumbra.core.text.counts import format_count

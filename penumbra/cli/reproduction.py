@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from flows.steps.train import final_fit, matrices
+from flows.steps.train import final_fit, matrix_writing
 from penumbra.core.contract.feature_specs import describe_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, MonitorSettings, Settings
@@ -108,7 +108,7 @@ def reproduce_run(settings: Settings, problem: Problem, run: str, folder: Path) 
     training_set = models.download_artifact(run, "lesson", folder)
     monitor = {**settings.monitor.model_dump(), **facts["settings"].get("monitor", {"on_faults": False})}
     settings_then = settings.model_copy(update={"data": data, "monitor": MonitorSettings(**monitor)})
-    matrix_set = matrices.write_matrices(settings_then, problem, split.all, folder / "arrays", training_set)
+    matrix_set = matrix_writing.write_matrices(settings_then, problem, split.all, folder / "arrays", training_set)
     winner = TrialJob(facts["candidate"], parameters=facts["parameters"])
     with threadpool_limits(1):  # as in the flow: with more threads sums come out differently in the last bit
         scores = matrix_set.try_candidate(winner, split.before_test, split.test, "test")[0].scores

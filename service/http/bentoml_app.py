@@ -25,7 +25,7 @@ from service.connections.connection_pool import ConnectionPool
 from service.connections.connection_share import ConnectionShare
 from service.connections.http_protocol import FastHttpProtocol
 from service.connections.shared_listener import make_loop_factory
-from service.http import asgi
+from service.http import asgi, endpoints
 from service.http.access import guard
 from service.http.access.access_control import AccessControl
 from service.http.access.guard import RequestLimits
@@ -42,7 +42,7 @@ class FastService(Service):
 
     The service's class has `document` (its OpenAPI document), `service_settings` (section [service]), `access` (an
     `AccessControl`) and `share`, this worker's part of the connections, or None where no others share its socket. Its
-    instances are `asgi.ServiceParts`.
+    instances are `endpoints.ServiceParts`.
     """
 
     def to_asgi(self, is_main: bool = True) -> Any:
@@ -71,7 +71,7 @@ class FastService(Service):
         if share:
             config.LOOP_FACTORIES["auto"] = make_loop_factory(share)  # type: ignore[assignment]
         rest = add_page_headers(factory(), OWN_ORIGIN_POLICY)
-        paths = asgi.build_asgi_app(rest, lambda: factory._service_instance, settings.max_body_bytes)
+        paths = endpoints.build_asgi_app(rest, lambda: factory._service_instance, settings.max_body_bytes)
         return guard.guard_app(paths, access, limits)
 
     def _append_side_metrics(self, bentoml_metrics: Any) -> Any:
@@ -144,7 +144,7 @@ def replace_any_of(json_schema: dict[str, Any]) -> None:
     json_schema["oneOf"] = json_schema.pop("anyOf")
 
 
-async def answer_request(endpoint: asgi.Endpoint, body: RequestBody, max_body_bytes: int) -> Response:
+async def answer_request(endpoint: endpoints.Endpoint, body: RequestBody, max_body_bytes: int) -> Response:
     """Answer a request that came through BentoML's own route.
 
     Args:
@@ -156,7 +156,7 @@ async def answer_request(endpoint: asgi.Endpoint, body: RequestBody, max_body_by
         The response, refusals included: the same as on the service's own path.
     """
     request: Request = body.root
-    status, content, headers = await asgi.answer_post(endpoint, max_body_bytes, request.scope, request.receive)
+    status, content, headers = await endpoints.answer_post(endpoint, max_body_bytes, request.scope, request.receive)
     response = Response(content, status)
     response.raw_headers.extend(headers if asgi.ARROW_HEADER in headers else (asgi.JSON_HEADER, *headers))
     return response

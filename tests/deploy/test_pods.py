@@ -20,7 +20,7 @@ from penumbra.core.system.http_client import find_free_port
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from problem.schema import EXAMPLE
-from service.processes.deployment.deployer import deploy_live
+from service.processes.deployment.version_deployment import deploy_live
 from tests.helpers.checkout import FLIGHTS
 from tests.helpers.cluster.kustomize import Manifest, list_containers, render_kustomization
 from tests.helpers.cluster.pods import POD_VARIABLES, build_image, require_pods

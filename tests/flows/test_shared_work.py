@@ -10,7 +10,7 @@ import pytest
 from metaflow import current
 
 from flows.steps.errors import FlowStopped, stop_with_one_sentence
-from flows.steps.ingest import ingestion
+from flows.steps.ingest import ingestion, recorded_version
 from flows.steps.shared.shared_data import fill_data_folder, publish_pointer
 from flows.steps.shared.shared_folders import leave_attempt
 from flows.steps.shared.shared_work import share_work
@@ -179,8 +179,8 @@ def open_pod_store(problem: Problem) -> DataStore:
 def finish_ingest(problem: Problem, run: str, accepted: list[str]) -> str:
     """Do what the flow's last step does of it."""
     with share_work("ingest", run):
-        ingestion.complete_data_folder(open_pod_store(problem), accepted, "")
-        return ingestion.report_data_version(open_pod_store(problem))
+        recorded_version.complete_data_folder(open_pod_store(problem), accepted, "")
+        return recorded_version.report_data_version(open_pod_store(problem))
 
 
 @pytest.mark.slow
@@ -211,10 +211,10 @@ def test_labels_of_batches_are_logged_once_by_pods_that_begin_without_a_log(pod:
         for attempt in ("", "-again"):
             pod(f"{run}{attempt}")
             with share_work("ingest", run):
-                ingestion.complete_data_folder(
+                recorded_version.complete_data_folder(
                     open_pod_store(problem), ingestion.check_batches(open_pod_store(problem), batches), ""
                 )
-                ingestion.report_data_version(open_pod_store(problem))
+                recorded_version.report_data_version(open_pod_store(problem))
                 said.append(ingestion.attach_batch_labels(open_pod_store(problem)))
     rows = [open_pod_store(problem).rows(batch).height for batch in ("2024-01", "2024-02")]
     assert said == [f"{count:,} labels are new" for count in (rows[0], 0, rows[1], 0)]
@@ -245,7 +245,9 @@ def test_an_ingest_that_cant_push_records_nothing(
     with share_work("ingest", "1"):
         accepted = ingestion.check_batches(open_pod_store(problem), ["2024-01"])
     pod("two")
-    with pytest.raises(ingestion.IngestRefused, match="nothing is recorded, since other machines look into the remote"):
+    with pytest.raises(
+        recorded_version.IngestRefused, match="nothing is recorded, since other machines look into the remote"
+    ):
         finish_ingest(problem, "1", accepted)
     assert ObjectSequence(f"{bucket}/state/data-version").list_numbers() == []
 

@@ -29,3 +29,10 @@ def simulate_daily_series(
     for day in range(1, shape[1]):
         shocks[:, day] += like_the_day_before * shocks[:, day - 1]
     return shocks[:, -days:] * np.sqrt(1 - like_the_day_before**2)
+
+
+def make_scored_days(seed: int, days: int = 24, rows: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, predictions and days of some made-up rows, in no order."""
+    rng = np.random.default_rng(seed)
+    predictions = rng.uniform(0.05, 0.95, days * rows)
+    return rng.uniform(size=len(predictions)) < predictions, predictions, rng.permutation(np.arange(days * rows) % days)

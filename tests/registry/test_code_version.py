@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from flows.steps.ingest import ingestion
+from flows.steps.ingest import recorded_version
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.registry import code_version
 
@@ -101,16 +101,16 @@ def test_another_lock_file_is_another_environment(tmp_path):
 def test_a_file_is_committed_by_whichever_ingest_finds_that_git_lacks_it(checkout, monkeypatch):
     for name in ("name", "email"):
         git(checkout, "config", f"user.{name}", "test")
-    monkeypatch.setattr(ingestion, "PROJECT_ROOT", checkout)
+    monkeypatch.setattr(recorded_version, "PROJECT_ROOT", checkout)
     data = load_settings(environ={}).data.model_copy(update={"folder": checkout / "data", "commit": True})
     (checkout / "data.dvc").write_text("outs:\n")
-    assert ingestion._commit_pointer(data, "Data until 2024-01", is_new=False)[0].startswith("committed ")
+    assert recorded_version._commit_pointer(data, "Data until 2024-01", is_new=False)[0].startswith("committed ")
     assert git(checkout, "log", "--format=%s", "-1") == "Data until 2024-01"
-    assert ingestion._commit_pointer(data, "Data until 2024-01", is_new=True) == []
+    assert recorded_version._commit_pointer(data, "Data until 2024-01", is_new=True) == []
 
 
 def test_a_refusal_of_git_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingestion, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(recorded_version, "PROJECT_ROOT", tmp_path)
     data = load_settings(environ={}).data.model_copy(update={"folder": tmp_path / "data", "commit": True})
-    with pytest.raises(ingestion.IngestRefused, match=r"git doesn't commit .*data\.dvc .*not a git repository"):
-        ingestion._commit_pointer(data, "Data until 2024-01", is_new=True)
+    with pytest.raises(recorded_version.IngestRefused, match=r"git doesn't commit .*data\.dvc .*not a git repository"):
+        recorded_version._commit_pointer(data, "Data until 2024-01", is_new=True)

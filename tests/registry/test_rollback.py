@@ -20,7 +20,7 @@ from penumbra.registry.pointers import RollbackPin, read_pointer, read_rollback_
 from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 from penumbra.storage.shared.store_failures import StoreError
 from problem import schema
-from service.processes.deployment.deployer import deploy_live, record_unfit_versions
+from service.processes.deployment.version_deployment import deploy_live, record_unfit_versions
 from tests.helpers.models import registered_versions as world
 from tests.helpers.models.registered_versions import append_earlier_event, make_aliased_registry
 from tests.helpers.problems.orders import load_orders

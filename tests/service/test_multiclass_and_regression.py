@@ -19,13 +19,13 @@ from penumbra.core.task import Task
 from penumbra.features import Category, Number
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries import labels
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.lineage import explain_prediction
 from penumbra.registry.pointers import read_pointer
 from penumbra.rules import CloseCall, Review, Rule
 from service.http.requests.responses import make_decision_function
 from service.inference.models.live_model import LiveModels
-from service.processes.deployment.deployer import deploy_live
+from service.processes.deployment.version_deployment import deploy_live
 from tests.helpers.servers import local_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
@@ -78,9 +78,11 @@ def deploy(folder: Path, task: Task, **facts: Any) -> bundle.Bundle:
         model = DecisionTreeRegressor(max_depth=3, random_state=1).fit(matrix, draw.random(40) * 100)
         answers = model.predict(matrix)
     place = folder / "state/bundles/1"
-    bundle.write_model_files(place, compile_model(model, 2), matrix, answers)
-    bundle.write_reference_rows(place, rows)
-    bundle.seal_bundle(place, {"task": {"kind": task.kind, "classes": task.classes}, **facts}, KINDS, encoding.tables)
+    bundle_writing.write_model_files(place, compile_model(model, 2), matrix, answers)
+    bundle_writing.write_reference_rows(place, rows)
+    bundle_writing.seal_bundle(
+        place, {"task": {"kind": task.kind, "classes": task.classes}, **facts}, KINDS, encoding.tables
+    )
     (folder / "state/live").write_text("1")
     return bundle.read_bundle(place, PROBLEMS[task.kind], "1")
 
@@ -210,7 +212,7 @@ def test_a_bundle_whose_answers_have_another_shape_is_refused(tmp_path: Path) ->
     deploy(tmp_path, TASKS["multiclass"])
     place = tmp_path / "state/bundles/1"
     tables = bundle.read_bundle(place, PROBLEMS["multiclass"]).inputs.tables
-    bundle.seal_bundle(place, {"task": {"kind": "regression"}}, KINDS, tables)
+    bundle_writing.seal_bundle(place, {"task": {"kind": "regression"}}, KINDS, tables)
     with pytest.raises(bundle.BrokenBundle, match=r"shape \(40, 3\): expected \(\)"):
         bundle.read_bundle(place, PROBLEMS["regression"])
 

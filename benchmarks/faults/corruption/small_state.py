@@ -26,7 +26,7 @@ from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.schema import LabelEntry, PredictionEntry, ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_log import ShadowLog
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle_writing
 from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import FinishedRun, ModelRegistry
@@ -34,7 +34,7 @@ from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model
 from service.processes.archiver import archive_due_segments
-from service.processes.deployment.deployer import deploy_candidate, deploy_live
+from service.processes.deployment.version_deployment import deploy_candidate, deploy_live
 
 BATCHES, MODEL, THRESHOLD = ("2024-01", "2024-02"), "orders", 0.5
 SHADOW_DAYS = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
@@ -129,13 +129,13 @@ def _make_bundle(folder: Path, problem: Problem, rows: pl.DataFrame, number: int
     matrix, encoder = build_matrix(rows, problem.features.FEATURES)
     model = DecisionTreeClassifier(max_depth=3 + number, random_state=number).fit(matrix, rows[LABEL_COLUMN].to_numpy())
     chances = model.predict_proba(matrix)
-    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], chances[:20])
-    bundle.write_reference_rows(
+    bundle_writing.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], chances[:20])
+    bundle_writing.write_reference_rows(
         folder, rows.drop(INPUTS_COLUMN).with_columns(pl.Series(PREDICTION_COLUMN, chances[:, 1]))
     )
     facts: dict[str, Any] = {"threshold": THRESHOLD, "data_version": "d", "fingerprint": "f", "train": [BATCHES[0]]}
     facts |= {"contract": describe_contract(problem.schema.Row)}
-    bundle.seal_bundle(folder, facts, encoder.kinds, encoder.tables)
+    bundle_writing.seal_bundle(folder, facts, encoder.kinds, encoder.tables)
     return folder
 
 

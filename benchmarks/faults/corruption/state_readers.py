@@ -29,8 +29,8 @@ from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
 from penumbra.storage.cache import RunReceipts
 from service.inference.models.live_model import LiveModels
-from service.processes.deployment.deployer import deploy_candidate, deploy_live
 from service.processes.deployment.state_watch import StateWatch
+from service.processes.deployment.version_deployment import deploy_candidate, deploy_live
 
 EXPECTED_ERRORS = (*FILE_ERRORS, BatchRefused)
 

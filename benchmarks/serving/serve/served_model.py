@@ -12,7 +12,7 @@ import problem.schema
 import problem.source
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.training.attributions.attributions_file import build_attributions_file
 from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.fit import TrainingSet, fit_estimator
@@ -32,12 +32,12 @@ def make_served_model(root: Path) -> list[list[float | None]]:
     lesson, task = TrainingSet(matrix, labels), Task.from_schema(problem.schema)
     fit_estimator(model, lesson)
     made = build_release(model, matrix[:1000], encoding.categorical, task)
-    bundle.write_model_files(root / "bundle", made.model, made.probe, made.answers)
+    bundle_writing.write_model_files(root / "bundle", made.model, made.probe, made.answers)
     predict = partial(predict_for_task, task, model)
     attributions = build_attributions_file(model, matrix[:1000], made.probe, predict, bundle.open_transform)
     (root / "bundle" / bundle.ATTRIBUTIONS_FILE).write_bytes(attributions)
-    bundle.write_reference_rows(root / "bundle", rows.head(1))
-    bundle.seal_bundle(root / "bundle", {"threshold": 0.3}, encoding.kinds, encoding.tables)
+    bundle_writing.write_reference_rows(root / "bundle", rows.head(1))
+    bundle_writing.seal_bundle(root / "bundle", {"threshold": 0.3}, encoding.kinds, encoding.tables)
     mlflow.sklearn.save_model(
         model,
         root / "mlflow-model",

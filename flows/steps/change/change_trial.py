@@ -18,7 +18,8 @@ from flows.steps.doctor import examination
 from flows.steps.train import experiment_run, gate_evaluation
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.gate_evaluation import GateOutcome
-from flows.steps.train.matrices import Matrices, list_trial_jobs, write_matrices
+from flows.steps.train.matrices import Matrices, list_trial_jobs
+from flows.steps.train.matrix_writing import write_matrices
 from flows.steps.train.plan import TrainingPlan, make_plan
 from flows.steps.train.trials import screening
 from penumbra.core.columns import DAY_COLUMN

@@ -12,7 +12,7 @@ from flows.steps.train.plan import TrainingPlan
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.settings import Settings
-from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation import bootstrap, metric_intervals
 from penumbra.training.evaluation.bootstrap import Interval
 from penumbra.training.evaluation.evaluate import Trial
 from penumbra.training.gate.gate_comparisons import to_two_sided_confidence
@@ -78,7 +78,7 @@ class _JudgedRows:
 
     def _score(self, predictions: np.ndarray, rows: np.ndarray | slice) -> dict[str, Interval]:
         task, labels = self.matrices.task, self.labels[rows]
-        return bootstrap.compute_defined_intervals(task, labels, predictions[rows], self.days[rows])
+        return metric_intervals.compute_defined_intervals(task, labels, predictions[rows], self.days[rows])
 
     def _compare_with_live(self, predictions: np.ndarray) -> Interval | None:
         if self.live is None or not self.known.any():

@@ -21,7 +21,7 @@ from monitoring.faults.arrivals import find_staleness_faults
 from monitoring.faults.data_faults import DataFault
 from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.response import decide_response
-from monitoring.windows.window_records import format_window_days
+from monitoring.windows.window_days import format_window_days
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings

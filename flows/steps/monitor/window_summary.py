@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from monitoring.windows.window_records import Window, describe_missing_windows
+from monitoring.windows.window_days import describe_missing_windows
+from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import MonitorSettings
 from penumbra.core.text.tables import format_number, format_table

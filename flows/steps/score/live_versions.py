@@ -47,7 +47,7 @@ def follow_live_versions(settings: Settings, problem: Problem) -> Iterator[None]
         yield
         return
     from penumbra.registry.models import ModelRegistry
-    from service.processes.deployment.deployer import discard_damaged_bundle
+    from service.processes.deployment.version_deployment import discard_damaged_bundle
 
     models, has_ended = ModelRegistry(settings.registry), threading.Event()
     settings.service.state.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def _deploy_versions(models: "ModelRegistry", settings: Settings, problem: Probl
 
     As in the service, one of the others that is damaged is logged, and keeps the live version from nothing.
     """
-    from service.processes.deployment.deployer import deploy_canary, deploy_live, deploy_previous
+    from service.processes.deployment.version_deployment import deploy_canary, deploy_live, deploy_previous
 
     state = settings.service.state
     if version := deploy_live(models, state, problem):

@@ -34,7 +34,8 @@ from service.http.requests.record_reader import Contract
 from service.inference.models.canary_share import make_canary_share
 from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.inference.rules.rule_engine import fill_default, make_problem_rule_engines
+from service.inference.rules.rule_engine import make_problem_rule_engines
+from service.inference.rules.rule_marks import fill_default
 from service.inference.runs.batch_run import ScoredRecord
 from service.inference.runs.frame_scoring import FrameScorer, ScoredFrame
 from service.inference.scoring_marks import CallMarks

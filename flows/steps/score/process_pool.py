@@ -11,7 +11,8 @@ from pathlib import Path
 from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
 from flows.steps.score.part_scoring import SCORED_PARTS, PartScorer
 from flows.steps.score.replaced_processes import Attempt
-from flows.steps.score.table_job import TableJob, score_lane
+from flows.steps.score.table_job import TableJob
+from flows.steps.score.table_parts import score_lane
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings
 from penumbra.sources.tables.csv_tables import CsvLayout

@@ -9,7 +9,7 @@ from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
-from penumbra.data.partitions.contract import UNREADABLE_RULE
+from penumbra.data.partitions.contract_rules import UNREADABLE_RULE
 
 UNREADABLE = (
     f"|{UNREADABLE_RULE}: the value isn't one of the contract's dtype, in the form in which problem/source.py "

@@ -10,7 +10,7 @@ from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names
-from penumbra.data.partitions.contract import UNREADABLE_RULE, list_record_rules
+from penumbra.data.partitions.contract_rules import UNREADABLE_RULE, list_record_rules
 from penumbra.data.partitions.conversion import convert_columns
 from penumbra.sources.row_reading import RowReading
 from penumbra.sources.tables.csv_tables import suggest_separator

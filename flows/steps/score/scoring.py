@@ -24,14 +24,8 @@ from flows.steps.score.replaced_processes import MEMORY_ADVICE, Attempt, Process
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, describe_refusal
 from flows.steps.score.shared_parts import SharedParts
 from flows.steps.score.spooled_query import spool_query
-from flows.steps.score.table_job import (
-    TableJob,
-    TableReceipt,
-    complete_table,
-    publish_parts,
-    remove_parts,
-    score_lane,
-)
+from flows.steps.score.table_job import TableJob, TableReceipt, complete_table, remove_parts
+from flows.steps.score.table_parts import publish_parts, score_lane
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.core.text.masking import mask_address

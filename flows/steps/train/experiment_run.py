@@ -13,7 +13,8 @@ from pathlib import Path
 
 from flows.steps import PREPARED_VARIABLE
 from flows.steps.ingest import admission
-from flows.steps.train.matrices import Matrices, write_live_predictions, write_matrices
+from flows.steps.train.matrices import Matrices
+from flows.steps.train.matrix_writing import write_live_predictions, write_matrices
 from flows.steps.train.plan import TrainingPlan, make_plan
 from flows.steps.train.trials.attempts import attempt_once, require_shippable
 from penumbra.approvals.accepted_faults import include_accepted_faults

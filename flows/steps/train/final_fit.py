@@ -18,7 +18,7 @@ from flows.steps.train.trials.shipping import ship_model, write_attributions
 from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.core.system.process_tree import read_cpu_seconds
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle_writing
 from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.evaluation.inspection import inspect_model
 from penumbra.training.fit import fit_estimator
@@ -133,7 +133,7 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
         INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN
     )
     reference = held_out.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
-    bundle.write_reference_rows(matrices.arrays.folder / "bundle", reference)
+    bundle_writing.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return tested
 
 

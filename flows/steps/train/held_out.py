@@ -19,7 +19,7 @@ from penumbra.core.metrics.group_metrics import compute_group_values, select_gro
 from penumbra.core.metrics.losses import LossClipping, compute_loss_ceiling, compute_row_losses
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.registry.pointers import LIVE_ALIAS
-from penumbra.training.evaluation import bootstrap, slices
+from penumbra.training.evaluation import bootstrap, metric_intervals, slices
 from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.fit import compute_baseline
 from penumbra.training.gate.fairness import GroupSums
@@ -274,7 +274,7 @@ def _evaluate_rows(
         rows=losses,
         clipped=clipped,
         clipping=clipping,
-        intervals=bootstrap.compute_defined_intervals(matrices.task, labels, predictions, days),
+        intervals=metric_intervals.compute_defined_intervals(matrices.task, labels, predictions, days),
         live=live,
         worst=slices.find_worst_slices(features, of_candidate, days),
         failed=find_live_failures(live, rows, losses),

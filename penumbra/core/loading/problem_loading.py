@@ -12,13 +12,9 @@ from typing import Any, cast
 
 from typing_extensions import get_protocol_members
 
-from penumbra.core.checks.problem_checks import (
-    PART_CHECKS,
-    describe_expectation,
-    find_impossible_dtypes,
-    has_expected_type,
-)
+from penumbra.core.checks.problem_checks import PART_CHECKS, find_impossible_dtypes
 from penumbra.core.checks.rule_checks import find_uncounted_columns
+from penumbra.core.checks.type_checks import describe_expectation, has_expected_type
 from penumbra.core.loading.problem_defaults import OPTIONAL_FILES, OPTIONAL_NAMES
 from penumbra.core.problem import PROBLEM_PARTS, Problem, ProblemError, ProblemSchema
 from penumbra.core.settings import PROJECT_ROOT

@@ -1,27 +1,21 @@
 """The check of a batch's rows against the contract: each row keeps it, or is rejected with the rules that it breaks."""
 
-import functools
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from typing import Any
 
-import dataframely as dy
 import polars as pl
 
-from penumbra.core.checks.expression_checks import has_other_rows
 from penumbra.core.checks.schema_checks import find_failing_rules
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.quoting import list_names, quote_value
+from penumbra.data.partitions.contract_rules import KEY_RULE, UNREADABLE_RULE, list_contract_rules
 from penumbra.data.partitions.conversion import convert_columns, describe_dtype
 from penumbra.data.source_reader import BatchRefused, name_source_file
-
-UNREADABLE_RULE = "dtype"
-KEY_RULE = "primary_key"
 
 RowNumbers = Mapping[str, pl.Series]
 
@@ -100,7 +94,7 @@ def check_rows(
     found = {rule: numbers.filter(mask) for rule, mask in _find_broken_rules(problem, batch, values).items()}
     for rule, repeating in (repeated or {}).items():
         found[rule] = repeating.filter(repeating.is_between(first, first + values.height, "left"))
-    broken = {rule: found[rule] for rule in _list_rules(problem.schema.Labelled) if rule in found}
+    broken = {rule: found[rule] for rule in list_contract_rules(problem.schema.Labelled) if rule in found}
     lost = {mask.name: numbers.filter(mask) for mask in unreadable if mask.any()}
     readings = _read_columns(converted, given, unreadable)
     if not (broken or lost):
@@ -137,64 +131,6 @@ def convert_rows(
     converted = _apply_conversions(problem, batch, rows, conversions)
     dtypes = problem.schema.Labelled.columns()
     return convert_columns(converted, {name: dtypes[name].dtype for name in names})
-
-
-def list_unique_values(labelled: type[dy.Schema]) -> dict[str, pl.Expr]:
-    """List what no two rows of a batch may have in common.
-
-    Args:
-        labelled: The contract of a batch.
-
-    Returns:
-        By the name of the rule of `labelled` that says so: the value.
-    """
-    key = {KEY_RULE: pl.struct(labelled.primary_key())} if labelled.primary_key() else {}
-    return key | {f"{name}|unique": pl.col(name) for name, column in labelled.columns().items() if column.unique}
-
-
-def list_record_rules(row: type[dy.Schema]) -> dict[str, pl.Expr]:
-    """List what a single record has to keep, whatever other records are.
-
-    Args:
-        row: The contract of a request.
-
-    Returns:
-        The rules by name, as `check_rows` names them: without those of a key, which requests may repeat, and without
-        those that read other rows.
-    """
-    apart = list_unique_values(row)
-    return {name: rule for name, rule in _list_rules(row).items() if name not in apart and not has_other_rows(rule)}
-
-
-def can_check_in_parts(labelled: type[dy.Schema], conversions: Sequence[pl.Expr]) -> bool:
-    """Tell whether a row keeps the contract or not whatever the other rows are, but for `list_unique_values`.
-
-    Args:
-        labelled: The contract of a batch.
-        conversions: The CONVERSIONS of the source.
-
-    Returns:
-        False where an expression reads other rows, or may do so.
-    """
-    apart = list_unique_values(labelled)
-    others = [rule for name, rule in _list_rules(labelled).items() if name not in apart]
-    return not any(has_other_rows(each, unsure=True) for each in [*conversions, *others])
-
-
-def merge_broken_counts(labelled: type[dy.Schema], parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Add up how many rows of each part of a batch break which rule.
-
-    Args:
-        labelled: The contract of a batch.
-        parts: The counts of each part, by the rule's name.
-
-    Returns:
-        The counts of all, in the order in which `check_rows` lists the rules.
-    """
-    total = sum(map(Counter, parts), Counter[str]())
-    unreadable = [f"{name}|{UNREADABLE_RULE}" for name in labelled.columns()]
-    order = dict.fromkeys([*_list_rules(labelled), *unreadable])
-    return {rule: total[rule] for rule in order if total[rule]}
 
 
 def describe_unreadable_columns(problem: Problem, readings: Mapping[str, ColumnReading]) -> list[str]:
@@ -236,7 +172,7 @@ def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> di
     """Of each rule that some rows break, where that is so; a rule that gives null is kept, as dataframely has it."""
     labelled = problem.schema.Labelled
     try:
-        rules = _list_rules(labelled)
+        rules = list_contract_rules(labelled)
         is_kept = values.with_columns(**rules).select(*rules)
         return {each.name: ~each.fill_null(value=True) for each in is_kept if not each.all()}
     except Exception as error:  # whatever the user's rules do
@@ -244,11 +180,6 @@ def _find_broken_rules(problem: Problem, batch: str, values: pl.DataFrame) -> di
         raise BatchRefused(
             f"batch {batch} refused: {reasons}; a rule has to give true or false for any row (strict=False gives null)"
         ) from error
-
-
-@functools.cache
-def _list_rules(labelled: type[dy.Schema]) -> Mapping[str, pl.Expr]:
-    return {name: rule.expr for name, rule in labelled._validation_rules(with_cast=False).items()}
 
 
 def _find_given_values(

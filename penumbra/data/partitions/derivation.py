@@ -18,13 +18,11 @@ from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.partitions.contract import (
     CheckedRows,
     ColumnReading,
-    can_check_in_parts,
     check_rows,
     convert_rows,
     describe_unreadable_columns,
-    list_unique_values,
-    merge_broken_counts,
 )
+from penumbra.data.partitions.contract_rules import can_check_in_parts, list_unique_values, merge_broken_counts
 from penumbra.data.partitions.repeated_rows import find_repeated_rows
 from penumbra.data.partitions.row_parts import RowParts, read_row_slices
 from penumbra.data.source_reader import (

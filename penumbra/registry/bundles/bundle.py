@@ -11,7 +11,6 @@ reference.parquet  held-out rows with their labels and scores: what "normal" loo
 """
 
 import io
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ import polars as pl
 from penumbra.core.attributions.additive_model import Explainer, NotExplainable, Transform, read_models
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, add_missing_prefix
 from penumbra.core.contract.contract_changes import find_contract_break
-from penumbra.core.contract.feature_specs import UnreadableFeature, describe_features, read_features
-from penumbra.core.encoding import CategoryTables, FeatureEncoder, derive_features
+from penumbra.core.contract.feature_specs import UnreadableFeature, read_features
+from penumbra.core.encoding import FeatureEncoder, derive_features
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.problem import Problem
 from penumbra.core.task import Task
@@ -39,11 +38,9 @@ from penumbra.registry.bundles.manifest import (
     CARD_FILES,
     BrokenBundle,
     UnfitBundle,
-    hash_bundle_file,
     read_bundle_limits,
     verify_bundle,
     verify_bundle_file,
-    write_manifest,
 )
 from penumbra.registry.bundles.version_facts import read_bundle_task
 
@@ -154,40 +151,6 @@ class Bundle:
         return outputs[:, 1] if self.task.kind == "binary" else outputs
 
 
-def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: np.ndarray) -> None:
-    """Write the model and the probe, whose answers are compared whenever the bundle is loaded.
-
-    Args:
-        folder: The bundle's folder; it is created if missing. What is there of another model is removed.
-        model: An ONNX model or a skops archive.
-        inputs: float64 [n, k], rows for the probe.
-        outputs: float64 [n] or [n, classes], the fitted model's outputs for `inputs`.
-
-    Raises:
-        BrokenBundle: A skops archive holds a type that `load_skops_model` doesn't trust, or skops isn't installed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (ONNX_FILE, SKOPS_FILE, ATTRIBUTIONS_FILE):
-        (folder / name).unlink(missing_ok=True)
-    if skops_model.is_skops_archive(model):
-        (folder / SKOPS_FILE).write_bytes(model)
-        skops_model.load_skops_model(folder / SKOPS_FILE)
-    else:
-        (folder / ONNX_FILE).write_bytes(model)
-    np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
-
-
-def write_reference_rows(folder: Path, reference: pl.DataFrame) -> None:
-    """Write the reference rows of a bundle.
-
-    Args:
-        folder: The bundle's folder; it is created if missing.
-        reference: Held-out rows: the contract's columns, `penumbra.batch`, `penumbra.label` and `penumbra.prediction`.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    reference.write_parquet(folder / "reference.parquet")
-
-
 def read_reference_rows(folder: Path) -> pl.DataFrame:
     """Read the reference rows of a bundle.
 
@@ -198,28 +161,6 @@ def read_reference_rows(folder: Path) -> pl.DataFrame:
         The rows, with the columns of `write_reference_rows`.
     """
     return add_missing_prefix(pl.read_parquet(folder / "reference.parquet", glob=False), REFERENCE_COLUMNS)
-
-
-def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Feature], tables: CategoryTables) -> None:
-    """Write bundle.json, which makes a folder with model, probe and reference rows a bundle.
-
-    Args:
-        folder: The folder, with the files of `write_model_files` and `write_reference_rows`.
-        facts: What is recorded of the model, such as "threshold", "metrics" and "candidate"; values that JSON doesn't
-            have become text. "task" is that of the contract; a bundle without it is of a binary task. "contract" is
-            what `describe_contract` gives.
-        features: The model's features, in the order of the matrix's columns.
-        tables: The category tables of the encoder.
-
-    Raises:
-        BrokenBundle: One of the files can't be read.
-        UnportableFeature: A feature has code that no bundle may carry.
-    """
-    model = SKOPS_FILE if (folder / SKOPS_FILE).exists() else ONNX_FILE
-    optional = [name for name in OPTIONAL_FILES if (folder / name).exists()]
-    sums = {name: hash_bundle_file(folder / name) for name in (model, *PROBE_AND_REFERENCE_FILES, *optional)}
-    contents = {"inputs": describe_features(features), "tables": tables, "sha256": sums}
-    write_manifest(folder, json.loads(json.dumps({**facts, **contents}, default=str)))
 
 
 def read_bundle(folder: Path, problem: Problem, version: str = "", signers: Sequence[str] = ()) -> Bundle:

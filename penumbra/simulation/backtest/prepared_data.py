@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.steps.train import matrices, plan
+from flows.steps.train import matrix_writing, plan
 from flows.steps.train.matrices import Matrices
 from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.problem import Problem, build_utc_date
@@ -84,7 +84,7 @@ def prepare_backtest_data(settings: Settings, problem: Problem, folder: Path) ->
     rows = plan.read_training_rows(all_days, problem, batches)
     if rows.is_empty():
         raise BacktestRefused("no row of the source has an outcome: a backtest compares losses")
-    made = matrices.write_row_matrices(all_days, problem, rows, folder / "arrays")
+    made = matrix_writing.write_row_matrices(all_days, problem, rows, folder / "arrays")
     days = rows.select(build_utc_date(problem.schema)).to_series().to_physical().to_numpy()
     made.arrays.write("day", days - days.min())
     rows.select(list_profiled_columns(problem.features.FEATURES, problem.schema.TIME)).write_parquet(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.steps.ingest import ingestion
+from flows.steps.ingest import ingestion, recorded_version
 from flows.steps.ingest.admission import check_admitted_batches
 from flows.steps.monitor import due_windows, retraining
 from flows.steps.monitor.monitor_pass import KnownModels
@@ -274,12 +274,12 @@ def _admit_arrived_batches(attaches_labels: bool = False) -> None:
                 held.enter_context(lock)
             store = ingestion.open_data_store()
             store.staging.discard()
-            version_to_rebuild = ingestion.restore_recorded_data(store)
+            version_to_rebuild = recorded_version.restore_recorded_data(store)
             check_admitted_batches(store)
             accepted = [ingestion.check_batches(store, batches) for batches in ingestion.share_batches_to_check(store)]
-            ingestion.require_rebuilt_version(store, version_to_rebuild)
+            recorded_version.require_rebuilt_version(store, version_to_rebuild)
             store.admit([batch for batches in accepted for batch in batches])
-            ingestion.report_data_version(store)
+            recorded_version.report_data_version(store)
             if attaches_labels:
                 ingestion.attach_batch_labels(store)
     except ingestion.INGEST_ERRORS as error:

@@ -13,7 +13,7 @@ from penumbra.core.settings import Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.core.task import Task
 from penumbra.registry import aliases
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
@@ -57,9 +57,11 @@ def _invert_model(folder: Path, version: str, problem: Problem) -> dict[str, str
     matrix = made.inputs.encode_frame(derive_features(made.inputs.kinds, bundle.read_reference_rows(folder)))
     opposite = fit_opposite(made.task, matrix, made.predictions(matrix))
     probe = matrix[:SABOTAGE_PROBE_ROWS]
-    bundle.write_model_files(folder, compile_model(opposite, matrix.shape[1]), probe, predict_outputs(opposite, probe))
+    bundle_writing.write_model_files(
+        folder, compile_model(opposite, matrix.shape[1]), probe, predict_outputs(opposite, probe)
+    )
     facts = {key: value for key, value in made.facts.items() if key not in ("sha256", "version")}
-    bundle.seal_bundle(folder, facts, made.inputs.kinds, made.inputs.tables)
+    bundle_writing.seal_bundle(folder, facts, made.inputs.kinds, made.inputs.tables)
     return dict(facts)
 
 

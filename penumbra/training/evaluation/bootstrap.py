@@ -11,7 +11,7 @@ of all cases. What keeps the promise, for 20 days or more (simulated in tests/tr
 - no limit is nearer than by Student's t with one degree of freedom less than there are blocks;
 - there is no limit where the draws that decide have no spread of their own, as those of few days.
 
-Metrics that are no means enter by their jackknife pseudo-values: each day's contribution to the metric.
+What metrics that are no means enter by is in metric_intervals.py.
 
 Source:
     Days as clusters: Cameron, Gelbach & Miller, "Bootstrap-based improvements for inference with clustered errors",
@@ -24,22 +24,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penumbra.core.metrics.group_metrics import ODDS
-from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
-from penumbra.core.metrics.scores import compute_metrics
-from penumbra.core.task import Task
 from penumbra.core.text.intervals import format_limits, format_signed
 
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
 MIN_JOINT_BLOCKS = 3  # for limits that hold together; of two blocks so many draws are alike that single ones have none
 BOOTSTRAP_REPLICATES = 1000
-MAX_JACKKNIFE_UNITS = 50
-SIGNED_METRIC_RANGES = {
-    **dict.fromkeys(("bias", "mean_error", "mean_prediction"), (-np.inf, np.inf)),
-    "r2": (-np.inf, 1.0),
-}
-SHARE_METRICS = ("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage", "selection_rate", *ODDS)
-SHARE_METRIC_RANGES = dict.fromkeys(SHARE_METRICS, (0.0, 1.0))
 BOOTSTRAP_SEED = 2013
 MAX_STUDENTISED = 1000.0  # standard errors; draws beyond are of blocks that are all alike: they have no spread
 ROUNDING = 1e-12  # of a mean: days that differ by no more are alike; sums of 20,000 equal rows a day do by 6e-14
@@ -105,64 +94,6 @@ def compare_paired_losses(
     return compute_mean_interval(losses - others, days, confidence)
 
 
-def compute_metric_intervals(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray, confidence: float = 0.95
-) -> dict[str, Interval]:
-    """Compute every metric of the task with its interval.
-
-    The intervals come from metrics without each day in turn, or of more than 50 days without each group of neighbours.
-    A metric that isn't defined without some of them has no limits: they are infinite.
-
-    Args:
-        task: The task.
-        labels: The labels [n].
-        predictions: The predictions, float64 [n] or [n, classes].
-        days: The day of each row, [n], numbers or dates whose order is that of time.
-        confidence: Two-sided confidence.
-
-    Returns:
-        The intervals by metric, the primary one first.
-
-    Raises:
-        ValueError: If there are no rows, or only one class among them.
-    """
-    scores = compute_metrics(task, labels, predictions)
-    codes = _code_days(days)
-    units = _group_days(codes.max() + 1)[codes]
-    without = [
-        _metrics_or_empty(task, labels[kept], predictions[kept])
-        for kept in (units != unit for unit in np.unique(units))
-    ]
-    left_out = np.array([[each.get(name, np.nan) for each in without] for name in scores])
-    contributions = _compute_pseudo_values(np.array(list(scores.values())), left_out)
-    lows, highs = compute_confidence_limits(contributions, confidence)
-    return {
-        name: _clip_interval(name, *limits) for name, *limits in zip(scores, scores.values(), lows, highs, strict=True)
-    }
-
-
-def compute_defined_intervals(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, days: np.ndarray
-) -> dict[str, Interval]:
-    """Compute the metrics that are defined for these rows, with their intervals.
-
-    Args:
-        task: The task.
-        labels: The labels [n], at least one.
-        predictions: The predictions, float64 [n] or [n, classes].
-        days: The day of each row, [n], numbers or dates whose order is that of time.
-
-    Returns:
-        The intervals by metric, the primary one first; of rows of a single class that one alone.
-    """
-    try:
-        intervals = compute_metric_intervals(task, labels, predictions, days)
-    except ValueError:
-        name, losses, codes = get_primary_metric(task), compute_row_losses(task, labels, predictions), _code_days(days)
-        return {name: compute_day_sum_interval(name, np.bincount(codes, losses), np.bincount(codes))}
-    return {name: interval for name, interval in intervals.items() if not np.isnan(interval.value)}
-
-
 def compute_day_contributions(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     """Compute each day's contribution to the means of values.
 
@@ -174,7 +105,7 @@ def compute_day_contributions(values: np.ndarray, days: np.ndarray) -> np.ndarra
         float64 [k, days], oldest first. Its mean over days is the mean over rows; a day without rows contributes
         that mean.
     """
-    codes = _code_days(days)
+    codes = encode_days(days)
     belongs = ~np.isnan(values)
     sums, rows = (
         np.array([np.bincount(codes, row, codes.max() + 1) for row in of])
@@ -196,26 +127,6 @@ def convert_sums_to_contributions(sums: np.ndarray, rows: np.ndarray) -> np.ndar
     total = rows.sum(axis=1, keepdims=True)
     overall = sums.sum(axis=1, keepdims=True) / total
     return np.asarray(overall + (sums - overall * rows) * rows.shape[1] / total)
-
-
-def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Compute a metric that is a mean over rows, from sums by day, with the interval of `compute_metric_intervals`.
-
-    Args:
-        metric: The metric's name, by which its range is known.
-        sums: Sums of the rows' values by day, float64 [days].
-        rows: Numbers of rows by day, [days], each at least one.
-        confidence: Two-sided confidence.
-
-    Returns:
-        The mean with its interval.
-    """
-    units, total, count = _group_days(len(sums)), sums.sum(), rows.sum()
-    with np.errstate(invalid="ignore"):
-        left_out = (total - np.bincount(units, sums)) / (count - np.bincount(units, rows))
-    contributions = _compute_pseudo_values(np.array([total / count]), left_out[None, :])
-    low, high = compute_confidence_limits(contributions, confidence)
-    return _clip_interval(metric, float(total / count), float(low[0]), float(high[0]))
 
 
 def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -336,17 +247,6 @@ def _reach(distances: np.ndarray, spread: np.ndarray) -> np.ndarray:
     )
 
 
-def _group_days(count: int) -> np.ndarray:
-    """Return the group of neighbours that each day is left out with: int64 [days]."""
-    return np.arange(count) * min(count, MAX_JACKKNIFE_UNITS) // count
-
-
-def _compute_pseudo_values(values: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Compute what each unit adds to values [k], from the values without it [k, units]: float64 [k, units]."""
-    others = left_out.shape[1] - 1
-    return np.asarray(values[:, None] - others * (left_out - left_out.mean(axis=1, keepdims=True)))
-
-
 def _block_means(contributions: np.ndarray) -> np.ndarray:
     """Compute the mean of the block that begins on each day, less the mean of all: float64 [k, days]."""
     days = contributions.shape[1]
@@ -363,19 +263,6 @@ def _draw_block_weights(days: int, blocks: int) -> np.ndarray:
     return np.asarray(drawn.T / blocks)
 
 
-def _code_days(days: np.ndarray) -> np.ndarray:
+def encode_days(days: np.ndarray) -> np.ndarray:
+    """Return the number of the day of each row, [n], from 0 on, of `days` whose order is that of time."""
     return np.unique(days, return_inverse=True)[1]
-
-
-def _metrics_or_empty(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    try:
-        return compute_metrics(task, labels, predictions)
-    except ValueError:
-        return {}
-
-
-def _clip_interval(name: str, value: float, low: float, high: float) -> Interval:
-    least, most = (SIGNED_METRIC_RANGES | SHARE_METRIC_RANGES).get(name, (0.0, np.inf))
-    if not np.isfinite([low, high]).any():
-        return Interval(value, -np.inf, np.inf)
-    return Interval(value, max(float(low), least), min(float(high), most))

@@ -16,7 +16,7 @@ import polars as pl
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.metrics.group_metrics import GROUP_COMPARISONS
 from penumbra.core.task import TaskKind
-from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation import bootstrap, metric_intervals
 
 MIN_GROUP_ROWS = 50  # rows that count for a metric, of a group that is compared
 MAX_GROUPS = 20  # of a column, those with the most rows
@@ -130,7 +130,7 @@ def score_groups(sums: pl.DataFrame) -> pl.DataFrame:
             each.groups, each.rows.tolist(), each.day_sums, each.day_rows, strict=True
         ):
             met = rows > 0
-            interval = bootstrap.compute_day_sum_interval(each.metric, of_days[met], rows[met])
+            interval = metric_intervals.compute_day_sum_interval(each.metric, of_days[met], rows[met])
             found.append((each.column, group, count, int(met.sum()), each.metric, *vars(interval).values()))
     return pl.DataFrame(found, GROUP_SCORE_SCHEMA, orient="row").sort("column", "group", maintain_order=True)
 

@@ -11,7 +11,7 @@ import polars as pl
 from penumbra.core.columns import COUNT_COLUMN
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
-from penumbra.training.evaluation import bootstrap
+from penumbra.training.evaluation import bootstrap, metric_intervals
 
 SLICE_BINS = 4
 MAX_SLICE_VALUES = 100  # of a column, that are looked at one by one
@@ -82,7 +82,7 @@ def score_slices(
     """
     lines = []
     for name, members in find_slice_members(named, named.columns):
-        found = bootstrap.compute_defined_intervals(task, labels[members], predictions[members], days[members])
+        found = metric_intervals.compute_defined_intervals(task, labels[members], predictions[members], days[members])
         size = {"slice": name, "rows": int(members.sum()), "days": len(np.unique(days[members]))}
         lines += [{**size, "metric": metric, **vars(interval)} for metric, interval in found.items()]
     return pl.DataFrame(lines, schema=SLICE_SCORE_SCHEMA)

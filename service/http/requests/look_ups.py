@@ -18,7 +18,7 @@ MAX_LOOK_UPS = 32  # under way or waiting for a thread; more are refused
 READ_METHODS = ("GET", "HEAD")
 RETRY_HEADER = (b"retry-after", b"5")
 
-logger = logging.getLogger("service.http.asgi")
+logger = logging.getLogger("service.http.endpoints")
 
 
 class LookUps:

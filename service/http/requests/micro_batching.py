@@ -7,7 +7,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from service.http.asgi import JSON_HEADER, Headers, RawResponse, build_error_response, encode_response
+from service.http.asgi import JSON_HEADER, Headers, RawResponse, encode_response
+from service.http.endpoints import build_error_response
 from service.http.requests.record_reader import RecordDict
 from service.http.requests.responses import AnswerBody
 from service.inference.pipeline import try_call

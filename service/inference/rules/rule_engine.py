@@ -1,8 +1,7 @@
 """The rule engine: the rules of `problem/rules.py` with one loaded model version, and the marks that they leave."""
 
-import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -30,18 +29,13 @@ from penumbra.rules import (
 )
 from service.http import metrics
 from service.inference.exploration import ExploreFunction, keep_decision, make_explorer, make_key_draw
-from service.inference.rules.frame_rules import (
-    FramePredictions,
-    RuledRows,
-    find_rows,
-    is_built_in,
-)
+from service.inference.rules.frame_rules import FramePredictions, RuledRows, find_rows, is_built_in
+from service.inference.rules.rule_marks import make_marks, override_decision
 
 OnError = Literal["model", "review", "baseline"]
 RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
 FiredAndFailed = tuple[list[Rule], list[Rule]]
 
-NO_MARKS: dict[str, Any] = {}
 NO_RULE_DECIDED: tuple[None, tuple[str, ...]] = (None, ())
 
 logger = logging.getLogger("service.inference.rules.rule_engine")
@@ -58,10 +52,7 @@ class RefusedByRule(Exception):
 class RuleEngine:
     """Rules prepared for one version. May be used by several threads at once.
 
-    Marks are the optional fields of an answer and its log entry: `rules` (names, in the order in which they fired),
-    `review` (true), `failed_rules` (names), and `pending` (true) with `due` and `default` where the first rule of those
-    that defer the decision to people says so; each is present only where it isn't empty. Those of `explore` are added
-    where no rule has decided, and none failed.
+    Marks are as in rule_marks.py. Those of `explore` are added where no rule has decided, and none failed.
     """
 
     def __init__(
@@ -205,12 +196,12 @@ class RuleEngine:
             for rule in failed if rows else ():
                 self._report_failure(rule, errors[rule.name], int(rows))
         marks = [self._mark_rows(*each) for each in said]
-        return RuledRows(concerned, codes, marks, [_override_decision(fired) for fired, _ in said])
+        return RuledRows(concerned, codes, marks, [override_decision(fired) for fired, _ in said])
 
     def _mark_rows(self, fired: Sequence[Rule], failed: Sequence[Rule]) -> dict[str, Any]:
         """The marks of rows of a frame for which what the model predicts stays."""
         is_doubtful = bool(failed) and self._reviews_failures
-        return _make_marks(fired, [rule.name for rule in failed], is_doubtful) | _defer_decision(fired, None)
+        return make_marks(fired, [rule.name for rule in failed], None, is_doubtful)
 
     def _answer_by_rule(self, rule: Rule, failed: Sequence[str]) -> RuledPrediction:
         if isinstance(rule.then, Refuse):
@@ -227,7 +218,7 @@ class RuleEngine:
         for rule in fired:
             metrics.rules_fired.labels(rule.name).inc()
         is_doubtful = bool(failed) and self._reviews_failures
-        return prediction, decision, _make_marks(fired, failed, is_doubtful) | _defer_decision(fired, decision)
+        return prediction, decision, make_marks(fired, failed, decision, is_doubtful)
 
     def _report_failure(self, rule: Rule, error: BaseException, rows: int = 1) -> str:
         """Count a failed rule for so many `rows`, and log it the first time. Returns the rule's name."""
@@ -250,43 +241,10 @@ def _keeps_prediction(rule: Rule) -> bool:
     return type(then) in (Review, Defer) or (type(then) is Override and isinstance(then.decision, bool | str))
 
 
-def fill_default(marks: Mapping[str, Any], decision: Any) -> dict[str, Any]:
-    """Fill in the default of answers that are deferred.
-
-    Args:
-        marks: The marks of an answer, or of a column of answers, as `rule_rows` has them.
-        decision: What the answer decides, or the answers.
-
-    Returns:
-        The marks, with the decision in place of a default that is None.
-    """
-    return {name: decision if mark is None else mark for name, mark in marks.items()}
-
-
 def _add_rule(said: FiredAndFailed, rule: Rule, how: int) -> FiredAndFailed:
     """Add a rule to those that fired where `how` is 1, and to those that failed where it is 2."""
     fired, failed = said
     return fired + [rule] * (how == 1), failed + [rule] * (how == 2)
-
-
-def _override_decision(fired: Sequence[Rule]) -> DecisionValue | None:
-    return next((rule.then.decision for rule in reversed(fired) if isinstance(rule.then, Override)), None)
-
-
-def _make_marks(fired: Sequence[Rule], failed: Sequence[str], is_doubtful: bool = False) -> dict[str, Any]:
-    """The marks of what fired and what failed; of an answer that is doubtful by that, that people are to look at it."""
-    review = is_doubtful or any(rule.then.review for rule in fired)
-    marks = {"rules": [rule.name for rule in fired], "review": review, "failed_rules": list(failed)}
-    return {name: mark for name, mark in marks.items() if mark}
-
-
-def _defer_decision(fired: Sequence[Rule], decision: DecisionValue | None) -> dict[str, Any]:
-    """The marks of an answer whose decision is left to people; `decision` is what it says meanwhile."""
-    deferring = next((rule.then for rule in fired if isinstance(rule.then, Defer)), None)
-    if deferring is None:
-        return NO_MARKS
-    due = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(hours=deferring.hours)
-    return {"pending": True, "due": due, "default": decision if deferring.default is None else deferring.default}
 
 
 RuleEngineFactory = Callable[[ModelPriors, DecideFunction], RuleEngine]

@@ -14,7 +14,7 @@ from penumbra.core.text.errors import USER_ERRORS
 from penumbra.features import Record
 from service.inference.models.live_model import LoadedModel
 from service.inference.rules.frame_rules import FramePredictions
-from service.inference.rules.rule_engine import NO_MARKS, fill_default
+from service.inference.rules.rule_marks import NO_MARKS, fill_default
 from service.inference.runs.batch_run import ScoredRecord
 
 

@@ -21,7 +21,8 @@ from service.http.refusals import RequestRefused
 from service.http.requests.record_batch import RecordBatch
 from service.inference.models.live_model import LiveModels, LoadedModel
 from service.inference.pipeline import InferencePipeline
-from service.inference.rules.rule_engine import NO_MARKS, RefusedByRule
+from service.inference.rules.rule_engine import RefusedByRule
+from service.inference.rules.rule_marks import NO_MARKS
 from service.inference.runs.batch_run import MAX_PART_ROWS, ScoredRecord
 from service.inference.runs.frame_run import PlainRows, decide_all, run_frame
 

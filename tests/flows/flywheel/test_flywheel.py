@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from flows.steps.ingest import ingestion
+from flows.steps.ingest import recorded_version
 from penumbra.core.columns import (
     ID_COLUMN,
     ORIGIN_COLUMN,
@@ -296,7 +296,7 @@ def test_an_ingest_records_flywheel_batches_and_names_the_sources(tmp_path, monk
     log_order(tmp_path, 1)
     log_outcome(tmp_path, 1, churned=True)
     feed(settings, problem)
-    line = ingestion.report_data_version(open_store(settings, problem)).splitlines()[0]
+    line = recorded_version.report_data_version(open_store(settings, problem)).splitlines()[0]
     assert line.endswith(f": 5 batches, 2024-01 to {BATCH}")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from flows.steps.doctor import examination
 from flows.steps.model_version import ModelVersion
-from flows.steps.train import live_model, matrices, plan
+from flows.steps.train import live_model, matrices, matrix_writing, plan
 from monitoring.dashboard.overview.cards import build_data_card
 from penumbra.core.columns import FLYWHEEL_COLUMN, WEIGHT_COLUMN
 from penumbra.data.versioning import versions
@@ -71,7 +71,7 @@ def test_a_batch_whose_rows_all_stand_for_themselves_is_judged_on_like_any_other
 
 @pytest.mark.slow
 def test_the_released_model_counts_rows_by_their_weights_and_trials_have_none(fed, tmp_path):
-    made = matrices.write_matrices(*fed, ["2024-01", "2024-04", BATCH], tmp_path / "run")
+    made = matrix_writing.write_matrices(*fed, ["2024-01", "2024-04", BATCH], tmp_path / "run")
     training = made.build_training_set("boosting", ["2024-01", "2024-04", BATCH])
     assert training.weights[:-40].tolist() == [1.0] * (len(training.y) - 40)
     assert training.weights[-40:].mean() == pytest.approx(1)
@@ -86,12 +86,12 @@ def test_the_released_model_counts_rows_by_their_weights_and_trials_have_none(fe
 @pytest.mark.slow
 def test_without_picked_rows_no_weights_are_written_and_the_fit_is_the_same_to_the_last_bit(tmp_path, monkeypatch):
     settings, problem = open_fed_project(tmp_path)
-    before = matrices.write_matrices(settings, problem, ["2024-01", "2024-02"], tmp_path / "before")
+    before = matrix_writing.write_matrices(settings, problem, ["2024-01", "2024-02"], tmp_path / "before")
     for number in range(1, 41):
         log_order(tmp_path, number)
         log_outcome(tmp_path, number, churned=number % 3 == 0)
     feed(settings, problem)
-    after = matrices.write_matrices(settings, problem, ["2024-01", "2024-02", BATCH], tmp_path / "after")
+    after = matrix_writing.write_matrices(settings, problem, ["2024-01", "2024-02", BATCH], tmp_path / "after")
     assert not after.arrays.has(matrices.WEIGHTS_ARRAY)
     inputs, _ = before.read_evaluation_set(["2024-02"])
     models = [fit_boosting(made, ["2024-01", "2024-02"]) for made in (before, after)]
@@ -119,7 +119,7 @@ def test_a_candidate_that_takes_no_weights_is_left_out_with_the_remedy(tmp_path,
     )
     log_labelled_orders(tmp_path)
     feed(settings, problem)
-    made = matrices.write_matrices(settings, problem, ["2024-01", BATCH], tmp_path / "run")
+    made = matrix_writing.write_matrices(settings, problem, ["2024-01", BATCH], tmp_path / "run")
     rejection = attempt_once(made, "boosting", lambda: fit_boosting(made, ["2024-01", BATCH]))
     assert str(rejection.reason).startswith("KNeighborsClassifier takes no weights of rows (its fit has no")
 
@@ -151,12 +151,12 @@ def test_what_the_source_brings_later_was_learnt_by_a_model_that_learnt_it_from_
 def test_a_restored_version_with_a_flywheel_batch_gives_the_same_matrices(fed, tmp_path):
     settings, problem = fed
     split = plan.make_plan(settings, problem).split
-    first = matrices.write_matrices(settings, problem, split.all, tmp_path / "first")
+    first = matrix_writing.write_matrices(settings, problem, split.all, tmp_path / "first")
     pointer = versions.get_dvc_file(settings.data).read_text()
     restore_data_version(settings.data, pointer, tmp_path / "restored")
     data = settings.data.model_copy(update={"folder": tmp_path / "restored", "derived": tmp_path / "derived again"})
     then = settings.model_copy(update={"data": data})
-    second = matrices.write_matrices(then, problem, split.all, tmp_path / "second")
+    second = matrix_writing.write_matrices(then, problem, split.all, tmp_path / "second")
     for name in ("inputs", "labels", "weights"):
         np.testing.assert_array_equal(first.arrays.read(name), second.arrays.read(name))
 

@@ -2,7 +2,12 @@
 
 import pytest
 
-from flows.steps.ingest.ingestion import IngestRefused, find_foreign_origin, report_data_version, restore_recorded_data
+from flows.steps.ingest.recorded_version import (
+    IngestRefused,
+    find_foreign_origin,
+    report_data_version,
+    restore_recorded_data,
+)
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions

@@ -13,7 +13,7 @@ import pytest
 from flows.steps.score.input_tables import iterate_parts
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
-from flows.steps.score.table_job import publish_part
+from flows.steps.score.table_parts import publish_part
 from penumbra.sources.tables.csv_tables import CsvLayout
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock
 from tests.flows.score.scored_flights import (

@@ -22,14 +22,14 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings
 from penumbra.core.task import Task
 from penumbra.features import Expression, Number
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.training.onnx.compile import compile_model
 from service.http.requests.record_reader import Contract
-from service.processes.deployment.deployer import deploy_live, discard_damaged_bundle
+from service.processes.deployment.version_deployment import deploy_live, discard_damaged_bundle
 from service.shadow.scorer import Scorer
 from tests.helpers.problems.orders import load_orders
 from tests.helpers.servers import local_service
@@ -72,12 +72,12 @@ def make_version(folder: Path, problem: Problem) -> bundle.Bundle:
     matrix, labels = inputs.encode_frame(derived), np.random.default_rng(1).random(300) < 0.5
     model = DecisionTreeClassifier(max_depth=6, min_samples_leaf=3, random_state=1).fit(np.nan_to_num(matrix), labels)
     answers = model.predict_proba(matrix)
-    bundle.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], answers[:20])
+    bundle_writing.write_model_files(folder, compile_model(model, matrix.shape[1]), matrix[:20], answers[:20])
     reference = {LABEL_COLUMN: pl.Series(labels), PREDICTION_COLUMN: pl.Series(answers[:, 1])}
-    bundle.write_reference_rows(folder, rows.with_columns(**reference))
+    bundle_writing.write_reference_rows(folder, rows.with_columns(**reference))
     facts = {"threshold": 0.5, "contract": describe_contract(problem.schema.Row), "task": {"kind": "binary"}}
     batches = {"train": ["2024-01"], "validation": [], "test": []}
-    bundle.seal_bundle(folder, {**facts, **batches}, kinds, inputs.tables)
+    bundle_writing.seal_bundle(folder, {**facts, **batches}, kinds, inputs.tables)
     return bundle.read_bundle(folder, problem, folder.name)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from flows.steps import PREPARED_VARIABLE
 from flows.steps.train import experiment_run
-from flows.steps.train.matrices import write_live_predictions
+from flows.steps.train.matrix_writing import write_live_predictions
 from penumbra.core.settings import SettingsError
 from penumbra.data.versioning import versions
 from tests.helpers.models.training_runs import FEW_ROWS, admit_batches

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.train.matrices import write_matrices
+from flows.steps.train.matrix_writing import write_matrices
 from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release import bundle_completion
 from flows.steps.train.trials import selection

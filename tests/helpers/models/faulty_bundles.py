@@ -8,7 +8,7 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.training.onnx.compile import IR_VERSION, OPSET
 from problem import features, schema
 from tests.helpers.servers.local_service import THRESHOLD
@@ -27,9 +27,9 @@ def make_faulty_bundle(folder: Path, fault: str) -> Path:
     inputs = FeatureEncoder(features.FEATURES, learn_category_tables(features.FEATURES, derived))
     model, matrix = build_faulty_model(fault, len(FEATURE_NAMES)), inputs.encode_frame(derived)
     answers = bundle.open_onnx_session(model).run(None, {"inputs": matrix})[0]
-    bundle.write_model_files(folder, model, matrix, answers)
-    bundle.write_reference_rows(folder, rows.head(5))
-    bundle.seal_bundle(folder, {"threshold": THRESHOLD}, inputs.kinds, inputs.tables)
+    bundle_writing.write_model_files(folder, model, matrix, answers)
+    bundle_writing.write_reference_rows(folder, rows.head(5))
+    bundle_writing.seal_bundle(folder, {"threshold": THRESHOLD}, inputs.kinds, inputs.tables)
     return folder
 
 

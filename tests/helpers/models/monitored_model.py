@@ -20,7 +20,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle_writing
 from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.models import ModelRegistry
 from penumbra.training.onnx.compile import compile_model
@@ -124,10 +124,12 @@ def make_reference_bundle(
         matrix = FeatureEncoder(features.FEATURES, tables).encode_frame(derive_features(features.FEATURES, reference))
         model = DecisionTreeClassifier(random_state=0).fit(matrix, reference[LABEL_COLUMN].to_numpy())
         compiled = compile_model(model, matrix.shape[1])
-        bundle.write_model_files(made, compiled, matrix[:20], model.predict_proba(matrix[:20]))
-    bundle.write_reference_rows(made, reference)
+        bundle_writing.write_model_files(made, compiled, matrix[:20], model.predict_proba(matrix[:20]))
+    bundle_writing.write_reference_rows(made, reference)
     learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
-    bundle.seal_bundle(made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables)
+    bundle_writing.seal_bundle(
+        made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables
+    )
     return made
 
 

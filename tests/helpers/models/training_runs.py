@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.train import matrices, plan
+from flows.steps.train import matrices, matrix_writing, plan
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
@@ -75,4 +75,4 @@ def prepare_run(folder: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch,
     settings = admit_batches(folder, problem, **changes)
     monkeypatch.setattr(versions, "read_recorded_version", versions.compute_data_version)
     made = plan.make_plan(settings, problem)
-    return PreparedRun(settings, made, matrices.write_matrices(settings, problem, made.split.all, folder / "run"))
+    return PreparedRun(settings, made, matrix_writing.write_matrices(settings, problem, made.split.all, folder / "run"))

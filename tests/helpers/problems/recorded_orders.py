@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.ingest import ingestion
+from flows.steps.ingest import ingestion, recorded_version
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
 from tests.helpers.problems.orders import Replacements, load_orders
@@ -36,5 +36,5 @@ def record_january(folder: Path, monkeypatch: pytest.MonkeyPatch, source: Replac
     monkeypatch.setattr(ingestion, "open_data_store", lambda: DataStore(load_settings().data, problem))
     store = ingestion.open_data_store()
     store.admit(ingestion.check_batches(store, ["2024-01"]))
-    ingestion.report_data_version(store)
+    recorded_version.report_data_version(store)
     return store

@@ -12,7 +12,7 @@ import polars as pl
 
 from flows.steps.doctor import examination
 from flows.steps.monitor import due_windows
-from flows.steps.train import final_fit, held_out, matrices, plan
+from flows.steps.train import final_fit, held_out, matrices, matrix_writing, plan
 from monitoring.windows.window_store import WindowStore
 from penumbra.cli.reports.quarantine_report import describe_quarantine
 from penumbra.cli.reports.serving.label_report import collect_label_counts, format_label_counts
@@ -39,7 +39,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.daily import read_day_records
 from penumbra.logs.queries.labels import join_labels
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.lineage import explain_prediction
 from penumbra.simulation.replay import traffic
 from penumbra.training.evaluation import slices
@@ -48,7 +48,7 @@ from penumbra.training.fit import compute_baseline
 from penumbra.training.gate.gate_comparisons import list_slice_columns
 from penumbra.training.split import select_worst_failures, split_batches
 from service.http.requests import feedback
-from service.processes.deployment.deployer import deploy_live
+from service.processes.deployment.version_deployment import deploy_live
 from tests.helpers.models import registered_versions
 from tests.helpers.problems.orders import load_orders
 from tests.helpers.servers import local_service
@@ -172,7 +172,7 @@ def _ingest(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> I
         "quarantine",
         [_put_back(row, plain) for rows in rejected for row in rows.drop(BROKEN_RULES_COLUMN).to_dicts()],
     )
-    yield "rejected", describe_quarantine(rejected).count("1 row, the first is row")
+    yield "rejected", describe_quarantine(rejected, problem).count("1 row, the first is row")
     yield "rows", store.rows(SERVED_BATCH).rename(lambda name: plain.get(name, name)).drop(INPUTS_COLUMN).to_dicts()
     examined = examination._list_checks(examination.ExaminedData(store))
     yield "doctor", {title: len(check()) for title, check in examined}
@@ -181,7 +181,7 @@ def _ingest(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> I
 def _train(settings: Settings, problem: Problem, plain: Mapping[str, str]) -> dict[str, Any]:
     batches = DataStore(settings.data, problem).batches()[:4]
     split = split_batches(batches, 1, 1)
-    made = matrices.write_matrices(settings, problem, batches, settings.training.folder / "arrays")
+    made = matrix_writing.write_matrices(settings, problem, batches, settings.training.folder / "arrays")
     final_fit.release_winner(made, JOB, split)
     made.try_candidate(JOB, split.train, split.validation, "validation")
     tested = [final_fit.score_winner(settings, made, JOB, split), *final_fit.score_baseline_parts(made, split)]
@@ -215,7 +215,7 @@ def _seal_bundle(settings: Settings, problem: Problem, made: matrices.Matrices, 
         "test": split.test,
     }
     folder = made.arrays.folder / "bundle"
-    bundle.seal_bundle(folder, facts, problem.features.FEATURES, made.tables)
+    bundle_writing.seal_bundle(folder, facts, problem.features.FEATURES, made.tables)
     registry = settings.service.state.parent / "registry"
     shutil.copytree(folder, registry / "1")
     deploy_live(local_service.FolderRegistry(registry, "1"), settings.service.state, problem)

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.core.task import Task
 from penumbra.logs import append_log
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle_writing
 from penumbra.training.onnx.compile import compile_model
 from service.http.refusals import RequestRefused
 from service.http.requests.record_reader import Contract
@@ -63,11 +63,11 @@ def _deploy(folder: Path, problem: Any, requests: RequestMaker, draw: random.Ran
         model = DecisionTreeClassifier(max_depth=5, random_state=1).fit(matrix, classes)
         outputs = model.predict_proba(matrix)
     place = folder / "state/bundles/1"
-    bundle.write_model_files(place, compile_model(model, matrix.shape[1]), matrix, outputs)
-    bundle.write_reference_rows(place, rows)
+    bundle_writing.write_model_files(place, compile_model(model, matrix.shape[1]), matrix, outputs)
+    bundle_writing.write_reference_rows(place, rows)
     baseline = {"binary": 0.25, "regression": 0.25, "multiclass": [1 / len(task.classes or "?")] * len(task.classes)}
     facts = {"task": {"kind": task.kind, "classes": task.classes}, "baseline": baseline[task.kind]}
-    bundle.seal_bundle(place, {"threshold": 0.5, **facts}, inputs.kinds, inputs.tables)
+    bundle_writing.seal_bundle(place, {"threshold": 0.5, **facts}, inputs.kinds, inputs.tables)
     (folder / "state/live").write_text("1")
 
 

@@ -29,14 +29,14 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.core.task import Task
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.rules import Rule
 from penumbra.training.attributions.attributions_file import build_attributions_file
 from penumbra.training.evaluation.evaluate import predict_for_task
 from penumbra.training.onnx.compile import compile_model
 from problem import features, schema
 from service.http.access.access_control import KeyDigests
-from service.processes.deployment.deployer import deploy_live
+from service.processes.deployment.version_deployment import deploy_live
 from service.processes.workers import launcher
 
 with warnings.catch_warnings():  # importing BentoML and Starlette's test client warns about what is old in them
@@ -54,10 +54,10 @@ def make_bundle(
 ) -> Path:
     """A sealed bundle with a small tree, or this, and more facts than it needs; each seed gives another model."""
     made = fit_model(seed, estimator) if estimator else fit_tree(seed, depth)
-    bundle.write_model_files(folder, made.compiled, made.probe, made.answers)
+    bundle_writing.write_model_files(folder, made.compiled, made.probe, made.answers)
     (folder / bundle.ATTRIBUTIONS_FILE).write_bytes(made.attributions)
-    bundle.write_reference_rows(folder, made.reference)
-    bundle.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, made.inputs.kinds, made.inputs.tables)
+    bundle_writing.write_reference_rows(folder, made.reference)
+    bundle_writing.seal_bundle(folder, {"threshold": THRESHOLD, **facts}, made.inputs.kinds, made.inputs.tables)
     return folder
 
 

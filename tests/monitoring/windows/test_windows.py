@@ -7,6 +7,7 @@ import pytest
 
 from monitoring.drift.column_drift import ColumnDrift
 from monitoring.losses.loss_threshold import StretchLoss
+from monitoring.windows.window_days import describe_stretch
 from monitoring.windows.window_records import (
     DayFault,
     EstimatedLoss,
@@ -16,7 +17,6 @@ from monitoring.windows.window_records import (
     ShadowDisagreement,
     Window,
     WindowLoss,
-    describe_stretch,
 )
 from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.core.histograms import DegradedSlice

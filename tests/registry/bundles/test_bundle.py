@@ -23,7 +23,7 @@ from penumbra.core.task import Task
 from penumbra.features import Category, Expression, Number
 from penumbra.patterns.augmentation import Augmented
 from penumbra.patterns.hard_negatives import HardNegatives
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle, bundle_writing
 from penumbra.registry.bundles.manifest import read_manifest, write_manifest
 from penumbra.registry.bundles.serving_cost import measure_single_row_us
 from penumbra.training.fit import TrainingSet
@@ -64,9 +64,9 @@ def sealed(tmp_path_factory):
     inputs = encoding.encode_frame(features)
     released = fit_release(estimator, TrainingSet(inputs, LABELS), inputs, encoding.categorical, Task("binary"))
     folder = tmp_path_factory.mktemp("sealed") / "bundle"
-    bundle.write_model_files(folder, released.model, released.probe, released.answers)
-    bundle.write_reference_rows(folder, ROWS.with_columns(probability=pl.lit(0.5)))
-    bundle.seal_bundle(folder, FACTS, KINDS, encoding.tables)
+    bundle_writing.write_model_files(folder, released.model, released.probe, released.answers)
+    bundle_writing.write_reference_rows(folder, ROWS.with_columns(probability=pl.lit(0.5)))
+    bundle_writing.seal_bundle(folder, FACTS, KINDS, encoding.tables)
     return folder, estimator, encoding
 
 
@@ -79,7 +79,7 @@ def folder(sealed, tmp_path):
 def reseal(folder, **facts):
     """Write bundle.json again for the present files."""
     tables = json.loads((folder / "bundle.json").read_text())["tables"]
-    bundle.seal_bundle(folder, {**FACTS, **facts}, KINDS, tables)
+    bundle_writing.seal_bundle(folder, {**FACTS, **facts}, KINDS, tables)
 
 
 def test_a_whole_bundle_reads_back_with_its_facts(folder):
@@ -227,14 +227,16 @@ def uncompiled(folder, estimator, task=BINARY, y=LABELS):
     inputs = encoding.encode_frame(features)
     released = fit_release(estimator, TrainingSet(inputs, y), inputs, encoding.categorical, task)
     assert not released.compiled
-    bundle.write_model_files(folder, released.model, released.probe, released.answers)
-    bundle.write_reference_rows(folder, ROWS.head(1))
-    bundle.seal_bundle(folder, FACTS | {"task": {"kind": task.kind}}, KINDS, encoding.tables)
+    bundle_writing.write_model_files(folder, released.model, released.probe, released.answers)
+    bundle_writing.write_reference_rows(folder, ROWS.head(1))
+    bundle_writing.seal_bundle(folder, FACTS | {"task": {"kind": task.kind}}, KINDS, encoding.tables)
     return folder, estimator, inputs
 
 
 def test_reference_rows_of_the_first_release_are_read(tmp_path):
-    bundle.write_reference_rows(tmp_path, pl.DataFrame({"size": [1.5], "batch": "a", "label": True, "prediction": 0.5}))
+    bundle_writing.write_reference_rows(
+        tmp_path, pl.DataFrame({"size": [1.5], "batch": "a", "label": True, "prediction": 0.5})
+    )
     assert bundle.read_reference_rows(tmp_path).columns == [
         "size", "penumbra.batch", "penumbra.label", "penumbra.prediction"
     ]  # fmt: skip
@@ -317,7 +319,7 @@ def test_where_skops_is_not_installed_an_uncompiled_model_is_refused_and_told_wh
 def test_a_model_replaces_the_one_of_another_form(sealed, fallback):
     folder, _, inputs = fallback
     compiled = sealed[0] / "model.onnx"
-    bundle.write_model_files(
+    bundle_writing.write_model_files(
         folder, compiled.read_bytes(), inputs, bundle.open_onnx_session(compiled).run(None, {"inputs": inputs})[0]
     )
     reseal(folder)

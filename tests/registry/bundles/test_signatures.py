@@ -16,7 +16,12 @@ from penumbra.registry.bundles.signatures import require_signing_key, sign_manif
 from penumbra.registry.pointers import read_pointer
 from penumbra.registry.rollback import RollbackRefused, roll_back_live
 from service.inference.models.live_model import LiveModels
-from service.processes.deployment import deployer
+from service.processes.deployment.version_deployment import (
+    deploy_canary,
+    deploy_candidate,
+    deploy_live,
+    deploy_previous,
+)
 from service.shadow.scorer_client import ScorerClient
 from tests.helpers.models import registered_versions as world
 from tests.helpers.servers import local_service
@@ -52,7 +57,7 @@ def deploy(folder: Path, signer: str, **aliases: str) -> local_service.FolderReg
     """A registry with these aliases, and a pass of the deployer that asks for signatures."""
     registry = local_service.FolderRegistry(folder / "registry", **aliases)
     registry.signed_by = [signer]
-    deployer.deploy_live(registry, folder / "state", local_service.PROBLEM)
+    deploy_live(registry, folder / "state", local_service.PROBLEM)
     return registry
 
 
@@ -78,7 +83,11 @@ def test_the_deployer_serves_pins_and_shadows_signed_versions_only(tmp_path: Pat
     make_signed_bundle(tmp_path / "registry/1")
     local_service.make_bundle(tmp_path / "registry/2", 2)
     registry = deploy(tmp_path, signer, live="1", candidate="2", previous="2", canary="2")
-    for role in (deployer.deploy_candidate, deployer.deploy_previous, deployer.deploy_canary):
+    for role in (
+        deploy_candidate,
+        deploy_previous,
+        deploy_canary,
+    ):
         with pytest.raises(UnfitBundle, match="version 2 is not used"):
             role(registry, tmp_path / "state")
     with pytest.raises(UnfitBundle, match="version 2 is not used"):

@@ -13,7 +13,7 @@ from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.models import REGISTRY_ERRORS, ModelRegistry
 from penumbra.registry.tracking.database import create_database
 from penumbra.registry.tracking.run_records import FinishedRun
-from service.processes.deployment.deployer import deploy_live
+from service.processes.deployment.version_deployment import deploy_live
 from tests.helpers.files import read_files
 from tests.helpers.servers import local_service
 from tests.helpers.servers.mlflow_server import launch_mlflow

@@ -21,7 +21,7 @@ PRELOADED = (*MLFLOW_MODULES, "flows.steps.train.plan", "flows.steps.train.relea
 
 def prepare_outcome(folder: Path, has_live: bool) -> None:
     """Train on made-up orders up to the registration, and keep the result; with a live model: register it once."""
-    from flows.steps.train import evaluation, final_fit, matrices, plan
+    from flows.steps.train import evaluation, final_fit, matrices, matrix_writing, plan
     from flows.steps.train.release import outcome
     from flows.steps.train.trials import attempts, selection
     from penumbra.data.versioning import versions
@@ -35,7 +35,7 @@ def prepare_outcome(folder: Path, has_live: bool) -> None:
     versions.read_recorded_version = versions.compute_data_version  # there is no DVC here
     made = plan.make_plan(settings, problem)
     split = made.split
-    written = matrices.write_matrices(settings, problem, split.all, folder / "run")
+    written = matrix_writing.write_matrices(settings, problem, split.all, folder / "run")
     trials, _ = selection.split_results(
         attempts.run_lane(written, matrices.list_trial_jobs(problem, ["boosting"]), split)
     )

@@ -18,7 +18,8 @@ from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_star
 from flows.steps.monitor.monitor_pass import MonitorPass
 from monitoring.windows.recurring_faults import describe_faults
 from monitoring.windows.response import WindowSignals
-from monitoring.windows.window_records import Window, describe_stretch
+from monitoring.windows.window_days import describe_stretch
+from monitoring.windows.window_records import Window
 from penumbra.core.text.counts import format_count
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage

@@ -8,7 +8,7 @@ import polars as pl
 
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.bulk_lines import write_times_as_text
-from service.inference.rules.rule_engine import fill_default
+from service.inference.rules.rule_marks import fill_default
 from service.inference.runs.frame_scoring import ScoredFrame
 
 

@@ -9,7 +9,7 @@ from flows.steps.train.release.card_records import write_card_files
 from flows.steps.train.release.conformal_calibration import calibrate_winner
 from flows.steps.train.release.outcome import TrainingOutcome
 from penumbra.core.contract.contract_changes import describe_contract
-from penumbra.registry.bundles import bundle
+from penumbra.registry.bundles import bundle_writing
 from penumbra.registry.bundles.manifest import LIMITS_FACT, MANIFEST_FILE
 from penumbra.registry.bundles.signatures import sign_manifest
 from penumbra.registry.bundles.version_facts import RECIPE_FACT, SAME_RECIPE_FACT
@@ -46,6 +46,6 @@ def complete_bundle(outcome: TrainingOutcome) -> Path:
         **outcome.plan.facts,
     }
     write_card_files(outcome, facts, folder)
-    bundle.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
+    bundle_writing.seal_bundle(folder, facts, matrices.problem.features.FEATURES, matrices.tables)
     sign_manifest(folder / MANIFEST_FILE)
     return folder

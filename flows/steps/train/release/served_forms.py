@@ -44,7 +44,7 @@ def open_released_model(matrices: Matrices, folder: Path) -> bundle.Bundle:
 
     Args:
         matrices: The matrices of the run, with the problem and the tables of values.
-        folder: The folder in which `bundle.write_model_files` has written it.
+        folder: The folder in which `bundle_writing.write_model_files` has written it.
 
     Returns:
         The model with its features; its threshold is no matter.

@@ -8,7 +8,7 @@ import numpy as np
 
 from flows.steps.train.matrices import Matrices
 from penumbra.patterns.class_padding import pad_missing_classes
-from penumbra.registry.bundles import bundle, serving_cost
+from penumbra.registry.bundles import bundle, bundle_writing, serving_cost
 from penumbra.training.attributions.attributions_file import build_attributions_file
 from penumbra.training.evaluation.evaluate import UnsoundPredictions, predict_for_task
 from penumbra.training.gate.gate_checks import ServingMeasurements
@@ -63,7 +63,7 @@ def write_shipped_model(fitted: Any, matrices: Matrices, rows: np.ndarray, folde
     features, row, inputs = matrices.problem.features, matrices.problem.schema.Row, matrices.arrays.read("inputs")
     optional = find_optional_columns(features.FEATURES, row, matrices.tables, inputs)
     release = build_release(padded, rows, matrices.columns["categorical"], matrices.task, optional)
-    bundle.write_model_files(folder, release.model, release.probe, release.answers)
+    bundle_writing.write_model_files(folder, release.model, release.probe, release.answers)
     answers = _load_score_function(release, folder)(release.probe)
     if not np.allclose(answers, release.answers, rtol=0, atol=bundle.PROBE_TOLERANCE, equal_nan=True):
         raise ParityError(f"{type(fitted).__name__}, loaded again, answers otherwise than before")

@@ -20,7 +20,7 @@ from penumbra.registry.bundles.bundle import read_bundle
 from penumbra.registry.bundles.explanations import compute_attributions
 from penumbra.rules import Answer, OneOf, Rule
 from service.inference.blocked_records import SuspectRecord, append_event, compute_digest
-from service.processes.deployment.deployer import deploy_canary
+from service.processes.deployment.version_deployment import deploy_canary
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,

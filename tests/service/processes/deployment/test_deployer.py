@@ -12,13 +12,13 @@ from penumbra.registry.pointers import read_pointer
 from penumbra.storage.sealed import replace_sealed_file
 from problem.schema import EXAMPLE
 from service.inference.models import live_model
-from service.processes.deployment.deployer import (
+from service.processes.deployment.deployer import run_deployer
+from service.processes.deployment.version_deployment import (
     deploy_canary,
     deploy_candidate,
     deploy_live,
     deploy_previous,
     discard_damaged_bundle,
-    run_deployer,
 )
 from service.processes.workers.process_control import make_running_check
 from tests.helpers.servers import local_service

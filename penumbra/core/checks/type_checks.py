@@ -1,0 +1,91 @@
+"""The types that the names of `problem/` have."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import dataframely as dy
+import polars as pl
+
+from penumbra.features import ColumnCheck, Feature
+from penumbra.patterns.candidate import Candidate
+from penumbra.rules import Rule
+
+
+def _is_sequence_of(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(isinstance(item, types) for item in value)
+
+
+def _is_mapping_to(kind: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping) and all(isinstance(k, str) and isinstance(v, kind) for k, v in value.items())
+    )
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, dy.Schema)
+
+
+# By name: the test that a value has to pass, and the words that complete "expected …".
+TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "TIME": (lambda value: isinstance(value, str), "the name of a column of Row"),
+    "Row": (_is_schema, "a subclass of dataframely.Schema"),
+    "Labelled": (_is_schema, "a subclass of Row with the columns of the outcome"),
+    "EXAMPLE": (_is_mapping_to(object), "a dict of JSON values by column of Row"),
+    "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
+    "QUESTION": (lambda value: isinstance(value, str), "a text"),
+    "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
+    "SENSITIVE": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
+    "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
+    "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),
+    "CANDIDATES": (_is_mapping_to(Candidate), "a dict of penumbra.patterns.Candidate by name"),
+    "DAY": (lambda value: isinstance(value, pl.Expr), "a polars expression of dtype Date"),
+    "SLICES": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
+    "RULES": (_is_sequence_of(Rule), "a tuple of penumbra.rules.Rule"),
+    "OBSERVED_DECISIONS": (_is_sequence_of(bool, str), "a tuple of decisions: True or False, or names of classes"),
+}
+
+
+SOURCE_FUNCTIONS = ("batches", "fetch", "parse")
+
+
+# By function: how many arguments it is called with.
+FUNCTION_ARGUMENTS = {"target": 0, "batches": 0, "fetch": 1, "parse": 1, "baseline": 1}
+
+
+def describe_expectation(name: str) -> str:
+    """Say what a name of `problem/` has to be.
+
+    Args:
+        name: A name of one of the protocols in `penumbra.core.problem`.
+
+    Returns:
+        Words that complete "expected …".
+    """
+    if name in TYPE_CHECKS:
+        return TYPE_CHECKS[name][1]
+    instead = ", or SOURCE = TableFiles(…) in place of the three functions" if name in SOURCE_FUNCTIONS else ""
+    return f"a function that takes {('no argument', 'one argument')[FUNCTION_ARGUMENTS[name]]}{instead}"
+
+
+def has_expected_type(name: str, value: Any) -> bool:
+    """Check the type of one name.
+
+    Args:
+        name: A name of one of the protocols in `penumbra.core.problem`.
+        value: What the user's file gives it.
+
+    Returns:
+        Whether the value can be used; functions are not called, but their parameters are counted.
+    """
+    if name in TYPE_CHECKS:
+        return TYPE_CHECKS[name][0](value)
+    if not callable(value):
+        return False
+    try:
+        inspect.signature(value).bind(*[None] * FUNCTION_ARGUMENTS[name])
+    except TypeError:
+        return False
+    except ValueError:  # a function written in C without a signature
+        return True
+    return True
