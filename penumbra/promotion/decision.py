@@ -6,7 +6,9 @@ from typing import Literal
 
 from penumbra.promotion.evidence import Evidence
 from penumbra.promotion.guardrails import GuardrailFault
+from penumbra.promotion.reasons import explain_review, explain_verdict, list_details
 
+Verdict = Literal["promote", "reject", "keep collecting", "canary", "ok", "investigate"]
 NO_GATE_VERDICT = "no verdict of the gate on this version is in the ledger"
 
 
@@ -16,11 +18,13 @@ class PromotionDecision:
 
     Args:
         verdict: What to do.
-        reason: Why, in words.
+        reason: Why, in one clause.
+        details: What that rests on and what isn't known, a clause each.
     """
 
-    verdict: Literal["promote", "reject", "keep collecting", "canary", "ok", "investigate"]
+    verdict: Verdict
     reason: str
+    details: tuple[str, ...] = ()
 
 
 def decide_candidate(evidence: Evidence, faults: Sequence[GuardrailFault], gate: str | None) -> PromotionDecision:
@@ -35,13 +39,14 @@ def decide_candidate(evidence: Evidence, faults: Sequence[GuardrailFault], gate:
     Returns:
         "promote", "reject" or "keep collecting", with the reason.
     """
+    details = tuple(list_details(evidence))
     if faults:
-        return PromotionDecision("reject", _join_faults(faults))
+        return _decide_by_faults("reject", faults)
     if gate == "fail":
         return PromotionDecision("reject", "it failed at the gate")
     if evidence.verdict == "promote" and gate is None:
-        return PromotionDecision("keep collecting", f"{NO_GATE_VERDICT}, though the evidence says {evidence}")
-    return PromotionDecision(evidence.verdict, str(evidence))
+        return PromotionDecision("keep collecting", NO_GATE_VERDICT, (explain_verdict(evidence), *details))
+    return PromotionDecision(evidence.verdict, explain_verdict(evidence), details)
 
 
 def decide_canary(decision: PromotionDecision, share: float) -> PromotionDecision:
@@ -56,7 +61,8 @@ def decide_canary(decision: PromotionDecision, share: float) -> PromotionDecisio
     """
     if decision.verdict != "promote":
         return decision
-    return PromotionDecision("canary", f"it answers {share:.0%} of the keys from now on; {decision.reason}")
+    reason = f"it answers {share:.0%} of the keys from now on"
+    return PromotionDecision("canary", reason, (decision.reason, *decision.details))
 
 
 def review_promotion(evidence: Evidence, faults: Sequence[GuardrailFault]) -> PromotionDecision:
@@ -70,11 +76,11 @@ def review_promotion(evidence: Evidence, faults: Sequence[GuardrailFault]) -> Pr
         "investigate" if it is broken or shown to be worse, else "ok", with the reason.
     """
     if faults:
-        return PromotionDecision("investigate", _join_faults(faults))
-    if evidence.verdict == "reject":
-        return PromotionDecision("investigate", f"it does worse than the previous model: {evidence}")
-    return PromotionDecision("ok", str(evidence))
+        return _decide_by_faults("investigate", faults)
+    verdict: Verdict = "investigate" if evidence.verdict == "reject" else "ok"
+    return PromotionDecision(verdict, explain_review(evidence), tuple(list_details(evidence)))
 
 
-def _join_faults(faults: Sequence[GuardrailFault]) -> str:
-    return "; ".join(fault.text for fault in faults)
+def _decide_by_faults(verdict: Verdict, faults: Sequence[GuardrailFault]) -> PromotionDecision:
+    first, *others = (fault.text for fault in faults)
+    return PromotionDecision(verdict, first, tuple(others))

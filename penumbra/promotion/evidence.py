@@ -13,16 +13,12 @@ Source:
     Choe and Ramdas, "Comparing sequential forecasters", 2023; here by blocks in place of rounds.
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from penumbra.core.metrics.losses import ALL_LOSSES, LossScale, describe_clipping
-from penumbra.core.text.counts import format_count
-from penumbra.core.text.tables import format_significant
+from penumbra.core.metrics.losses import LossScale
 from penumbra.promotion import betting
 from penumbra.promotion.sequential import (
     MAX_BLOCKS_AHEAD,
@@ -66,6 +62,9 @@ class Evidence:
         loss: The loss in words.
         baseline_loss: The baseline's mean loss per row, of which the margin is a share.
         margin: The loss per row by which the same recipe may be worse.
+        promote_odds: The odds from which on a new recipe is shown to be better.
+        harm_odds: The odds from which on a candidate is shown to be worse.
+        shadow_days: Days after which the same recipe may be promoted.
         capital: The capital of a bet that survives days like the worst so far: odds against "no better on average".
         seen_days_needed: Days that a new recipe must still be seen on, whatever the odds.
         unseen: What the days can't know; None without a gain.
@@ -92,6 +91,9 @@ class Evidence:
     loss: str
     baseline_loss: float
     margin: float
+    promote_odds: float
+    harm_odds: float
+    shadow_days: int
     capital: float = 1.0
     seen_days_needed: int = 0
     unseen: UnseenLoss | None = None
@@ -99,53 +101,6 @@ class Evidence:
     ceiling: float | None = None
     by_people: int = 0
     baseline_clipped: float = 0.0
-
-    def __str__(self) -> str:
-        """The verdict, with days, labels, e-values, the difference per row, and what isn't known."""
-        text = f"{self.verdict}: {format_count(self.days, 'day')}, {format_count(self.labels, 'label')}"
-        text += f", {self.by_people:,} of them by people" if self.by_people else ""
-        text += f"; e-values {self.better:.3g} for better"
-        text += f" and {self.worse:.3g} for worse"
-        if self.difference is not None:
-            favour = f"{format_significant(self.difference, '+')} a row in its favour"
-            text += f"; {self.loss} {favour} ({self._describe_interval()})"
-        text += "".join(f"; {clause}" for clause in self._describe_rare_losses())
-        text += f"; {self._describe_forecast(self.days_needed)}" if self.days_needed else ""
-        clipping = describe_clipping({ALL_LOSSES: self.clipped}, self.ceiling or math.inf)
-        return text + (f"; {clipping}" if clipping else "")
-
-    def _describe_forecast(self, days: int) -> str:
-        """How many more days the verdict takes; and which one, if it isn't the one that a candidate hopes for."""
-        is_worse = self.rule == "superiority" and (self.difference or 0.0) < 0
-        return f"about {format_count(days, 'more day')}{' to a rejection' if is_worse else ''}"
-
-    def _describe_rare_losses(self) -> Iterator[str]:
-        """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
-        if self.rule == "superiority" and (self.difference or 0.0) > 0:
-            yield f"{self.capital:.3g} for a bet that survives days like the worst"
-        if more := self.seen_days_needed:
-            yield f"a new recipe has to be seen on {format_count(more, 'more day')} (promotion.seen_days)"
-        if self.unseen and self.verdict == "promote":
-            yield str(self.unseen)
-
-    def _describe_interval(self) -> str:
-        """The interval of the difference, or why it has no ends yet; and the margin where one counts."""
-        if self.low is None and self.high is None:
-            ends = f"of {format_count(self.days, 'day')}, too few for an interval at these odds"
-        else:
-            low = "no lower limit yet" if self.low is None else format_significant(self.low, "+")
-            ends = f"{low} to {'no upper limit yet' if self.high is None else format_significant(self.high, '+')}"
-        return ends + (f"; {self._describe_margin()}" if self.rule == "non-inferiority" else "")
-
-    def _describe_margin(self) -> str:
-        """The margin in the loss's unit and as a share of the baseline's loss, or why there is none."""
-        if math.isnan(self.baseline_loss):
-            return f"no margin is known, as the baseline's {self.loss} isn't"
-        if not self.baseline_loss:
-            return f"there is no margin, as the baseline's {self.loss} is 0"
-        share = self.margin / self.baseline_loss
-        scale = LossScale(self.loss, self.baseline_loss, self.baseline_clipped)
-        return f"the margin is {scale.describe_share(share)}"
 
 
 def compute_evidence(
@@ -198,6 +153,9 @@ def compute_evidence(
         baseline_loss=scale.baseline,
         baseline_clipped=scale.clipped,
         margin=odds.margin,
+        promote_odds=1 / settings.promote_level,
+        harm_odds=1 / settings.harm_level,
+        shadow_days=settings.shadow_days,
         capital=odds.capital,
         seen_days_needed=odds.unseen_days if odds.days else 0,
         unseen=find_unseen_loss(odds.difference, _worst_loss(odds.used, earlier), odds.days, earlier.days),

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from penumbra.core.task import Task
 from penumbra.core.text.errors import LastingRefusal
+from penumbra.core.text.quoting import shorten_text
 
 MAX_REASON_LENGTH = 300
 MODEL_PATH = re.compile(r"\S*/(?=model\.(skops|onnx))")  # of a folder that is gone when the reason is read
@@ -101,8 +102,7 @@ def describe_failure(error: BaseException, files: Path | None = None) -> str:
     Returns:
         Where, the kind of error, the first lines of its message, and the remedy where one is known.
     """
-    text = MODEL_PATH.sub("", " ".join(str(error).split()))
-    text = text if len(text) <= MAX_REASON_LENGTH else f"{text[:MAX_REASON_LENGTH]}…"
+    text = shorten_text(MODEL_PATH.sub("", " ".join(str(error).split())), MAX_REASON_LENGTH)
     is_own = type(error).__module__.startswith("penumbra.") and text
     reason = _find_place(error, files) + (text if is_own else f"{type(error).__name__}: {text}".rstrip(": "))
     remedy = _find_remedy(f"{type(error).__name__} {error}")

@@ -64,9 +64,10 @@ class PromotionCase:
         return others if self.decision.verdict == "reject" else self.aliases
 
     def __str__(self) -> str:
-        """The verdict, its reason, and how the shadow did."""
-        head = f"Version {self.version}, {self.role}: {self.decision.verdict}."
-        return "\n  ".join([head, self.decision.reason, *([str(self.comparison)] if self.comparison else [])])
+        """The verdict with its reason, what that rests on, and how the shadow did."""
+        head = f"Version {self.version}, {self.role}: {self.decision.verdict}.\n  {self.decision.reason}"
+        shadow = [str(self.comparison)] if self.comparison else []
+        return "\n  - ".join([head, *self.decision.details, *shadow])
 
 
 def record_case(
@@ -154,6 +155,7 @@ def _build_verdict_event(
         verdict=case.decision.verdict,
         actor=get_actor(),
         reason=f"not acted on: {overtaken}; {case.decision.reason}" if overtaken else case.decision.reason,
+        details=list(case.decision.details),
         versions={case.role: case.version, other: case.aliases[other]},
         data_version=case.data_version,
         settings=settings.describe_sections("promotion", "labels"),

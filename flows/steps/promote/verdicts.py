@@ -5,30 +5,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import msgspec
-import numpy as np
 from mlflow.exceptions import MlflowException
 
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
+from flows.steps.promote.version_history import (
+    find_canary_start,
+    find_gate_days,
+    find_gate_verdict,
+    find_promotion_time,
+)
 from penumbra.approvals.voiding import void_outdated_promotions
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import Settings, SettingsError
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
-from penumbra.promotion.unseen_losses import EarlierDays, summarise_earlier_days
+from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
 from penumbra.registry.history import ledger_sync
-from penumbra.registry.history.ledger_entries import COMPARED_DAYS_KEY, BrokenLedger, LedgerEntry, find_last_move
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
+from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS, read_refusal
 from penumbra.storage.sealed import DamagedFile
 
-GATE_VERDICTS = ("pass", "fail", "not enough data")  # those of the ledger's verdicts that are the gate's
 NO_LIVE_MESSAGE = "Nothing to decide: there is no live model yet: `make train` makes the first."
 NO_CANDIDATE_MESSAGE = "There is no candidate: `make train` makes one."
 
@@ -117,10 +120,9 @@ def judge_cases(
         now = min(now, coverage.find_complete_until())
     if forced:
         return [_build_forced_case(settings, problem, models, aliases, forced)]
-    cases = [
-        _judge_promotion(settings, problem, models, aliases, since, now)
-        for since in _find_promotion_times(entries, aliases)
-    ]
+    cases = []
+    if since := find_promotion_time(entries, aliases):
+        cases.append(_judge_promotion(settings, problem, models, aliases, since, now))
     if aliases.get(CANDIDATE_ALIAS, aliases[LIVE_ALIAS]) != aliases[LIVE_ALIAS]:
         cases.append(_judge_candidate(settings, problem, models, aliases, entries, now))
     return cases
@@ -157,53 +159,6 @@ def act_on_cases(settings: Settings, cases: Sequence[PromotionCase], flow_run: s
 
 def _read_entries(settings: Settings) -> list[LedgerEntry]:
     return open_ledger(settings).entries()
-
-
-def find_gate_verdict(entries: Sequence[LedgerEntry], version: str) -> str | None:
-    """Find the gate's latest verdict on a version.
-
-    Args:
-        entries: The ledger's entries, in their order.
-        version: A model version.
-
-    Returns:
-        "pass", "fail" or "not enough data"; None if it never was at the gate.
-    """
-    verdicts = [e.verdict for e in entries if e.verdict in GATE_VERDICTS and e.versions.get(CANDIDATE_ALIAS) == version]
-    return verdicts[-1] if verdicts else None
-
-
-def find_gate_days(entries: Sequence[LedgerEntry], version: str, live: str) -> EarlierDays:
-    """Find the days on which the gate compared a version with the live one.
-
-    Args:
-        entries: The ledger's entries, in their order.
-        version: The version that was judged.
-        live: The live version.
-
-    Returns:
-        Their number and the worst of them; none if the gate compared it with another version, or not at all, and none
-        but a fault that names the entry if its days aren't what the gate writes.
-    """
-    pair = {CANDIDATE_ALIAS: version, LIVE_ALIAS: live}
-    at_gate = [entry for entry in entries if entry.verdict in GATE_VERDICTS and entry.versions == pair]
-    if not at_gate:
-        return EarlierDays()
-    try:
-        days = msgspec.convert(at_gate[-1].evidence.get(COMPARED_DAYS_KEY, []), list[tuple[dt.date, float, float]])
-    except msgspec.ValidationError as odd:
-        fault = (
-            f"no day at the gate counts: {COMPARED_DAYS_KEY} of the ledger's entry {at_gate[-1].number} is odd: {odd}"
-        )
-        return EarlierDays(fault=fault)
-    return summarise_earlier_days(*(np.array([day[place] for day in days], float) for place in (2, 1)))
-
-
-def _find_promotion_times(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> list[dt.datetime]:
-    """Return the time at which the live model was promoted over the previous one; [] if it came otherwise."""
-    last = find_last_move(entries)
-    pair = {LIVE_ALIAS: aliases[LIVE_ALIAS], PREVIOUS_ALIAS: aliases.get(PREVIOUS_ALIAS)}
-    return [last.time] if last and last.kind == "promotion" and last.versions == pair else []
 
 
 def _judge_promotion(
@@ -244,7 +199,7 @@ def _judge_candidate(
     entries: Sequence[LedgerEntry],
     now: dt.datetime,
 ) -> PromotionCase:
-    share, since = settings.promotion.canary_share, _find_canary_start(entries, aliases)
+    share, since = settings.promotion.canary_share, find_canary_start(entries, aliases)
     live, new = (open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, CANDIDATE_ALIAS))
     with live as standard, new as judged:
         standard.require_fit()
@@ -262,25 +217,15 @@ def _judge_candidate(
         )
         if share and not since:
             decision = decide_canary(decision, share)
-        if comparison.waits_for and decision.verdict == "keep collecting":
-            decision = replace(decision, reason=f"{decision.reason}; {'; '.join(comparison.waits_for)}")
-        if earlier.fault:
-            decision = replace(decision, reason=f"{decision.reason}; {earlier.fault}")
+        waits_for = comparison.waits_for if decision.verdict == "keep collecting" else []
+        details = (*decision.details, *waits_for, *filter(None, [earlier.fault]))
+        decision = replace(decision, details=details)
         if why := _read_refusal_reason(settings, aliases[CANDIDATE_ALIAS]):
-            decision = replace(
-                decision, reason=f"the deployer doesn't let it into the shadow: {why}; {decision.reason}"
-            )
+            refused = f"the deployer doesn't let it into the shadow: {why}"
+            decision = replace(decision, reason=refused, details=(decision.reason, *details))
         return PromotionCase(
             CANDIDATE_ALIAS, aliases[CANDIDATE_ALIAS], aliases, decision, judged.data_version, comparison
         )
-
-
-def _find_canary_start(entries: Sequence[LedgerEntry], aliases: dict[str, str]) -> dt.datetime | None:
-    """Return the time since which the candidate answers for some keys; None if it doesn't."""
-    if aliases.get(CANARY_ALIAS) != aliases[CANDIDATE_ALIAS]:
-        return None
-    begun = [e.time for e in entries if e.kind == "canary" and e.versions.get(CANARY_ALIAS) == aliases[CANARY_ALIAS]]
-    return begun[-1] if begun else None
 
 
 def _read_refusal_reason(settings: Settings, version: str) -> str:

@@ -46,9 +46,9 @@ def describe_evidence(
         request: The request.
 
     Returns:
-        "number", "kind", "title", "waits", "reason", "about" (pairs of a name and what is known), "answers" (pairs of a
-        name and what was answered), "figures" (pairs), "checks" (rows of the gate's table), "changes" and "faults"
-        (sentences), and "cards" (pairs of a version and the address of its card).
+        "number", "kind", "title", "waits", "reason", "details" (clauses), "about" (pairs of a name and what is known),
+        "answers" (pairs of a name and what was answered), "figures" (pairs), "checks" (rows of the gate's table),
+        "changes" and "faults" (sentences), and "cards" (pairs of a version and the address of its card).
     """
     entry, is_promotion = request.entry, request.kind == "promotion"
     return {
@@ -57,6 +57,7 @@ def describe_evidence(
         "title": _format_title(request),
         "waits": request.describe_waiting(),
         "reason": entry.reason,
+        "details": entry.details,
         "about": [
             ("versions", format_versions(entry)),
             ("data", entry.data_version[:8] or "-"),

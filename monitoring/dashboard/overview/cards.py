@@ -183,6 +183,7 @@ def describe_degraded_slices(windows: Sequence[Window]) -> str:
 
 def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     yield "verdict", f"{entry.verdict} ({entry.time:%Y-%m-%d %H:%M})"
+    yield "reason", entry.reason
     facts: dict[str, Any] = entry.evidence.get("evidence") or {}
     if "days" in facts:
         yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}"
@@ -190,8 +191,6 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
         yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
     if waits_for := entry.evidence.get("waits_for"):
         yield "waits", waits_for[0]
-    if not facts:
-        yield "reason", entry.reason
 
 
 def _evidence_progress(facts: dict[str, Any]) -> EvidenceProgress | None:

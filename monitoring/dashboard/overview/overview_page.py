@@ -17,13 +17,15 @@ from monitoring.dashboard.sites import REVIEW_PATH
 from monitoring.faults.arrivals import STALE_KEY
 from monitoring.reports.foreign_pages import seal_page
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_records import Window, describe_missing_windows
+from monitoring.windows.window_days import describe_missing_windows
+from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import DamagedWindow, WindowStore
 from penumbra.approvals.requests import list_requests
 from penumbra.core.metrics.losses import describe_loss
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DashboardSettings, ScheduleSettings, Settings, SettingsError
 from penumbra.core.task import Task
+from penumbra.core.text.quoting import shorten_text
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
@@ -249,7 +251,7 @@ def _format_entry(entry: LedgerEntry) -> dict[str, str]:
         "what": f"{entry.kind}: {entry.verdict}" if entry.kind in ("verdict", "approval") else entry.kind,
         "versions": ", ".join(f"{role} {version}" for role, version in entry.versions.items()),
         "actor": entry.actor,
-        "reason": entry.reason if len(entry.reason) <= MAX_ENTRY_REASON else f"{entry.reason[: MAX_ENTRY_REASON - 1]}…",
+        "reason": shorten_text(entry.reason, MAX_ENTRY_REASON),
     }
 
 

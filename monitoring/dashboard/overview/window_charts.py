@@ -15,7 +15,8 @@ from monitoring.explanations.sentences import (
     list_part_rows,
 )
 from monitoring.reports.workspace import ReportWorkspace
-from monitoring.windows.window_records import Window, describe_stretch, has_alarm
+from monitoring.windows.window_days import describe_stretch
+from monitoring.windows.window_records import Window, has_alarm
 from monitoring.windows.window_store import describe_missing_explanation
 from penumbra.core.text.tables import format_number
 

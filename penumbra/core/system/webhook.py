@@ -6,6 +6,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 
+from penumbra.core.text.quoting import shorten_text
+
 MAX_ALARMS, MAX_ALARM_LENGTH = 20, 1_000  # in one message; characters of each
 MESSAGE_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}  # all that the format has
 WEBHOOK_TRIES, WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_PAUSE_SECONDS = 3, 5.0, 1.0
@@ -55,7 +57,7 @@ def _format_alarms(alarms: Sequence[str]) -> Iterator[str]:
     """The alarms, a bounded line each, without mentions, links and markup."""
     for alarm in alarms[:MAX_ALARMS]:
         line = " ".join(alarm.split())
-        yield (line if len(line) <= MAX_ALARM_LENGTH else f"{line[: MAX_ALARM_LENGTH - 1]}…").translate(MESSAGE_ESCAPES)
+        yield shorten_text(line, MAX_ALARM_LENGTH).translate(MESSAGE_ESCAPES)
     if len(alarms) > MAX_ALARMS:
         yield f"and {len(alarms) - MAX_ALARMS} more: penumbra history"
 

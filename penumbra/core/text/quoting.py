@@ -37,6 +37,11 @@ def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
     return shown if len(text) <= most else f"{shown}… ({_digest(text)})"
 
 
+def shorten_text(text: str, most: int) -> str:
+    """Return a `text` of at most so many characters, the last of which is "…" where it was longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def quote_value(value: object) -> str:
     """Write a value that came from a client or a batch as Python would, escaped and cut as by `escape_text`.
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penumbra.core.text.quoting import shorten_text
+
 MD5_PATTERN = re.compile(r"[0-9a-f]{32}\.dir")
 
 
@@ -114,8 +116,7 @@ def _find_fault(document: Any) -> str | None:
 
 
 def _shorten(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return shorten_text("nothing" if value is None else repr(value), 60)
 
 
 def _format_yaml(document: dict[str, Any]) -> str:

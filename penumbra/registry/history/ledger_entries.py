@@ -28,7 +28,8 @@ class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: The kind of event.
         actor: Who or what caused it.
-        reason: Why, in a sentence.
+        reason: Why, in a clause.
+        details: What that rests on, a clause each; none of an event of an earlier release, whose reason has all.
         verdict: The outcome of a judgement, such as "pass" or "reject"; "" if there was none.
         versions: Model versions by their role in the event, such as "candidate" and "live".
         data_version: The data version that it is about, "" for none.
@@ -39,6 +40,7 @@ class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["verdict", "approval", "canary", "promotion", "rollback", "retrain"]
     actor: str
     reason: str
+    details: list[str] = []
     verdict: str = ""
     versions: dict[str, str] = {}
     data_version: str = ""

@@ -24,7 +24,7 @@ from problem import schema
 from service.inference.models.canary_share import CanaryShare
 from service.inference.models.live_model import LiveModels
 from service.inference.pipeline import InferencePipeline
-from service.processes.deployment.deployer import deploy_canary
+from service.processes.deployment.version_deployment import deploy_canary
 from tests.helpers.logs import local_shadow
 from tests.helpers.models import registered_versions
 from tests.helpers.models.registered_versions import (

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace as replace_fields
 
 from flows.steps.model_version import ModelVersion, open_model_version
-from flows.steps.promote import paired_evidence, verdicts
+from flows.steps.promote import paired_evidence, verdicts, version_history
 from flows.steps.promote.verdicts import ForcedPromotion, PromotionRefused
 from penumbra.approvals.requests import list_requests
 from penumbra.promotion.unseen_losses import EarlierDays
@@ -85,9 +85,9 @@ def test_days_at_the_gate_count_as_days_seen_where_it_compared_the_same_two_vers
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": days})
     entry = Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
     earlier = replace_fields(entry, evidence={"overall": "pass"})  # as it was before days were recorded
-    assert verdicts.find_gate_days([entry], "2", "1") == EarlierDays(2, 0.05)
+    assert version_history.find_gate_days([entry], "2", "1") == EarlierDays(2, 0.05)
     for entries, live in (([entry], "3"), ([earlier], "1"), ([], "1")):
-        assert verdicts.find_gate_days(entries, "2", live) == EarlierDays()
+        assert version_history.find_gate_days(entries, "2", live) == EarlierDays()
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {"2": score_calibrated}, score_noisy)
     assert "28 days, 2 of them at the gate, can't show what comes on fewer than one day in 9" in run_promotion(tmp_path)
@@ -101,7 +101,7 @@ def test_days_at_the_gate_that_are_not_what_the_gate_writes_count_for_nothing_an
 ) -> None:
     event = LedgerEvent(kind="verdict", actor="ann", reason="gate", verdict="pass", evidence={"compared_days": days})
     entry = Ledger(tmp_path / "ledger").append(replace_fields(event, versions={"candidate": "2", "live": "1"}))
-    found = verdicts.find_gate_days([entry], "2", "1")
+    found = version_history.find_gate_days([entry], "2", "1")
     assert (found.days, found.worst) == (0, 0.0)
     assert found.fault.startswith("no day at the gate counts: compared_days of the ledger's entry 1 is odd: ")
 
@@ -136,7 +136,7 @@ def test_the_evidence_counts_labels_of_people_apart(tmp_path: Path, database: Pa
     run_promotion(tmp_path)
     entry = read_ledger_entries(tmp_path)[1]
     assert entry.evidence["evidence"]["by_people"] == 12
-    assert "labels, 12 of them by people; e-values" in entry.reason
+    assert "12 of the labels are by people" in entry.details
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def test_what_never_was_at_the_gate_is_not_promoted(tmp_path: Path, database: Pa
 def test_a_candidate_of_which_the_shadow_says_nothing_yet_goes_on_collecting(tmp_path: Path, database: Path) -> None:
     make_aliased_registry(tmp_path, database, live="1", candidate="2")
     log_compared_days(tmp_path, "1", {})
-    assert "keep collecting: 0 days" in run_promotion(tmp_path)
+    assert "keep collecting.\n  no day counts yet\n" in run_promotion(tmp_path)
     assert read_ledger_entries(tmp_path)[-1].evidence["shadow"]["rows"] == 0
 
 

@@ -203,8 +203,12 @@ def _compute_noon(day: int) -> dt.datetime:
 def _make_verdict_event() -> LedgerEvent:
     facts = {"days": 9, "labels": 5_400, "better": 3.2, "worse": 0.4, "days_needed": 12}
     evidence = {"evidence": facts, "waits_for": ["the next day to count is 2013-04-29"]}
-    reason = "keep collecting: 9 days, 5,400 labels; e-values 3.2 for better and 0.4 for worse; about 12 more days"
-    versions = {"candidate": "2", "live": "1"}
     return LedgerEvent(
-        kind="verdict", verdict="keep collecting", actor="ann", reason=reason, versions=versions, evidence=evidence
+        kind="verdict",
+        verdict="keep collecting",
+        actor="ann",
+        reason="it isn't shown to be better than the live model: odds of 3.2 to 1 after 9 days, 50 are needed",
+        details=["odds of 3.2 to 1 that it is better, 0.4 to 1 that it is worse"],
+        versions={"candidate": "2", "live": "1"},
+        evidence=evidence,
     )

@@ -60,7 +60,8 @@ def fill_ledger(folder: Path, database: Path) -> ModelRegistry:
         ("investigate", {"live": "1"}, {"window": {"begin": "2013-04-04"}, "faults": [FAULT]}),
     ]
     for verdict, versions, evidence in entered:
-        facts: dict[str, Any] = {"reason": f"so {MARKUP}", "versions": versions, "evidence": evidence}
+        said = {"reason": f"so {MARKUP}", "details": [f"12 of the labels are by people {MARKUP}"]}
+        facts: dict[str, Any] = {**said, "versions": versions, "evidence": evidence}
         ledger.append(LedgerEvent(kind="verdict", verdict=verdict, actor="ann", **facts))
     return models
 
@@ -100,6 +101,7 @@ def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(sit
         "2: Promote version 2 over version 1",
         "41 days, 1,200 labels, 7 of them by people",
         "0.5200 → 0.5000, +0.0200 a row in its favour [+0.0010, no limit]",
+        "<li>12 of the labels are by people ",
         "better than the baseline",
         "3: Investigation",
         "2013-04-05: temp is stuck",

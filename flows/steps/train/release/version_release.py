@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from flows.steps.promote.verdicts import GATE_VERDICTS
+from flows.steps.promote.version_history import GATE_VERDICTS
 from flows.steps.train.release.outcome import OutcomeSummary
 from flows.steps.train.release.registration import BegunRegistration, register_begun
 from flows.steps.train.release.run_record import TrainingRuns

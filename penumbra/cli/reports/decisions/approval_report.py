@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.approvals.requests import ApprovalRequest
+from penumbra.core.text.quoting import shorten_text
 from penumbra.core.text.tables import format_table
 
 MAX_SHOWN_LENGTH = 90
@@ -46,7 +47,6 @@ def describe_request(request: ApprovalRequest) -> dict[str, Any]:
 
 
 def _build_row(request: ApprovalRequest) -> dict[str, str]:
-    what = str(request)
     return {
         "entry": str(request.number),
         "kind": request.kind,
@@ -54,5 +54,5 @@ def _build_row(request: ApprovalRequest) -> dict[str, str]:
         "answers": ", ".join(f"{name}: {choice}" for name, choice in request.choices.items()) or "-",
         "needed": str(request.needed),
         "until": request.expiry or "-",
-        "what": what if len(what) <= MAX_SHOWN_LENGTH else f"{what[: MAX_SHOWN_LENGTH - 1]}…",
+        "what": shorten_text(str(request), MAX_SHOWN_LENGTH),
     }

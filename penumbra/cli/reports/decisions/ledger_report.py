@@ -6,6 +6,7 @@ import msgspec
 import polars as pl
 
 from penumbra.core.text.masking import mask_settings
+from penumbra.core.text.quoting import shorten_text
 from penumbra.core.text.tables import format_table
 from penumbra.registry.history.ledger_entries import LedgerEntry, format_versions
 
@@ -87,5 +88,5 @@ def _build_row(entry: LedgerEntry) -> Mapping[str, str]:
         "verdict": entry.verdict,
         "versions": format_versions(entry),
         "actor": entry.actor,
-        "reason": entry.reason if len(entry.reason) <= MAX_REASON_WIDTH else f"{entry.reason[: MAX_REASON_WIDTH - 1]}…",
+        "reason": shorten_text(entry.reason, MAX_REASON_WIDTH),
     }

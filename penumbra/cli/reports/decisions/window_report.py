@@ -13,7 +13,8 @@ from monitoring.explanations.sentences import (
     describe_unseen_values,
     list_part_rows,
 )
-from monitoring.windows.window_records import Window, format_window_days, has_alarm
+from monitoring.windows.window_days import format_window_days
+from monitoring.windows.window_records import Window, has_alarm
 from monitoring.windows.window_store import WindowStore, describe_missing_explanation
 from penumbra.core.settings import Settings
 from penumbra.core.text.tables import align_columns

@@ -112,7 +112,8 @@ def _quote_last_verdict(settings: Settings, role: str, version: str, progress: S
     entries = open_ledger(settings).entries() if role == CANDIDATE_ALIAS else []
     said = [entry for entry in entries if entry.kind == "verdict" and entry.versions.get(role) == version]
     if said and said[-1].verdict == KEEP_COLLECTING:
-        yield f"Version {version} at {said[-1].time:%Y-%m-%d %H:%M} UTC (`penumbra promote`): {said[-1].reason}."
+        head = f"Version {version} at {said[-1].time:%Y-%m-%d %H:%M} UTC (`penumbra promote`): {said[-1].reason}."
+        yield "\n  - ".join([head, *said[-1].details])
 
 
 def _format_failures(version: str, progress: ShadowProgress) -> str:

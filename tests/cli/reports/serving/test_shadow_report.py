@@ -48,12 +48,13 @@ def test_a_model_whose_answers_can_be_compared_with_none_says_so_and_quotes_the_
     name, *_ = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(1))
     (path,) = (tmp_path / "predictions").glob("*.jsonl")
     answer(tmp_path, name, path.stat().st_size)
-    reason = "the next day to count is 2013-04-02"
-    versions = {"candidate": "8", "live": "7"}
-    event = LedgerEvent(kind="verdict", verdict="keep collecting", actor="ann", reason=reason, versions=versions)
+    said = {"reason": "no day counts yet", "details": ["the next day to count is 2013-04-02"]}
+    event = LedgerEvent(
+        kind="verdict", verdict="keep collecting", actor="ann", versions={"candidate": "8", "live": "7"}, **said
+    )
     Ledger(local_service.make_service_settings(tmp_path).ledger.folder).append(event)
     assert "Version 8 can be compared on none of 1 row: a rule or a fallback had a say in each." in words(tmp_path)
-    assert f"(`penumbra promote`): {reason}." in words(tmp_path)
+    assert "(`penumbra promote`): no day counts yet.\n  - the next day to count is 2013-04-02" in words(tmp_path)
 
 
 def test_a_model_that_has_answered_nothing_yet_says_since_when(tmp_path: Path) -> None:

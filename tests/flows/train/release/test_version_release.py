@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.steps.promote.verdicts import find_gate_days
+from flows.steps.promote.version_history import find_gate_days
 from flows.steps.train.release.registration import RUN_KEY
 from flows.steps.train.release.version_release import RELEASED_KEY, ReleaseRefused, release_version
 from penumbra.core.settings import Settings, load_settings

@@ -125,6 +125,7 @@ def test_the_cards_say_who_is_live_and_how_far_the_candidate_has_come(seen):
     assert all(
         words in card for words in ("version 2", "keep collecting", "9 days, 5,400 labels", "9 of about 21 days")
     )
+    assert "it isn't shown to be better than the live model: odds of 3.2 to 1 after 9 days" in card
     assert "the next day to count is 2013-04-29" in card
     assert "98.2% of those due" in seen.page.inner_text("#labels")
 

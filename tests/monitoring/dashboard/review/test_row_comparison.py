@@ -9,7 +9,8 @@ from monitoring.dashboard.review.row_comparison import RowComparison
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
 from penumbra.features import Category, Number
-from penumbra.registry.bundles.bundle import Bundle, read_bundle, read_reference_rows, write_reference_rows
+from penumbra.registry.bundles.bundle import Bundle, read_bundle, read_reference_rows
+from penumbra.registry.bundles.bundle_writing import write_reference_rows
 from problem import schema
 from tests.helpers.servers import local_service
 

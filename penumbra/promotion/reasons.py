@@ -1,0 +1,157 @@
+"""Evidence in words: the reason of a verdict in one clause, and what it rests on, a clause each."""
+
+import math
+from collections.abc import Iterator
+
+from penumbra.core.metrics.losses import ALL_LOSSES, LossScale, describe_clipping
+from penumbra.core.text.counts import format_count
+from penumbra.core.text.tables import format_significant
+from penumbra.promotion.evidence import Evidence
+
+NO_DAY = "no day counts yet"
+MAX_SHOWN_ODDS = 1_000_000
+
+
+def explain_verdict(evidence: Evidence) -> str:
+    """Explain the verdict of the evidence on a candidate.
+
+    Args:
+        evidence: The evidence.
+
+    Returns:
+        A clause: what is shown by which odds, or what is missing and about how many days that takes.
+    """
+    if evidence.verdict == "reject":
+        return _describe_harm(evidence, "live")
+    if evidence.verdict == "keep collecting":
+        return _describe_gap(evidence) + _describe_forecast(evidence)
+    if evidence.rule == "superiority":
+        shown = f"odds of {_format_odds(evidence.better)} after {_describe_seen(evidence)}"
+        return f"it is better than the live model: {shown}, {evidence.promote_odds:g} are enough"
+    return (
+        f"it is no worse than the live model by more than the margin after {_describe_seen(evidence)}, "
+        f"{format_count(evidence.shadow_days, 'day is', 'days are')} enough"
+    )
+
+
+def explain_review(evidence: Evidence) -> str:
+    """Explain what the evidence says of a model that was promoted, which stands as the candidate in it.
+
+    Args:
+        evidence: The evidence.
+
+    Returns:
+        A clause: that the model is shown to be worse than the previous one, or that it isn't.
+    """
+    if evidence.verdict == "reject":
+        return _describe_harm(evidence, "previous")
+    if not evidence.days:
+        return NO_DAY
+    return (
+        f"it isn't shown to be worse than the previous model: odds of {_format_odds(evidence.worse)} after "
+        f"{_describe_seen(evidence)}, {evidence.harm_odds:g} roll it back"
+    )
+
+
+def list_details(evidence: Evidence) -> list[str]:
+    """List what a verdict rests on.
+
+    Args:
+        evidence: The evidence.
+
+    Returns:
+        Clauses: the loss and its margin, the odds, what rare losses have to do with it, whose labels these are, and how
+        many losses were capped; only those that say something.
+    """
+    details = []
+    if evidence.difference is not None:
+        side = "in its favour" if evidence.difference >= 0 else "against it"
+        difference = format_significant(evidence.difference, "+")
+        details.append(f"{evidence.loss} {difference} a row {side} ({_describe_interval(evidence)})")
+        details += [_describe_margin(evidence)] if evidence.rule == "non-inferiority" else []
+        better, worse = _format_odds(evidence.better), _format_odds(evidence.worse)
+        details.append(f"odds of {better} that it is better, {worse} that it is worse")
+    details += _describe_rare_losses(evidence)
+    details += [f"{evidence.by_people:,} of the labels are by people"] if evidence.by_people else []
+    clipping = describe_clipping({ALL_LOSSES: evidence.clipped}, evidence.ceiling or math.inf)
+    return [*details, clipping] if clipping else details
+
+
+def _describe_harm(evidence: Evidence, other: str) -> str:
+    return (
+        f"it is worse than the {other} model: odds of {_format_odds(evidence.worse)} after {_describe_seen(evidence)}, "
+        f"{evidence.harm_odds:g} are enough"
+    )
+
+
+def _describe_gap(evidence: Evidence) -> str:
+    """What a verdict still lacks."""
+    after = f"after {_describe_seen(evidence)}"
+    if not evidence.days:
+        return NO_DAY
+    if evidence.rule == "non-inferiority":
+        if evidence.days < evidence.shadow_days:
+            watched, over = (format_count(days, "day") for days in (evidence.shadow_days, evidence.days))
+            return (
+                f"it is watched for {watched}, of which {over} with {format_count(evidence.labels, 'label')} are over"
+            )
+        return f"it isn't within the margin of the live model {after}"
+    if (evidence.difference or 0.0) < 0:
+        return (
+            f"it looks worse than the live model: odds of {_format_odds(evidence.worse)} {after}, "
+            f"{evidence.harm_odds:g} reject it"
+        )
+    for name, odds in (("", evidence.better), ("by a bet that survives days like the worst ", evidence.capital)):
+        if not odds >= evidence.promote_odds:
+            return (
+                f"it isn't shown to be better than the live model: odds of {_format_odds(odds)} {name}{after}, "
+                f"{evidence.promote_odds:g} are needed"
+            )
+    return f"it is better than the live model {after}, but was seen on too few days"
+
+
+def _format_odds(odds: float) -> str:
+    if odds > MAX_SHOWN_ODDS:
+        return f"more than {MAX_SHOWN_ODDS:,} to 1"
+    return f"{odds:,.0f} to 1" if odds >= 100 else f"{odds:.3g} to 1"
+
+
+def _describe_seen(evidence: Evidence) -> str:
+    return f"{format_count(evidence.days, 'day')} and {format_count(evidence.labels, 'label')}"
+
+
+def _describe_forecast(evidence: Evidence) -> str:
+    """How many more days the verdict takes; and which one, if it isn't the one that a candidate hopes for."""
+    if not evidence.days_needed:
+        return ""
+    is_worse = evidence.rule == "superiority" and (evidence.difference or 0.0) < 0
+    return f"; about {format_count(evidence.days_needed, 'more day')}{' to a rejection' if is_worse else ''}"
+
+
+def _describe_rare_losses(evidence: Evidence) -> Iterator[str]:
+    """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
+    if evidence.rule == "superiority" and (evidence.difference or 0.0) > 0:
+        yield f"odds of {_format_odds(evidence.capital)} by a bet that survives days like the worst"
+    if more := evidence.seen_days_needed:
+        yield f"a new recipe has to be seen on {format_count(more, 'more day')} (promotion.seen_days)"
+    if evidence.unseen and evidence.verdict == "promote":
+        yield str(evidence.unseen)
+
+
+def _describe_interval(evidence: Evidence) -> str:
+    """The interval of the difference, or why it has no ends yet."""
+    low, high = evidence.low, evidence.high
+    if low is None and high is None:
+        return f"of {format_count(evidence.days, 'day')}, too few for an interval at these odds"
+    least = "no lower limit yet" if low is None else format_significant(low, "+")
+    return f"{least} to {'no upper limit yet' if high is None else format_significant(high, '+')}"
+
+
+def _describe_margin(evidence: Evidence) -> str:
+    """The margin in the loss's unit and as a share of the baseline's loss, or why there is none."""
+    if math.isnan(evidence.baseline_loss):
+        return f"no margin is known, as the baseline's {evidence.loss} isn't"
+    if not evidence.baseline_loss:
+        return f"there is no margin, as the baseline's {evidence.loss} is 0"
+    scale = LossScale(evidence.loss, evidence.baseline_loss, evidence.baseline_clipped)
+    return f"the margin is {scale.describe_share(evidence.margin / evidence.baseline_loss)}"
