@@ -58,7 +58,7 @@ def show_quarantine(as_json: bool) -> None:
         if as_json:
             return print_json(quarantine_report.count_rejected_rows(rejected))
         days = excluded_days.find_excluded_days(include_accepted_faults(settings), problem)
-    listed = [quarantine_report.describe_quarantine(rejected), exclusion_report.list_excluded_spans(days)]
+    listed = [quarantine_report.describe_quarantine(rejected, problem), exclusion_report.list_excluded_spans(days)]
     click.echo("\n\n".join(filter(None, listed)))
 
 

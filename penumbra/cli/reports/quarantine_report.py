@@ -16,6 +16,10 @@ from penumbra.core.settings import DataSettings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
 from penumbra.data.batches import DataStore
+from penumbra.data.partitions.contract_rules import UNREADABLE_RULE
+from penumbra.data.partitions.conversion import describe_dtype
+from penumbra.data.source_reader import name_source_file
+from penumbra.sources.row_reading import find_row_reading
 
 
 def read_quarantine(data: DataSettings, problem: Problem) -> list[pl.DataFrame]:
@@ -49,35 +53,46 @@ def count_rejected_rows(rejected: list[pl.DataFrame]) -> dict[str, dict[str, int
     }
 
 
-def describe_quarantine(rejected: list[pl.DataFrame]) -> str:
+def describe_quarantine(rejected: list[pl.DataFrame], problem: Problem) -> str:
     """Describe the rejected rows.
 
     Args:
         rejected: What `read_quarantine` returns.
+        problem: The user's folder; its schema and source are needed.
 
     Returns:
-        A block for each batch, with a line for each rule: how many rows broke it, and the first of them as it arrived.
+        A block for each batch, with a line for each rule: how many rows broke it, and the first of them as it arrived;
+        of values that can't be read also what was expected.
     """
     if not rejected:
         return "The quarantine is empty: every row of every batch keeps the contract."
-    return "\n\n".join(_format_batch(rows) for rows in rejected)
+    return "\n\n".join(_format_batch(rows, problem) for rows in rejected)
 
 
-def _format_batch(rows: pl.DataFrame) -> str:
+def _format_batch(rows: pl.DataFrame, problem: Problem) -> str:
     rules = (
         rows.explode(BROKEN_RULES_COLUMN)
         .group_by(BROKEN_RULES_COLUMN, maintain_order=True)
         .agg(pl.len().alias(COUNT_COLUMN), pl.exclude(BROKEN_RULES_COLUMN).first())
     )
-    lines = [_format_rule(rule) for rule in rules.sort(COUNT_COLUMN, descending=True).iter_rows(named=True)]
+    lines = [_format_rule(rule, problem) for rule in rules.sort(COUNT_COLUMN, descending=True).iter_rows(named=True)]
     return "\n".join([f"{rows[BATCH_COLUMN][0]}: {format_count(rows.height, 'row')} rejected", *lines])
 
 
-def _format_rule(rule: dict[str, Any]) -> str:
+def _format_rule(rule: dict[str, Any], problem: Problem) -> str:
     broken, count, row = (rule[name] for name in (BROKEN_RULES_COLUMN, COUNT_COLUMN, ROW_NUMBER_COLUMN))
     values = {name: value for name, value in rule.items() if not name.startswith(RESERVED_PREFIX)}
-    column = str(broken).rpartition("|")[0]
+    column, _, name = str(broken).rpartition("|")
     shown = {column: values[column]} if column in values else values
-    return f"  {broken}: {format_count(count, 'row')}, the first is row {row} with " + ", ".join(
-        f"{name} = {quote_value(value)}" for name, value in shown.items()
-    )
+    first = ", ".join(f"{name} = {quote_value(value)}" for name, value in shown.items())
+    expected = f": expected {_describe_expectation(problem, column)}" if name == UNREADABLE_RULE else ""
+    return f"  {broken}: {format_count(count, 'row')}, the first is row {row} with {first}{expected}"
+
+
+def _describe_expectation(problem: Problem, column: str) -> str:
+    """What the values of a column are read as: the source's time by its format, others as the contract has them."""
+    time = find_row_reading(problem).time
+    if time and time.name == column:
+        return time.describe_expectation() + (" (time_format)" if time.format else "")
+    converted = f", by CONVERSIONS of {name_source_file(problem)}" if problem.source.CONVERSIONS else ""
+    return f"{describe_dtype(problem.schema.Labelled.columns()[column].dtype)}{converted}"

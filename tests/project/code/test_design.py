@@ -76,6 +76,7 @@ MAY_IMPORT = {
     "service": {*BUILDING_BLOCKS, *STATE, "penumbra.core"},
     "penumbra.simulation": {*BUILDING_BLOCKS, *LOGIC, *STATE, "flows"},
     "penumbra.cli": {
+        "penumbra.sources",
         *BUILDING_BLOCKS,
         *LOGIC,
         *STATE,
