@@ -12,6 +12,8 @@ from typing import Any
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.prompt.registry_utils import has_prompt_tag
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from penumbra.core.settings import RegistrySettings
@@ -50,6 +52,7 @@ class ModelRegistry:
         self.artifacts = make_absolute(registry.artifacts)
         self.uri = registry.tracking
         self._client: MaskedClient | None = None
+        self._is_model = False  # whether the name is known to be a model's
 
     @property
     def client(self) -> Any:
@@ -146,8 +149,9 @@ class ModelRegistry:
             version: The version's number.
 
         Raises:
-            MlflowException: There is no such version.
+            MlflowException: There is no such version, or the name is that of a prompt.
         """
+        self._require_model()
         self.client.set_registered_model_alias(self.name, alias, version)
 
     def delete_alias(self, alias: str) -> None:
@@ -155,14 +159,19 @@ class ModelRegistry:
 
         Args:
             alias: The alias.
+
+        Raises:
+            MlflowException: There is no such model, or the name is that of a prompt.
         """
+        self._require_model()
         self.client.delete_registered_model_alias(self.name, alias)
 
     def aliases(self) -> dict[str, str] | None:
         """Read the model's aliases.
 
         Returns:
-            The version's number behind each alias; None if there is no database or no model yet.
+            The version's number behind each alias; None if there is no database or no model yet, or the name is that of
+            a prompt.
         """
         if not has_database(self.uri):
             return None
@@ -172,12 +181,21 @@ class ModelRegistry:
             except sqlite3.Error as error:
                 refuse_locked(database, error)
         try:
-            aliases = self.client.get_registered_model(self.name).aliases
+            model = self.client.get_registered_model(self.name)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        return {alias: str(version) for alias, version in aliases.items()}
+        return None if has_prompt_tag(model._tags) else {alias: str(each) for alias, each in model.aliases.items()}
+
+    def _require_model(self) -> None:
+        """Refuse the name of a prompt, which has versions and aliases, too. One look does: a name stays what it is."""
+        if not (self._is_model or self.aliases() is not None):
+            raise MlflowException(
+                f"registry.model = {self.name!r} is no registered model: there is none of that name, or it is a prompt",
+                RESOURCE_DOES_NOT_EXIST,
+            )
+        self._is_model = True
 
     def tag(self, version: str, key: str, value: str) -> None:
         """Set a tag of a version.
@@ -188,8 +206,9 @@ class ModelRegistry:
             value: The tag's value.
 
         Raises:
-            MlflowException: There is no such version.
+            MlflowException: There is no such version, or the name is that of a prompt.
         """
+        self._require_model()
         self.client.set_model_version_tag(self.name, version, key, value)
 
     def tags(self, version: str) -> dict[str, str]:

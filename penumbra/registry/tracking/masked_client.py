@@ -17,7 +17,7 @@ class _ModelClient(MlflowClient):
     """MLflow's client of a name that is a model's.
 
     MLflow reads the model with all its versions, before each alias and tag that it sets, to see that it is no prompt;
-    `ModelRegistry.register` refuses the name of one.
+    `ModelRegistry` looks once.
     """
 
     def _raise_if_prompt(self, name: str) -> None:
