@@ -1,9 +1,11 @@
 """Tables and pictures of a training run, for the Metaflow card and beside the MLflow run."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.release.outcome import TrainingOutcome
@@ -99,15 +101,21 @@ def write_evaluation(outcome: TrainingOutcome) -> ChartSpecs:
     folder = outcome.evaluation_folder
     specs = build_evaluation_charts(outcome, by_slice)
     folder.mkdir(parents=True, exist_ok=True)
-    by_slice.write_csv(folder / "slices.csv")
+    _write_table(by_slice, folder / "slices.csv")
     if groups := outcome.gate.groups:
-        group_scores.score_groups(groups.candidate).write_csv(folder / "groups.csv")
-        group_scores.compare_groups(groups.candidate, groups.kind).write_csv(folder / "fairness.csv")
-    outcome.gate.worst.write_csv(folder / "worst.csv")
+        _write_table(group_scores.score_groups(groups.candidate), folder / "groups.csv")
+        _write_table(group_scores.compare_groups(groups.candidate, groups.kind), folder / "fairness.csv")
+    _write_table(outcome.gate.worst, folder / "worst.csv")
     (folder / "gate.txt").write_text(f"{outcome.gate.report}\n")
     for name, spec in specs.items():
         (folder / f"{name}.svg").write_text(vegalite_to_svg(spec))
     return specs
+
+
+def _write_table(table: pl.DataFrame, path: Path) -> None:
+    """Write a table as CSV, in which a number that isn't finite is an empty field: a limit that days can't tell."""
+    finite = (pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in table.select(cs.float()).columns)
+    table.with_columns(*finite).write_csv(path)
 
 
 def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 
 from flows.steps.train import evaluation, final_fit, final_jobs
@@ -158,6 +159,8 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     final = final_fit.settle_winner(run.settings, run.plan, run.matrices, ranking, baseline)
     made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, trials, remarks)
     evaluation.write_evaluation(made)
+    for path in made.evaluation_folder.glob("*.csv"):
+        assert not {"inf", "-inf", "NaN"} & set(pl.read_csv(path, infer_schema=False).unpivot()["value"])
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
     assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
     bundle_completion.complete_bundle(made)
