@@ -135,6 +135,7 @@ class ModelRegistry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or self.aliases() is None:  # it exists, as a prompt
                 raise
+        self._is_model = True
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{path}"
         made = self.client.create_model_version(
             self.name, source, run_id, tags=dict(tags), description=description or None
@@ -173,8 +174,11 @@ class ModelRegistry:
             The version's number behind each alias; None if there is no database or no model yet, or the name is that of
             a prompt.
         """
-        if not has_database(self.uri):
-            return None
+        aliases = self._read_aliases() if has_database(self.uri) else None
+        self._is_model = self._is_model or aliases is not None
+        return aliases
+
+    def _read_aliases(self) -> dict[str, str] | None:
         if database := get_database_path(self.uri):
             try:
                 return read_aliases(database, self.name)
@@ -190,12 +194,11 @@ class ModelRegistry:
 
     def _require_model(self) -> None:
         """Refuse the name of a prompt, which has versions and aliases, too. One look does: a name stays what it is."""
-        if not (self._is_model or self.aliases() is not None):
+        if not self._is_model and self.aliases() is None:
             raise MlflowException(
                 f"registry.model = {self.name!r} is no registered model: there is none of that name, or it is a prompt",
                 RESOURCE_DOES_NOT_EXIST,
             )
-        self._is_model = True
 
     def tag(self, version: str, key: str, value: str) -> None:
         """Set a tag of a version.
