@@ -85,11 +85,10 @@ class PredictionEntry(msgspec.Struct, omit_defaults=True):
 
 
 class IndexedPrediction(msgspec.Struct, kw_only=True, gc=False):
-    """Projection of a prediction for the index; the record stays undecoded JSON."""
+    """Projection of a prediction for the index, which adds some fields of the record as undecoded JSON."""
 
     id: str
     time: dt.datetime
-    record: msgspec.Raw
     output: OutputValue
     decision: DecisionValue
     model: str

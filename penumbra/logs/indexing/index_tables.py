@@ -164,10 +164,10 @@ def _take_new_predictions(
     for names in ([row[0] for row in rows] for rows in found if rows):  # those of a piece are neighbours
         for (known,) in db.execute(EXISTING_IDS_QUERY, (min(names), max(names))):
             new.pop(known, None)
-    days: dict[tuple[str, int], dict[str, bottom_k.JsonBytes]] = defaultdict(dict)
+    days: dict[tuple[str, int], dict[str, bytes]] = defaultdict(dict)
     for row in new.values():
         days[row[4], int(row[3] // DAY_SECONDS)][row[0]] = row[-1]
-    db.executemany(ADD_TO_DAY, [(day, model, len(records)) for (model, day), records in days.items()])
+    db.executemany(ADD_TO_DAY, [(day, model, len(lines)) for (model, day), lines in days.items()])
     db.executemany(ADD_TO_ARRIVALS, Counter([int(row[2] // DAY_SECONDS) for row in new.values()]).items())
     bottom_k.add_to_sample(db, days)
     return [row[:-1] for row in new.values()]

@@ -10,7 +10,7 @@ import msgspec
 from penumbra.logs.append_log import encode_json
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.labels import LabelSpec, is_source_of_truth
-from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line, define_record
+from penumbra.logs.line_decoding import add_record_fields, blank_damaged_lines, decode_each_line
 from penumbra.logs.schema import (
     REVIEW_SOURCE,
     IndexedLabel,
@@ -30,24 +30,24 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         label_spec: Which columns of the record are key and time.
 
     Returns:
-        A function from lines to rows (id, key, time, event, model, output, decision, alone, record): times in seconds
+        A function from lines to rows (id, key, time, event, model, output, decision, alone, line): times in seconds
         since 1970, a list of probabilities as JSON, truth values as 1 and 0, `alone` 1 where neither a rule nor another
-        model had a part in the answer, the record as JSON.
+        model had a part in the answer, and the line itself.
     """
-    fields = define_record(dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw))
-    decode, decode_record = _prediction_decoder.decode, msgspec.json.Decoder(fields).decode
+    fields = dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw)
+    decode = msgspec.json.Decoder(add_record_fields(IndexedPrediction, fields)).decode
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
     clock = (*label_spec.key, label_spec.time).index(label_spec.time)
 
     def make_row(line: bytes) -> IndexRow:
         entry = decode(line)
-        values, time = msgspec.structs.astuple(decode_record(entry.record)), entry.time.timestamp()
+        values, time = msgspec.structs.astuple(entry.record), entry.time.timestamp()
         key = encode_key(values[:width]) if width else entry.id
         event = _parse_epoch_seconds(bytes(values[clock]))
         output, decision = _to_column(entry.output), _to_column(entry.decision)
         alone = int(not (entry.rules or entry.failed_rules or entry.fallback))
-        moment, record = time if event is None else event, bytearray(entry.record)
-        return entry.id, key, time, moment, entry.model, output, decision, alone, record
+        moment = time if event is None else event
+        return entry.id, key, time, moment, entry.model, output, decision, alone, line
 
     return lambda lines: list(_convert_each(blank_damaged_lines(lines), make_row))
 
@@ -117,7 +117,6 @@ def _to_column(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value  # as for bytes, sqlite3 looks for an adapter of a bool
 
 
-_prediction_decoder = msgspec.json.Decoder(IndexedPrediction)
 _label_decoder, _shadow_row_decoder = msgspec.json.Decoder(IndexedLabel), msgspec.json.Decoder(ShadowRow)
 _decode_outcome = msgspec.json.Decoder(dict[str, Any]).decode
 

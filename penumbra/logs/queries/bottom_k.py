@@ -4,6 +4,9 @@ It is drawn as the log is read, in the transaction that advances the index's pos
 sample's size and not the log's, and the sample doesn't depend on the order in which the log is read. Bottom-k samples
 add up: the smallest hashes of several days' samples are those of all their rows.
 
+What a pass adds to a day lies together, as one value: a row of the table for each answer, in the order of the hashes,
+took an eighth of the index's processor time.
+
 Source:
     Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007.
 """
@@ -11,31 +14,31 @@ Source:
 import datetime as dt
 import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from penumbra.storage.sqlite import insert_rows
+import msgspec
 
 MAX_WINDOW_ROWS, MAX_DAY_ROWS = 20_000, 5_000  # rows of a window, and of a day
 SAMPLE_SEED = b"2013"
 SAMPLE_TABLES_DDL = """
-CREATE TABLE drawn (model TEXT, day INTEGER, draw BLOB, id TEXT, record BLOB NOT NULL,
-  PRIMARY KEY (model, day, draw, id)) WITHOUT ROWID;
+CREATE TABLE drawn (model TEXT NOT NULL, day INTEGER NOT NULL, rows BLOB NOT NULL);
+CREATE INDEX drawn_by_day ON drawn (model, day);
 CREATE TABLE limits (model TEXT, day INTEGER, kept INTEGER NOT NULL, highest BLOB NOT NULL,
   PRIMARY KEY (model, day)) WITHOUT ROWID;
 """
+SAMPLE_TABLES = ("drawn", "limits")
 DAY_LIMIT_QUERY = "SELECT kept, highest FROM limits WHERE model = ? AND day = ?"
-NTH_DRAW_QUERY = "SELECT draw FROM drawn WHERE model = ? AND day = ? ORDER BY draw LIMIT 1 OFFSET ?"
-WINDOW_SAMPLE_QUERY = """
-SELECT id, record FROM drawn WHERE model = ? AND day >= ? AND day < ? AND draw <= ? ORDER BY draw, id LIMIT ?
-"""
+DAY_ROWS_QUERY = "SELECT rows FROM drawn WHERE model = ? AND day = ?"
 MAX_DRAW = b"\xff" * 8
 DAY_SECONDS = 86_400.0
-JsonBytes = bytes | bytearray
+SampledRow = tuple[bytes, str, bytes]
+"""The hash, the id, and the line."""
 _keyed_hash = hashlib.blake2b(digest_size=8, key=SAMPLE_SEED)
+_decode_rows = msgspec.msgpack.Decoder(list[SampledRow]).decode
 
 
 def add_to_sample(
-    db: sqlite3.Connection, days: Mapping[tuple[str, int], Mapping[str, JsonBytes]], most: int = MAX_DAY_ROWS
+    db: sqlite3.Connection, days: Mapping[tuple[str, int], Mapping[str, bytes]], most: int = MAX_DAY_ROWS
 ) -> None:
     """Draw among more answers; the same answer twice counts once.
 
@@ -43,11 +46,11 @@ def add_to_sample(
 
     Args:
         db: A connection within a write transaction.
-        days: The answers' records as JSON, by id, of each model and day of the event, in days since 1970.
+        days: The answers' lines of the prediction log, by id, of each model and day of the event, in days since 1970.
         most: How many rows a day's sample has at least, where there are as many.
     """
-    for day, records in days.items():
-        _add_day_rows(db, day, records, most)
+    for day, lines in days.items():
+        _add_day_rows(db, day, lines, most)
 
 
 def select_window_sample(
@@ -71,25 +74,46 @@ def select_window_sample(
         of_day: How many rows of one day at most.
 
     Returns:
-        Ids with their records as JSON, the lowest hash first.
+        Ids with their lines of the prediction log, the lowest hash first.
     """
     first, last = ((day - dt.date(1970, 1, 1)).days for day in (begin, end))
-    ends = [db.execute(NTH_DRAW_QUERY, (model, day, of_day - 1)).fetchone() for day in range(first, last)]
-    limit = min((draw for (draw,) in filter(None, ends)), default=MAX_DRAW)
-    return db.execute(WINDOW_SAMPLE_QUERY, (model, first, last, limit, most)).fetchall()
+    lowest, limit = list[SampledRow](), MAX_DRAW
+    for day in range(first, last):
+        rows = _read_day_rows(db, (model, day))
+        limit = min(limit, rows[of_day - 1][0]) if len(rows) >= of_day else limit
+        lowest = sorted([*lowest, *rows])[:most]
+    return [(name, line) for draw, name, line in lowest if draw <= limit]
 
 
-def _add_day_rows(db: sqlite3.Connection, day: tuple[str, int], records: Mapping[str, JsonBytes], most: int) -> None:
+def have_equal_samples(one: sqlite3.Connection, other: sqlite3.Connection, most: int = MAX_DAY_ROWS) -> bool:
+    """Return whether two connections have the same sample of each model and day, in whatever pieces it was drawn."""
+    found, others = (db.execute("SELECT model, day FROM limits ORDER BY model, day").fetchall() for db in (one, other))
+    return found == others and all(
+        _read_day_rows(one, day)[:most] == _read_day_rows(other, day)[:most] for day in found
+    )
+
+
+def _add_day_rows(db: sqlite3.Connection, day: tuple[str, int], lines: Mapping[str, bytes], most: int) -> None:
     kept, highest = db.execute(DAY_LIMIT_QUERY, day).fetchone() or (0, MAX_DRAW)
-    low = sorted((draw, name) for name in records if (draw := _hash_id(name)) <= highest)
-    if len(low) > most:
-        highest = low[most - 1][0]
-    rows = [(*day, bytearray(draw), name, records[name]) for draw, name in low[:most]]  # for bytes it seeks an adapter
-    kept += insert_rows(db, "INSERT OR IGNORE INTO drawn {rows}", rows)
-    if kept > most + most // 2:
-        ((highest,),) = db.execute(NTH_DRAW_QUERY, (*day, most - 1))
-        kept -= db.execute("DELETE FROM drawn WHERE model = ? AND day = ? AND draw > ?", (*day, highest)).rowcount
-    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (*day, kept, highest))
+    low = [(draw, name, line) for name, line in lines.items() if (draw := _hash_id(name)) <= highest]
+    if not low:
+        return
+    if kept + len(low) > most + most // 2:
+        low = _sort_rows([*_read_day_rows(db, day), *low])[:most]
+        kept, highest = 0, low[-1][0]
+        db.execute("DELETE FROM drawn WHERE model = ? AND day = ?", day)
+    db.execute("INSERT INTO drawn VALUES (?, ?, ?)", (*day, msgspec.msgpack.encode(low)))
+    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (*day, kept + len(low), highest))
+
+
+def _read_day_rows(db: sqlite3.Connection, day: tuple[str, int]) -> list[SampledRow]:
+    """All that is kept of a model and a day, the lowest hash first."""
+    return _sort_rows(row for (rows,) in db.execute(DAY_ROWS_QUERY, day) for row in _decode_rows(rows))
+
+
+def _sort_rows(rows: Iterable[SampledRow]) -> list[SampledRow]:
+    """In the order of the hashes, each answer once."""
+    return sorted({row[1]: row for row in rows}.values())
 
 
 def _hash_id(name: str) -> bytes:

@@ -19,6 +19,10 @@ from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines
 from penumbra.logs.queries import bottom_k
+from penumbra.logs.schema import LoggedRecord
+from penumbra.storage.sealed import DamagedFile
+
+_decode_line = msgspec.json.Decoder(LoggedRecord).decode
 
 
 def read_sampled_records(
@@ -41,10 +45,36 @@ def read_sampled_records(
 
     Returns:
         A frame as `read_records_by_id` returns it.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
     """
-    with index.open() as db:
+    return _build_record_frame(read_sampled_lines(index, model, begin, end, most), columns)
+
+
+def read_sampled_lines(
+    index: LogIndex, model: str, begin: dt.date, end: dt.date, most: int = bottom_k.MAX_WINDOW_ROWS
+) -> list[tuple[str, bytes]]:
+    """Read the sample of `read_sampled_records` as lines of the prediction log.
+
+    Args:
+        index: As there, like the others.
+        model: The model's version.
+        begin: The first day (UTC) of the rows' times.
+        end: The day after the last.
+        most: How many lines to read at most.
+
+    Returns:
+        Ids with their lines.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
+    """
+    with index.open() as db, suppress(msgspec.MsgspecError, UnicodeDecodeError):
         found = bottom_k.select_window_sample(db, model, begin, end, most)
-    return _build_typed_frame([(name, msgspec.json.decode(record)) for name, record in found], columns)
+        if all(append_log.is_line_whole(line) for _, line in found):
+            return found
+    raise DamagedFile(f"{index.path}, its sample of rows, isn't what the logs say: `penumbra doctor` makes it again")
 
 
 def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> pl.DataFrame:
@@ -59,8 +89,7 @@ def read_records_by_id(predictions: Path, ids: Sequence[str], columns: Mapping[s
         A frame with `penumbra.id` (String) and the columns (an Enum as String); null where a record has no value or
         one of another type. Ids that are no longer in the log have no row.
     """
-    found = read_lines_by_id(predictions, ids)
-    return _build_typed_frame([(name, msgspec.json.decode(line)["record"]) for name, line in found], columns)
+    return _build_record_frame(read_lines_by_id(predictions, ids), columns)
 
 
 def read_profile_rows(
@@ -108,7 +137,8 @@ def _read_archived_columns(
                 yield rows["id"], columns
 
 
-def _build_typed_frame(records: Sequence[tuple[str, Mapping[str, Any]]], columns: Mapping[str, Any]) -> pl.DataFrame:
+def _build_record_frame(lines: Iterable[tuple[str, bytes]], columns: Mapping[str, Any]) -> pl.DataFrame:
+    records = [(name, msgspec.json.decode(_decode_line(line).record)) for name, line in lines]
     wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
     values = {
         name: pl.Series(name, [record.get(name) for _, record in records], dtype, strict=False)

@@ -5,6 +5,7 @@ import datetime as dt
 import sqlite3
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,10 +25,16 @@ def empty():
         yield db
 
 
-def kept(parts, most, of=20, model="7"):
+@contextlib.contextmanager
+def drawn(parts, most):
     with empty() as db:
         for part in parts:
             bottom_k.add_to_sample(db, by_day(part), most)
+        yield db
+
+
+def kept(parts, most, of=20, model="7"):
+    with drawn(parts, most) as db:
         return bottom_k.select_window_sample(db, model, DAY, DAY + WEEK, of, most)
 
 
@@ -52,6 +59,17 @@ def test_the_sample_is_the_same_whatever_the_order_and_cutting_of_the_log(rows, 
     assert kept(cut(rows, places), most=4, of=60) == kept([answers(60)], most=4, of=60)
 
 
+@given(st.permutations(answers(60)), st.lists(st.integers(0, 60)))
+def test_samples_are_equal_whatever_was_added_at_once(rows, places):
+    with drawn([answers(60)], 4) as one, drawn(cut(rows, places), 4) as other:
+        assert bottom_k.have_equal_samples(one, other, 4)
+
+
+def test_samples_differ_where_an_answer_is_missing():
+    with drawn([answers(60)], 60) as one, drawn([answers(59)], 60) as other:
+        assert not bottom_k.have_equal_samples(one, other, 60)
+
+
 def test_a_second_pass_changes_nothing():
     assert kept([answers(60), answers(60)], most=4) == kept([answers(60)], most=4)
 
@@ -73,8 +91,8 @@ def test_no_more_than_half_as_many_again_as_wanted_are_kept():
     with empty() as db:
         for part in cut(answers(500, days=1), range(0, 500, 7)):
             bottom_k.add_to_sample(db, by_day(part), 20)
-        ((rows,),) = db.execute("SELECT count(*) FROM drawn")
-    assert 20 <= rows <= 30
+        rows = [row for (found,) in db.execute("SELECT rows FROM drawn") for row in msgspec.msgpack.decode(found)]
+    assert 20 <= len(rows) <= 30
 
 
 def test_models_don_t_share_a_sample():

@@ -4,11 +4,13 @@ import datetime as dt
 
 import msgspec
 import polars as pl
+import pytest
 
 from penumbra.logs.archiving import archive
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.labels import join_labels
+from penumbra.storage.sealed import DamagedFile
 from problem import schema
 from tests.helpers.logs import prediction_logs
 
@@ -36,6 +38,20 @@ def test_what_was_asked_is_kept_where_the_log_is_no_more(tmp_path):
     assert samples.read_sampled_records(index, "7", DAY, TOMORROW, {}).sort("penumbra.id")[
         "penumbra.id"
     ].to_list() == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda rows: rows.replace(b'"UA"', b'"UB"'), lambda rows: rows[:-1], lambda rows: rows.replace(b"-", b"\xff")],
+)
+def test_a_changed_byte_of_the_sample_is_no_row_of_it(tmp_path, change):
+    prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(5))
+    index = prediction_logs.make_updated_index(tmp_path)
+    with index.open() as db:
+        ((rows,),) = db.execute("SELECT rows FROM drawn")
+        db.execute("UPDATE drawn SET rows = ?", (change(rows),))
+    with pytest.raises(DamagedFile, match="isn't what the logs say"):
+        samples.read_sampled_records(index, "7", DAY, TOMORROW, {})
 
 
 def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_path):

@@ -13,10 +13,9 @@ import polars as pl
 
 from monitoring.windows.window_records import AttributionDrift
 from penumbra.core.attributions.additive_model import NotExplainable
-from penumbra.core.columns import ID_COLUMN
 from penumbra.core.encoding import derive_features
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.queries.samples import read_lines_by_id, read_sampled_records
+from penumbra.logs.queries.samples import read_sampled_lines
 from penumbra.registry.bundles.bundle import Bundle
 from penumbra.registry.bundles.explanations import attribute_scores
 
@@ -110,7 +109,6 @@ def _compute_sizes(loaded: Bundle, matrix: np.ndarray) -> np.ndarray | None:
 
 def _read_inputs(index: LogIndex, version: str, begin: dt.date, end: dt.date, max_rows: int) -> np.ndarray:
     """Read the inputs of a sample of what the model answered itself: float64 [n, inputs], NaN for missing."""
-    sampled = read_sampled_records(index, version, begin, end, {}, max_rows)
-    lines = read_lines_by_id(index.predictions, sorted(sampled[ID_COLUMN]))
+    lines = sorted(read_sampled_lines(index, version, begin, end, max_rows))
     entries = [msgspec.json.decode(line, type=ScoredInputs) for _, line in lines]
     return np.array([entry.inputs for entry in entries if entry.inputs and not entry.fallback], float)
