@@ -75,11 +75,6 @@ class DriftResult:
         """The largest ratio of distance to threshold; 0 where nothing was compared."""
         return self.largest.ratio if self.largest else 0.0
 
-    @property
-    def has_drifted(self) -> bool:
-        """Whether a column is beyond its threshold."""
-        return self.ratio > 1
-
     def __str__(self) -> str:
         days = f" over the last {format_count(self.largest.days, 'day')}" if self.largest and self.largest.days else ""
         count = len(self.columns) + (self.prediction is not None)

@@ -16,7 +16,7 @@ from penumbra.rules import DecisionValue
 OutputValue = float | list[float]
 FEEDBACK_SOURCE = "feedback"  # of the labels that came by HTTP
 REVIEW_SOURCE = "review"  # of the labels that people gave to cases of the review queue
-STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = SHADOW_STATUSES = (
+STATUS_OK, STATUS_ERROR, STATUS_TIMEOUT, STATUS_NAN, STATUS_SHAPE, STATUS_SKIPPED = (
     "ok",
     "error",
     "timeout",
@@ -276,7 +276,7 @@ class ShadowRow(msgspec.Struct, tag_field="is", tag="row", omit_defaults=True):
         time: When it was scored (UTC).
         output: As in `PredictionEntry`, None without an answer.
         decision: As in `PredictionEntry`, None without an answer.
-        status: One of `SHADOW_STATUSES`.
+        status: `STATUS_OK`, or which of the others it is.
         reason: Why there is no answer; "" where there is one.
     """
 

@@ -121,11 +121,12 @@ def _describe_seen(evidence: Evidence) -> str:
 
 
 def _describe_forecast(evidence: Evidence) -> str:
-    """How many more days the verdict takes; and which one, if it isn't the one that a candidate hopes for."""
+    """How many more days and labels the verdict takes; and which one, if not the one that a candidate hopes for."""
     if not evidence.days_needed:
         return ""
     is_worse = evidence.rule == "superiority" and (evidence.difference or 0.0) < 0
-    return f"; about {format_count(evidence.days_needed, 'more day')}{' to a rejection' if is_worse else ''}"
+    labels = f" with {format_count(evidence.labels_needed, 'label')}" if evidence.labels_needed else ""
+    return f"; about {format_count(evidence.days_needed, 'more day')}{labels}{' to a rejection' if is_worse else ''}"
 
 
 def _describe_rare_losses(evidence: Evidence) -> Iterator[str]:

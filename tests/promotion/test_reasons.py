@@ -34,7 +34,7 @@ BETTER, WORSE = "it isn't shown to be better than the live model: ", "it is wors
         (weigh([]), "no day counts yet"),
         (
             weigh([1.0] * 9),
-            f"{BETTER}odds of 21.4 to 1 after 9 days and 900 labels, 50 are needed; about 9 more days",
+            f"{BETTER}odds of 21.4 to 1 after 9 days and 900 labels, 50 are needed; about 9 more days with 900 labels",
         ),
         (
             weigh([1.0] * 40 + [-40.0]),
@@ -44,16 +44,16 @@ BETTER, WORSE = "it isn't shown to be better than the live model: ", "it is wors
         (
             weigh([1.0] * 24, earlier=EarlierDays(10)),
             "it is better than the live model after 24 days and 2,400 labels, but was seen on too few days; "
-            "about 1 more day",
+            "about 1 more day with 100 labels",
         ),
         (
             weigh([-1.0] * 4),
             "it looks worse than the live model: odds of 3.3 to 1 after 4 days and 400 labels, 10 reject it; "
-            "about 4 more days to a rejection",
+            "about 4 more days with 400 labels to a rejection",
         ),
         (
             weigh([1.0] * 6, "non-inferiority"),
-            "it is watched for 7 days, of which 6 days with 600 labels are over; about 1 more day",
+            "it is watched for 7 days, of which 6 days with 600 labels are over; about 1 more day with 100 labels",
         ),
         (
             weigh([0.1, -40.0, *[0.1] * 5], "non-inferiority"),

@@ -29,7 +29,6 @@ from penumbra.storage.sealed import DamagedFile
 from penumbra.training.evaluation.comparison import describe_changes
 from penumbra.training.split import SPLIT_PARTS
 
-PageLines = list[tuple[str, str]]
 MAX_CHANGES = 40  # lines of differences that are shown
 UNKNOWN_CHANGES = "What changed can't be read off the registry"
 

@@ -9,13 +9,7 @@ import msgspec
 import polars as pl
 
 from penumbra.core.bins import is_countable_dtype
-from penumbra.core.columns import (
-    DAY_COLUMN,
-    LINE_NUMBER_COLUMN,
-    MODEL_COLUMN,
-    PREDICTION_COLUMN,
-    READABLE_COLUMN,
-)
+from penumbra.core.columns import DAY_COLUMN, LINE_NUMBER_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 from penumbra.logs.line_decoding import add_record_fields, blank_damaged_lines, decode_each_line
@@ -45,26 +39,21 @@ class LogFrameReader:
         )
         self._output = pl.List(pl.Float64) if Task.from_schema(schema).kind == "multiclass" else pl.Float64()
 
-    def frame(self, content: bytes) -> tuple[pl.DataFrame, int]:
-        """Read the model's own answers; those of a fallback are left out.
+    def frame(self, content: bytes) -> pl.DataFrame:
+        """Read the model's own answers; those of a fallback are left out, as are lines that can't be read.
 
         Args:
             content: Whole lines of the log.
 
         Returns:
             A frame with the columns (Float64, Boolean or String), `penumbra.prediction` (Float64 or List of them),
-            `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time); and how
-            many lines can't be read.
+            `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time).
         """
-        frames, unreadable = list[pl.DataFrame](), 0
+        frames = list[pl.DataFrame]()
         for lines in iterate_lines(content) if content else [[]]:
-            each = list(decode_each_line(self._decoder, blank_damaged_lines(lines)))
-            read = [answer for answer in each if answer is not None]
-            frames.append(self._frame([answer for answer in read if not answer.fallback]))
-            unreadable += len(each) - len(read)
-        frame = pl.concat(frames)
-        dated = frame.filter(pl.col(DAY_COLUMN).is_not_null())
-        return dated, unreadable + frame.height - dated.height
+            each = decode_each_line(self._decoder, blank_damaged_lines(lines))
+            frames.append(self._frame([answer for answer in each if answer and not answer.fallback]))
+        return pl.concat(frames).filter(pl.col(DAY_COLUMN).is_not_null())
 
     def read_aligned(self, lines: Sequence[bytes]) -> pl.DataFrame:
         """Read lines to a frame with a row for each.
@@ -73,8 +62,8 @@ class LogFrameReader:
             lines: Lines without their ends, as `blank_damaged_lines` returns them.
 
         Returns:
-            A frame with the columns of `frame` and `penumbra.readable` (Boolean). The day is null where there is
-            nothing to count: where the line can't be read, or a fallback answered.
+            A frame with the columns of `frame`. The day is null where there is nothing to count: where the line can't
+            be read, or a fallback answered.
         """
         return self._align(list(decode_each_line(self._decoder, lines)))
 
@@ -95,12 +84,7 @@ class LogFrameReader:
 
     def has_profile_columns(self, rows: pl.DataFrame) -> bool:
         """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
-        wanted = {
-            **self.columns,
-            MODEL_COLUMN: pl.String,
-            DAY_COLUMN: pl.Date,
-            READABLE_COLUMN: pl.Boolean,
-        }
+        wanted = {**self.columns, MODEL_COLUMN: pl.String, DAY_COLUMN: pl.Date}
         return PREDICTION_COLUMN in rows.columns and all(
             rows.schema.get(name) == dtype for name, dtype in wanted.items()
         )
@@ -108,16 +92,15 @@ class LogFrameReader:
     def _align(self, each: Sequence[Any]) -> pl.DataFrame:
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
         frame = self._frame([each[at] for at in counted])
-        readable = pl.Series(READABLE_COLUMN, [answer is not None for answer in each], pl.Boolean)
         if len(counted) == len(each):
-            return frame.with_columns(readable)
-        every = pl.DataFrame([pl.Series(LINE_NUMBER_COLUMN, range(len(each)), pl.Int64), readable])
+            return frame
+        every = pl.DataFrame([pl.Series(LINE_NUMBER_COLUMN, range(len(each)), pl.Int64)])
         return (
             every.join(
                 frame.with_columns(pl.Series(LINE_NUMBER_COLUMN, counted, pl.Int64)), on=LINE_NUMBER_COLUMN, how="left"
             )
             .sort(LINE_NUMBER_COLUMN)
-            .select(*frame.columns, READABLE_COLUMN)
+            .select(frame.columns)
         )
 
     def _frame(self, answers: list[Any]) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from penumbra.core.columns import DAY_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN, READABLE_COLUMN
+from penumbra.core.columns import DAY_COLUMN, MODEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, Profile, compute_daily_profiles
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.system.garbage import pause_garbage_collection
@@ -32,14 +32,13 @@ from penumbra.storage.sqlite import read_user_version, recreate_tables, write_tr
 
 PROFILES_FILE = "profiles.db"
 PROFILES_DDL = """
-CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, unreadable INTEGER NOT NULL, closed INTEGER);
+CREATE TABLE segments (name TEXT PRIMARY KEY, position INTEGER NOT NULL, closed INTEGER);
 CREATE TABLE binnings (model TEXT PRIMARY KEY, binning TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE profiles (model TEXT, part TEXT, day TEXT, rows INTEGER NOT NULL, counts BLOB NOT NULL,
   PRIMARY KEY (model, part, day)) WITHOUT ROWID;
 """
 ADVANCE_PROFILE_POSITION = """
-INSERT INTO segments VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
-SET position = excluded.position, unreadable = unreadable + excluded.unreadable, closed = excluded.closed
+INSERT INTO segments VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, closed = excluded.closed
 """
 DAY_ROWS_QUERY = "SELECT day, rows FROM profiles WHERE model = ? AND part = ? ORDER BY day"
 POSITIONS_QUERY = "SELECT name, position, closed FROM segments"
@@ -126,11 +125,6 @@ class ProfileStore:
         with self._open() as db:
             return profile_rows.read_profiles(db, model, REFERENCE_PART, dt.date.min, dt.date.max)
 
-    def count_unreadable(self) -> int:
-        """Return the number of the log's lines that can't be read: damaged, or written under another contract."""
-        with self._open() as db:
-            return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
-
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +148,7 @@ class ProfileStore:
 
     def _count(self, db: sqlite3.Connection, pieces: Sequence[LogPiece], reference: ReferenceLoader) -> int | None:
         """Count pieces in one transaction; return how many lines, None where somebody else was quicker with one."""
-        rows, unreadable = self._answered.frame(b"".join(piece.content for piece in pieces))
+        rows = self._answered.frame(b"".join(piece.content for piece in pieces))
         profiles = self._profiles(db, rows, reference)
         with write_transaction(db, self._layout):
             first = {piece.segment: piece.position for piece in reversed(pieces)}
@@ -162,9 +156,9 @@ class ProfileStore:
             if any(begun.get(name, 0) != at for name, at in first.items()):
                 return None
             profile_rows.add_profiles(db, LIVE_PART, profiles)
-            for piece, count in zip(pieces, [unreadable, *[0] * len(pieces)], strict=False):
+            for piece in pieces:
                 end = piece.position + len(piece.content)
-                db.execute(ADVANCE_PROFILE_POSITION, (piece.segment, end, count, piece.is_end))
+                db.execute(ADVANCE_PROFILE_POSITION, (piece.segment, end, piece.is_end))
         return sum(piece.content.count(b"\n") for piece in pieces)
 
     def _count_frames(self, db: sqlite3.Connection, frames: Sequence[PartFrame], reference: ReferenceLoader) -> int:
@@ -178,9 +172,7 @@ class ProfileStore:
             if _read_positions(db, names):
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
-            unreadable = rows.height - int(rows[READABLE_COLUMN].sum())
-            counted = zip(names, [unreadable, *[0] * len(names)], strict=False)
-            db.executemany("INSERT INTO segments VALUES (?, 0, ?, 1)", counted)
+            db.executemany("INSERT INTO segments VALUES (?, 0, 1)", [(name,) for name in names])
         return rows.height
 
     def _profiles(

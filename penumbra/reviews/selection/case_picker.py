@@ -204,7 +204,6 @@ def pick_cases(
     budget: float | None = None,
     now: dt.datetime | None = None,
     slices: Sequence[DegradedSlice] = (),
-    draw_uniforms: UniformSource = hash_uniforms,
 ) -> ReviewBlock | None:
     """Pick what is new: first the rows that a rule defers to people, then among the others.
 
@@ -214,7 +213,6 @@ def pick_cases(
         budget: As in `CasePicker.pick`.
         now: The time (UTC); the clock's by default.
         slices: The slices whose loss has risen.
-        draw_uniforms: What takes the place of `hash_uniforms`, where a simulation must draw the same rows again.
 
     Returns:
         The block that was drawn; None where nothing is new, or no whole row may be picked yet.
@@ -224,7 +222,7 @@ def pick_cases(
         sqlite3.Error: The index can't be read.
         DamagedArchive: The archive of a log is damaged.
     """
-    with contextlib.closing(CasePicker(settings, problem, draw_uniforms)) as picker:
+    with contextlib.closing(CasePicker(settings, problem)) as picker:
         picker.pick_deferred(now)
         return picker.pick(budget, now, slices)
 

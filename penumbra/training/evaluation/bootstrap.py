@@ -27,6 +27,7 @@ import numpy as np
 from penumbra.core.text.intervals import format_limits, format_signed
 
 BLOCK_DAYS, MAX_BLOCKS = 5, 8
+JOINT_ERROR = 0.05  # of limits that hold together, both sides of all of them
 MIN_JOINT_BLOCKS = 3  # for limits that hold together; of two blocks so many draws are alike that single ones have none
 BOOTSTRAP_REPLICATES = 1000
 BOOTSTRAP_SEED = 2013
@@ -154,10 +155,8 @@ def compute_confidence_limits(contributions: np.ndarray, confidence: float = 0.9
     return middle - below, middle + above
 
 
-def compute_joint_limits(
-    means: np.ndarray, errors: np.ndarray, days: int, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute confidence limits that hold for all means over days together (Bonferroni).
+def compute_joint_limits(means: np.ndarray, errors: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute 95 % confidence limits that hold for all means over days together (Bonferroni).
 
     By Student's t: a thousand draws don't reach so far into the tails.
 
@@ -165,7 +164,6 @@ def compute_joint_limits(
         means: float64 [k].
         errors: Their standard errors, as `compute_standard_errors` gives them, float64 [k].
         days: Number of days.
-        confidence: Two-sided confidence of all k intervals together.
 
     Returns:
         Lower and upper limits, each float64 [k]; infinite with fewer than three blocks of days.
@@ -175,7 +173,7 @@ def compute_joint_limits(
     blocks = count_blocks(days)
     if blocks < MIN_JOINT_BLOCKS or not len(means):
         return np.full(len(means), -np.inf), np.full(len(means), np.inf)
-    reach = stdtrit(blocks - 1, 1 - (1 - confidence) / 2 / len(means)) * errors
+    reach = stdtrit(blocks - 1, 1 - JOINT_ERROR / 2 / len(means)) * errors
     return means - reach, means + reach
 
 

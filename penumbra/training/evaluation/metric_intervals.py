@@ -79,14 +79,13 @@ def compute_defined_intervals(
     return {name: interval for name, interval in intervals.items() if not np.isnan(interval.value)}
 
 
-def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray, confidence: float = 0.95) -> Interval:
+def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray) -> Interval:
     """Compute a metric that is a mean over rows, from sums by day, with the interval of `compute_metric_intervals`.
 
     Args:
         metric: The metric's name, by which its range is known.
         sums: Sums of the rows' values by day, float64 [days].
         rows: Numbers of rows by day, [days], each at least one.
-        confidence: Two-sided confidence.
 
     Returns:
         The mean with its interval.
@@ -95,7 +94,7 @@ def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray, co
     with np.errstate(invalid="ignore"):
         left_out = (total - np.bincount(units, sums)) / (count - np.bincount(units, rows))
     contributions = _compute_pseudo_values(np.array([total / count]), left_out[None, :])
-    low, high = compute_confidence_limits(contributions, confidence)
+    low, high = compute_confidence_limits(contributions)
     return _clip_interval(metric, float(total / count), float(low[0]), float(high[0]))
 
 

@@ -185,7 +185,6 @@ def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, damage: bytes
     (path,) = append_log.list_segments(tmp_path / "predictions")
     path.write_bytes(damage + b"\n" + path.read_bytes())
     assert counted(tmp_path) == {0: 1}
-    assert profiles(tmp_path).count_unreadable() == 1
 
 
 def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +200,6 @@ def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatc
     monkeypatch.setattr(append_log, "read_tail", None)  # no line is read
     assert {model: counted(tmp_path, model) for model in ("7", "8")} == expected
     assert [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()] == bins
-    assert profiles(tmp_path).count_unreadable() == 1
 
 
 def test_columns_are_the_same_however_many_pieces_a_segment_is_read_in(
