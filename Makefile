@@ -41,19 +41,22 @@ replay: $(VENV)/runtime checkout ## the later months day by day through the real
 	@$(BIN)/penumbra replay
 
 test: $(VENV)/development checkout ## your problem on a sample, then what the engine promises, in a minute or two (ARGS="-k name" for a part)
-	$(call run_tests,problem_tests)
-	$(call run_tests,tests,-n 2 --dist loadfile --no-loadscope-reorder)
+	$(call run_both,-n 2 --dist loadfile --no-loadscope-reorder)
 
 test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready) checkout ## that and the whole flows: trained, killed, rebuilt, reproduced (some twenty minutes)
-	$(call run_tests,problem_tests)
-	$(call run_tests,tests,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
-	$(call run_tests,tests,-m alone -n 2 --dist loadgroup,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
+	$(call run_both,-m "not alone" -n 2 --dist loadfile --no-loadscope-reorder)
+	@$(call run_tests,tests,-m alone -n 2 --dist loadgroup,$(if $(wildcard tests),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests)))
 
 # The tests of a folder, or of some of its files, as collecting all takes some seconds; unless ARGS names paths,
 # in the other one only or in this. That ARGS choose none of them (5) is no failure, nor that a project has no tests/.
 chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$(wildcard $1)))
 PYTEST := $(BIN)/python -c 'import os, shlex, sys, pytest; sys.exit(pytest.main(sys.argv[1:] + shlex.split(os.environ["ARGS"])))'
-run_tests = @$(if $(chosen),$(PYTEST) $(patsubst $1,$(or $3,$1),$(filter-out $(ARGS),$(chosen))) $2 || [ $$? = 5 ],:)
+run_tests = $(if $(chosen),$(PYTEST) $(patsubst $1,$(or $3,$1),$(filter-out $(ARGS),$(chosen))) $2 || [ $$? = 5 ],:)
+# Both, the engine's with these options. Those of the problem take one core for some seconds: they run beside the others,
+# and are shown last; unless there are ARGS, which may ask for a debugger.
+run_both = @$(if $(or $(ARGS),$(if $(wildcard tests),,alone)),$(call run_tests,problem_tests); $(call run_tests,tests,$1),\
+	shown=$$(mktemp); trap 'rm "$$shown"' EXIT; ($(call run_tests,problem_tests)) >"$$shown" 2>&1 & beside=$$!; code=0; \
+	$(call run_tests,tests,$1) || code=$$?; wait $$beside || code=$$?; cat "$$shown"; exit $$code)
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -10,7 +10,11 @@ import pytest
 
 from penumbra.core.settings import PROJECT_ROOT
 
-FAKE_PYTEST = "import json\ndef main(words):\n    print(json.dumps(words))\n    return 0\n"
+FAKE_PYTEST = """import json, os
+def main(words):
+    print(json.dumps(words))
+    return int(words[0] == os.environ.get("FAILING"))
+"""
 OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "NAME")  # what `make test` would hand on to the make in a test
 READY = ("uv", "runtime", "development", "bin/uv")
 
@@ -40,10 +44,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run_make(folder, *words):
+def start_make(folder, *words, **variables):
     environ = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
-    environ |= {"PYTHONPATH": str(folder)}
-    done = subprocess.run(["make", *words], cwd=folder, env=environ, capture_output=True, text=True)
+    environ |= {"PYTHONPATH": str(folder), **variables}
+    return subprocess.run(["make", *words], cwd=folder, env=environ, capture_output=True, text=True)
+
+
+def run_make(folder, *words):
+    done = start_make(folder, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -64,9 +72,16 @@ def test_paths_in_one_folder_leave_the_other_out(folder):
 def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
     for name, mark in (("test_load.py", "alone"), ("test_other.py", "slow")):
         (folder / "tests" / name).write_text(f"@pytest.mark.{mark}\n")
-    *_, beside, alone = map(json.loads, run_make(folder, "test-all"))
+    beside, _, alone = map(json.loads, run_make(folder, "test-all"))
     assert beside[:3] == ["tests", "-m", "not alone"]
     assert alone == ["tests/test_load.py", "-m", "alone", "-n", "2", "--dist", "loadgroup"]
+
+
+@pytest.mark.parametrize("failing", ["tests", "problem_tests"])
+def test_tests_that_fail_in_one_folder_hide_nothing_of_the_other(folder, failing):
+    done = start_make(folder, "test", FAILING=failing)
+    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == ["tests", "problem_tests"]
+    assert done.returncode != 0
 
 
 def test_without_tests_of_the_engine_those_of_the_problem_run_alone(folder):
