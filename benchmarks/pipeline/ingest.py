@@ -145,7 +145,7 @@ def ingest_small_batches(folder: Path, first: int, count: int) -> None:
 
 def _time_batch(store: DataStore, data: DataSettings, batch: str, files: dict[str, bytes]) -> tuple[float, float]:
     own = _measure_seconds(lambda: (store.stage(batch, files), store.admit([batch])))
-    return own + _measure_seconds(lambda: versions.record_data_version(data)), own
+    return own + _measure_seconds(lambda: versions.record_data_version(data, checksums=store.checksums)), own
 
 
 def _make_distinct(files: dict[str, bytes], batch: str) -> dict[str, bytes]:

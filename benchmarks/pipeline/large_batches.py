@@ -52,7 +52,7 @@ def _ingest(year: Path, copies: int) -> dict[str, float]:
     store, start = DataStore(load_settings().data.model_copy(update=changed), streamed), time.perf_counter()
     result = store.stage(BATCH, fetch_batch_files(streamed, BATCH))
     store.admit([BATCH])
-    versions.record_data_version(store.settings)
+    versions.record_data_version(store.settings, checksums=store.checksums)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     size = (store.raw / BATCH / FILE).stat().st_size / 1e6
     return {"rows": result.rows, "mb": size, "seconds": time.perf_counter() - start, "peak_mb": peak}

@@ -10,6 +10,7 @@ data/batches/<batch>/<file>            raw, immutable, versioned (see penumbra/d
 import functools
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ from penumbra.data.source_reader import BatchRefused, list_source_batches
 from penumbra.data.staging import Staging, get_staging_folder
 from penumbra.data.versioning import admitted
 from penumbra.data.versioning.checksums import ChecksumCache, read_file_stat
-from penumbra.data.versioning.dvc_listing import list_files
+from penumbra.data.versioning.dvc_listing import build_listing, list_files
 from penumbra.storage.sealed import is_derived_file_whole, remove_sealed_file, write_sealed_aside
 
 ROWS_FOLDER, QUARANTINE_FOLDER, FAULTS_FOLDER = "rows", "quarantine", "faults"
@@ -54,7 +55,7 @@ class DataStore:
 
     def batches(self) -> list[str]:
         """Return the names of the admitted batches, oldest first."""
-        return sorted(folder.name for folder in self.raw.iterdir()) if self.raw.is_dir() else []
+        return sorted(os.listdir(self.raw)) if self.raw.is_dir() else []
 
     def source_batches(self) -> list[str]:
         """Return the names of the admitted batches that are the source's, oldest first."""
@@ -218,7 +219,8 @@ class DataStore:
 
     def sums(self, batch: str) -> dict[str, str]:
         """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""
-        found = {name: self.checksums.md5(str(path)) for name, path in self._raw_files(batch).items()}
+        folder = self.raw / batch
+        found = build_listing(folder, sorted(list_files(folder)), self.checksums)
         self.checksums.save()
         return found
 

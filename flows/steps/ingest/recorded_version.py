@@ -140,7 +140,8 @@ def report_data_version(store: DataStore) -> str:
     if not of_source:
         raise IngestRefused("no batch that has arrived has rows: there is nothing to record")
     before = read_dvc_content(versions.get_dvc_file(data))
-    version = versions.record_data_version(data, DataOrigin.of_batches(of_source, store.problem).to_meta())
+    origin = DataOrigin.of_batches(of_source, store.problem)
+    version = versions.record_data_version(data, origin.to_meta(), store.checksums)
     lines = [
         f"data version {version.md5}: {format_count(len(batches), 'batch', 'batches')}, {batches[0]} to {batches[-1]}"
     ]

@@ -20,6 +20,7 @@ class ChecksumCache:
 
     def __init__(self, index: Path):
         self.index = index
+        self._stamp = _read_stamp(index)  # of the index that `known` has all of; None for one that isn't there
         self.known = _load_index(index)
         self.unsaved: dict[str, tuple[FileStat, str]] = {}
 
@@ -64,14 +65,23 @@ class ChecksumCache:
         if not self.unsaved:
             return
         self.index.parent.mkdir(parents=True, exist_ok=True)
-        replace_sealed_file(self.index, msgspec.json.encode(_load_index(self.index) | self.unsaved))
-        self.unsaved = {}
+        has_all = self._stamp == _read_stamp(self.index)
+        known = self.known if has_all else _load_index(self.index) | self.unsaved
+        replace_sealed_file(self.index, msgspec.json.encode(known))
+        self.unsaved, self._stamp = {}, _read_stamp(self.index) if has_all else None
 
 
 def read_file_stat(path: str) -> FileStat:
     """Return size in bytes, change time in ns and inode of the file at `path`; another one where it was written to."""
     found = os.stat(path)
     return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _read_stamp(index: Path) -> FileStat | None:
+    try:
+        return read_file_stat(str(index))
+    except OSError:
+        return None
 
 
 def _load_index(index: Path) -> dict[str, tuple[FileStat, str]]:

@@ -2,14 +2,26 @@
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Iterable
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
+
+import msgspec
 
 from penumbra.data.versioning.checksums import ChecksumCache
 
 FileListing = dict[str, str]
+
+
+class ListedFile(msgspec.Struct):
+    """An entry of DVC's listing: a file's md5, and its path in the folder."""
+
+    md5: str
+    relpath: str
+
+
+_decoder = msgspec.json.Decoder(list[ListedFile])
 
 
 def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
@@ -67,8 +79,13 @@ def hash_listing(encoded: bytes) -> str:
 
 def encode_listing(listing: FileListing) -> bytes:
     """Return the JSON in which DVC keeps a folder's `listing`, byte for byte."""
-    entries = [{"md5": listing[name], "relpath": name} for name in sorted(listing)]
-    return json.dumps(entries).encode()
+    entries = [f'{{"md5": "{listing[name]}", "relpath": {encode_basestring_ascii(name)}}}' for name in sorted(listing)]
+    return f"[{', '.join(entries)}]".encode()
+
+
+def decode_listing(encoded: bytes) -> FileListing:
+    """Return the listing of which DVC keeps the JSON `encoded`; raises msgspec.DecodeError where it is none."""
+    return {entry.relpath: entry.md5 for entry in _decoder.decode(encoded)}
 
 
 def select_new_files(listing: FileListing, known: FileListing) -> FileListing:

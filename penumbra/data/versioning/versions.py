@@ -5,7 +5,7 @@ settings (a folder, s3://…, gs://…: see https://dvc.org/doc/user-guide/data-
 """
 
 import contextlib
-import json
+import functools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from typing import Any
 from penumbra.core.settings import DataSettings
 from penumbra.core.text.errors import describe_error
 from penumbra.data.versioning import objects
-from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.checksums import ChecksumCache, FileStat, read_file_stat
 from penumbra.data.versioning.dvc_file import DvcFile, format_dvc_file, parse_dvc_file
 from penumbra.data.versioning.dvc_listing import (
     FileListing,
     build_listing,
     compute_listing_md5,
+    decode_listing,
     encode_listing,
     hash_listing,
     list_files,
@@ -136,13 +137,19 @@ def read_cached_listing(data: DataSettings, md5: str) -> FileListing:
         md5: The version; "" for none.
 
     Returns:
-        The md5 of each file by its path in the data folder; empty where the cache lacks the listing.
+        The md5 of each file by its path in the data folder, not to be changed; empty where the cache lacks the listing.
     """
-    cached = objects.find_cached_object(data, md5) if md5 else None
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(cached.read_bytes())} if cached else {}
+    if not md5:
+        return {}
+    try:
+        return _read_listing(data, md5, read_file_stat(str(objects.get_cached_object(data, md5))))
+    except OSError:
+        return {}
 
 
-def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = None) -> DataVersion:
+def record_data_version(
+    data: DataSettings, meta: Mapping[str, Any] | None = None, checksums: ChecksumCache | None = None
+) -> DataVersion:
     """Make the folder's content a version: into DVC's cache, then into the remote, then named by the pointer file.
 
     Only new files are stored and pushed, so one more batch costs the same however many came before. The pointer file is
@@ -151,6 +158,7 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     Args:
         data: The settings' section `data`.
         meta: What the pointer file gets under `meta`.
+        checksums: The cache of the files' checksums, which is saved; None for the index on disk.
 
     Returns:
         The version. A remote that fails is reported in `problem`, not raised, and tried again by the next call.
@@ -158,7 +166,7 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
     Raises:
         DamagedDvcFile: Where the pointer file isn't one.
     """
-    listing, size = _describe_folder(data)
+    listing, size = _describe_folder(data, checksums)
     encoded, before = encode_listing(listing), read_recorded_version(data)
     now, known = hash_listing(encoded), read_cached_listing(data, before)
     if before == now and known and _is_pushed(data, now):
@@ -171,6 +179,13 @@ def record_data_version(data: DataSettings, meta: Mapping[str, Any] | None = Non
         pointer = format_dvc_file(now, size, len(listing), data.folder.name, meta)
         replace_file(get_dvc_file(data), pointer)
     return DataVersion(now, changed=before != now, problem=problem)
+
+
+@functools.lru_cache(maxsize=2)  # each batch that is derived again is looked up in the same one
+def _read_listing(data: DataSettings, md5: str, _: FileStat) -> FileListing:
+    """The listing of a version, whose file in DVC's cache has this stat."""
+    cached = objects.find_cached_object(data, md5)
+    return decode_listing(cached.read_bytes()) if cached else {}
 
 
 def _describe_folder(data: DataSettings, checksums: ChecksumCache | None = None) -> tuple[FileListing, int]:

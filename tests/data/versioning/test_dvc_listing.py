@@ -1,14 +1,23 @@
 """Which files of a folder a data version has."""
 
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penumbra.data.versioning.dvc_listing import list_files
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penumbra.data.versioning.dvc_listing import FileListing, decode_listing, encode_listing, list_files
 
 NOBODY = 65534
+
+
+def compute_md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
 
 
 @contextmanager
@@ -41,3 +50,10 @@ def test_a_folder_that_cannot_be_read_has_no_files_and_hides_none_beside_it() ->
 def test_a_file_in_place_of_a_folder_has_no_files(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     assert list_files(tmp_path / "data") == []
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.binary(max_size=4).map(compute_md5)))
+def test_a_listing_is_the_bytes_that_dvc_writes_and_comes_back_of_them(listing: FileListing) -> None:
+    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(listing.items())]
+    assert encode_listing(listing) == json.dumps(entries).encode()
+    assert decode_listing(encode_listing(listing)) == listing

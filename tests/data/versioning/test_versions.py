@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import restoring, versions
+from penumbra.data.versioning.objects import get_cached_object
 from tests.helpers.files import read_files
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
@@ -157,6 +158,16 @@ def test_recording_the_same_content_again_changes_nothing(project):
     written = versions.get_dvc_file(project).stat().st_mtime_ns
     assert versions.record_data_version(project) == versions.DataVersion(first.md5, changed=False)
     assert versions.get_dvc_file(project).stat().st_mtime_ns == written
+
+
+def test_a_listing_that_is_damaged_once_it_was_read_is_not_read_any_more(project):
+    md5 = versions.record_data_version(project).md5
+    assert set(versions.read_cached_listing(project, md5)) == {"a.csv"}
+    cached = get_cached_object(project, md5)
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes().replace(b"a.csv", b"b.csv"))
+    assert versions.read_cached_listing(project, md5) == {}
+    assert not cached.exists()
 
 
 def test_every_change_of_the_content_is_another_version(project):
