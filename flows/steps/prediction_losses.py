@@ -1,5 +1,7 @@
 """Predictions read from frames of the logs; where there is a label, their losses and whether their sets hold it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -27,10 +29,9 @@ def compute_known_losses(
     Returns:
         Float64 [n], NaN where there is no label or no prediction.
     """
-    losses, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
-    of_known = extract_labels(labels.filter(known), task)
-    losses[known] = compute_clipped_losses(task, of_known, predictions[known], loss, ceiling)
-    return losses
+    return _compare_known_rows(
+        task, labels, predictions, lambda known, said: compute_clipped_losses(task, known, said, loss, ceiling)
+    )
 
 
 def find_known_covered(task: Task, limits: ConformalLimits, labels: pl.Series, predictions: np.ndarray) -> np.ndarray:
@@ -45,10 +46,7 @@ def find_known_covered(task: Task, limits: ConformalLimits, labels: pl.Series, p
     Returns:
         Float64 [n], 1 or 0; NaN where there is no label or no prediction.
     """
-    covered, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
-    of_known = extract_labels(labels.filter(known), task)
-    covered[known] = limits.find_covered(of_known, predictions[known])
-    return covered
+    return _compare_known_rows(task, labels, predictions, limits.find_covered)
 
 
 def measure_loss_ceiling(task: Task, settings: PromotionSettings, reference: pl.DataFrame) -> float:
@@ -88,6 +86,15 @@ def extract_predictions(task: Task, values: pl.Series) -> np.ndarray:
             -1, len(task.classes)
         )
     return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _compare_known_rows(
+    task: Task, labels: pl.Series, predictions: np.ndarray, compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Compare labels with predictions where both are known; float64 [n], NaN for all other rows."""
+    found, known = np.full(len(labels), np.nan), _mask_known_rows(labels, predictions)
+    found[known] = compare(extract_labels(labels.filter(known), task), predictions[known])
+    return found
 
 
 def _mask_known_rows(labels: pl.Series, predictions: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from penumbra.core.settings import API_KEY_PREFIX
 from service.http.access.access_control import BEARER_CHALLENGE, KeyDigests, KeyHolder, Role, find_key_holder
 from service.http.access.hosts import HostCheck
 from service.http.access.page_headers import build_page_headers, replace_sent_headers
-from service.http.asgi import JSON_HEADER, AsgiApp, Headers, Message, Receive, Send
+from service.http.asgi import AsgiApp, Headers, Message, Receive, Send, send_refusal
 from service.http.refusals import RequestRefused
 
 BASIC_CHALLENGE = (b"www-authenticate", b'Basic realm="dashboard: any name, a key as password", charset="UTF-8"')
@@ -95,16 +95,9 @@ def guard_site(app: AsgiApp, site: Site, access: PageAccess) -> AsgiApp:
             holder = access.check(site, scope)
             await app({**scope, KEY_HOLDER: holder}, receive, send_page)
         except RequestRefused as refused:
-            await _refuse(send_page, refused)
+            await send_refusal(send_page, refused)
 
     return serve
-
-
-async def _refuse(send: Send, refused: RequestRefused) -> None:
-    body = refused.encode_body()
-    headers = [JSON_HEADER, (b"content-length", b"%d" % len(body)), (b"connection", b"close"), *refused.headers]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _require_own_origin(headers: Headers) -> None:

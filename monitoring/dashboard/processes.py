@@ -19,7 +19,15 @@ from monitoring.dashboard.places import (
     write_page_digests,
 )
 from monitoring.dashboard.sites import SITES
-from penumbra.core.settings import API_KEY_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
+from penumbra.core.project_root import extend_python_path
+from penumbra.core.settings import (
+    API_KEY_PREFIX,
+    PROJECT_ROOT,
+    Settings,
+    SettingsError,
+    load_settings,
+    remove_api_keys,
+)
 from penumbra.storage.work_lock import hold_work_lock
 from service.http.access.access_control import KeyDigests, read_keys
 from service.http.access.hosts import is_loopback
@@ -114,9 +122,7 @@ def build_dashboard_environment() -> dict[str, str]:
     Returns:
         This process's environment without telemetry and API keys, with the project on Python's path.
     """
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(API_KEY_PREFIX)}
-    return {**DASHBOARD_ENVIRONMENT, **environ, "PYTHONPATH": path}
+    return {**DASHBOARD_ENVIRONMENT, **remove_api_keys(os.environ), "PYTHONPATH": extend_python_path(PROJECT_ROOT)}
 
 
 def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:

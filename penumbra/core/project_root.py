@@ -1,6 +1,7 @@
 """The folder of the project: the checkout with `settings.toml`, `problem/` and `flows/`; and what variables of the
 environment that are about it begin with. Cheap to import."""
 
+import os
 from pathlib import Path
 
 SETTINGS_FILE = "settings.toml"
@@ -35,6 +36,11 @@ def find_enclosing_project(folder: Path) -> Path | None:
     """
     folder = folder.absolute()
     return next((parent for parent in (folder, *folder.parents) if (parent / SETTINGS_FILE).is_file()), None)
+
+
+def extend_python_path(root: Path) -> str:
+    """Return this process's variable PYTHONPATH with the folder `root` at its end, for processes that it starts."""
+    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(root)]))
 
 
 def is_git_checkout(root: Path) -> bool:

@@ -111,6 +111,16 @@ async def _read_whole_body(message: Message, receive: Receive, limit: int) -> by
     return b"".join(parts)
 
 
+async def send_refusal(send: Send, refused: RequestRefused) -> None:
+    """Send a refusal and close the connection, as the body may not have been read.
+
+    Args:
+        send: Sends its messages.
+        refused: The refusal.
+    """
+    await send_response(send, refused.status, refused.encode_body(), ((b"connection", b"close"), *refused.headers))
+
+
 async def send_response(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
     """Send a whole response.
 

@@ -20,7 +20,7 @@ from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.origin import DataOrigin
-from penumbra.logs.append_log import LogWriter, encode_json, list_segments
+from penumbra.logs.append_log import list_segments
 from penumbra.logs.daily.profiles import ProfileStore
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
 from penumbra.logs.indexing.index import LogIndex
@@ -35,6 +35,7 @@ from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model
 from service.processes.archiver import archive_due_segments
 from service.processes.deployment.version_deployment import deploy_candidate, deploy_live
+from tests.helpers.logs.prediction_logs import append_to_new_segment
 
 BATCHES, MODEL, THRESHOLD = ("2024-01", "2024-02"), "orders", 0.5
 SHADOW_DAYS = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
@@ -154,7 +155,7 @@ def _log_part(settings: Settings, problem: Problem, rows: pl.DataFrame) -> None:
     records = rows.select(problem.schema.Row.columns().keys()).to_dicts()
     chances = np.random.default_rng(len(records)).uniform(0.1, 0.9, len(records)).tolist()
     now = dt.datetime.now(dt.UTC)
-    ids = _append(
+    ids = append_to_new_segment(
         settings.service.predictions,
         [
             PredictionEntry(now, "c", record, [], chance, chance >= THRESHOLD, "1", 80)
@@ -162,15 +163,10 @@ def _log_part(settings: Settings, problem: Problem, rows: pl.DataFrame) -> None:
         ],
     )
     labels = zip(ids, rows.select(outcome).to_dicts(), strict=True)
-    _append(settings.labels.folder, [LabelEntry(now, "feedback", label, prediction=name) for name, label in labels])
+    append_to_new_segment(
+        settings.labels.folder, [LabelEntry(now, "feedback", label, prediction=name) for name, label in labels]
+    )
     _log_shadow(settings, ids, chances, now)
-
-
-def _append(folder: Path, entries: list[object]) -> list[str]:
-    writer = LogWriter(folder)
-    ids = writer.append([encode_json(entry) for entry in entries])
-    writer.close()
-    return ids
 
 
 def _log_shadow(settings: Settings, ids: list[str], chances: list[float], now: dt.datetime) -> None:

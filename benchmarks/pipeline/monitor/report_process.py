@@ -5,17 +5,8 @@ number of `pages`.
 """
 
 import json
-import resource
 
-
-def read_cpu_seconds() -> float:
-    """Read the CPU seconds that this process and its ended children have used.
-
-    Returns:
-        Seconds of user and system time.
-    """
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+from penumbra.core.system.process_tree import read_cpu_seconds
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ reference.parquet  held-out rows with their labels and scores: what "normal" loo
 
 import io
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,27 @@ def open_onnx_session(model: Path | bytes) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several unrelated types for what it can't use
         raise BrokenBundle(f"{model if isinstance(model, Path) else 'the model'}: {error}") from None
+
+
+def bind_session(
+    session: onnxruntime.InferenceSession, width: int
+) -> tuple[np.ndarray, np.ndarray, Callable[[], None]]:
+    """Bind a compiled model to arrays of one row, by which single records are scored.
+
+    Args:
+        session: The model's session.
+        width: The number of its inputs.
+
+    Returns:
+        The inputs, float64 [1, width]; the outputs, in the model's shape and dtype; and a function that computes these
+        of the inputs as they are then.
+    """
+    inputs = np.full((1, width), np.nan)
+    outputs = np.empty_like(session.run(None, {"inputs": inputs})[0])
+    binding = session.io_binding()
+    binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
+    binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+    return inputs, outputs, partial(session.run_with_iobinding, binding)
 
 
 def open_transform(model: bytes) -> Transform:

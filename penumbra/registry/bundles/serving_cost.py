@@ -1,22 +1,23 @@
 """The cost of serving a model: the time of one answer."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, by the import
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
+
+from penumbra.registry.bundles.bundle import bind_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 TIMING_ROUNDS, WARM_UP_ROUNDS = 300, 20
 ScoreFunction = Callable[[np.ndarray], Any]
 
 
 def measure_single_row_us(
-    model: onnxruntime.InferenceSession | ScoreFunction, rows: np.ndarray, rounds: int = TIMING_ROUNDS
+    model: "onnxruntime.InferenceSession | ScoreFunction", rows: np.ndarray, rounds: int = TIMING_ROUNDS
 ) -> float:
     """Measure the time of one answer.
 
@@ -29,7 +30,7 @@ def measure_single_row_us(
     Returns:
         The median in microseconds.
     """
-    score = model if callable(model) else _bind_session(model, rows.shape[1])
+    score = model if callable(model) else _make_score_function(model, rows.shape[1])
     return statistics.median(_time_call(score, rows[i % len(rows)][None]) for i in range(WARM_UP_ROUNDS + rounds)) * 1e6
 
 
@@ -39,16 +40,11 @@ def _time_call(score: ScoreFunction, row: np.ndarray) -> float:
     return time.perf_counter() - start
 
 
-def _bind_session(session: onnxruntime.InferenceSession, width: int) -> ScoreFunction:
-    """Return a function that runs the session through arrays that are bound to it once."""
-    inputs = np.full((1, width), np.nan)
-    outputs = np.empty_like(session.run(None, {"inputs": inputs})[0])
-    binding = session.io_binding()
-    binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
-    binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+def _make_score_function(session: "onnxruntime.InferenceSession", width: int) -> ScoreFunction:
+    inputs, _, run = bind_session(session, width)
 
     def score(row: np.ndarray) -> None:
         inputs[:] = row
-        session.run_with_iobinding(binding)
+        run()
 
     return score

@@ -5,7 +5,7 @@ import contextlib
 
 from service.http import metrics
 from service.http.access.access_control import PUBLIC_PATHS, AccessControl
-from service.http.asgi import JSON_HEADER, AsgiApp, Message, Receive, Send
+from service.http.asgi import AsgiApp, Message, Receive, Send, send_refusal
 from service.http.refusals import RequestRefused
 
 CHECKS_PER_TIMEOUT = 20  # checks for late requests within the time that a request may take
@@ -145,13 +145,7 @@ def admit_request(scope: Message, access: AccessControl) -> bool:
 
 
 async def _refuse(send: Send, refused: RequestRefused) -> None:
-    """Send a refusal and close the connection, as the body may not have been read.
-
-    Where a response has already begun, nothing is sent.
-    """
+    """Send a refusal; where a response has already begun, nothing is sent."""
     metrics.turned_away_requests.labels(str(refused.status)).inc()
-    body = refused.encode_body()
-    headers = [JSON_HEADER, (b"content-length", b"%d" % len(body)), (b"connection", b"close"), *refused.headers]
     with contextlib.suppress(RuntimeError):
-        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_refusal(send, refused)

@@ -264,13 +264,7 @@ def _make_record_scorer(loaded: bundle.Bundle) -> Callable[[Record], ScoredInput
     row = loaded.inputs.row()
     if loaded.session is None:  # this model could not be compiled
         return lambda record: (values := row(record), loaded.predictions(np.array([values]))[0].tolist())
-    run = loaded.session.run_with_iobinding
-    inputs = np.full((1, len(loaded.inputs.kinds)), np.nan)
-    values = inputs[0]
-    outputs = np.empty_like(loaded.compute_outputs(inputs))
-    binding = loaded.session.io_binding()
-    binding.bind_input("inputs", "cpu", 0, np.float64, inputs.shape, inputs.ctypes.data)
-    binding.bind_output("output", "cpu", 0, outputs.dtype, outputs.shape, outputs.ctypes.data)
+    (values,), outputs, run = bundle.bind_session(loaded.session, len(loaded.inputs.kinds))
     read_output = {
         "binary": lambda: outputs.item(1),
         "multiclass": lambda: outputs[0].tolist(),
@@ -279,7 +273,7 @@ def _make_record_scorer(loaded: bundle.Bundle) -> Callable[[Record], ScoredInput
 
     def score_one(record: Record) -> ScoredInputs:
         values[:] = row(record)
-        run(binding)
+        run()
         return values.tolist(), read_output()
 
     return score_one

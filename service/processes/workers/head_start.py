@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 
-from penumbra.core.project_root import API_KEY_PREFIX, find_project_root
+from penumbra.core.project_root import API_KEY_PREFIX, extend_python_path, find_project_root
 from penumbra.core.system.lean_imports import import_lean
 from service.processes.workers.environment import QUIET_ENVIRONMENT, hide_variables, list_hidden_variables
 from service.processes.workers.supervisor import ChildProcess, RunningProcess, start_process
@@ -44,7 +44,7 @@ class WaitingHost:
 
     def __init__(self) -> None:
         """Start it."""
-        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(find_project_root())]))
+        path = extend_python_path(find_project_root())
         own = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": ""}  # prometheus_client's import asks if there is one
         self._socket, theirs = socket.socketpair()
         with theirs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import service
+from penumbra.core.project_root import extend_python_path
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, remove_api_keys
 from penumbra.core.settings.url_drivers import require_drivers
 from penumbra.core.system.process_tree import adopt_orphans
@@ -132,9 +133,11 @@ def build_service_environment(state: Path) -> dict[str, str]:
     Returns:
         This process's environment, with the project on PYTHONPATH, and with telemetry and banners of libraries off.
     """
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(PROJECT_ROOT)]))
     home = (state / "bentoml").absolute()
-    own = {"PYTHONPATH": path, "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus_multiproc_dir")}
+    own = {
+        "PYTHONPATH": extend_python_path(PROJECT_ROOT),
+        "PROMETHEUS_MULTIPROC_DIR": str(home / "prometheus_multiproc_dir"),
+    }
     return {"BENTOML_HOME": str(home), **QUIET_ENVIRONMENT, **remove_api_keys(os.environ), **own}
 
 
