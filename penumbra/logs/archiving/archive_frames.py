@@ -12,6 +12,7 @@ from penumbra.logs.line_decoding import blank_damaged_lines
 from penumbra.logs.schema import ArchivedPrediction, ArchivedRow
 
 LOGGED_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
+MICROSECONDS_FORMAT = "%Y-%m-%dT%H:%M:%S.%6fZ"  # which polars reads in a third of the time
 COMPRESSION_LEVEL = 1  # of zstd: files are as large as at its default of 3, and written in a fifth less processor time
 RowReader = Callable[[Sequence[bytes]], tuple[Sequence[ArchivedRow | None], Any]]
 ARCHIVED_FIELDS = ArchivedPrediction.__struct_fields__
@@ -39,9 +40,8 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
     columns = {name: list(map(attrgetter(name), read)) for name in ARCHIVED_FIELDS}
     text, raw = _split_text(pl.Series("raw", lines, pl.Binary))
     known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
-    time = pl.col("time").cast(pl.String).str.to_datetime(LOGGED_TIME_FORMAT, time_zone="UTC", strict=False)
     typed = [each.alias(ROW_PREFIX + each.name) for each in row_columns]
-    return known.with_columns(time, text.alias("line"), raw, *typed)
+    return known.with_columns(_parse_times(known["time"].cast(pl.String)), text.alias("line"), raw, *typed)
 
 
 def write_archive_frames(frames: Sequence[Any], path: Path) -> None:
@@ -68,6 +68,14 @@ def _read_entry(line: bytes) -> ArchivedPrediction:
         return _decode(line)
     except (msgspec.MsgspecError, ValueError):
         return ArchivedPrediction()
+
+
+def _parse_times(texts: Any) -> Any:
+    """Times as the log has them, which leaves fractions of seconds out where there are none; null where it is none."""
+    times = texts.str.to_datetime(MICROSECONDS_FORMAT, time_unit="us", time_zone="UTC", strict=False)
+    if times.null_count() == texts.null_count():
+        return times
+    return texts.str.to_datetime(LOGGED_TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False)
 
 
 def _split_text(lines: Any) -> tuple[Any, Any]:

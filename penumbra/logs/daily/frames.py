@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -15,6 +14,8 @@ from penumbra.core.task import Task
 from penumbra.logs.line_decoding import add_record_fields, blank_damaged_lines, decode_each_line
 from penumbra.logs.log_pieces import iterate_lines
 from penumbra.logs.schema import ArchivedRow, ProfiledPrediction
+
+EPOCH_ORDINAL = dt.date(1970, 1, 1).toordinal()
 
 
 class LogFrameReader:
@@ -31,8 +32,6 @@ class LogFrameReader:
         self._decimals = [name for name in columns if isinstance(dtypes[name], pl.Decimal)]
         types: dict[str, Any] = {name: _to_python_type(dtype) for name, dtype in self.columns.items()}
         types |= dict.fromkeys(self._decimals, str)  # decimals are text in JSON, as the time is
-        attributes = {name: attrgetter(f"field{n}") for n, name in enumerate([schema.TIME, *types])}
-        self._values, self._time = {name: attributes[name] for name in columns}, attributes[schema.TIME]
         self._decoder, self._archive_decoder = (
             msgspec.json.Decoder(add_record_fields(projection, {schema.TIME: str | None}, types))
             for projection in (ProfiledPrediction, ArchivedRow)
@@ -104,17 +103,17 @@ class LogFrameReader:
         )
 
     def _frame(self, answers: list[Any]) -> pl.DataFrame:
-        # Column by column: a tuple for each row would keep the garbage collector busy for longer than all the rest.
-        records = [answer.record for answer in answers]
-        columns = [self._make_column(name, list(map(read, records))) for name, read in self._values.items()]
-        moments = pl.Series(DAY_COLUMN, list(map(self._time, records)), pl.String)
-        if moments.null_count():
-            moments = moments.zip_with(moments.is_not_null(), pl.Series([answer.time for answer in answers]))
+        records = [msgspec.structs.astuple(answer.record) for answer in answers]
+        fields: list[Sequence[Any]] = list(zip(*records, strict=True)) or [()] * (len(self.columns) + 1)
+        columns = [self._make_column(*each) for each in zip(self.columns, fields[1:], strict=True)]
+        moments = fields[0]
+        if None in moments:
+            moments = [answer.time if of is None else of for of, answer in zip(moments, answers, strict=True)]
         said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else self._output)
         model = pl.Series(MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
 
-    def _make_column(self, name: str, values: list[Any]) -> pl.Series:
+    def _make_column(self, name: str, values: Sequence[Any]) -> pl.Series:
         if name in self._decimals:
             return pl.Series(name, values, pl.String).cast(self.columns[name], strict=False)
         return pl.Series(name, values, self.columns[name])
@@ -130,16 +129,17 @@ def _to_python_type(dtype: Any) -> Any:
     return {pl.Float64: float, pl.Boolean: bool}.get(dtype, str)
 
 
-def _parse_days(moments: pl.Series) -> pl.Series:
-    """Of instants or dates in ISO 8601, UTC where they name no offset."""
-    each = moments.unique()
-    days = pl.Series([_parse_day(moment) for moment in each], dtype=pl.Date)
-    return moments.replace_strict(each, days, return_dtype=pl.Date).cast(pl.Date)  # which an empty series ignores
+def _parse_days(moments: Sequence[str]) -> pl.Series:
+    """Of instants or dates in ISO 8601, UTC where they name no offset; neighbouring rows have the same hour, or day."""
+    days = {moment: _parse_day(moment) for moment in set(moments)}
+    return pl.Series(DAY_COLUMN, [days[moment] for moment in moments], pl.Int32).cast(pl.Date)
 
 
-def _parse_day(moment: str) -> dt.date | None:
+def _parse_day(moment: str) -> int | None:
+    """In days since 1970."""
     try:
         read = dt.datetime.fromisoformat(moment)
-    except ValueError:
+        day = read.astimezone(dt.UTC) if read.tzinfo else read
+    except (ValueError, OverflowError):
         return None
-    return read.astimezone(dt.UTC).date() if read.tzinfo else read.date()
+    return day.toordinal() - EPOCH_ORDINAL

@@ -32,9 +32,9 @@ DAY_ROWS_QUERY = "SELECT rows FROM drawn WHERE model = ? AND day = ?"
 MAX_DRAW = b"\xff" * 8
 DAY_SECONDS = 86_400.0
 SampledRow = tuple[bytes, str, bytes]
-"""The hash, the id, and the line."""
+"""The hash, the id, and the line; the table has the other two, as nearly all days keep all of their rows."""
 _keyed_hash = hashlib.blake2b(digest_size=8, key=SAMPLE_SEED)
-_decode_rows = msgspec.msgpack.Decoder(list[SampledRow]).decode
+_decode_rows = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 def add_to_sample(
@@ -79,7 +79,7 @@ def select_window_sample(
     first, last = ((day - dt.date(1970, 1, 1)).days for day in (begin, end))
     lowest, limit = list[SampledRow](), MAX_DRAW
     for day in range(first, last):
-        rows = _read_day_rows(db, (model, day))
+        rows = _draw_rows(_read_rows(db, (model, day)))
         limit = min(limit, rows[of_day - 1][0]) if len(rows) >= of_day else limit
         lowest = sorted([*lowest, *rows])[:most]
     return [(name, line) for draw, name, line in lowest if draw <= limit]
@@ -89,31 +89,31 @@ def have_equal_samples(one: sqlite3.Connection, other: sqlite3.Connection, most:
     """Return whether two connections have the same sample of each model and day, in whatever pieces it was drawn."""
     found, others = (db.execute("SELECT model, day FROM limits ORDER BY model, day").fetchall() for db in (one, other))
     return found == others and all(
-        _read_day_rows(one, day)[:most] == _read_day_rows(other, day)[:most] for day in found
+        _draw_rows(_read_rows(one, day))[:most] == _draw_rows(_read_rows(other, day))[:most] for day in found
     )
 
 
 def _add_day_rows(db: sqlite3.Connection, day: tuple[str, int], lines: Mapping[str, bytes], most: int) -> None:
     kept, highest = db.execute(DAY_LIMIT_QUERY, day).fetchone() or (0, MAX_DRAW)
-    low = [(draw, name, line) for name, line in lines.items() if (draw := _hash_id(name)) <= highest]
+    low = [row for row in lines.items() if highest == MAX_DRAW or _hash_id(row[0]) <= highest]
     if not low:
         return
     if kept + len(low) > most + most // 2:
-        low = _sort_rows([*_read_day_rows(db, day), *low])[:most]
-        kept, highest = 0, low[-1][0]
+        lowest = _draw_rows([*_read_rows(db, day), *low])[:most]
+        kept, highest, low = 0, lowest[-1][0], [(name, line) for _, name, line in lowest]
         db.execute("DELETE FROM drawn WHERE model = ? AND day = ?", day)
     db.execute("INSERT INTO drawn VALUES (?, ?, ?)", (*day, msgspec.msgpack.encode(low)))
     db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (*day, kept + len(low), highest))
 
 
-def _read_day_rows(db: sqlite3.Connection, day: tuple[str, int]) -> list[SampledRow]:
-    """All that is kept of a model and a day, the lowest hash first."""
-    return _sort_rows(row for (rows,) in db.execute(DAY_ROWS_QUERY, day) for row in _decode_rows(rows))
+def _read_rows(db: sqlite3.Connection, day: tuple[str, int]) -> list[tuple[str, bytes]]:
+    """All that is kept of a model and a day."""
+    return [row for (rows,) in db.execute(DAY_ROWS_QUERY, day) for row in _decode_rows(rows)]
 
 
-def _sort_rows(rows: Iterable[SampledRow]) -> list[SampledRow]:
-    """In the order of the hashes, each answer once."""
-    return sorted({row[1]: row for row in rows}.values())
+def _draw_rows(rows: Iterable[tuple[str, bytes]]) -> list[SampledRow]:
+    """In the order of their hashes, each answer once."""
+    return sorted((_hash_id(name), name, line) for name, line in dict(rows).items())
 
 
 def _hash_id(name: str) -> bytes:

@@ -1,5 +1,7 @@
 """Lines of the prediction log as frames of one layout, whatever lines there are."""
 
+import datetime as dt
+
 import msgspec
 import pytest
 from polars.testing import assert_frame_equal
@@ -42,3 +44,20 @@ def test_the_archive_counts_the_lines_that_the_monitor_counts_whatever_its_own_c
     assert [entry is None for entry in entries] == [False, True, True, True]
     assert_frame_equal(reader.frame(b"\n".join([*lines, b""])), archived.drop_nulls("penumbra.day"))
     assert archived["penumbra.day"].null_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2013-04-01T23:30:00-02:00", dt.date(2013, 4, 2)),
+        ("1969-12-31T12:00:00Z", dt.date(1969, 12, 31)),
+        ("2013-04-01", dt.date(2013, 4, 1)),
+        ("0001-01-01T00:00:00+05:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_a_row_is_of_the_day_of_its_time_in_utc_and_of_none_without_such(moment, day):
+    entry = prediction_logs.make_prediction(1)
+    line = msgspec.json.encode(msgspec.structs.replace(entry, record={**entry.record, "time_hour": moment}))
+    reader = LogFrameReader(load_problem(["schema"]).schema)
+    assert reader.read_aligned([line])["penumbra.day"].to_list() == [day]
