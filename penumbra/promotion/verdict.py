@@ -1,4 +1,4 @@
-"""The verdict that follows from paired losses in blocks of days; evidence.py says how sure it is, reasons.py in words."""
+"""The verdict that follows from paired losses in blocks of days; evidence.py and reasons.py say how sure it is."""
 
 import math
 from dataclasses import dataclass

@@ -2,8 +2,11 @@
 
 import itertools
 import os
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 Job = TypeVar("Job")
 MAX_TASKS_OF_A_STEP = 100_000  # Metaflow refuses more than 100 where it isn't told otherwise
@@ -20,6 +23,29 @@ def limit_parallel_tasks() -> None:
 def count_parallel_tasks() -> int:
     """Return how many tasks run at once: METAFLOW_RUN_MAX_WORKERS, or else the number of cores."""
     return int(os.environ.get("METAFLOW_RUN_MAX_WORKERS", os.cpu_count() or 1))
+
+
+def open_fork_pool(
+    processes: int, module: str, start: Callable[..., None], arguments: tuple[Any, ...]
+) -> "ProcessPoolExecutor":
+    """Open a pool of processes of one thread each, forks of one that has imported a module with all that they need.
+
+    Args:
+        processes: The most processes.
+        module: The module's name.
+        start: Called first in each process.
+        arguments: What it is called with.
+
+    Returns:
+        The pool; a process begins with the first job for it.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    os.environ.update(SINGLE_THREAD_ENVIRONMENT)
+    context = get_context("forkserver")  # polars doesn't survive a fork where it has computed
+    context.set_forkserver_preload([module])  # imported once for all of them
+    return ProcessPoolExecutor(processes, context, start, arguments)
 
 
 def split_jobs(jobs: Sequence[Job], lanes: int) -> list[list[Job]]:

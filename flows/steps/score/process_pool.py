@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
+from flows.steps.processes.parallel import open_fork_pool
 from flows.steps.score.part_scoring import SCORED_PARTS, PartScorer
 from flows.steps.score.replaced_processes import Attempt
 from flows.steps.score.table_job import TableJob
@@ -34,10 +34,8 @@ def open_process_pool(
     Returns:
         The pool; a process begins with the first part for it.
     """
-    os.environ.update(SINGLE_THREAD_ENVIRONMENT, POLARS_MAX_THREADS="1")  # of the processes; here they run already
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # imported once for all of them
-    return ProcessPoolExecutor(processes, context, _start_process, (settings, options, is_another))
+    os.environ["POLARS_MAX_THREADS"] = "1"  # of the processes; here its threads run already
+    return open_fork_pool(processes, __name__, _start_process, (settings, options, is_another))
 
 
 def _start_process(settings: Settings, options: Sequence[str], is_another: bool) -> None:

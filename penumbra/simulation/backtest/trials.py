@@ -2,10 +2,7 @@
 
 import contextlib
 import functools
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,12 +121,10 @@ def run_backtest(
     Yields:
         The result of each trial, in their order; or why it can't be run, where one of its models can't be fitted.
     """
-    os.environ.update(parallel.SINGLE_THREAD_ENVIRONMENT)
     past = BacktestHistory(history, settings)
     shared = sorted({past.name_fit(end, 0).end for end in range(history.first_unlearnt_day, past.end, WEEK)})
-    context = multiprocessing.get_context("forkserver")  # polars doesn't survive a fork where it has computed
-    context.set_forkserver_preload([__name__])  # imported once for all workers
-    with ProcessPoolExecutor(parallel.count_parallel_tasks(), context, _open_history, (history, settings)) as pool:
+    processes = parallel.count_parallel_tasks()
+    with parallel.open_fork_pool(processes, __name__, _open_history, (history, settings)) as pool:
         list(pool.map(_fit_shared_model, reversed(shared)))
         yield from pool.map(_try_trial, trials)
 
