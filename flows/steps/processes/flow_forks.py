@@ -34,8 +34,8 @@ class FlowRunner:
 
         What the first tasks of the first flow need is imported before anything is run, what those of the others need
         beside a run, and what only later tasks need while nothing runs. Where there is one flow only, a run that is
-        asked for meanwhile begins at once, and imports the rest beside its start, as it does what only later tasks
-        need: it would wait for that. Nothing is done the second time.
+        asked for meanwhile begins at once, and imports the rest beside its start, as its first run does what only later
+        tasks need: it would wait for that. Nothing is done the second time.
 
         Args:
             flows: The names of the flows, as of their files in flows/, in the order in which they will run.
@@ -129,12 +129,13 @@ def _import_and_fork(requests: Connection) -> None:
     modules = [importlib.import_module(f"flows.{flow}") for flow in flows]
     first, *ahead = [module.IMPORTED_AHEAD for module in modules]
     later = [getattr(module, "IMPORTED_LATER", ()) for module in modules]
+    before_run, after_run = later, list[Sequence[str]]()
     if ahead:
         import_modules(first)
     else:
-        later = [[module] for module in first]
+        before_run, after_run = [[module] for module in first], [[module] for modules in later for module in modules]
     while not list_lost_threads():
-        if (waiting := ahead or later) and not requests.poll():
+        if (waiting := ahead or before_run) and not requests.poll():
             import_modules(waiting.pop(0))
             continue
         run = multiprocessing.get_context("fork").Process(target=_run_flow, args=(*requests.recv(), os.getpid()))
@@ -144,6 +145,7 @@ def _import_and_fork(requests: Connection) -> None:
             import_modules(ahead.pop(0))
         run.join()
         requests.send(run.exitcode)
+        before_run, after_run = [*before_run, *after_run], []
 
 
 def _run_flow(

@@ -32,6 +32,7 @@ class ToyFlow(FlowSpec):
         with open("seen.jsonl", "a") as seen:
             seen.write(json.dumps({
                 "imported": "flows.ingest" in sys.modules, "problem": "problem" in sys.modules,
+                "later": "metaflow.cards" in sys.modules and "vl_convert" in sys.modules,
                 "left": sorted({"LEFT", "FIRST"} & {*os.environ, *map(str.upper, sys.modules)}),
                 "folder": os.getcwd(), "words": sys.argv[-1:], "drawn": [random.random(), numpy.random.rand()],
             }) + "\\n")
@@ -85,6 +86,29 @@ def test_runs_leave_nothing_to_each_other(tmp_path: Path, monkeypatch: pytest.Mo
     assert [run["left"] for run in seen] == [["FIRST"], [], []]
     assert {run["folder"] for run in seen} == {os.path.realpath(tmp_path)}
     assert len({str(run["drawn"]) for run in seen}) == 3
+
+
+AGAIN = """
+import json, time
+from pathlib import Path
+from flows.steps.processes.flow_forks import fork_flows
+with fork_flows() as runner:
+    runner.import_ahead(["train"])
+    for _ in range(20):
+        assert runner.run(["toy.py", "--no-pylint", "run"], {}, Path("log.txt")) == 0, Path("log.txt").read_text()
+        if json.loads(Path("seen.jsonl").read_text().splitlines()[-1])["later"]:
+            break
+        time.sleep(2)
+"""
+
+
+def test_between_runs_of_one_flow_is_imported_what_its_later_tasks_need(tmp_path: Path) -> None:
+    space = Workspace(tmp_path, NEW_PYTHON)
+    (tmp_path / "toy.py").write_text(FLOW)
+    space.run("-c", AGAIN)
+    later = [json.loads(line)["later"] for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+    assert later[0] is False
+    assert later[-1] is True
 
 
 KILLED = """
