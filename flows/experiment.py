@@ -7,7 +7,7 @@ from metaflow import FlowSpec, Parameter, current, environment, resources, retry
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.processes.pods import get_fit_environment, get_fit_resources, run_code_of_image
-from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.processes.task_forks import REGISTRY_MODULES, fork_tasks
 from flows.steps.results import say_result
 from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lean_imports import UNUSED
@@ -25,7 +25,7 @@ IMPORTED_AHEAD = (
 IMPORTED_LATER = (
     "flows.steps.train.trials.shipping",
     "flows.steps.train.experiment_record",
-    "mlflow.store.tracking.sqlalchemy_store",
+    *REGISTRY_MODULES,
 )
 
 

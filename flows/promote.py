@@ -6,13 +6,13 @@ from metaflow import FlowSpec, Parameter, current, schedule, step
 
 from flows.steps.errors import end_refused_pods, stop_with_one_sentence
 from flows.steps.processes.pods import get_daily_schedule, run_code_of_image
-from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.processes.task_forks import REGISTRY_MODULES, fork_tasks
 from flows.steps.results import say_result
 from flows.steps.shared.shared_work import share_work
 
 IMPORTED_AHEAD = (
     *("penumbra.core.loading.project_loading", "flows.steps.promote.verdicts"),
-    *("penumbra.approvals.announcements", "mlflow.store.tracking.sqlalchemy_store"),
+    *("penumbra.approvals.announcements", *REGISTRY_MODULES),
 )
 
 

@@ -8,7 +8,7 @@ from flows.steps.errors import FlowStopped, end_refused_pods, stop_with_one_sent
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.processes.parallel import count_parallel_tasks, distribute_jobs, limit_parallel_tasks
 from flows.steps.processes.pods import get_fit_environment, get_fit_resources, run_code_of_image
-from flows.steps.processes.task_forks import fork_tasks
+from flows.steps.processes.task_forks import REGISTRY_MODULES, fork_tasks
 from flows.steps.results import say_result
 from flows.steps.shared.shared_work import share_work
 from penumbra.core.system.lean_imports import UNUSED
@@ -25,7 +25,7 @@ IMPORTED_LATER = (
         "flows.steps.train.evaluation",
         "flows.steps.train.final_jobs",
     ),
-    *("flows.steps.train.trials.selection", "mlflow.store.tracking.sqlalchemy_store", "vl_convert", "metaflow.cards"),
+    *("flows.steps.train.trials.selection", *REGISTRY_MODULES, "vl_convert", "metaflow.cards"),
 )
 DOCTOR = "doctor"  # in place of a lane of candidates: who examines the data beside them
 

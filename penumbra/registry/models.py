@@ -1,44 +1,35 @@
-"""The model registry and the runs, in MLflow. Runs are written when they are finished, by one process, in few calls."""
+"""The registered model: its versions, their aliases and bundles, in MLflow."""
 
-import logging
+import datetime as dt
 import shutil
 import sqlite3
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.registry_utils import has_prompt_tag
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from penumbra.core.settings import RegistrySettings
-from penumbra.core.text.addresses import get_scheme, make_absolute
+from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.manifest import BrokenBundle
-from penumbra.registry.tracking import run_records
-from penumbra.registry.tracking.database import check_database, create_database, refuse_locked
-from penumbra.registry.tracking.long_texts import find_long_text
-from penumbra.registry.tracking.masked_client import MaskedClient, mask_registry_errors
-from penumbra.registry.tracking.run_records import BegunRun, FinishedRun, RecordedRun
+from penumbra.registry.runs import RunRegistry
+from penumbra.registry.tracking.database import check_database, refuse_locked
+from penumbra.registry.tracking.run_records import RecordedRun
 from penumbra.registry.tracking.sqlite_registry import (
     StoredVersion,
     get_database_path,
+    get_local_path,
     has_database,
     read_aliases,
     read_version,
 )
 
 REGISTRY_ERRORS = (MlflowException, BrokenBundle)  # the registry can't be reached, or has a damaged bundle
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
-class ModelRegistry:
+class ModelRegistry(RunRegistry):
     """One experiment and one registered model: records runs, registers bundles, moves aliases, fetches bundles."""
 
     def __init__(self, registry: RegistrySettings) -> None:
@@ -47,22 +38,9 @@ class ModelRegistry:
         Args:
             registry: Section [registry] of the settings.
         """
-        self.name = registry.model
+        super().__init__(registry)
         self.signed_by = registry.signed_by
-        self.artifacts = make_absolute(registry.artifacts)
-        self.uri = registry.tracking
-        self._client: MaskedClient | None = None
         self._is_model = False  # whether the name is known to be a model's
-
-    @property
-    def client(self) -> Any:
-        """MLflow's client with masked errors; the first use makes an SQLite database, or checks one that is there."""
-        if self._client is None:
-            with mask_registry_errors(self.uri):
-                create_database(self.uri)
-                check_database(self.uri)
-                self._client = MaskedClient(self.uri)
-        return self._client
 
     def require_writable(self) -> None:
         """Check that the registry can be asked and written, before work begins whose result it is to keep.
@@ -75,45 +53,6 @@ class ModelRegistry:
         self.aliases()
         if get_scheme(self.artifacts):
             self._require_artifact_store()
-
-    def record(
-        self,
-        run: FinishedRun,
-        parent: str = "",
-        artifacts: Mapping[str, Path] | None = None,
-        data_version: str = "",
-        key: str = "",
-    ) -> str:
-        """Record a finished run. Of parameters and tags that are too long for MLflow it gets a digest and an artifact.
-
-        With a key, a run that a killed process has begun to record is completed, and one that is recorded is left as it
-        is.
-
-        Args:
-            run: The run.
-            parent: The id of the run that it is part of, "" for none.
-            artifacts: Files and folders to log, by their artifact path.
-            data_version: The data version, recorded as the run's input; "" for none.
-            key: What identifies the run among all of this experiment; "" for nothing.
-
-        Returns:
-            The run's id.
-
-        Raises:
-            MlflowException: MLflow refuses or can't be reached; so do all methods here.
-        """
-        made = BegunRun(run, parent, key, artifacts or {}, data_version)
-        return run_records.record_run(self.client, self._experiment(), made)
-
-    def end_aborted_runs(self) -> int:
-        """End the runs that processes were killed while recording, minutes ago: they would be running for ever.
-
-        Returns:
-            How many runs were ended, with the status KILLED.
-        """
-        if not has_database(self.uri):
-            return 0
-        return run_records.end_aborted_runs(self.client, self._experiment())
 
     def register(self, run_id: str, path: str, tags: Mapping[str, str], description: str = "") -> str:
         """Register a bundle as the model's next version.
@@ -184,6 +123,8 @@ class ModelRegistry:
                 return read_aliases(database, self.name)
             except sqlite3.Error as error:
                 refuse_locked(database, error)
+        from mlflow.prompt.registry_utils import has_prompt_tag
+
         try:
             model = self.client.get_registered_model(self.name)
         except MlflowException as error:
@@ -246,14 +187,24 @@ class ModelRegistry:
         run_id = self.find_run_id(version)
         return self._read_whole(run_id, self.client.get_run(run_id).data.params)
 
+    def find_creation_time(self, version: str) -> dt.datetime:
+        """Find when a version was registered.
+
+        Args:
+            version: The version's number.
+
+        Returns:
+            The time, in UTC.
+
+        Raises:
+            MlflowException: There is no such version.
+        """
+        stored = self._read_stored(version)
+        made = stored.created if stored else self.client.get_model_version(self.name, version).creation_timestamp
+        return dt.datetime.fromtimestamp(made / 1000, dt.UTC)
+
     def _read_stored(self, version: str) -> StoredVersion | None:
-        """Read a version by SQL; None of another registry than SQLite's, and where MLflow has to tell."""
-        if database := get_database_path(self.uri):
-            try:
-                return read_version(database, self.name, version)
-            except sqlite3.Error as error:
-                refuse_locked(database, error)
-        return None
+        return self._ask_tables(read_version, self.name, version)
 
     def read_run(self, version: str) -> RecordedRun:
         """Read the run that a version was made by.
@@ -267,25 +218,7 @@ class ModelRegistry:
         Raises:
             MlflowException: There is no such version.
         """
-        return self._record(self.client.get_run(self.find_run_id(version)))
-
-    def _record(self, run: Run) -> RecordedRun:
-        tags = self._read_whole(run.info.run_id, run.data.tags)
-        metrics = {name: value for name, value in run.data.metrics.items() if abs(value) < sys.float_info.max}
-        return RecordedRun(run.info.run_id, run.info.start_time / 1000, metrics, tags)
-
-    def _read_whole(self, run_id: str, texts: Mapping[str, str]) -> dict[str, str]:
-        """Read the long ones among parameters or tags from the run's artifacts."""
-        paths = {name: find_long_text(text) for name, text in texts.items()}
-        if not any(paths.values()):
-            return dict(texts)
-        with tempfile.TemporaryDirectory() as folder:
-            whole = {
-                name: self.download_artifact(run_id, path, Path(folder)).read_text()
-                for name, path in paths.items()
-                if path
-            }
-        return {**texts, **whole}
+        return self._read_run(self.find_run_id(version))
 
     def version(self, alias: str) -> str | None:
         """Find the version behind an alias.
@@ -357,9 +290,7 @@ class ModelRegistry:
         Raises:
             MlflowException: There is no such run, version or artifact.
         """
-        source = f"{self.client.get_run(self.find_run_id(name)).info.artifact_uri}/{path}"
-        with mask_registry_errors(self.uri):
-            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri, dst_path=str(into)))
+        return self.download_run_artifact(self.find_run_id(name), path, into)
 
     def download(self, version: str, folder: Path) -> None:
         """Copy the bundle of a version into a new folder.
@@ -372,10 +303,9 @@ class ModelRegistry:
             MlflowException: There is no such version.
             FileExistsError: The folder exists.
         """
-        source = self.get_bundle_address(version)
-        with mask_registry_errors(self.uri):
-            local = Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
-        shutil.copytree(local, folder)
+        address = self.get_bundle_address(version)
+        local = get_local_path(address)
+        shutil.copytree(local if local and local.is_dir() else self._download(address), folder)
 
     def get_bundle_address(self, version: str) -> str:
         """Return the address at which the bundle of a `version` is kept; raises MlflowException if there is none."""
@@ -388,34 +318,12 @@ class ModelRegistry:
         found = self.client.search_model_versions(f"name = '{self.name}'")
         return [str(number) for number in sorted(int(version.version) for version in found)]
 
-    def find_latest_runs(self, count: int, query: str = "tags.kind LIKE '%'") -> list[RecordedRun]:
-        """Find the latest runs of the experiment.
-
-        Args:
-            count: The highest number of runs.
-            query: A filter in MLflow's language; by default runs with the tag "kind", which are those without parent.
-
-        Returns:
-            The runs, newest first; none if there is no database yet.
-        """
-        if not has_database(self.uri):
-            return []
-        runs = self.client.search_runs([self._experiment()], query, max_results=count)
-        return [self._record(run) for run in runs]
-
     def _require_artifact_store(self) -> None:
         """Have MLflow list a folder that isn't there, since stores are opened only when they are first used."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         try:
             get_artifact_repository(self.artifacts, tracking_uri=self.uri).list_artifacts("none")
         except Exception as error:
             address = mask_address(self.artifacts)
             raise MlflowException(f"registry.artifacts = {address!r} can't be used: {describe_error(error)}") from None
-
-    def _experiment(self) -> str:
-        if not self.client.get_experiment_by_name(self.name):
-            try:
-                self.client.create_experiment(self.name, artifact_location=self.artifacts)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it in this moment
-                    raise
-        return str(self.client.get_experiment_by_name(self.name).experiment_id)

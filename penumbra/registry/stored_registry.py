@@ -7,10 +7,15 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from penumbra.core.settings import RegistrySettings
-from penumbra.registry.tracking.sqlite_registry import StoredVersion, get_database_path, read_aliases, read_version
+from penumbra.registry.tracking.sqlite_registry import (
+    StoredVersion,
+    get_database_path,
+    get_local_path,
+    read_aliases,
+    read_version,
+)
 
 if TYPE_CHECKING:
     from penumbra.registry.models import ModelRegistry
@@ -57,8 +62,8 @@ class StoredRegistry:
     def download(self, version: str, folder: Path) -> None:
         """Copy the bundle of a `version` into a new `folder`, as `ModelRegistry.download` does."""
         stored = self._read_stored(version)
-        if stored and unquote(stored.address) == stored.address and Path(stored.address).is_dir():
-            shutil.copytree(stored.address, folder)
+        if stored and (local := get_local_path(stored.address)) and local.is_dir():
+            shutil.copytree(local, folder)
         else:
             self._models.download(version, folder)
 

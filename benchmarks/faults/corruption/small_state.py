@@ -29,7 +29,8 @@ from penumbra.logs.shadow.shadow_log import ShadowLog
 from penumbra.registry.bundles import bundle_writing
 from penumbra.registry.history.ledger_entries import LedgerEvent
 from penumbra.registry.history.shared_ledger import open_ledger
-from penumbra.registry.models import FinishedRun, ModelRegistry
+from penumbra.registry.models import ModelRegistry
+from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model

@@ -184,11 +184,9 @@ def log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path]
     Raises:
         MlflowException: MLflow refuses or can't be reached.
     """
-    known = models.find_latest_runs(1, f"tags.window = '{window.begin}' and attributes.status = 'FINISHED'")
-    if known:
-        for page in pages.values():
-            models.client.log_artifact(known[0].id, str(page), "reports")
-        return known[0].id
+    if known := models.find_finished_run("window", str(window.begin)):
+        models.log_files(known, pages.values(), "reports")
+        return known
     metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
     tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
     run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)

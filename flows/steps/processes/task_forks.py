@@ -32,6 +32,10 @@ from flows.steps.processes.pods import is_for_pods
 from penumbra.core.system.lean_imports import UNUSED, import_lean
 from penumbra.core.system.process_tree import adopt_orphans, end_with_parent, list_lost_threads
 
+REGISTRY_MODULES = (  # of flows that write versions
+    *("penumbra.registry.tracking.masked_client", "penumbra.registry.tracking.mlflow_runs"),
+    "mlflow.store.tracking.sqlalchemy_store",
+)
 METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflow.task")
 # What imports ahead have set in the environment, None what they have removed: a fork doesn't do them again.
 IMPORTED_VARIABLES: dict[str, str | None] = {}

@@ -205,8 +205,7 @@ def _format_live_since(models: ModelRegistry, version: str, entries: Sequence[Le
     last = find_last_move(entries)
     if last and last.versions.get(LIVE_ALIAS) == version:
         return format_moment(last.time)
-    made = models.client.get_model_version(models.name, version).creation_timestamp
-    return format_moment(dt.datetime.fromtimestamp(made / 1000, dt.UTC))
+    return format_moment(models.find_creation_time(version))
 
 
 def _recipe_lines(models: ModelRegistry, version: str) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import sqlalchemy
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from penumbra.registry.tracking import sqlite_registry
@@ -75,6 +73,9 @@ def refuse_locked(database: Path, error: sqlite3.Error) -> None:
 
 
 def _create_postgres_tables(uri: str) -> None:
+    import sqlalchemy
+    from mlflow import MlflowClient
+
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
@@ -82,6 +83,8 @@ def _create_postgres_tables(uri: str) -> None:
 
 
 def _create_sqlite_file(database: Path) -> None:
+    from mlflow import MlflowClient
+
     database.parent.mkdir(parents=True, exist_ok=True)
     with hold_file_lock(database.with_suffix(".lock")):
         if not database.exists():
@@ -92,6 +95,8 @@ def _create_sqlite_file(database: Path) -> None:
 @contextlib.contextmanager
 def _skip_flushes() -> Iterator[None]:
     """Let no database wait for the disk: MLflow makes its tables in dozens of steps, of which the last one counts."""
+    import sqlalchemy
+
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _leave_flushing_to_the_system)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Runs in MLflow, written when they are finished: completed where a killed process began to, ended where none will."""
+"""Records of runs, which are written to MLflow when they are finished, and what its tables have of them."""
 
 import hashlib
 import json
@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-
 from penumbra.core.text.masking import mask_settings
 from penumbra.registry.tracking.long_texts import shorten_texts
 
 KEY_TAG, BEGUN_TAG = "penumbra.key", "penumbra.begun"  # of runs: what identifies one, since when it is recorded
 FACTS_TAG, JSON_TAG_FACTS = "facts", ("settings", "environment")  # tags of trainings that hold JSON
-MAX_RECORDING_SECONDS = 900.0
 MAX_METRIC_NAME = 200  # characters; MLflow takes 250
 
 
@@ -66,77 +62,47 @@ class BegunRun:
     data_version: str
 
 
-def record_run(client: MlflowClient, experiment: str, begun: BegunRun) -> str:
-    """Record a run, or what a killed process has left undone of it.
+@dataclass(frozen=True)
+class RunContents:
+    """What MLflow's tables have of a run.
+
+    Attributes:
+        tags: Its tags.
+        params: Its parameters.
+        metrics: Its metrics, all finite, by names that MLflow takes.
+        long_texts: By artifact path what is too long for a tag or a parameter.
+    """
+
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    long_texts: dict[str, str]
+
+
+def build_contents(begun: BegunRun) -> RunContents:
+    """Build what MLflow's tables are to have of a run.
 
     Args:
-        client: MLflow's client.
-        experiment: The id of the experiment.
         begun: The run.
 
     Returns:
-        The run's id.
-
-    Raises:
-        MlflowException: MLflow refuses or can't be reached.
+        Its contents.
     """
-    found = _find_keyed_run(client, experiment, begun.key)
-    if found and found.info.status == "FINISHED":
-        return str(found.info.run_id)
     tags, long_tags = shorten_texts(_build_tags(begun), "tags")
-    start = int(begun.run.start * 1000)
-    made = found or client.create_run(experiment, start_time=start, tags=tags)
-    if found:
-        client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    _log_contents(client, str(made.info.run_id), begun, long_tags)
-    client.set_terminated(made.info.run_id, end_time=int(begun.run.end * 1000))
-    return str(made.info.run_id)
+    params, long_params = shorten_texts({key: str(value) for key, value in begun.run.params.items()}, "params")
+    metrics = {_to_metric_name(key): float(value) for key, value in begun.run.metrics.items() if math.isfinite(value)}
+    return RunContents(tags, params, metrics, {**long_tags, **long_params})
 
 
-def end_aborted_runs(client: MlflowClient, experiment: str) -> int:
-    """End the runs that processes were killed while recording, minutes ago.
-
-    Args:
-        client: MLflow's client.
-        experiment: The id of the experiment.
-
-    Returns:
-        How many runs were ended, with the status KILLED.
-    """
-    running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
-    limit = time.time() - MAX_RECORDING_SECONDS
-    aborted = [run for run in running if float(run.data.tags.get(BEGUN_TAG, "inf")) < limit]
-    for run in aborted:
-        client.set_terminated(run.info.run_id, status="KILLED")
-    return len(aborted)
-
-
-def _find_keyed_run(client: MlflowClient, experiment: str, key: str) -> Run | None:
-    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1) if key else []
-    return found[0] if found else None
+def convert_to_milliseconds(seconds: float) -> int:
+    """Return a time, in `seconds` since the epoch, in the whole milliseconds that MLflow keeps."""
+    return int(seconds * 1000)
 
 
 def _build_tags(begun: BegunRun) -> dict[str, str]:
     tags = {**begun.run.tags, "mlflow.runName": begun.run.name, BEGUN_TAG: f"{time.time():.0f}"}
     named = {"mlflow.parentRunId": begun.parent, KEY_TAG: begun.key}
     return tags | {name: value for name, value in named.items() if value}
-
-
-def _log_contents(client: MlflowClient, run_id: str, begun: BegunRun, long_tags: Mapping[str, str]) -> None:
-    """Log metrics, parameters, long texts, artifacts and data version; what is there already stays the same."""
-    end = int(begun.run.end * 1000)
-    params, long_params = shorten_texts({key: str(value) for key, value in begun.run.params.items()}, "params")
-    finite = {key: float(value) for key, value in begun.run.metrics.items() if math.isfinite(value)}
-    metrics = [Metric(_to_metric_name(key), value, end, 0) for key, value in finite.items()]
-    client.log_batch(run_id, metrics, [Param(key, value) for key, value in params.items()], [])
-    for path, text in {**long_tags, **long_params}.items():
-        client.log_text(run_id, text, path)
-    for path, source in begun.artifacts.items():
-        log = client.log_artifacts if source.is_dir() else client.log_artifact
-        log(run_id, str(source), path)
-    if begun.data_version:
-        data = Dataset("data", begun.data_version, "dvc", json.dumps({"md5": begun.data_version}))
-        client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
 def _to_metric_name(name: str) -> str:

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 SQLITE_PREFIX = "sqlite:///"
 LOCK_WAIT_SECONDS = 10.0
@@ -28,7 +29,7 @@ SELECT count(*) FROM registered_models AS model WHERE workspace = 'default' AND 
 """
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
 VERSION_QUERY = """
-SELECT run_id, coalesce(nullif(storage_location, ''), source) FROM model_versions
+SELECT run_id, coalesce(nullif(storage_location, ''), source), creation_time FROM model_versions
 WHERE workspace = 'default' AND name = ? AND version = ? AND current_stage <> 'Deleted_Internal'
 """
 TAGS_QUERY = "SELECT key, value FROM model_version_tags WHERE workspace = 'default' AND name = ? AND version = ?"
@@ -41,10 +42,12 @@ class OtherTables(sqlite3.Error):
 
 
 class StoredVersion(NamedTuple):
-    """A model version: its run's id, the bundle's address, its tags, and the run's parameters, long ones shortened."""
+    """A model version: its run's id, the bundle's address, when it was made (milliseconds since the epoch), its tags,
+    and the run's parameters, long ones shortened."""
 
     run_id: str
     address: str
+    created: int
     tags: dict[str, str]
     params: dict[str, str]
 
@@ -53,6 +56,11 @@ def get_database_path(uri: str) -> Path | None:
     """Return the path in a `uri` such as sqlite:///path?… or sqlite:///file:path?…; None of another address."""
     path = uri.partition("?")[0].removeprefix(SQLITE_PREFIX).removeprefix("file:")
     return Path(path) if uri.startswith(SQLITE_PREFIX) else None
+
+
+def get_local_path(address: str) -> Path | None:
+    """Return the path of an `address` that is one on this machine, and that nobody reads otherwise; else None."""
+    return Path(address) if address.startswith("/") and unquote(address) == address else None
 
 
 def has_database(uri: str) -> bool:
@@ -75,7 +83,7 @@ def read_version_by_fingerprint(database: Path, model: str, fingerprint: str) ->
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
-    with _open_tables(database) as db:
+    with open_tables(database) as db:
         (version,) = db.execute(FINGERPRINT_QUERY, (model, fingerprint)).fetchone()
     return None if version is None else str(version)
 
@@ -93,7 +101,7 @@ def read_aliases(database: Path, model: str) -> dict[str, str] | None:
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
-    with _open_tables(database) as db:
+    with open_tables(database) as db:
         (models,) = db.execute(MODEL_QUERY, (model,)).fetchone()
         found = db.execute(ALIAS_QUERY, (model,)).fetchall()
     return {alias: str(version) for alias, version in found} if models else None
@@ -108,18 +116,18 @@ def read_version(database: Path, model: str, version: str) -> StoredVersion | No
         version: The version's number.
 
     Returns:
-        Its run, address, tags and parameters; None if there is no such version, or it lacks a run or an address.
+        What is stored; None if there is no such version, or it lacks a run or an address.
 
     Raises:
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
     if not (version.isascii() and version.isdigit()):  # SQLite would find "1.0"
         return None
-    with _open_tables(database) as db:
-        run_id, address = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None, None)
+    with open_tables(database) as db:
+        run_id, address, created = db.execute(VERSION_QUERY, (model, version)).fetchone() or (None, None, 0)
         tags = dict(db.execute(TAGS_QUERY, (model, version)).fetchall())
         params = dict(db.execute(PARAMS_QUERY, (run_id,)).fetchall())
-    return StoredVersion(run_id, address, tags, params) if run_id and address else None
+    return StoredVersion(run_id, address, created, tags, params) if run_id and address else None
 
 
 def needs_mlflow(database: Path) -> bool:
@@ -136,7 +144,7 @@ def needs_mlflow(database: Path) -> bool:
             pinned MLflow's.
     """
     check_pages(database, writable=True)
-    with _open_tables(database) as db:
+    with open_tables(database) as db:
         (runs,) = db.execute(RUNNING_QUERY).fetchone()
     return bool(runs)
 
@@ -162,9 +170,21 @@ def check_pages(database: Path, writable: bool = False) -> None:
 
 
 @contextmanager
-def _open_tables(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open tables that say by SQL what MLflow would say."""
-    with _open_database(database) as db:
+def open_tables(database: Path, mode: Literal["ro", "rw"] = "ro") -> Iterator[sqlite3.Connection]:
+    """Open tables that say by SQL what MLflow would say.
+
+    Args:
+        database: The registry's file, which exists.
+        mode: Whether they are read only, or written, too.
+
+    Yields:
+        The connection, in which each statement is a transaction unless one is begun. What isn't committed is undone.
+
+    Raises:
+        OtherTables: The tables aren't the pinned MLflow's.
+        sqlite3.Error: The file can't be opened, or is locked for more than ten seconds.
+    """
+    with _open_database(database, mode) as db:
         if (found := db.execute(TABLES_QUERY).fetchone()) != (MLFLOW_REVISION, False):
             raise OtherTables(f"the revision and whether there are other workspaces than the default one: {found}")
         yield db

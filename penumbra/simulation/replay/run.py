@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.steps.processes.flow_forks import FlowRunner
+from flows.steps.processes.task_forks import REGISTRY_MODULES
 from flows.steps.train.plan import require_known_candidates
 from penumbra.core.loading.project_loading import load_project
 from penumbra.core.problem import Problem, ProblemError
@@ -229,7 +230,8 @@ def prepare_days(
     rows = traffic.load_traffic(day_loop.make_source_settings(settings), problem)
     plan = move_to_rows(plan, rows, settings.data.today)
     fault = plan_fault(problem, rows, plan)
-    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")  # which the first promotion pass needs
+    for module in REGISTRY_MODULES:  # which the first promotion pass needs
+        importlib.import_module(module)
     return rows, plan, fault
 
 

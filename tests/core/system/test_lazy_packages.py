@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from penumbra.core.system.lazy_packages import defer_modules
+from penumbra.core.system.lazy_packages import defer_modules, spare_package
 
 FILES = {
     "__init__.py": """
@@ -93,3 +93,30 @@ def test_a_package_that_is_not_there_is_an_error_as_ever(package):
     defer_modules("no_such_package")
     with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_package'"):
         import no_such_package  # noqa: F401
+
+
+def test_a_module_of_a_spared_package_is_imported_without_the_code_of_the_package(package):
+    spare_package(package, ["lazily.small"])
+    import lazily.small
+
+    assert (lazily.small.SMALL, hasattr(lazily, "METAFLOW_PACKAGE_POLICY"), list_loaded()) == (1, False, ["small"])
+    assert (lazily.OWN, list_loaded()) == (2, ["large", "plain", "small"])
+
+
+def test_the_code_of_a_spared_package_runs_before_any_other_of_its_modules_which_is_loaded_once(package):
+    spare_package(package, ["lazily.small"])
+    import lazily.large
+    from lazily import large
+
+    assert (large is lazily.large is sys.modules["lazily.large"], lazily.LARGE) == (True, 100)
+    assert (large.__spec__.origin, list_loaded()) == (large.__file__, ["large", "plain", "small"])
+
+
+def test_a_module_that_the_code_of_a_spared_package_does_not_import_is_found_after_it(package, tmp_path):
+    (tmp_path / "lazily" / "apart.py").write_text("from lazily import OWN\nAPART = OWN + 1")
+    spare_package(package, [])
+    import lazily.apart
+
+    assert lazily.apart.APART == 3
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'lazily\.nothing'"):
+        import lazily.nothing

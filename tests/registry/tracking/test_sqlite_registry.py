@@ -52,7 +52,7 @@ def test_tags_and_parameters_of_a_version_are_those_that_mlflow_has(
     client.set_model_version_tag(registry.model, number, "of", "new")
     told = client.get_model_version(registry.model, number)
     assert read_version(database, registry.model, number) == (
-        *(run, client.get_model_version_download_uri(registry.model, number)),
+        *(run, client.get_model_version_download_uri(registry.model, number), told.creation_timestamp),
         *(told.tags, client.get_run(run).data.params),
     )
     assert (models.tags(number), models.params(number)) == ({"of": "new", "empty": ""}, {"depth": "3"})

@@ -257,8 +257,8 @@ def test_a_run_that_nobody_records_any_more_is_ended(settings: Settings, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "log_batch", lambda *_: (_ for _ in ()).throw(KilledError()))
         with pytest.raises(KilledError):
-            models.record(FinishedRun("experiment", 0, 1))
+            models.record(FinishedRun("experiment", 0, 1), data_version="data-1")
     assert models.end_aborted_runs() == 0
-    monkeypatch.setattr("penumbra.registry.tracking.run_records.MAX_RECORDING_SECONDS", -1.0)
+    monkeypatch.setattr("penumbra.registry.tracking.mlflow_runs.MAX_RECORDING_SECONDS", -1.0)
     assert models.end_aborted_runs() == 1
     assert read_state(settings)[2] == ["KILLED"]
