@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -156,6 +157,23 @@ def begin_monitor_pass(settings: Settings, problem: Problem, known: KnownModels 
     monitor_pass.index.catch_up()
     _update_profiles(monitor_pass)
     return monitor_pass
+
+
+def learn_model(settings: Settings, problem: Problem, known: KnownModels, name: str) -> None:
+    """Learn of a model what the passes of this process will ask of it, at a time when there is nothing else to do.
+
+    Args:
+        settings: The settings.
+        problem: The user's problem.
+        known: What passes have learnt, to which it is added; nothing is added of a model that can't be compared.
+        name: The version's number.
+
+    Raises:
+        BrokenBundle: The bundle is damaged.
+        MlflowException: The registry can't be read.
+    """
+    with suppress(UnfitBundle):
+        _make_pass(settings, problem, known).model(name)
 
 
 def _make_pass(settings: Settings, problem: Problem, known: KnownModels | None = None) -> MonitorPass:

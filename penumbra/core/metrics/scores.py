@@ -58,7 +58,8 @@ def _put_primary_first(
 ) -> dict[str, float]:
     """Put the primary metric before the others, and behind them what a quantile loss asks for."""
     primary = get_primary_metric(task)
-    first = {primary: float(compute_row_losses(task, labels, predictions).mean())}
+    known = scores.get(primary)
+    first = {primary: float(compute_row_losses(task, labels, predictions).mean()) if known is None else known}
     is_quantile = read_quantile_level(primary) is not None
     return first | scores | ({"coverage": float(np.mean(labels <= predictions))} if is_quantile else {})
 

@@ -16,7 +16,7 @@ import polars as pl
 from flows.steps.ingest import ingestion, recorded_version
 from flows.steps.ingest.admission import check_admitted_batches
 from flows.steps.monitor import due_windows, retraining
-from flows.steps.monitor.monitor_pass import KnownModels
+from flows.steps.monitor.monitor_pass import KnownModels, learn_model
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from flows.steps.processes.flow_forks import FlowRunner
 from flows.steps.processes.flow_locks import list_work_locks
@@ -82,6 +82,7 @@ class DayLoop:
         version = sabotage.register_sabotaged(self.settings, self.problem) if sabotaged else ""
         rows = self.traffic.select_day(day)
         figures = self._send_requests(service, rows, fault)
+        learn_model(self.settings, self.problem, self.known, figures["version"])  # beside the shadow
         service.wait_for_shadow(self._aliases())
         figures["reviews"] = self.reviewers.review_day(rows, self._read_answers(day))
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]

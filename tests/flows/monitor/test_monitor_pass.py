@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.steps.monitor import due_windows, window_summary
-from flows.steps.monitor.monitor_pass import KnownModels
+from flows.steps.monitor.monitor_pass import KnownModels, learn_model
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference
 from penumbra.logs.schema import PredictionEntry
@@ -171,6 +171,15 @@ def test_a_pass_that_knows_what_earlier_ones_have_learnt_says_what_a_pass_by_its
     assert [(each.loss, each.estimated, each.drift, each.explanation) for each in again] == [
         (each.loss, each.estimated, each.drift, each.explanation) for each in alone
     ]
+
+
+@pytest.mark.slow
+def test_a_model_that_was_learnt_ahead_is_not_loaded_by_a_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, known = world.make_monitor_settings(folder, SECOND), KnownModels()
+    learn_model(settings, PROBLEM, known, "1")
+    monkeypatch.delattr("flows.steps.monitor.measures.watched_model.load_watched_model")
+    due_windows.judge_due_windows(settings, PROBLEM, known)
+    assert [(each.verdict, each.model) for each in world.read_windows(folder)] == [("ok", "1")]
 
 
 @pytest.mark.slow
