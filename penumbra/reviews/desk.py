@@ -8,30 +8,32 @@ labels says what is there already, so a decision is appended once.
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import ConfigDict, ValidationError
 
-from penumbra.core.contract.record_fields import build_model_fields
-from penumbra.core.contract.record_models import STRICT_CONFIG, NamedModel, create_named_model
-from penumbra.core.problem import Problem, ProblemSchema
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.core.text.faulty_values import describe_expected_value, format_shown_value
 from penumbra.logs.append_log import LogWriter, encode_json, read_segment_sizes
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.labels import LabelSpec
 from penumbra.logs.replicas.shared_turn import take_shared_turn
 from penumbra.logs.schema import REVIEW_SOURCE, LabelEntry
-from penumbra.reviews.deferred import find_deferred_state, list_agreeing_actions
+from penumbra.reviews.answer_checks import (
+    ReviewRefused,
+    is_repeated,
+    make_answer_reader,
+    put_in_order,
+    require_case,
+    require_possible,
+)
+from penumbra.reviews.deferred import list_agreeing_actions
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import DECIDING_KINDS, ReviewAction, Sureness, put_time_after
 from penumbra.storage.locks import hold_file_lock
 
 DESK_LOCK_FILE = "desk.lock"
-MAX_CLOCK_LEAD = dt.timedelta(minutes=5)  # by which another machine's clock may be ahead
 MAX_NOTE_LENGTH, MAX_REVIEWER_LENGTH = 2_000, 100  # characters
 SURENESS_FROM_LEAST: tuple[Sureness, ...] = ("guess", "likely", "sure")
 TAKEN_BACK: Mapping[str, Any] = {}  # the label of an entry that takes back the case's label
@@ -41,10 +43,6 @@ SELECT l.prediction, l.value, l.time FROM json_each(?) AS asked LEFT JOIN predic
 JOIN labels AS l ON l.key IN ('', p.key) AND l.rank = 0 AND l.prediction = asked.value
 WHERE l.source = '{REVIEW_SOURCE}' ORDER BY l.time, l.segment, l.position
 """
-
-
-class ReviewRefused(ValueError):
-    """An action isn't recorded; the message says what of it is wrong, and what was expected."""
 
 
 class LoggedAnswer(NamedTuple):
@@ -108,14 +106,14 @@ class ReviewDesk:
             raise ValueError(f"several actions at once are on case {repeated[0]}: expected one")
         with self._take_turn() as check:
             queue = self._settle(now, check)
-            pairs = [(_require_case(queue, action), action) for action in actions]
-            new = [(state, action) for state, action in pairs if not _is_repeated(state, action)]
+            pairs = [(require_case(queue, action), action) for action in actions]
+            new = [(state, action) for state, action in pairs if not is_repeated(state, action)]
             for state, action in new:
-                _require_possible(state, action, now)
+                require_possible(state, action, now)
             if new:
                 self._actions.recover()
                 check()
-                self._actions.append([encode_json(_put_in_order(*pair, now)) for pair in new])
+                self._actions.append([encode_json(put_in_order(*pair, now)) for pair in new])
                 queue = self._settle(now, check)
             return [queue.states[action.case] for action in actions]
 
@@ -187,87 +185,6 @@ class ReviewDesk:
         if action.label:
             raise ReviewRefused(f"{action.kind!r} came with the label {dict(action.label)}: expected none")
         return action
-
-
-def make_answer_reader(schema: ProblemSchema) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Make a function that reads the label of an answer by the contract, as `POST /feedback` reads its labels.
-
-    Args:
-        schema: The problem's schema.
-
-    Returns:
-        A function from the outcome columns' values, as JSON has them, to the same as the contract has them.
-
-    Raises:
-        ReviewRefused: By the function that is returned, for a label that the contract doesn't admit.
-    """
-    columns = build_model_fields(schema.Labelled)
-
-    class Base(NamedModel):
-        model_config = ConfigDict(**STRICT_CONFIG)
-
-    members = {name: (columns[name][0], ...) for name in LabelSpec.from_schema(schema).outcome}
-    model = create_named_model("Answer", Base, "What a person says the outcome is.", members)
-
-    def read(label: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            return model.model_validate_json(encode_json(label)).values
-        except ValidationError as error:
-            faults = (_describe_fault(item, model.nullable) for item in error.errors(include_url=False))
-            raise ReviewRefused("; ".join(faults)) from None
-
-    return read
-
-
-def _describe_fault(item: Any, nullable: Collection[str]) -> str:
-    value = "missing" if item["type"] == "missing" else f"is {format_shown_value(item['input'])}"
-    return (
-        f"{'.'.join(map(str, item['loc'])) or 'the label'} {value}: expected {describe_expected_value(item, nullable)}"
-    )
-
-
-def _require_case(queue: ReviewQueue, action: ReviewAction) -> CaseState:
-    if state := queue.states.get(action.case):
-        return state
-    raise ReviewRefused(f"{action.case!r} is no case of the review queue: expected the id of a row that was picked")
-
-
-def _is_repeated(state: CaseState, action: ReviewAction) -> bool:
-    """Whether this very action was sent before, or says what the reviewer's last one on the case says."""
-    if action.token and any(action.token == each.token for each in state.history):
-        return True
-    last = state.actions.get(action.reviewer)
-    return last is not None and last.kind != "skip" and action.is_same_answer(last)
-
-
-def _require_possible(state: CaseState, action: ReviewAction, now: dt.datetime) -> None:
-    last, due = state.actions.get(action.reviewer), state.case.due
-    if action.time > now + MAX_CLOCK_LEAD:
-        raise ReviewRefused(
-            f"it was done at {action.time:%Y-%m-%d %H:%M} UTC: expected none after {now:%Y-%m-%d %H:%M} UTC"
-        )
-    if action.kind == "undo" and last is None:
-        raise ReviewRefused(f"{action.reviewer} has done nothing with {action.case} that could be undone")
-    if action.kind == "adjudicate" and state.status != "conflict":
-        raise ReviewRefused(f"{action.case} is {state.status}: expected a conflict to be adjudicated")
-    if action.kind in ("answer", "cannot_tell", "skip") and last is not None and last.kind != "skip":
-        raise ReviewRefused(f"{action.reviewer} has answered {action.case} already: undo that first")
-    if due and due <= now and find_deferred_state(due, state, now).status == "decided":
-        raise ReviewRefused(
-            f"{action.case} was decided, and that counts since {due:%Y-%m-%d %H:%M} UTC: send what really happened to "
-            f"POST /feedback"
-        )
-
-
-def _put_in_order(state: CaseState, action: ReviewAction, now: dt.datetime) -> ReviewAction:
-    """The action no earlier than those that it follows on, nor than a default that counts already.
-
-    The queue takes actions in the order of their times, and one that is imported was done before.
-    """
-    due, earlier = state.case.due, [each.time for each in state.history]
-    is_late = due is not None and action.time <= due <= now
-    time = put_time_after(now, [due]) if due and is_late else action.time
-    return msgspec.structs.replace(action, time=put_time_after(time, earlier))
 
 
 def _list_missing_labels(

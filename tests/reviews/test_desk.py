@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from penumbra.logs import append_log
 from penumbra.logs.append_log import LogWriter
+from penumbra.reviews.answer_checks import ReviewRefused
 from penumbra.reviews.deferred import DeferredState, find_deferred_state
-from penumbra.reviews.desk import ReviewDesk, ReviewRefused
+from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.queue import ReviewQueue
 from tests.helpers.logs.prediction_logs import read_joined_delays
 from tests.helpers.logs.review_cases import (

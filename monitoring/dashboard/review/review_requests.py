@@ -14,7 +14,8 @@ from monitoring.dashboard.review.progress import ProgressReader
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.faulty_values import format_shown_value
-from penumbra.reviews.desk import ReviewDesk, ReviewRefused
+from penumbra.reviews.answer_checks import ReviewRefused
+from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.label_form import build_label_form
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ActionKind, ReviewAction, Sureness

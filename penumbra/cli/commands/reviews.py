@@ -103,7 +103,7 @@ def import_annotations(file: Path, reviewer: str, names: dict[str, str]) -> None
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
-    from penumbra.reviews.desk import ReviewRefused
+    from penumbra.reviews.answer_checks import ReviewRefused
     from penumbra.reviews.label_studio.annotations import ReviewerNames
     from penumbra.reviews.label_studio.answers import import_answers
 

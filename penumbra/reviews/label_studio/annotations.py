@@ -13,7 +13,7 @@ import polars as pl
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.text.faulty_values import format_shown_value
 from penumbra.logs.labels import LabelSpec
-from penumbra.reviews.desk import ReviewRefused
+from penumbra.reviews.answer_checks import ReviewRefused
 from penumbra.reviews.label_form import YES_NO
 from penumbra.reviews.label_studio.configuration import (
     CANNOT_TELL,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.reviews.desk import ReviewDesk, ReviewRefused
+from penumbra.reviews.answer_checks import ReviewRefused
+from penumbra.reviews.desk import ReviewDesk
 from penumbra.reviews.label_studio.annotations import AnnotationOfCase, ReviewerNames, read_annotations
 from penumbra.reviews.queue import CaseState, ReviewQueue
 from penumbra.reviews.records import ReviewAction

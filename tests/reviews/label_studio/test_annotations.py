@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penumbra.reviews.desk import ReviewRefused
+from penumbra.reviews.answer_checks import ReviewRefused
 from penumbra.reviews.label_studio.annotations import AnnotationOfCase, ReviewerNames, read_annotations
 from penumbra.reviews.records import ReviewAction
 from tests.reviews.label_studio.awkward_answers import SCHEMA

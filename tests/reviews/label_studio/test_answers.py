@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penumbra.reviews.desk import ReviewRefused
+from penumbra.reviews.answer_checks import ReviewRefused
 from penumbra.reviews.label_studio.annotations import ReviewerNames
 from penumbra.reviews.label_studio.answers import ImportedAnswers, import_answers
 from penumbra.reviews.queue import ReviewQueue
