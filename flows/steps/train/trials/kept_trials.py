@@ -20,6 +20,7 @@ from penumbra.training.evaluation.evaluate import Trial, TrialJob
 from penumbra.training.fit import accepts_live_predictions
 
 TRIALS_FOLDER = "trials"  # beside the folders of the runs
+ROWS_AT_ONCE = 65_536  # that are copied to be digested
 
 
 def keep_trial(matrices: Matrices, trial: Trial, learn: Sequence[str], judge: Sequence[str], part: str) -> None:
@@ -68,7 +69,7 @@ def _compute_key(matrices: Matrices, job: TrialJob, learn: Sequence[str], judge:
     arrays, both = matrices.arrays, [*learn, *judge]
     takes_live = accepts_live_predictions(matrices.make_estimator(job))
     learnt = [f"learns-{job.candidate}", WITHHELD_ARRAY, WEIGHTS_ARRAY, *([LIVE_ARRAY] if takes_live else [])]
-    parts = {"inputs": _rank_categories(matrices, both), "labels": arrays.part(both, "labels")}
+    parts = {"labels": arrays.part(both, "labels")}
     parts |= {name: arrays.part(learn, name) for name in learnt if arrays.has(name)}
     return compute_fingerprint(
         PROJECT_ROOT,
@@ -79,6 +80,7 @@ def _compute_key(matrices: Matrices, job: TrialJob, learn: Sequence[str], judge:
         matrices.most_rows,
         [arrays.sizes[batch] for batch in both],
         [len(learn), matrices.columns],
+        _hash_inputs(matrices, both),
         {
             name: (part.dtype.str, hashlib.sha256(np.ascontiguousarray(part).data).hexdigest())
             for name, part in parts.items()
@@ -86,10 +88,14 @@ def _compute_key(matrices: Matrices, job: TrialJob, learn: Sequence[str], judge:
     )
 
 
-def _rank_categories(matrices: Matrices, batches: Sequence[str]) -> np.ndarray:
-    """Copy the inputs with the codes of categories counted anew, in their order: other batches bring other values."""
-    inputs = np.array(matrices.arrays.part(batches, "inputs"))
-    for position in matrices.columns["categorical"]:
-        known = ~np.isnan(inputs[:, position])
-        inputs[known, position] = np.unique(inputs[known, position], return_inverse=True)[1]
-    return inputs
+def _hash_inputs(matrices: Matrices, batches: Sequence[str]) -> str:
+    """Digest the inputs; of categories the order of their codes counts alone, as other batches bring other values."""
+    inputs, digest = matrices.arrays.part(batches, "inputs"), hashlib.sha256()
+    known = {position: np.unique(inputs[:, position]) for position in matrices.columns["categorical"]}
+    for begin in range(0, len(inputs), ROWS_AT_ONCE):
+        rows = np.array(inputs[begin : begin + ROWS_AT_ONCE])
+        for position, codes in known.items():
+            ranks = np.searchsorted(codes, rows[:, position])
+            rows[:, position] = np.where(np.isnan(rows[:, position]), np.nan, ranks)
+        digest.update(rows.data)
+    return digest.hexdigest()
