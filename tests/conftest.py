@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from tests.helpers.checkout import import_from_checkout, link_checkout
+from tests.helpers.worker_messages import shorten_messages
 
 if TYPE_CHECKING:
     from tests.helpers.servers.object_stores import MotoServer, SeaweedServer
@@ -42,6 +43,7 @@ SERVERS = {"postgres", "seaweed", "moto", "bucket", "browser", "server"}  # fixt
 def pytest_configure(config: pytest.Config) -> None:
     """Have property tests try 30 examples, and the first ten of them where slow tests are left out."""
     hypothesis.settings.load_profile("quick" if config.option.markexpr == "not slow" else "whole")
+    shorten_messages(config)
 
 
 def takes_server(item: Any) -> bool:

@@ -9,7 +9,7 @@ import polars as pl
 from penumbra.core.bins import is_countable_dtype
 from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.checks.rule_checks import find_rule_faults
-from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults
+from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults, make_null_rows
 from penumbra.core.columns import find_illegal_names
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.task import Task
@@ -212,7 +212,7 @@ def _check_dtype(name: str, expression: pl.Expr, schema: ProblemSchema, expected
         return
     if dtype != expected:
         yield f"{name} gives {dtype}: expected {expected}"
-    elif not _gives_a_value_each(expression, empty.clear(2)):
+    elif not _gives_a_value_each(expression, make_null_rows(empty, 2)):
         yield f"{name} doesn't give each row a value of its own: expected an expression without max(), first() and such"
 
 

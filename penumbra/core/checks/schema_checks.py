@@ -41,7 +41,7 @@ def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[
     Yields:
         A sentence for each rule that fails, gives no Boolean, or another number of them than there are rows.
     """
-    several = rows if rows.height else rows.clear(PROBE_ROWS)
+    several = rows if rows.height else make_null_rows(rows, PROBE_ROWS)
     for name, rule in schema._validation_rules(with_cast=False).items():
         try:
             dtype = rows.select(value=rule.expr).schema["value"]
@@ -53,6 +53,19 @@ def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[
             elif (count := _count_values(rule.expr, several)) not in (1, several.height):
                 given = f"{format_count(count, 'value')} for {format_count(several.height, 'row')}"
                 yield f"the rule {name!r} gives {given}: expected one for each row, without drop_nulls() and such"
+
+
+def make_null_rows(empty: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Make rows of nulls in one query: `DataFrame.clear` makes one for each column, a tenth of a load for each call.
+
+    Args:
+        empty: A frame without rows.
+        count: How many rows.
+
+    Returns:
+        A frame with its columns.
+    """
+    return empty.select(pl.all().extend_constant(None, count))
 
 
 def _count_values(rule: pl.Expr, rows: pl.DataFrame) -> int:

@@ -1,6 +1,7 @@
 """The files that a model's fingerprint is made of, read from the imports of what fits it."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,22 +57,30 @@ def compute_training_fingerprint(root: Path) -> str:
     return fingerprints.compute_fingerprint(root, plan.list_training_files(root))
 
 
-def changes_fingerprint(root: Path, file: str) -> bool:
-    """Append a line to a file; whether the fingerprint of a training is another one then."""
-    before = compute_training_fingerprint(root)
-    with (root / file).open("a") as opened:
-        opened.write("# changed\n")
-    return compute_training_fingerprint(root) != before
+@pytest.fixture(scope="module")
+def changes_fingerprint(project: Path) -> Callable[[str], bool]:
+    """Appends a line to a file; whether the fingerprint of a training is another one then."""
+    computed = [compute_training_fingerprint(project)]
+
+    def change(file: str) -> bool:
+        with (project / file).open("a") as opened:
+            opened.write("# changed\n")
+        computed.append(compute_training_fingerprint(project))
+        return computed[-1] != computed[-2]
+
+    return change
 
 
 @pytest.mark.parametrize("file", TRAINING_MODULES)
-def test_changing_a_module_that_a_fit_imports_changes_the_fingerprint(project: Path, file: str) -> None:
-    assert changes_fingerprint(project, file)
+def test_changing_a_module_that_a_fit_imports_changes_the_fingerprint(
+    changes_fingerprint: Callable[[str], bool], file: str
+) -> None:
+    assert changes_fingerprint(file)
 
 
 @pytest.mark.parametrize("file", OTHER_MODULES)
-def test_changing_the_dashboard_or_another_flow_does_not(project: Path, file: str) -> None:
-    assert not changes_fingerprint(project, file)
+def test_changing_the_dashboard_or_another_flow_does_not(changes_fingerprint: Callable[[str], bool], file: str) -> None:
+    assert not changes_fingerprint(file)
 
 
 def test_a_new_module_counts_as_soon_as_a_module_of_the_fit_imports_it(project: Path) -> None:

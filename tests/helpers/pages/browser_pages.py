@@ -5,9 +5,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 PHONE_SIZE, DESKTOP_SIZE = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -38,7 +41,7 @@ class OpenedPage:
         answered: Those of them that got an answer.
     """
 
-    page: Page
+    page: "Page"
     requested: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
 
@@ -54,7 +57,7 @@ class OpenedPage:
 
 
 @contextmanager
-def launch_chromium() -> Iterator[Browser]:
+def launch_chromium() -> Iterator["Browser"]:
     """Run a Chromium. Without one the test is skipped, or fails where the environment has REQUIRE_BROWSER.
 
     Yields:
@@ -63,6 +66,8 @@ def launch_chromium() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not path:
         (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(NO_BROWSER_MESSAGE)
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -70,7 +75,7 @@ def launch_chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_page(browser: Browser, address: str, size: dict[str, int] = DESKTOP_SIZE) -> Iterator[OpenedPage]:
+def open_page(browser: "Browser", address: str, size: dict[str, int] = DESKTOP_SIZE) -> Iterator[OpenedPage]:
     """Open an address in a page of its own.
 
     Args:

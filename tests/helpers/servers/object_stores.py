@@ -9,28 +9,23 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from penumbra.core.system.http_client import find_free_port
 from tests.helpers.servers.server_process import ServerProcess
 from tests.helpers.servers.small_server import STOP_POLL_SECONDS
+
+if TYPE_CHECKING:
+    from werkzeug.serving import BaseWSGIServer
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing-a-store",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Answers requests without a line on stderr for each."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Log nothing of a request, whatever `type`, `message` and `args` say."""
 
 
 class MotoServer:
@@ -56,8 +51,11 @@ class MotoServer:
         return list_store_variables(self.port)
 
     def start(self) -> None:
-        """Serve in a thread."""
-        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=QuietHandler)
+        """Serve in a thread, without a line on stderr for each request."""
+        from werkzeug.serving import WSGIRequestHandler, make_server
+
+        quiet = type("QuietHandler", (WSGIRequestHandler,), {"log": lambda *_: None})
+        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=quiet)
         threading.Thread(target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True).start()
 
     def stop(self) -> None:

@@ -10,9 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from penumbra.core.system.http_client import find_free_port
 
@@ -70,6 +68,9 @@ class PostgresServer:
         Returns:
             Its address, with user and password.
         """
+        import psycopg
+        from psycopg import sql
+
         with psycopg.connect(self.get_address("postgres"), autocommit=True) as connection:
             words = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
             connection.execute(words.format(sql.Identifier(name), sql.Identifier(template)))
@@ -85,6 +86,8 @@ class PostgresServer:
             return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self.account)  # type: ignore[call-overload, no-any-return]
 
     def _is_ready(self) -> bool:
+        import psycopg
+
         try:
             psycopg.connect(self.get_address("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
