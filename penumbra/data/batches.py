@@ -220,7 +220,7 @@ class DataStore:
     def sums(self, batch: str) -> dict[str, str]:
         """Return the md5 of each raw file of an admitted `batch`, by the file's path in the batch's folder."""
         folder = self.raw / batch
-        found = build_listing(folder, sorted(list_files(folder)), self.checksums)
+        found = build_listing(folder, sorted(list_files(folder, self.checksums)), self.checksums)
         self.checksums.save()
         return found
 

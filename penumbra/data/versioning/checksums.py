@@ -1,8 +1,13 @@
-"""The md5 of files, each computed once: a file of the same size, change time and inode isn't read again."""
+"""The md5 of files, each computed once: a file of the same size, change time and inode isn't read again.
+
+Nor is a folder listed again to which the same applies; it is kept beside the files, its name with a separator at its
+end.
+"""
 
 import logging
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +16,7 @@ from penumbra.core.raw_files import hash_md5
 from penumbra.storage.sealed import DamagedFile, read_sealed_file, replace_sealed_file
 
 FileStat = tuple[int, int, int]
+SETTLED_NS = 2_000_000_000  # after which another change of a folder has another time, whatever clock the disk has
 
 logger = logging.getLogger("penumbra.data")
 
@@ -24,22 +30,53 @@ class ChecksumCache:
         self.known = _load_index(index)
         self.unsaved: dict[str, tuple[FileStat, str]] = {}
 
-    def md5(self, path: str) -> str:
-        """Compute the md5 of a file's content, or look it up.
+    def look_up(self, paths: Iterable[str]) -> list[str]:
+        """Look up the md5 of the contents of files, or compute it.
 
         Args:
-            path: The file.
+            paths: The files.
 
         Returns:
-            The md5 in hexadecimal digits.
+            The md5 of each in hexadecimal digits.
 
         Raises:
-            OSError: Where the file can't be read.
+            OSError: Where one of the files can't be read.
         """
-        found, mark = self.known.get(path), read_file_stat(path)
-        if found is None or found[0] != mark:
-            self.known[path] = self.unsaved[path] = found = (mark, hash_md5(Path(path)))
-        return found[1]
+        known, found = self.known, list[str]()
+        for path in paths:
+            earlier, stat = known.get(path), read_file_stat(path)
+            if earlier is None or earlier[0] != stat:
+                known[path] = self.unsaved[path] = earlier = (stat, hash_md5(Path(path)))
+            found.append(earlier[1])
+        return found
+
+    def find_files(self, folder: str) -> list[str] | None:
+        """Find the files that a folder is known to have, as nothing was put into it or taken out of it since.
+
+        Args:
+            folder: The folder.
+
+        Returns:
+            Their paths; None where it is to be listed.
+
+        Raises:
+            OSError: Where there is no such folder.
+        """
+        earlier = self.known.get(folder + os.sep)
+        if earlier is None or earlier[0] != read_folder_stat(folder):
+            return None
+        return [f"{folder}{os.sep}{name}" for name in earlier[1].split(os.sep)]
+
+    def note_files(self, folder: str, stat: FileStat, names: Sequence[str]) -> None:
+        """Note which files a folder has, unless it has changed so lately that its next change might not show.
+
+        Args:
+            folder: The folder.
+            stat: What `read_folder_stat` returned of it before it was listed.
+            names: The names of its files, at least one; it has nothing else.
+        """
+        if time.time_ns() - stat[1] > SETTLED_NS:
+            self.known[folder + os.sep] = self.unsaved[folder + os.sep] = stat, os.sep.join(names)
 
     def note(self, path: str, stat: FileStat, md5: str) -> None:
         """Note the md5 of a file's content that was computed elsewhere.
@@ -53,7 +90,7 @@ class ChecksumCache:
         self.known[path] = self.unsaved[path] = stat, md5
 
     def forget(self) -> None:
-        """Have each file read once more, as a changed byte may leave size and change time as they were."""
+        """Have files read and folders listed once more: a changed byte may leave size and change time as they were."""
         self.known, self.unsaved = {}, {}
 
     def sum_sizes(self, paths: Iterable[str]) -> int:
@@ -75,6 +112,12 @@ def read_file_stat(path: str) -> FileStat:
     """Return size in bytes, change time in ns and inode of the file at `path`; another one where it was written to."""
     found = os.stat(path)
     return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def read_folder_stat(folder: str) -> FileStat:
+    """Return size, time of the last change in ns (nobody can set it) and inode of the folder at `folder`."""
+    found = os.stat(folder)
+    return (found.st_size, found.st_ctime_ns, found.st_ino)
 
 
 def _read_stamp(index: Path) -> FileStat | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.checksums import ChecksumCache, read_folder_stat
 
 FileListing = dict[str, str]
 
@@ -39,17 +39,42 @@ def compute_directory_md5(folder: Path, checksums: ChecksumCache) -> str:
     return compute_listing_md5(build_listing(folder, list_files(folder), checksums))
 
 
-def list_files(folder: Path) -> list[str]:
-    """Return the paths of all files below `folder`, in no particular order; what isn't a readable folder has none."""
+def list_files(folder: Path, checksums: ChecksumCache | None = None) -> list[str]:
+    """List all files below a folder.
+
+    Args:
+        folder: The folder; what isn't one that can be read has none.
+        checksums: Where folders are kept to which nothing was added since they were listed; None to list them all.
+
+    Returns:
+        The paths, in no particular order.
+    """
     files, folders = list[str](), [str(folder)]
     while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # where a link leads may be unreadable
-                    files.append(entry.path)
+        path = folders.pop()
+        with contextlib.suppress(OSError):
+            if checksums and (known := checksums.find_files(path)):
+                files += known
+            else:
+                found, within = _list_folder(path, checksums)
+                files += found
+                folders += within
     return files
+
+
+def _list_folder(folder: str, checksums: ChecksumCache | None) -> tuple[list[str], list[str]]:
+    """The paths of the files and of the folders in a folder, which is noted where it has regular files alone."""
+    files, folders, stat = list[str](), list[str](), read_folder_stat(folder)
+    with os.scandir(folder) as found:
+        entries = [*found]
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.path)
+        elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # where a link leads may be unreadable
+            files.append(entry.path)
+    if checksums and entries and all(entry.is_file(follow_symlinks=False) for entry in entries):
+        checksums.note_files(folder, stat, [entry.name for entry in entries])
+    return files, folders
 
 
 def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) -> FileListing:
@@ -64,7 +89,8 @@ def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) 
         The md5 by the file's path relative to the folder, with `/` as separator.
     """
     start = len(str(folder)) + 1
-    return {path[start:].replace(os.sep, "/"): checksums.md5(path) for path in files}
+    paths = [*files]
+    return {path[start:].replace(os.sep, "/"): md5 for path, md5 in zip(paths, checksums.look_up(paths), strict=True)}
 
 
 def compute_listing_md5(listing: FileListing) -> str:

@@ -190,7 +190,8 @@ def _read_listing(data: DataSettings, md5: str, _: FileStat) -> FileListing:
 
 def _describe_folder(data: DataSettings, checksums: ChecksumCache | None = None) -> tuple[FileListing, int]:
     """The listing of the data folder as it is, and the bytes of all its files."""
-    checksums, files = checksums or ChecksumCache(data.derived / "md5.json"), list_files(data.folder)
+    checksums = checksums or ChecksumCache(data.derived / "md5.json")
+    files = list_files(data.folder, checksums)
     listing = build_listing(data.folder, files, checksums)
     checksums.save()
     return listing, checksums.sum_sizes(files)
