@@ -86,7 +86,19 @@ def select_window_sample(
 
 
 def have_equal_samples(one: sqlite3.Connection, other: sqlite3.Connection, most: int = MAX_DAY_ROWS) -> bool:
-    """Return whether two connections have the same sample of each model and day, in whatever pieces it was drawn."""
+    """Compare the samples of two indexes, in whatever pieces they were drawn.
+
+    Args:
+        one: A connection.
+        other: A connection to another index.
+        most: As in `add_to_sample`.
+
+    Returns:
+        Whether they have the same rows of each model and day.
+
+    Raises:
+        msgspec.MsgspecError: A byte of one of them has changed, or UnicodeDecodeError where an id isn't text any more.
+    """
     found, others = (db.execute("SELECT model, day FROM limits ORDER BY model, day").fetchall() for db in (one, other))
     return found == others and all(
         _draw_rows(_read_rows(one, day))[:most] == _draw_rows(_read_rows(other, day))[:most] for day in found
