@@ -100,7 +100,8 @@ def logistic_regression(columns: Columns) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    # Scaled before they are filled, so that the mark of a missing value stays 0 or 1, however rare it is.
+    numbers = make_pipeline(StandardScaler(), SimpleImputer(strategy="median", add_indicator=True))
     categories = OneHotEncoder(handle_unknown="ignore")
     return make_pipeline(
         ColumnTransformer([("categories", categories, columns.categorical), ("numbers", numbers, columns.numeric)]),

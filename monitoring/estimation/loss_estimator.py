@@ -25,7 +25,7 @@ from monitoring.estimation.shift_weights import ShiftWeights, compute_effective_
 from penumbra.core.metrics.losses import compute_clipped_losses
 from penumbra.core.predictions import find_finite_rows
 from penumbra.core.task import Task
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 
 MIN_REFERENCE_ROWS, MIN_REFERENCE_DAYS = 100, 5
 MAX_REFERENCE_ROWS, MAX_SAMPLED_ROWS = 15_000, 10_000
@@ -151,7 +151,9 @@ class LossEstimator:
         now = self._expect_losses(method, window.predictions, matrix)
         found = compute_shift_weights(self._matrix, self.reference.days, matrix, window.days, self._columns.categorical)
         if found.covered < MOSTLY_COVERED:
-            method += f", extrapolated: the reference has rows like only {found.covered:.0%} of the window's"
+            method += (
+                f", extrapolated: the reference has rows like only {format_share(found.covered, 0)} of the window's"
+            )
         if found.effective_days < MIN_EFFECTIVE_SHARE * days:
             method += (
                 f", unweighted: the reference has only {format_count(found.effective_days, 'day')} like the window's"

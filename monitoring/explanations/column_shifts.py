@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from penumbra.core.histograms import Binning
+from penumbra.core.text.counts import format_share
 from penumbra.core.text.quoting import escape_text
 
 QUARTILES = (0.25, 0.5, 0.75)
@@ -51,7 +52,11 @@ def describe_shift(
         it was, "more web (20.0% → 50.0%); less north (30.0% → 5.0%)"; "" where nothing of it can be named.
     """
     now, then = _compute_shares(window), _compute_shares(reference)
-    nulls = f"missing in {then[-1]:.1%} → {now[-1]:.1%}" if abs(now[-1] - then[-1]) >= MIN_NULL_SHIFT else ""
+    nulls = (
+        f"missing in {format_share(then[-1])} → {format_share(now[-1])}"
+        if abs(now[-1] - then[-1]) >= MIN_NULL_SHIFT
+        else ""
+    )
     if column in binning.edges:
         return "; ".join(filter(None, [_describe_number(binning.edges[column], now[:-1], then[:-1]), nulls]))
     words = [*(_name_word(word, classes) for word in binning.words[column]), UNKNOWN_VALUES, MISSING_VALUES]
@@ -98,7 +103,7 @@ def _describe_words(words: Sequence[str], moved: np.ndarray, now: np.ndarray, th
     shrunk = [at for at in ordered[::-1] if moved[at] <= -MIN_SHARE_SHIFT][:MAX_NAMED_VALUES]
     parts = [("more", grown), ("less", shrunk)]
     return "; ".join(
-        f"{how} {', '.join(f'{words[at]} ({then[at]:.1%} → {now[at]:.1%})' for at in found)}"
+        f"{how} {', '.join(f'{words[at]} ({format_share(then[at])} → {format_share(now[at])})' for at in found)}"
         for how, found in parts
         if found
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitoring.explanations.records import ChangeDay, ColumnShift, Explanation, LossPart, LossRise
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.tables import format_number
 
 UNKNOWN_DAY = "since when can't be told"
@@ -131,7 +131,7 @@ def describe_unseen_values(share: float) -> str:
     Returns:
         A sentence without the column's name.
     """
-    return f"{share:.1%} of the rows have a value that the reference never had, and count as average ones"
+    return f"{format_share(share)} of the rows have a value that the reference never had, and count as average ones"
 
 
 def _build_part_row(part: LossPart, name: str, depth: int, whole: float | None) -> PartRow:

@@ -8,7 +8,7 @@ import numpy as np
 from monitoring.faults.data_faults import MIN_VALUE_ROWS, DataFault
 from monitoring.faults.usual_arrivals import MIN_DEVIATE, ONE_DAY, UsualArrivals, compute_deviate
 from penumbra.core.columns import UNKNOWN_FIELD
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 
 STALE_KEY = "stale"  # in a verdict's evidence: the last day with any rows
 REFUSED_SHARE_MARGIN = 0.05  # of what was asked, above any day before
@@ -66,7 +66,7 @@ def find_refusal_faults(records: int, answered: int, field: str, before: Sequenc
     by, column = (
         (f"mostly by {field}", field) if field != UNKNOWN_FIELD else ("mostly by fields that it doesn't have", "")
     )
-    text = f"{share:.0%} of what was asked broke the contract ({format_count(records, 'record')}), {by}"
+    text = f"{format_share(share, 0)} of what was asked broke the contract ({format_count(records, 'record')}), {by}"
     return [DataFault("refused", column, text, "another unit, or a client that changed")]
 
 

@@ -16,7 +16,7 @@ from monitoring.faults.expectations import MIN_DAY_ROWS, Expectations, count_mom
 from monitoring.faults.usual_relations import CONSTANT_TOLERANCE
 from monitoring.faults.usual_values import MIN_NEW_VALUE_SHARE, MIN_VALUE_ROWS, TURNOVER_FACTOR
 from penumbra.core.columns import COUNT_COLUMN, FOUND_COLUMN, MOMENTS_COLUMN, VALUE_COLUMN
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
@@ -159,7 +159,10 @@ def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
     missing = rows.null_count().row(0, named=True)
     for name, (usual, limit) in norms.nulls.items():
         if name in missing and (share := missing[name] / rows.height) > limit:
-            text = f"{share:.0%} of {name} is missing; on any {norms.period} of the reference at most {usual:.0%} was"
+            text = (
+                f"{format_share(share, 0)} of {name} is missing; on any {norms.period} of the reference at most "
+                f"{format_share(usual, 0)} was"
+            )
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
@@ -213,7 +216,7 @@ def _find_range_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[Data
     for name, share in zip(outside, shares, strict=True):
         low, high = norms.ranges[name]
         if (share or 0) > MAX_VIOLATION_SHARE:
-            text = f"{share:.0%} of {name} is outside {low} to {high}"
+            text = f"{format_share(share, 0)} of {name} is outside {low} to {high}"
             yield DataFault("range", name, text, "another unit, or a broken sensor")
 
 
@@ -223,7 +226,7 @@ def _find_rule_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
     broken = [(~check.expr()).mean().alias(str(number)) for number, check in enumerate(checks)]
     for check, share in zip(checks, rows.select(broken).row(0) if broken else (), strict=True):
         if (share or 0) > MAX_VIOLATION_SHARE:
-            text = f"{share:.0%} of the rows break the rule: {check.expectation}"
+            text = f"{format_share(share, 0)} of the rows break the rule: {check.expectation}"
             yield DataFault("rule", check.column, text, "one of the columns has another unit or source")
 
 
@@ -273,7 +276,7 @@ def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
         count = int(both.select(apart.sum()).item() or 0)
         if count >= MIN_MISMATCHES and (share := count / both.height) > MAX_MISMATCH_SHARE:
             ratio = float(both.select((now / usually).median()).item() or 0)
-            text = f"{share:.0%} of {name} are not what they always were for their {' and '.join(by)}"
+            text = f"{format_share(share, 0)} of {name} are not what they always were for their {' and '.join(by)}"
             cause = units.explain_ratio(ratio) or "another unit, or a wrong table"
             yield DataFault("constant", name, f"{text}: {ratio:.3g} times as much", cause)
 
@@ -289,5 +292,6 @@ def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[
     for name, by in judged.items():
         count, of = torn[name]
         if count >= MIN_MISMATCHES and (share := count / of) > MAX_MISMATCH_SHARE:
-            text = f"{name} differs between rows of the same {' and '.join(by)} in {share:.0%} of them, before in none"
+            where = f"between rows of the same {' and '.join(by)}"
+            text = f"{name} differs {where} in {format_share(share, 0)} of them, before in none"
             yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")

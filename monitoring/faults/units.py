@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penumbra.core.text.counts import format_share
+
 UNIT_FACTORS = {
     "miles → kilometres": 1.609344,
     "inches → millimetres": 25.4,
@@ -221,7 +223,8 @@ def _find_step(values: np.ndarray) -> float:
 
 
 def _explain_values(values: np.ndarray, grid: ValueGrid, share: float) -> tuple[UnitConversion | None, str]:
-    text = f"{share:.0%} of its values are not among those that were seen before, or on their steps of {grid.step:g}"
+    unseen = format_share(share, 0)
+    text = f"{unseen} of its values are not among those that were seen before, or on their steps of {grid.step:g}"
     close = {each: 0.5 / each.factor if grid.whole else 10.0**-DECIMAL_DIGITS for each in UNIT_CONVERSIONS}
     left = {each: grid.off_grid_share(each.undo_conversion(values), close[each]) for each in UNIT_CONVERSIONS}
     likely = [
@@ -230,7 +233,7 @@ def _explain_values(values: np.ndarray, grid: ValueGrid, share: float) -> tuple[
     if not likely:
         return None, text
     best = min(likely, key=lambda each: (round(left[each], 1), grid.distance(each.undo_conversion(values))))
-    return best, f"{text}; {left[best]:.0%} once {best.name} is undone"
+    return best, f"{text}; {format_share(left[best], 0)} once {best.name} is undone"
 
 
 def _explain_median(values: np.ndarray, grid: ValueGrid) -> tuple[UnitConversion | None, str] | None:

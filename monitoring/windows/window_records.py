@@ -12,7 +12,7 @@ from monitoring.explanations.records import Explanation
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.windows.window_days import describe_stretch, format_window_days
 from penumbra.core.histograms import DegradedSlice
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 
 
 class LargestDrift(msgspec.Struct, frozen=True):
@@ -212,7 +212,8 @@ class AttributionDrift(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Such as "12.3% (dest: 8.1% before, 20.4% now)"."""
-        return f"{self.distance:.1%} ({self.feature}: {self.before:.1%} before, {self.now:.1%} now)"
+        shares = f"{format_share(self.before)} before, {format_share(self.now)} now"
+        return f"{format_share(self.distance)} ({self.feature}: {shares})"
 
 
 class DayFault(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.quoting import escape_text
 
 BATCHES_FOLDER = "batches"  # of raw batches, in the data folder
@@ -105,7 +105,9 @@ def describe_manifest(batch: str, manifest: FlywheelManifest) -> str:
     ]
     line = f"{batch}: of {format_count(manifest.predictions, 'answered row')} {', '.join([origins, *others])}"
     share = manifest.prevented / max(manifest.predictions, 1)
-    prevented = f"{share:.1%} of the rows have no outcome because of what was decided, so the batch is selected"
+    prevented = (
+        f"{format_share(share)} of the rows have no outcome because of what was decided, so the batch is selected"
+    )
     explored = (
         f"{format_count(manifest.explored, 'row was', 'rows were')} decided otherwise by chance, to stand for such rows"
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from penumbra.core.text.counts import format_share
 from penumbra.promotion.evidence import Evidence
 from penumbra.promotion.guardrails import GuardrailFault
 from penumbra.promotion.reasons import explain_review, explain_verdict, list_details
@@ -61,7 +62,7 @@ def decide_canary(decision: PromotionDecision, share: float) -> PromotionDecisio
     """
     if decision.verdict != "promote":
         return decision
-    reason = f"it answers {share:.0%} of the keys from now on"
+    reason = f"it answers {format_share(share, 0)} of the keys from now on"
     return PromotionDecision("canary", reason, (decision.reason, *decision.details))
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from penumbra.core.metrics.distances import compute_ks_distance
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_share
 
 MIN_GUARDRAIL_ROWS = 100
 MIN_DISTRIBUTION_ROWS = 1000
@@ -78,7 +79,7 @@ def find_guardrail_faults(
 
 
 def _check_error_share(share: float, limits: GuardrailLimits) -> GuardrailFault | None:
-    text = f"it failed on {share:.1%} of the rows; the limit is {limits.error_share:.1%}"
+    text = f"it failed on {format_share(share)} of the rows; the limit is {format_share(limits.error_share)}"
     return GuardrailFault("errors", text) if share > limits.error_share else None
 
 
@@ -113,7 +114,8 @@ def _mask_usable(task: Task, predictions: np.ndarray) -> np.ndarray:
 
 
 def _check_unusable(share: float, limits: GuardrailLimits) -> GuardrailFault | None:
-    text = f"{share:.1%} of its predictions are no number or no probability; the limit is {limits.error_share:.1%}"
+    limit = format_share(limits.error_share)
+    text = f"{format_share(share)} of its predictions are no number or no probability; the limit is {limit}"
     return GuardrailFault("unusable", text) if share > limits.error_share else None
 
 

@@ -9,6 +9,7 @@ from monitoring.windows.window_days import describe_missing_windows
 from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import MonitorSettings
+from penumbra.core.text.counts import format_share
 from penumbra.core.text.tables import format_number, format_table
 
 SHOWN_WINDOWS = 8
@@ -47,7 +48,7 @@ def _build_window_row(window: Window) -> dict[str, str | int]:
         "window": str(window.begin),
         "model": window.model,
         "rows": window.rows,
-        "labels": f"{labels.arrived / labels.due:.0%}" if labels and labels.due else "-",
+        "labels": format_share(labels.arrived / labels.due, 0) if labels and labels.due else "-",
         "drift": f"{drift.ratio:.2f} {drift.column}{window.drift_stretch}" if drift else "-",
         "loss": f"{format_number(loss.mean)}{limit}" if loss else "-",
         "estimated": guess,

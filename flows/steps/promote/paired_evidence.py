@@ -14,7 +14,7 @@ from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import read_alone_answers
 from penumbra.logs.queries.shadow import read_outputs_beside
@@ -54,7 +54,7 @@ class PairedEvidence:
         rows = f"{s['answered']:,} of {format_count(s['rows'], 'row')} answered in the shadow, {s['errors']:,} failed"
         rows += f", {s['left_out']:,} left out as it was behind" if s["left_out"] else ""
         apart = "" if s["difference"] is None else f", {s['difference']:.4g} apart on average of these"
-        differing = "" if s["differing"] is None else f", {s['differing']:.1%} of the decisions differ"
+        differing = "" if s["differing"] is None else f", {format_share(s['differing'])} of the decisions differ"
         return f"{rows}{apart}{differing}"
 
 

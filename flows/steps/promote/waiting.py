@@ -7,7 +7,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from penumbra.core.settings import Settings
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import count_orphans, count_own_answers
 from penumbra.logs.schema import STATUS_OK
@@ -92,7 +92,8 @@ def _explain_days(
         yield (
             f"of {format_count(lacking.height, 'day that is', 'days that are')} over, from "
             f"{lacking['first'][0]} on, too few rows have a label "
-            f"(of the first {lacking['share'][0]:.0%}): a day counts from {terms.coverage:.0%} on (promotion.coverage)"
+            f"(of the first {format_share(lacking['share'][0], 0)}): a day counts from {terms.coverage:.0%} on "
+            "(promotion.coverage)"
         )
         yield from _explain_orphans(index)
     known = pl.col("ready").dt.strftime("%Y-%m-%d %H:%M")

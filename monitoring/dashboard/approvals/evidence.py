@@ -14,7 +14,7 @@ from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.intervals import format_limits, format_signed
 from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
@@ -111,7 +111,7 @@ def _list_shadow_figures(shadow: Mapping[str, Any]) -> Iterator[tuple[str, str]]
             f"{shadow['answered']:,} of {format_count(shadow['rows'], 'row')} answered, {shadow['errors']:,} failed",
         )
         if shadow["differing"] is not None:
-            yield "decisions", f"{shadow['differing']:.1%} differ"
+            yield "decisions", f"{format_share(shadow['differing'])} differ"
 
 
 def _list_gate_checks(entries: Sequence[LedgerEntry], version: str) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from monitoring.dashboard.model_cards.card_evidence import (
     list_evidence_sections,
 )
 from monitoring.dashboard.model_cards.card_pages import CardSection, CardTable, ModelCard
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.masking import mask_settings
 from penumbra.core.text.quoting import escape_text
 from penumbra.core.text.tables import format_number, format_significant
@@ -144,7 +144,7 @@ def _describe_left_out(facts: Facts) -> str:
 
 def _describe_limits(facts: Facts, records: Facts) -> CardSection:
     numbers = [
-        [each["feature"], _format_bound(each["low"]), _format_bound(each["high"]), f"{each['missing']:.1%}"]
+        [each["feature"], _format_bound(each["low"]), _format_bound(each["high"]), format_share(each["missing"])]
         for each in records.get("numbers", [])
     ]
     categories = [

@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.windows.window_records import Window
 from penumbra.core.problem import Problem
 from penumbra.core.settings import DataSettings
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.tables import format_number
 from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
@@ -159,7 +159,7 @@ def build_label_card(windows: Sequence[Window], has_answers: bool) -> OverviewCa
     lines = [("window", last.days), ("arrived", f"{labels.arrived:,} of {labels.due:,} due")]
     if last.calibration is not None:
         lines.append(("calibration", f"{last.calibration:.3f}"))
-    return OverviewCard(f"{labels.arrived / labels.due:.1%} of those due", lines)
+    return OverviewCard(f"{format_share(labels.arrived / labels.due)} of those due", lines)
 
 
 def describe_degraded_slices(windows: Sequence[Window]) -> str:

@@ -18,6 +18,7 @@ from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_days import describe_stretch
 from monitoring.windows.window_records import Window, has_alarm
 from monitoring.windows.window_store import describe_missing_explanation
+from penumbra.core.text.counts import format_share
 from penumbra.core.text.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
@@ -158,7 +159,7 @@ def _label_row(window: Window) -> ChartRow | None:
     if window.labels is None or not window.labels.due:
         return None
     share = window.labels.arrived / window.labels.due
-    return _chart_row(window, share, f"{share:.1%}")
+    return _chart_row(window, share, format_share(share))
 
 
 def _coverage_row(window: Window) -> ChartRow | None:

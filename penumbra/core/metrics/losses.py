@@ -16,6 +16,7 @@ from penumbra.core.metrics.loss_names import (
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import SettingsError
 from penumbra.core.task import Task
+from penumbra.core.text.counts import format_share
 
 PROBABILITY_EPSILON = float(np.finfo(np.float64).eps)
 """The smallest probability that a logarithm is taken of, as in scikit-learn."""
@@ -54,7 +55,7 @@ class LossScale:
         Returns:
             The loss that it comes to, the share, and where the baseline's loss is less as rows are capped, of how many.
         """
-        capped = f", capped in {self.clipped:.2%} of the rows" if self.clipped else ""
+        capped = f", capped in {format_share(self.clipped, 2)} of the rows" if self.clipped else ""
         return f"{share * self.baseline:.3g} ({share:.3g} of the baseline's {self.name}, {self.baseline:.4g}{capped})"
 
 
@@ -261,7 +262,7 @@ def describe_clipping(shares: Mapping[str, float], ceiling: float) -> str:
     Returns:
         A clause, with what to do where another model than the baseline has many; "" where there is none.
     """
-    clipped = [f"{share:.2%} of {losses}" for losses, share in shares.items() if share]
+    clipped = [f"{format_share(share, 2)} of {losses}" for losses, share in shares.items() if share]
     if not clipped:
         return ""
     words = f"{' and '.join(clipped)} count as the ceiling, {ceiling:.3g} (promotion.loss_ceiling)"

@@ -12,7 +12,7 @@ from penumbra.core import encoding
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.raw_files import RawFiles
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.data.flywheel import FLYWHEEL_COLUMNS, build_flywheel_frame, decode_flywheel_rows
 from penumbra.data.flywheel_manifest import is_flywheel_batch
 from penumbra.data.partitions.contract import (
@@ -209,6 +209,6 @@ def _refuse_if_too_bad(result: BatchCheckResult, faults: Sequence[str], limit: f
     if result.rejected > limit * result.rows:
         share = result.rejected / result.rows
         raise BatchRefused(
-            f"batch {result.batch} refused: {share:.1%} of its rows break the contract, {limit:.1%} is allowed "
-            f"(data.bad_row_share); {'; '.join([str(result), *faults])}"
+            f"batch {result.batch} refused: {format_share(share)} of its rows break the contract, "
+            f"{format_share(limit)} is allowed (data.bad_row_share); {'; '.join([str(result), *faults])}"
         )

@@ -8,11 +8,13 @@ import polars as pl
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import DescribedColumns
+from penumbra.drafting.analysis.contracts import MIN_ROWS_WITHOUT_NULL
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.words import LATER_WORDS, has_word_of
 
 FEW_DAYS = 30
+FEW_MISSING = 10  # rows without a value, of which a model learns as good as nothing
 ACCEPTED = "gate.accept lets a training pass, mend it and take it out there"
 IN_ONE_BATCH = "all that share one are in one batch, and ingest quarantines them"
 DTYPE_WORDS = {
@@ -49,8 +51,20 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, d
             yield f"{quote_value(name)}: {reading.time_format.reason}"
         if reading.note:
             yield f"{quote_value(name)}: {reading.note}"
+    yield from _note_rare_nulls(seen, features)
     yield from _list_faulty_values(seen, key)
     yield from _list_guesses(seen, days)
+
+
+def _note_rare_nulls(seen: Observation, features: Sequence[str]) -> Iterator[str]:
+    """Features that hardly any row of many lacks: requests may lack them for that, and nobody knows what to answer."""
+    counted = {name: seen.profiles[name].missing for name in features}
+    rare = [f"{quote_value(name)} ({missing:,})" for name, missing in counted.items() if 0 < missing <= FEW_MISSING]
+    if rare and seen.total >= FEW_MISSING * MIN_ROWS_WITHOUT_NULL:
+        yield (
+            f"hardly any of {format_count(seen.total, 'row')} lacks {', '.join(rare)}: too few to learn from what that "
+            "means. Where requests will have it, take nullable=True out of Row: ingest quarantines rows without it"
+        )
 
 
 def note_ordered_columns(names: Sequence[str]) -> Iterator[str]:

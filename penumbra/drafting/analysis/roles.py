@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.quoting import quote_value
 from penumbra.drafting.analysis.contracts import is_growing
 from penumbra.drafting.analysis.times.calendar_features import choose_calendar_features
@@ -96,7 +96,7 @@ def _find_lateness(values: pl.Series, time: pl.Series) -> str:
     moments = pl.DataFrame({"value": values, "time": time}).drop_nulls() if values.dtype == time.dtype else pair
     after = max(after, moments.select((pl.col("value") > pl.col("time")).mean()).item() or 0)
     if len(pair) >= MIN_KNOWN_ROWS and after >= MIN_AFTER_SHARE:
-        return f"lies after the row's time in {after:.0%} of the rows: known only later"
+        return f"lies after the row's time in {format_share(after, 0)} of the rows: known only later"
     return ""
 
 

@@ -18,7 +18,7 @@ CLASSIFICATION = {
 REGRESSION = {
     "kind": "Regressor",
     "linear_model": "Ridge",
-    "linear_call": "Ridge()",
+    "linear_call": "Ridge(10)",
     "baseline": "The mean, whatever the inputs",
     "dummy": "DummyRegressor()",
 }
@@ -55,14 +55,15 @@ def boosting(columns: Columns) -> Any:
 
 
 def linear(columns: Columns) -> Any:
-    """Numbers filled and scaled, categories as indicators."""
+    """Numbers scaled and filled, categories as indicators."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import $linear_model
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    # Scaled before they are filled, so that the mark of a missing value stays 0 or 1, however rare it is.
+    numbers = make_pipeline(StandardScaler(), SimpleImputer(strategy="median", add_indicator=True))
     categories = OneHotEncoder(handle_unknown="ignore")
     return make_pipeline(
         ColumnTransformer([("categories", categories, columns.categorical), ("numbers", numbers, columns.numeric)]),

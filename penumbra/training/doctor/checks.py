@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.columns import BATCH_COLUMN, BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 
 MAX_MISSING_SHARE = 0.95  # missing in a larger share of the rows: nearly empty
 MAX_FROZEN_P_VALUE = 1e-6  # where a latest batch without variation is less likely than that, its column is frozen
@@ -128,7 +128,7 @@ def _describe_symptom(values: pl.Series) -> str:
     """Say whether a column is nearly empty or constant; "" where it is neither."""
     missing = values.null_count() / max(values.len(), 1)
     if missing > MAX_MISSING_SHARE:
-        return f"{missing:.1%} missing"
+        return f"{format_share(missing)} missing"
     return f"constant ({values[0]!s})" if values.n_unique() == 1 else ""
 
 

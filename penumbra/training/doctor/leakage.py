@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.features import Feature
 from penumbra.training.doctor.checks import OUT_OF_FEATURES, SHARED_MISSINGNESS, Finding
 
@@ -204,7 +204,7 @@ def find_shared_missingness(columns: pl.DataFrame, has_outcome: pl.Series) -> li
         if _overlap_p_value(both, lacking, without, columns.height) < MAX_OVERLAP_P_VALUE / columns.width:
             rows = format_count(lacking, "row that lacks it has", "rows that lack it have")
             evidence = (
-                f"{share:.1%} of the {rows} no outcome, and {otherwise:.1%} of the "
+                f"{format_share(share)} of the {rows} no outcome, and {format_share(otherwise)} of the "
                 f"{columns.height - lacking:,} that have it"
             )
             remedy = f"ask whether {name} is known when the prediction is made; if not, it has no place in Row"

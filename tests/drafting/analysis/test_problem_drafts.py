@@ -123,3 +123,12 @@ def test_values_that_can_t_be_read_are_told(tmp_path):
     found = draft_orders(tmp_path, weight=[*map(str, range(399)), "heavy"])
     assert found.notes == ("'weight': 1 value is no whole number; ingest quarantines its row",)
     assert draft_orders(tmp_path, weight=["1", "2", "heavy"]).notes == ()
+
+
+def test_a_feature_that_hardly_any_row_lacks_is_told(tmp_path):
+    heights = ["", *["170", "180", "165.5"] * 333]
+    assert draft_orders(tmp_path, 1_000, height=heights).notes == (
+        "hardly any of 1,000 rows lacks 'height' (1): too few to learn from what that means. Where requests will have "
+        "it, take nullable=True out of Row: ingest quarantines rows without it",
+    )
+    assert draft_orders(tmp_path, 1_000, height=["", "170", "180"]).notes == ()

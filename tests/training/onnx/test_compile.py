@@ -75,7 +75,7 @@ def positive(inputs: np.ndarray) -> np.ndarray:
 
 
 def behind_columns(last: Any, **one_hot: Any) -> Pipeline:
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    numbers = make_pipeline(StandardScaler(), SimpleImputer(strategy="median", add_indicator=True))
     categories = OneHotEncoder(**{"handle_unknown": "ignore"} | one_hot)
     parts = [("categories", categories, CATEGORIES), ("numbers", numbers, NUMBERS)]
     return make_pipeline(ColumnTransformer(parts), last)
@@ -295,9 +295,14 @@ def test_trees_of_a_single_leaf_keep_their_value(model: Any) -> None:
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("flags", [False, True])
-def test_empty_and_constant_columns_are_imputed_and_scaled_alike(keep: bool, flags: bool) -> None:
+@pytest.mark.parametrize("is_scaled_first", [False, True])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+def test_empty_and_constant_columns_are_imputed_and_scaled_alike(
+    keep: bool, flags: bool, is_scaled_first: bool
+) -> None:
     inputs = np.column_stack([np.full(40, np.nan), np.full(40, 3.0), rows(40)[:, 2]])
-    model = make_pipeline(SimpleImputer(keep_empty_features=keep, add_indicator=flags), StandardScaler(), Ridge())
+    steps = [SimpleImputer(keep_empty_features=keep, add_indicator=flags), StandardScaler()]
+    model = make_pipeline(*(reversed(steps) if is_scaled_first else steps), Ridge())
     assert error(model, inputs, np.arange(40.0), inputs[:, ::-1].copy()) <= EXACT
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.settings import Settings
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.tables import format_table
 from penumbra.logs.lag import METRICS_FILE, measure_backlog
 from penumbra.logs.lag_alarms import list_lag_alarms
@@ -88,7 +88,7 @@ def _build_role_row(predictions: Path, role: str, version: str, progress: Shadow
 
 
 def _format_percent(part: int, total: int) -> str:
-    return f"{part / total:.1%}" if total else ""
+    return format_share(part / total) if total else ""
 
 
 def _explain_progress(role: str, version: str, progress: ShadowProgress) -> Iterator[str]:

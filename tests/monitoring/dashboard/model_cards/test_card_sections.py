@@ -252,3 +252,9 @@ def test_whole_ends_of_ranges_are_written_in_full():
     shown = format_card(build_card(FACTS, {**RECORDS, "numbers": numbers}))
     assert "250,000" in shown
     assert "-0.5" in shown
+
+
+def test_a_number_that_one_row_of_thousands_lacks_is_not_said_to_be_missing_nowhere():
+    numbers = [{"feature": "age", "low": 18.0, "high": 70.0, "missing": 1 / 2600}]
+    limits = sections(build_card(FACTS, RECORDS | {"numbers": numbers}))["Limits"]
+    assert tables(limits)[0].rows == [["age", "18", "70", "<0.1%"]]
