@@ -9,30 +9,33 @@ import numpy as np
 CALIBRATION_BINS = 10
 
 
-def assign_quantile_bins(predictions: np.ndarray, bins: int) -> np.ndarray:
+def assign_quantile_bins(predictions: np.ndarray, bins: int, ranked: np.ndarray | None = None) -> np.ndarray:
     """Assign rows to bins between quantiles of the prediction.
 
     Args:
         predictions: float64 [n].
         bins: Number of bins; there are fewer where values repeat themselves.
+        ranked: The predictions in rising order, if that is known: their quantiles are found faster.
 
     Returns:
         The bin of each row, int64 [n], rising with the prediction.
     """
-    return np.digitize(predictions, np.unique(np.quantile(predictions, np.linspace(0, 1, bins + 1)[1:-1])))
+    known = predictions if ranked is None else ranked
+    return np.digitize(predictions, np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])))
 
 
-def compute_calibration_error(labels: np.ndarray, predictions: np.ndarray) -> float:
+def compute_calibration_error(labels: np.ndarray, predictions: np.ndarray, ranked: np.ndarray | None = None) -> float:
     """Compute the expected calibration error of rows, over ten quantile bins of the prediction.
 
     Args:
         labels: bool [n].
         predictions: Probabilities of True, float64 [n].
+        ranked: As for `assign_quantile_bins`.
 
     Returns:
         The mean difference between predicted and observed share, weighted by rows, from 0 to 1.
     """
-    bins = assign_quantile_bins(predictions, CALIBRATION_BINS)
+    bins = assign_quantile_bins(predictions, CALIBRATION_BINS, ranked)
     return _average_gaps(np.bincount(bins, predictions - labels), len(labels))
 
 

@@ -9,13 +9,16 @@ from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count
 
 
-def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+def compute_metrics(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, order: np.ndarray | None = None
+) -> dict[str, float]:
     """Compute every metric of the task.
 
     Args:
         task: The task.
         labels: The labels [n].
         predictions: The predictions, [n] or [n, classes].
+        order: Where there are two classes the result of `sort_by_probability`, if it is known.
 
     Returns:
         The metrics by name, the primary one first: "log_loss", "brier", "roc_auc", "pr_auc" (binary) or "accuracy"
@@ -29,9 +32,10 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
         return _put_primary_first(task, labels, predictions, _compute_regression_metrics(labels, predictions))
     if (classes := len(np.unique(labels))) < 2:
         raise ValueError(f"{_describe_classes(task, labels)}: a score needs two classes and there are {classes}")
-    score = _compute_binary_metrics if task.kind == "binary" else _compute_multiclass_metrics
+    is_binary, rows = task.kind == "binary", (labels, predictions)
+    scores = _compute_binary_metrics(*rows, order) if is_binary else _compute_multiclass_metrics(*rows)
     log_loss = float(compute_clipped_losses(task, labels, predictions, "log_loss", np.inf).mean())
-    return _put_primary_first(task, labels, predictions, {"log_loss": log_loss, **score(labels, predictions)})
+    return _put_primary_first(task, labels, predictions, {"log_loss": log_loss, **scores})
 
 
 def compute_defined_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
@@ -73,18 +77,28 @@ def _describe_classes(task: Task, labels: np.ndarray) -> str:
     )
 
 
-def _compute_binary_metrics(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+def _compute_binary_metrics(
+    labels: np.ndarray, predictions: np.ndarray, order: np.ndarray | None = None
+) -> dict[str, float]:
     """Brier score, areas under the ROC and precision-recall curves, expected calibration error."""
-    roc, pr = compute_roc_pr_areas(labels, predictions)
+    order = sort_by_probability(predictions) if order is None else order
+    roc, pr = compute_roc_pr_areas(labels, predictions, order)
     return {
         "brier": float(np.mean((predictions - labels) ** 2)),
         "roc_auc": roc,
         "pr_auc": pr,
-        "calibration_error": compute_calibration_error(labels, predictions),
+        "calibration_error": compute_calibration_error(labels, predictions, predictions[order[::-1]]),
     }
 
 
-def compute_roc_pr_areas(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
+def sort_by_probability(predictions: np.ndarray) -> np.ndarray:
+    """Sort rows by the probability of True; returns their numbers, the likeliest first, int64 [n]."""
+    return np.argsort(-predictions, kind="stable")
+
+
+def compute_roc_pr_areas(
+    labels: np.ndarray, predictions: np.ndarray, order: np.ndarray | None = None
+) -> tuple[float, float]:
     """Compute the areas under the ROC and the precision-recall curve.
 
     The same as scikit-learn's `roc_auc_score` and `average_precision_score`, which take six times as long: a bootstrap
@@ -93,11 +107,12 @@ def compute_roc_pr_areas(labels: np.ndarray, predictions: np.ndarray) -> tuple[f
     Args:
         labels: bool [n], with both classes.
         predictions: Probabilities of True, float64 [n].
+        order: The result of `sort_by_probability`, if it is known.
 
     Returns:
         ROC AUC and average precision.
     """
-    order = np.argsort(-predictions, kind="stable")
+    order = sort_by_probability(predictions) if order is None else order
     ends = np.append(np.flatnonzero(np.diff(predictions[order])), len(order) - 1)
     found = np.concatenate([[0], np.cumsum(labels[order])[ends]])
     false = np.concatenate([[0], ends + 1]) - found

@@ -8,7 +8,7 @@ import numpy as np
 
 from penumbra.core.metrics.group_metrics import ODDS
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
-from penumbra.core.metrics.scores import compute_metrics
+from penumbra.core.metrics.scores import compute_metrics, sort_by_probability
 from penumbra.core.task import Task
 from penumbra.training.evaluation.bootstrap import Interval, compute_confidence_limits, encode_days
 
@@ -45,10 +45,8 @@ def compute_metric_intervals(
     scores = compute_metrics(task, labels, predictions)
     codes = encode_days(days)
     units = _group_days(codes.max() + 1)[codes]
-    without = [
-        _metrics_or_empty(task, labels[kept], predictions[kept])
-        for kept in (units != unit for unit in np.unique(units))
-    ]
+    order = sort_by_probability(predictions) if task.kind == "binary" else None
+    without = [_leave_out(task, labels, predictions, units != unit, order) for unit in np.unique(units)]
     left_out = np.array([[each.get(name, np.nan) for each in without] for name in scores])
     contributions = _compute_pseudo_values(np.array(list(scores.values())), left_out)
     lows, highs = compute_confidence_limits(contributions, confidence)
@@ -109,9 +107,13 @@ def _compute_pseudo_values(values: np.ndarray, left_out: np.ndarray) -> np.ndarr
     return np.asarray(values[:, None] - others * (left_out - left_out.mean(axis=1, keepdims=True)))
 
 
-def _metrics_or_empty(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+def _leave_out(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, kept: np.ndarray, order: np.ndarray | None
+) -> dict[str, float]:
+    """Compute the metrics of the rows that are kept, whose order follows from that of all; {} where none is defined."""
+    of_kept = None if order is None else (np.cumsum(kept) - 1)[order[kept[order]]]
     try:
-        return compute_metrics(task, labels, predictions)
+        return compute_metrics(task, labels[kept], predictions[kept], of_kept)
     except ValueError:
         return {}
 

@@ -8,7 +8,7 @@ import pytest
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.metrics.scores import compute_metrics
 from penumbra.core.task import Task
-from penumbra.training.evaluation.bootstrap import compute_mean_interval
+from penumbra.training.evaluation.bootstrap import compute_confidence_limits, compute_mean_interval
 from penumbra.training.evaluation.metric_intervals import compute_day_sum_interval, compute_metric_intervals
 from tests.helpers.daily_series import make_scored_days
 
@@ -73,3 +73,17 @@ def test_of_many_days_neighbours_are_taken_together():
     found = compute_metric_intervals(BINARY, labels, predictions, days)["log_loss"]
     exact = compute_mean_interval(compute_row_losses(BINARY, labels, predictions), days)
     assert found.high - found.low == pytest.approx(exact.high - exact.low, rel=0.25)
+
+
+@pytest.mark.parametrize("decimals", [1, 9], ids=["many ties", "no ties"])
+def test_rows_that_are_sorted_once_give_the_intervals_of_those_sorted_without_each_day(decimals):
+    rng, days = np.random.default_rng(3), np.repeat(np.arange(30), 20)
+    predictions = np.round(rng.uniform(0.05, 0.95, len(days)), decimals)
+    labels = rng.uniform(size=len(days)) < predictions
+    found = compute_metric_intervals(BINARY, labels, predictions, days)
+    whole = compute_metrics(BINARY, labels, predictions)
+    without = [compute_metrics(BINARY, labels[days != day], predictions[days != day]) for day in range(30)]
+    for name in ("roc_auc", "pr_auc", "calibration_error"):
+        left_out = np.array([[each[name] for each in without]])
+        low, high = compute_confidence_limits(whole[name] - 29 * (left_out - left_out.mean()))
+        assert astuple(found[name]) == pytest.approx((whole[name], max(low[0], 0), min(high[0], 1)), rel=1e-12)
