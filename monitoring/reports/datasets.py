@@ -23,6 +23,7 @@ EVIDENTLY_PACKAGES = (  # of which a report needs a part
     *(f"evidently.legacy.{name}" for name in ("descriptors", "features", "metric_preset", "metrics", "report")),
     *(f"evidently.legacy.{name}" for name in ("test_preset", "test_suite", "tests", "ui.dashboards")),
     *("evidently.legacy.calculations.stattests", "plotly.figure_factory"),
+    *("sklearn.metrics", "sklearn.preprocessing"),
 )
 
 # Evidently uses deprecated parts of its dependencies, and of SciPy and scikit-learn some that few reports call or none.

@@ -26,6 +26,7 @@ from penumbra.core.task import Task
 with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monitoring/reports/datasets.py
     warnings.simplefilter("ignore")
     from evidently import Report
+    from evidently._pydantic_compat import BaseModel
     from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
     from evidently.legacy.calculations.stattests import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
@@ -37,6 +38,7 @@ with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monito
 
 HIDDEN_BESIDE = {"binary": ("conf_matrix",)}  # a metric of such a task
 HIDDEN_STATISTICS = ("Maximum value", "Mean value", "Std value", "Quantile")
+PLAIN_TYPES = {str, float, int, bool, type(None)}
 EXACT_METHOD = "over all rows"
 MIN_QUALITY_ROWS = 10  # labelled rows on each side, for a report on quality
 MAX_DRIFT_PICTURES = 6
@@ -94,7 +96,8 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     For each statistic of a column Evidently draws the column's distribution, but shows only that of the minimum: the
     others are four fifths of all pictures. Beside the precision of two classes it draws a confusion matrix at another
     threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
-    is looked up, which is a third of a picture's time.
+    is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
+    number of each picture whether it is a model, a dictionary, a list or an Enum.
 
     Args:
         task: The kind of prediction that is reported on.
@@ -107,14 +110,20 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     def draw_shown_distribution(title: str, *columns: Any) -> list[Any]:
         return [] if title.startswith(HIDDEN_STATISTICS) else draw_distribution(title, *columns)
 
+    @classmethod  # type: ignore[misc]
+    def get_plain_value(model: type[BaseModel], value: Any, *arguments: Any, **options: Any) -> Any:
+        return value if type(value) in PLAIN_TYPES else get_value(model, value, *arguments, **options)
+
+    get_value = vars(BaseModel)["_get_value"].__func__
     hidden = HIDDEN_BESIDE.get(task.kind, ())
     beside = {name: each for name, each in classification.ADDITIONAL_WIDGET_MAPPING.items() if name not in hidden}
     replacements = (
         (column_statistics, "distribution", draw_shown_distribution),
         (classification, "ADDITIONAL_WIDGET_MAPPING", beside),
         (basedatatypes, "_str_to_dict_path_full", functools.cache(basedatatypes._str_to_dict_path_full)),
+        (BaseModel, "_get_value", get_plain_value),
     )
-    originals = [(module, name, getattr(module, name)) for module, name, _ in replacements]
+    originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
     try:
         for replacement in replacements:
             setattr(*replacement)
