@@ -72,4 +72,5 @@ def read_target_dtype(schema: ProblemSchema) -> pl.DataType:
     Returns:
         The polars dtype.
     """
-    return schema.Labelled.create_empty().select(schema.target().alias("target")).schema["target"]
+    dtypes = {name: column.dtype for name, column in schema.Labelled.columns().items()}
+    return pl.DataFrame(schema=dtypes).select(target=schema.target()).schema["target"]
