@@ -36,7 +36,7 @@ class NewProblem:
         settings: The settings that it asks for, by dotted name.
         batches: The batches of its source that have arrived.
         notes: Sentences about them and where they come from.
-        example: The record that stands in the documentation of the API.
+        example: The record that stands in the documentation of the API; of today where days are made up.
     """
 
     files: Mapping[str, str]
@@ -78,6 +78,8 @@ def plan_problem(draft: ProblemDraft, settings: Settings, name: str, now: dt.dat
     chosen = choose_settings(draft, batches, settings.gate.min_days, name, now)
     arrived = list_arrived(draft, batches, now)
     held_out = chosen["training.test_batches"]
+    if draft.has_made_up_days:  # while those of requests are real
+        example = {**example, draft.source.time: f"{now}T00:00:00"}
     notes = [*note_place(draft.source.location), *list_batch_notes(draft, batches, now, held_out)]
     return NewProblem(files, chosen, arrived, notes, example)
 

@@ -179,6 +179,11 @@ class ProblemDraft:
     ordered: tuple[str, ...] = ()
     day_rows: Mapping[dt.date, Mapping[str, int]] = field(default_factory=dict)
 
+    @property
+    def has_made_up_days(self) -> bool:
+        """Whether the rows have no time, so that the source deals them to days."""
+        return "rows_per_day" in self.source.options
+
     def count_outcomes(self) -> pl.DataFrame:
         """Count the rows and the outcomes of each day.
 

@@ -44,6 +44,8 @@ class SqlQuery:
             then gives moments, so that the contract's column needs a time zone, too. None: times without an offset
             stay so, and periods of those with one go by UTC.
         null_words: The texts that stand for a missing value; "" is a value.
+        has_made_up_days: Whether the query makes up the days, as its rows have no time of their own; overview and cards
+            then say so.
     """
 
     url: str
@@ -53,6 +55,7 @@ class SqlQuery:
     period: str = "month"
     time_zone: str | None = None
     null_words: Sequence[str] = ("",)
+    has_made_up_days: bool = False
     _column: TimeColumn = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +75,8 @@ class SqlQuery:
             As those of the query; in CSV files an empty text stands for a missing value, too.
         """
         words = dict.fromkeys(["", *self.null_words])
-        return RowReading(CsvLayout(null_words=tuple(words)), time=self._column, has_query=True)
+        layout = CsvLayout(null_words=tuple(words))
+        return RowReading(layout, time=self._column, has_made_up_days=self.has_made_up_days, has_query=True)
 
     def batches(self) -> list[PeriodBatch]:
         """List the batches.

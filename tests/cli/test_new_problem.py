@@ -65,6 +65,12 @@ def test_planning_writes_nothing(project, draft):
     assert 'registry.model = "returned"' in new.list_changes()
 
 
+def test_where_days_are_made_up_the_example_to_send_is_of_today(draft):
+    made_up = replace(draft, source=replace(draft.source, options={"rows_per_day": 12}))
+    assert plan(made_up).example["ordered at"] == "2026-01-01T00:00:00"
+    assert plan(draft).example["ordered at"] == "2024-04-30T11:03:00"
+
+
 def test_what_was_there_is_set_aside_whole_and_the_new_one_written(project, draft):
     commit_all()
     new = plan(draft)

@@ -31,6 +31,11 @@ OTHER_SETTINGS = frozenset(
 )
 MAX_BATCH_ROWS = 12
 MAX_WHOLE_BOUND = 1e15  # of a range's end: larger ones aren't exact
+MADE_UP_DAYS = (
+    "The rows have no time: they were dealt to made-up days, by which the batches are called. So nothing is known of "
+    "when they were collected or how the model ages, and intervals over days take rows for related that merely stand "
+    "beside each other."
+)
 PART_WORDS = {
     "train": "learnt from in trials",
     "validation": "chose among candidates",
@@ -53,8 +58,9 @@ def build_card(facts: Facts, records: Facts, version: str = "") -> ModelCard:
     name = facts.get("settings", {}).get("registry", {}).get("model", "model")
     gate = records.get("gate", {}).get("overall", NOT_RECORDED)
     batches = [batch for part in SPLIT_PARTS for batch in facts.get(part, [])]
+    made_up = " (made-up days)" if records.get("has_made_up_days") else ""
     learnt = (
-        f"learnt from {format_count(len(batches), 'batch', 'batches')}, {batches[0]} to {batches[-1]}"
+        f"learnt from {format_count(len(batches), 'batch', 'batches')}, {batches[0]} to {batches[-1]}{made_up}"
         if batches
         else "batches not recorded"
     )
@@ -83,20 +89,21 @@ def _describe_use(records: Facts) -> CardSection:
 
 
 def _describe_data(facts: Facts, records: Facts) -> CardSection:
-    labels = facts.get("settings", {}).get("labels", {})
+    labels, is_made_up = facts.get("settings", {}).get("labels", {}), records.get("has_made_up_days", False)
     pairs = [
         ("a row", records.get("row") or NOT_RECORDED),
         ("the outcome", records.get("labelled") or NOT_RECORDED),
         ("the target", records.get("target") or NOT_RECORDED),
         ("collected", records.get("source") or NOT_RECORDED),
-        ("time of a row", records.get("time", NOT_RECORDED)),
+        ("time of a row", f"{records.get('time', NOT_RECORDED)}{', on made-up days' if is_made_up else ''}"),
         ("key", ", ".join(records.get("key", [])) or "none" if "key" in records else NOT_RECORDED),
         ("labels are due", f"{labels['delay_hours']:g} hours after" if "delay_hours" in labels else NOT_RECORDED),
         ("data version", str(facts.get("data_version", NOT_RECORDED))),
         ("days left out", _describe_left_out(facts)),
     ]
     rejected = sum(each["rejected"] for each in records.get("batches", []))
-    paragraphs = [str(remark).partition("\nNext: ")[0] for remark in facts.get("remarks", [])]
+    paragraphs = [MADE_UP_DAYS] if is_made_up else []
+    paragraphs += [str(remark).partition("\nNext: ")[0] for remark in facts.get("remarks", [])]
     paragraphs += (
         [f"Rows that broke the contract and are in quarantine: {rejected:,}."] if records.get("batches") else []
     )

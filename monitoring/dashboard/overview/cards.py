@@ -18,6 +18,7 @@ from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.history.ledger_entries import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS, PREVIOUS_ALIAS
+from penumbra.sources.row_reading import find_row_reading
 
 MAX_CARD_SLICES = 3  # slices that are named
 
@@ -78,7 +79,9 @@ def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
         complete = {batch.name: batch.complete for batch in list_source_batches(problem)}
     except SourceFailed as error:  # a database that is away
         complete, lines = {}, [*lines, ("age", f"not known: {error}")]
-    if until := complete.get(batches[-1]):
+    if find_row_reading(problem).has_made_up_days:
+        lines.append(("age", "not known: the days are made up, as the rows have no time"))
+    elif until := complete.get(batches[-1]):
         lines.append(("age", f"complete until {until}, {_describe_age(until, data.today)}"))
     if made:
         lines.append(("flywheel", f"{len(made)} more of what was labelled, until {read_period_end(made[-1])}"))

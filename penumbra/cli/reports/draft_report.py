@@ -32,22 +32,26 @@ def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes:
     Returns:
         Lines.
     """
-    head = (
-        f"{format_count(draft.rows, 'row')} on {format_count(draft.days, 'day')}, {draft.first_day} to {draft.last_day}"
-    )
+    head = f"{format_count(draft.rows, 'row')} on {_describe_days(draft)}"
     return "\n".join([head, *(f"  {title:<{COLUMN_WIDTH}}{text}" for title, text in _list_findings(draft, batches)),
                       *(f"  {'setting':<{COLUMN_WIDTH}}{line}" for line in changes)])  # fmt: skip
+
+
+def _describe_days(draft: ProblemDraft) -> str:
+    """The days of the rows; of those that are told by a date of a period, the last may have no row."""
+    if draft.has_made_up_days:
+        return format_count(draft.days, "made-up day")
+    return f"{format_count(draft.days, 'day')}, {draft.first_day} to {max(draft.day_rows, default=draft.last_day)}"
 
 
 def _list_findings(draft: ProblemDraft, batches: Sequence[SourceBatch]) -> Iterator[tuple[str, str]]:
     target, key = draft.target, [column.name for column in draft.columns if column.is_key]
     yes = f", yes is {quote_value(target.positive)}" if target.task == "binary" else ""
     yield "target", f"{escape_text(target.column)}: {target.task}{yes}{_format_reason(target.reason)}"
-    cut = (
-        f"{format_count(len(batches), 'batch', 'batches')} by {draft.source.period}, the last complete on "
-        f"{batches[-1].complete}"
-    )
-    yield "time", f"{escape_text(draft.source.time)}; {cut}"
+    cut = f"{format_count(len(batches), 'batch', 'batches')} by {draft.source.period}"
+    cut += "" if draft.has_made_up_days else f", the last complete on {batches[-1].complete}"
+    made_up = ", which the source makes up" if draft.has_made_up_days else ""
+    yield "time", f"{escape_text(draft.source.time)}{made_up}; {cut}"
     yield "key", list_names(key) if key else "none: labels are joined by the prediction's id alone"
     features = [_name_features(column) for column in draft.columns if column.features]
     yield "features", f"{sum(len(column.features) for column in draft.columns)}: {list_beginning(features)}"
@@ -115,7 +119,8 @@ def describe_next_steps(
     address = f"{settings.service.host}:{settings.service.port}"
     return "\n".join(
         [
-            f"Read problem/, above all schema.py. Labels are due {settings.labels.delay_hours:g} hours after a row's "
+            "Read problem/, above all schema.py, and say in its __init__.py what the model is for. "
+            f"Labels are due {settings.labels.delay_hours:g} hours after a row's "
             "time: where yours come later, say so in settings.toml (labels.delay_hours).",
             f"{FINDINGS_FIRST if has_findings else 'Next:'}",
             f"  {'' if is_committed else 'git init && '}git add --all && git commit --message {message}",

@@ -56,6 +56,22 @@ def list_notes(seen: Observation, described: DescribedColumns, key: KeyChoice, d
     yield from _list_guesses(seen, days)
 
 
+def note_date_period(period: str | None) -> Iterator[str]:
+    """Note what it means that a period has one day of rows.
+
+    Args:
+        period: The period of which all rows have the first day; None where they have other days.
+
+    Yields:
+        A sentence, or nothing.
+    """
+    if period:
+        yield (
+            f"all rows of a {period} have the same day, so each day that intervals, gate and promotion count takes a "
+            f"{period}: where requests will come daily, send the day of each, or pass --no-time"
+        )
+
+
 def _note_rare_nulls(seen: Observation, features: Sequence[str]) -> Iterator[str]:
     """Features that hardly any row of many lacks: requests may lack them for that, and nobody knows what to answer."""
     counted = {name: seen.profiles[name].missing for name in features}

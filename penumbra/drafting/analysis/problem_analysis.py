@@ -9,7 +9,7 @@ import polars as pl
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.columns import ColumnChoices, describe_columns
 from penumbra.drafting.analysis.keys import choose_key
-from penumbra.drafting.analysis.notes import list_notes, note_ordered_columns
+from penumbra.drafting.analysis.notes import list_notes, note_date_period, note_ordered_columns
 from penumbra.drafting.analysis.targets import choose_target
 from penumbra.drafting.analysis.times.batch_periods import choose_period, find_date_period, find_file_period
 from penumbra.drafting.analysis.times.day_counts import (
@@ -58,7 +58,8 @@ def draft_problem(
         found_key = choose_key(seen, moment.column if moment.column in seen.readings else None, target, key)
         described = describe_columns(seen, ColumnChoices(aim, moment, found_key))
         day_rows, file_period = count_days(seen, moment, aim), find_file_period(seen, moment)
-        moment, file_period = _fill_date_periods(seen, moment, file_period)
+        if date_period := _find_date_period(seen, moment):
+            moment, file_period = fill_periods(moment, date_period), file_period or date_period
         period = period or choose_period(*cut_waiting_rows(moment.span, seen.total, day_rows), file_period)
         if found_key.repeated:
             found_key = replace(found_key, is_shared=has_keys_across_batches(seen, moment, found_key.columns, period))
@@ -78,16 +79,20 @@ def draft_problem(
         days=days,
         accepted=tuple(found_key.list_faulty(seen.profiles)),
         ordered=tuple(ordered),
-        notes=(*notes, *list_notes(seen, described, found_key, days), *note_ordered_columns(ordered)),
+        notes=(
+            *notes,
+            *note_date_period(date_period),
+            *list_notes(seen, described, found_key, days),
+            *note_ordered_columns(ordered),
+        ),
         day_rows=day_rows,
     )
 
 
-def _fill_date_periods(seen: Observation, moment: TimeChoice, file_period: str | None) -> tuple[TimeChoice, str | None]:
-    """Where all rows have the first day of a period, they reach to its end, and batches are cut by it."""
-    if moment.column in seen.readings and (found := find_date_period(seen.values[moment.column].cast(pl.Date))):
-        return fill_periods(moment, found), file_period or found
-    return moment, file_period
+def _find_date_period(seen: Observation, moment: TimeChoice) -> str | None:
+    """The period of which all rows have the first day; None where there is none, or the rows don't tell their days."""
+    is_told = moment.column in seen.readings
+    return find_date_period(seen.values[moment.column].cast(pl.Date)) if is_told else None
 
 
 def _require_features(columns: Sequence[DraftColumn]) -> None:

@@ -60,7 +60,7 @@ def choose_settings(
         "rules.explore_share": 0.0,
         "gate.accept": list(draft.accepted),
         "promotion.loss": "auto",
-        **({"monitor.every_days": 0} if _has_made_up_days(draft) else {}),
+        **({"monitor.every_days": 0} if draft.has_made_up_days else {}),
         "monitor.accept": list(draft.ordered),
         "replay.candidate": REPLAYED_CANDIDATE,
     }
@@ -116,11 +116,7 @@ def list_usable(draft: ProblemDraft, arrived: Sequence[SourceBatch]) -> list[Sou
 def _goes_by_calendar(draft: ProblemDraft, now: dt.date) -> bool:
     """Whether the flows' clock is the real one: the data reach up to the present, so that more will come, or their days
     are made up, while those of requests are real."""
-    return _has_made_up_days(draft) or (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
-
-
-def _has_made_up_days(draft: ProblemDraft) -> bool:
-    return "rows_per_day" in draft.source.options
+    return draft.has_made_up_days or (now - draft.last_day).days <= ONGOING_DAYS[draft.source.period]
 
 
 def _count_held_out(draft: ProblemDraft, usable: Sequence[SourceBatch], min_days: int) -> int:

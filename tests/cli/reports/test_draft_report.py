@@ -30,6 +30,22 @@ def test_what_was_found_is_said_line_by_line():
     ]
 
 
+def test_the_last_day_is_that_of_the_last_row_and_no_end_of_its_period():
+    years = {date(1974, 1, 1): {"yes": 7}, date(2000, 1, 1): {"no": 9}}
+    draft = replace(
+        draft_orders("orders.csv"), days=2, first_day=date(1974, 1, 1), last_day=date(2000, 12, 31), day_rows=years
+    )
+    assert describe_draft(draft, BATCHES, []).startswith("1,440 rows on 2 days, 1974-01-01 to 2000-01-01\n")
+
+
+def test_made_up_days_are_called_so():
+    draft = draft_orders("orders.csv")
+    made_up = replace(draft, source=replace(draft.source, options={"rows_per_day": 12}))
+    said = describe_draft(made_up, BATCHES, []).splitlines()
+    assert said[0] == "1,440 rows on 120 made-up days"
+    assert said[2] == "  time      ordered at, which the source makes up; 2 batches by month"
+
+
 def test_a_column_that_tells_the_target_is_named_with_the_outcome():
     draft = draft_orders("orders.csv")
     refund = replace(RETURNED, name="refund", reason="its value tells the target")

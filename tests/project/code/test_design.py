@@ -62,7 +62,14 @@ MAY_IMPORT = {
     },
     "penumbra.scheduling": {"penumbra.core"},
     "penumbra.cluster": {"penumbra.core"},
-    "monitoring.dashboard": {*LOGIC, *STATE, "monitoring.reports", "penumbra.scheduling", "service"},
+    "monitoring.dashboard": {
+        *LOGIC,
+        *STATE,
+        "monitoring.reports",
+        "penumbra.scheduling",
+        "penumbra.sources",
+        "service",
+    },
     "flows": {
         "penumbra.sources",
         *BUILDING_BLOCKS,

@@ -18,6 +18,7 @@ from penumbra.core.text.json_values import replace_non_finite
 from penumbra.core.text.masking import mask_settings
 from penumbra.data.batches import DataStore
 from penumbra.registry.bundles.manifest import CARD_FILE, CARD_FILES
+from penumbra.sources.row_reading import find_row_reading
 from penumbra.training.evaluation import group_scores
 from penumbra.training.split import SPLIT_PARTS
 
@@ -101,6 +102,7 @@ def _describe_problem(outcome: TrainingOutcome) -> dict[str, Any]:
         "labelled": inspect.getdoc(schema.Labelled) or "",
         "target": inspect.getdoc(schema.target) or "",
         "time": schema.TIME,
+        "has_made_up_days": find_row_reading(problem).has_made_up_days,
         "key": list(schema.Row.primary_key()),
     }
 

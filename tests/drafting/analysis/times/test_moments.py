@@ -113,6 +113,10 @@ def test_a_column_of_years_is_named_as_a_time_and_makes_a_batch_of_each_year(tmp
     assert (found.source.period, found.source.options) == ("year", {"time_format": "%Y"})
     assert (found.first_day, found.last_day) == (dt.date(1980, 1, 1), dt.date(1986, 12, 31))
     assert get_column(found, "year").features == ()
+    assert found.notes[0] == (
+        "all rows of a year have the same day, so each day that intervals, gate and promotion count takes a year: "
+        "where requests will come daily, send the day of each, or pass --no-time"
+    )
 
 
 def test_columns_of_year_month_and_day_are_made_a_date_by_the_query_that_is_named(tmp_path):

@@ -12,6 +12,7 @@ from monitoring.dashboard.model_cards.card_sections import build_card
 from penumbra.data.versioning import versions
 from penumbra.registry.bundles.manifest import CARD_FILES, BrokenBundle, read_manifest, verify_bundle
 from penumbra.registry.models import ModelRegistry
+from penumbra.sources import TableFiles
 from tests.helpers.command_line import run_command_line
 from tests.helpers.models.finished_trainings import finish_training, fit_trial
 from tests.helpers.models.training_runs import prepare_run
@@ -97,6 +98,13 @@ def test_the_records_have_the_cost_the_ranges_and_the_groups(train_orders):
     rows = [each["rows"] for each in records["groups"] if (each["column"], each["metric"]) == ("region", "accuracy")]
     assert sum(rows) == made.gate.rows.height
     assert [each["batch"] for each in records["batches"]] == made.plan.split.all
+
+
+def test_the_records_say_whether_days_are_made_up(train_orders):
+    made = train_orders()
+    assert not card_records.collect_card_records(made)["has_made_up_days"]
+    made.matrices.problem.source.parse = TableFiles("orders.csv", time="at", rows_per_day=5).parse
+    assert card_records.collect_card_records(made)["has_made_up_days"]
 
 
 def test_a_version_from_before_there_were_cards_has_one_of_what_its_run_has(train_orders, monkeypatch):

@@ -258,3 +258,12 @@ def test_a_number_that_one_row_of_thousands_lacks_is_not_said_to_be_missing_nowh
     numbers = [{"feature": "age", "low": 18.0, "high": 70.0, "missing": 1 / 2600}]
     limits = sections(build_card(FACTS, RECORDS | {"numbers": numbers}))["Limits"]
     assert tables(limits)[0].rows == [["age", "18", "70", "<0.1%"]]
+
+
+def test_made_up_days_are_called_so():
+    card = build_card(FACTS, RECORDS | {"has_made_up_days": True})
+    assert "learnt from 3 batches, 2024-01 to 2024-03 (made-up days)" in card.summary
+    sheet = sections(card)["Data sheet"]
+    assert dict(sheet.pairs)["time of a row"] == "at, on made-up days"
+    assert sheet.paragraphs[0].startswith("The rows have no time: they were dealt to made-up days")
+    assert "made-up" not in format_card(build_card(FACTS, RECORDS))

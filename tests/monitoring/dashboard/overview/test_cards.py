@@ -44,3 +44,11 @@ def test_a_source_that_is_away_leaves_the_card_with_the_batches_that_there_are(
     lines = dict(build_data_card(make_data(tmp_path), problem).lines)
     assert lines["batches"] == "1: 2024-02 to 2024-02"
     assert "the environment variable GONE isn't set" in lines["age"]
+
+
+def test_made_up_days_have_no_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = load_orders(tmp_path)
+    source = SqlQuery("duckdb://", "select 1", time="at", has_made_up_days=True)
+    monkeypatch.setattr(problem.source, "parse", source.parse)
+    lines = dict(build_data_card(make_data(tmp_path), problem).lines)
+    assert lines["age"] == "not known: the days are made up, as the rows have no time"
