@@ -11,6 +11,9 @@ from penumbra.core.columns import RESERVED_PREFIX, find_illegal_names
 
 # What a class body of problem/schema.py reads by name, or Python looks up there.
 TAKEN_NAMES = frozenset(("dt", "dy", "pl", "cls", "self", "Any", "CHECKS", "TIME"))
+UNNAMED_INDEX = re.compile(
+    r"__index_level_\d+__"
+)  # as pandas writes it to Parquet; its CSV has a column without a name
 RULE_NAMES = ("primary_key", "nullability", "min", "max", "is_in", "regex", "unique", "dtype")
 
 
@@ -25,6 +28,8 @@ def find_name_fault(name: str) -> str:
     """
     if not name.strip():
         return "it has no name"
+    if UNNAMED_INDEX.fullmatch(name):
+        return "pandas' index, which has no name"
     if name.startswith(RESERVED_PREFIX):
         return f"its name begins with {RESERVED_PREFIX!r}, as those of the engine do: rename it"
     if any(find_illegal_names("the data have", [name])):

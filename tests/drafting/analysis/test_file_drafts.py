@@ -6,6 +6,7 @@ import gzip
 import sqlite3
 
 import duckdb
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -354,3 +355,13 @@ def test_a_query_that_fails_is_a_sentence_without_the_password(tmp_path):
 def test_the_mark_at_a_file_s_beginning_is_no_part_of_a_name(tmp_path):
     (tmp_path / "data.csv").write_bytes(codecs.BOM_UTF8 + b"day,late\n" + b"2024-01-01,yes\n2024-01-02,no\n" * 200)
     assert draft(tmp_path / "data.csv").source.time == "day"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_index_of_pandas_without_a_name_is_left_out_and_no_key(tmp_path, suffix):
+    frame = pd.DataFrame(make_orders()).sample(frac=1, random_state=1)
+    (frame.to_csv if suffix == "csv" else frame.to_parquet)(path := tmp_path / f"orders.{suffix}")
+    found = draft(path)
+    assert [column.name for column in found.columns if column.role != "unused"] == ["day", "amount", "late"]
+    (index,) = (column for column in found.columns if column.role == "unused")
+    assert index.reason in ("column 1, which has no name", "pandas' index, which has no name")
