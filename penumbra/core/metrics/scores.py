@@ -92,7 +92,14 @@ def _compute_binary_metrics(
 
 
 def sort_by_probability(predictions: np.ndarray) -> np.ndarray:
-    """Sort rows by the probability of True; returns their numbers, the likeliest first, int64 [n]."""
+    """Sort rows by the probability of True.
+
+    Args:
+        predictions: Probabilities of True, float64 [n].
+
+    Returns:
+        The numbers of the rows, the likeliest first, int64 [n]; equal ones in the order that they have.
+    """
     return np.argsort(-predictions, kind="stable")
 
 
