@@ -12,7 +12,7 @@ from flows.steps.shared.shared_work import share_work
 
 IMPORTED_AHEAD = (
     *("flows.steps.monitor.backlog", "flows.steps.monitor.retraining", "flows.steps.monitor.reports"),
-    "monitoring.dashboard.overview.overview_page",
+    *("monitoring.dashboard.overview.overview_page", "flows.steps.monitor.registry_imports"),
 )
 
 

@@ -88,9 +88,17 @@ def test_importing_the_reports_changes_neither_evidently_nor_the_garbage_collect
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("flow", "loaded"), [("monitor", "False"), ("promote", "True"), ("train", "True")])
-def test_a_flow_loads_the_parts_of_mlflow_that_it_needs_and_finds_the_others(flow, loaded):
-    assert run_python(IMPORT_MLFLOW.replace("FLOW", flow)) == [
+@pytest.mark.parametrize(
+    ("flow", "registry", "loaded"),
+    [
+        ("monitor", "sqlite:///mlflow.db", "False"),
+        ("monitor", "postgresql://localhost/mlflow", "True"),
+        ("promote", "sqlite:///mlflow.db", "True"),
+        ("train", "sqlite:///mlflow.db", "True"),
+    ],
+)
+def test_a_flow_loads_the_parts_of_mlflow_that_it_needs_and_finds_the_others(flow, registry, loaded):
+    assert run_python(IMPORT_MLFLOW.replace("FLOW", flow), {"PENUMBRA_REGISTRY__TRACKING": registry}) == [
         f"{loaded} False",
         "MlflowClient ModelSignature evaluate infer_signature",
     ]
