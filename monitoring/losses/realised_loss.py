@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import polars as pl
 
+from penumbra.core.metrics.proportions import compute_clustered_limits
 from penumbra.core.task import Task
 
 MAX_SCORE_BINS = 64
@@ -72,12 +73,13 @@ class ArrivedLabels:
         return self.due == self.rows and self.known >= coverage * self.rows
 
 
-def compute_mean_band(sums: np.ndarray, rows: np.ndarray) -> MeanBand | None:
+def compute_mean_band(sums: np.ndarray, rows: np.ndarray, is_rate: bool = False) -> MeanBand | None:
     """Compute the mean over rows with a 95 % confidence band from daily sums.
 
     Args:
         sums: The sum of the rows' values of each day, float64 [days].
         rows: The number of rows of each day, int64 or float64 [days].
+        is_rate: Whether each value is 0 or 1, so that the band is that of a proportion.
 
     Returns:
         Mean and band, or None with fewer than two days that have rows.
@@ -92,9 +94,12 @@ def compute_mean_band(sums: np.ndarray, rows: np.ndarray) -> MeanBand | None:
         return None
     mean = float(sums.sum() / rows.sum())
     pulls = sums - mean * rows
-    error = np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum()
-    reach = float(stdtrit(len(rows) - 1, (1 + BAND_CONFIDENCE) / 2) * error)
-    return MeanBand(int(rows.sum()), mean, mean - reach, mean + reach)
+    error = float(np.sqrt(len(rows) / (len(rows) - 1) * (pulls**2).sum()) / rows.sum())
+    reach = float(stdtrit(len(rows) - 1, (1 + BAND_CONFIDENCE) / 2))
+    low, high = mean - reach * error, mean + reach * error
+    if is_rate:
+        low, high = compute_clustered_limits(mean, float(rows.sum()), pulls / rows.sum(), error, reach)
+    return MeanBand(int(rows.sum()), mean, low, high)
 
 
 def compute_top_scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

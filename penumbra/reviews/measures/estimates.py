@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penumbra.core.metrics.proportions import compute_wilson_limits
 from penumbra.core.text.counts import format_count
 
 FloatArray = NDArray[np.float64]
@@ -104,7 +105,7 @@ def estimate_rate(
     if not len(sample.values):
         return sample.make_estimate(math.nan, 0.0, 1.0)
     rate, rows = sample.compute_mean(), sample.count_independent_rows() * sample.balance
-    low, high = _compute_wilson_limits(rate, rows, sample.reach)
+    low, high = compute_wilson_limits(rate, rows, sample.reach)
     known = 1 - sample.unknown_share
     return sample.make_estimate(rate, low * known, high * known + sample.unknown_share)
 
@@ -264,12 +265,3 @@ class _AnsweredSample:
     def make_estimate(self, value: float, low: float, high: float) -> WeightedEstimate:
         share = self.unanswered_share
         return WeightedEstimate(value, low, high, self.picked, self.answered, self.effective, share)
-
-
-def _compute_wilson_limits(rate: float, rows: float, reach: float) -> tuple[float, float]:
-    if math.isinf(reach):
-        return 0.0, 1.0
-    share = reach**2 / rows
-    middle = (rate + share / 2) / (1 + share)
-    distance = math.sqrt(share * rate * (1 - rate) + share**2 / 4) / (1 + share)
-    return max(middle - distance, 0.0), min(middle + distance, 1.0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from penumbra.core.metrics.proportions import compute_wilson_limits
 from penumbra.core.text.counts import format_count, format_share
 from penumbra.features import Feature
 from penumbra.training.doctor.checks import OUT_OF_FEATURES, SHARED_MISSINGNESS, Finding
@@ -148,8 +149,7 @@ def _auc_with_lower_limit(outcome: np.ndarray, scores: np.ndarray) -> tuple[floa
         return 0.5, 0.0
     ranks = pl.Series(scores).rank("average").to_numpy()
     area = (ranks[outcome].sum() - positives * (positives + 1) / 2) / (positives * (len(outcome) - positives))
-    spread = Z_95 * np.sqrt(max(0, area * (1 - area)) / rarer + (Z_95 / (2 * rarer)) ** 2)
-    return float(area), float((area + Z_95**2 / (2 * rarer) - spread) / (1 + Z_95**2 / rarer))
+    return float(area), compute_wilson_limits(float(area), rarer, Z_95)[0]
 
 
 def find_unavailable_columns(kinds: Sequence[Feature], target: pl.Expr, contract: Sequence[str]) -> list[Finding]:

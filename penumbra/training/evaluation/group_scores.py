@@ -156,17 +156,21 @@ def compare_groups(sums: pl.DataFrame, kind: TaskKind, in_blocks: bool = True) -
         for name, parts in GROUP_COMPARISONS[kind].items():
             compared = [metrics[column, part] for part in parts if (column, part) in metrics]
             if sum(len(each.groups) > 1 for each in compared) == len(parts):
-                ratio = float("nan") if kind == "regression" else min(map(_compute_ratio, compared))
-                found.append((column, name, *_find_largest_difference(compared, in_blocks), ratio))
+                is_rate = kind != "regression"
+                ratio = min(map(_compute_ratio, compared)) if is_rate else float("nan")
+                largest = _find_largest_difference(compared, in_blocks, 1.0 if is_rate else np.inf)
+                found.append((column, name, *largest, ratio))
     return pl.DataFrame(found, COMPARISON_SCHEMA, orient="row")
 
 
-def _find_largest_difference(compared: list[GroupMetric], in_blocks: bool) -> tuple[float, float, float, str, str]:
-    """The largest difference of any of these metrics with its limits, and the two groups."""
+def _find_largest_difference(
+    compared: list[GroupMetric], in_blocks: bool, most: float
+) -> tuple[float, float, float, str, str]:
+    """The largest difference of any of these metrics with its limits, within -most to most, and the two groups."""
     differences = np.concatenate([each.differences for each in compared])
     pairs = [(each.groups[a], each.groups[b]) for each in compared for a, b in each.pairs]
     limits = _compute_block_limits if in_blocks else _compute_day_limits
-    low, high = limits(differences)
+    low, high = (np.where(np.isinf(each), each, np.clip(each, -most, most)) for each in limits(differences))
     largest = int((means := differences.mean(axis=1)).argmax())
     return float(means[largest]), float(low[largest]), float(high[largest]), *pairs[largest]
 

@@ -1,24 +1,33 @@
 """Metrics of held-out rows with their confidence intervals.
 
 Metrics that are no means enter the bootstrap over days by their jackknife pseudo-values: each day's contribution to the
-metric.
+metric. Those that are shares of rows have the limits of a proportion (penumbra/core/metrics/proportions.py) in place
+of the bootstrap's.
 """
 
 import numpy as np
 
 from penumbra.core.metrics.group_metrics import ODDS
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
+from penumbra.core.metrics.proportions import compute_clustered_limits
 from penumbra.core.metrics.scores import compute_metrics, sort_by_probability
 from penumbra.core.task import Task
-from penumbra.training.evaluation.bootstrap import Interval, compute_confidence_limits, encode_days
+from penumbra.training.evaluation.bootstrap import (
+    MIN_JOINT_BLOCKS,
+    Interval,
+    compute_confidence_limits,
+    compute_standard_errors,
+    count_blocks,
+    encode_days,
+)
 
 MAX_JACKKNIFE_UNITS = 50
 SIGNED_METRIC_RANGES = {
     **dict.fromkeys(("bias", "mean_error", "mean_prediction"), (-np.inf, np.inf)),
     "r2": (-np.inf, 1.0),
 }
-SHARE_METRICS = ("roc_auc", "pr_auc", "accuracy", "calibration_error", "coverage", "selection_rate", *ODDS)
-SHARE_METRIC_RANGES = dict.fromkeys(SHARE_METRICS, (0.0, 1.0))
+RATE_METRICS = ("accuracy", "coverage", "selection_rate", *ODDS)  # shares of rows
+SHARE_METRIC_RANGES = dict.fromkeys(("roc_auc", "pr_auc", "calibration_error", *RATE_METRICS), (0.0, 1.0))
 
 
 def compute_metric_intervals(
@@ -49,10 +58,16 @@ def compute_metric_intervals(
     without = [_leave_out(task, labels, predictions, units != unit, order) for unit in np.unique(units)]
     left_out = np.array([[each.get(name, np.nan) for each in without] for name in scores])
     contributions = _compute_pseudo_values(np.array(list(scores.values())), left_out)
-    lows, highs = compute_confidence_limits(contributions, confidence)
-    return {
-        name: _clip_interval(name, *limits) for name, *limits in zip(scores, scores.values(), lows, highs, strict=True)
+    limits = zip(*compute_confidence_limits(contributions, confidence), strict=True)
+    intervals = {
+        name: _clip_interval(name, value, *each) for (name, value), each in zip(scores.items(), limits, strict=True)
     }
+    rates = {
+        name: _compute_rate_interval(scores[name], len(labels), of_days, confidence)
+        for name, of_days in zip(scores, contributions, strict=True)
+        if name in RATE_METRICS
+    }
+    return intervals | rates
 
 
 def compute_defined_intervals(
@@ -92,6 +107,8 @@ def compute_day_sum_interval(metric: str, sums: np.ndarray, rows: np.ndarray) ->
     with np.errstate(invalid="ignore"):
         left_out = (total - np.bincount(units, sums)) / (count - np.bincount(units, rows))
     contributions = _compute_pseudo_values(np.array([total / count]), left_out[None, :])
+    if metric in RATE_METRICS:
+        return _compute_rate_interval(float(total / count), float(count), contributions[0])
     low, high = compute_confidence_limits(contributions)
     return _clip_interval(metric, float(total / count), float(low[0]), float(high[0]))
 
@@ -116,6 +133,17 @@ def _leave_out(
         return compute_metrics(task, labels[kept], predictions[kept], of_kept)
     except ValueError:
         return {}
+
+
+def _compute_rate_interval(value: float, rows: float, contributions: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Compute the interval of a share of rows from each unit's contribution [units]; infinite of less than 3 blocks."""
+    from scipy.special import stdtrit
+
+    if (blocks := count_blocks(len(contributions))) < MIN_JOINT_BLOCKS or np.isnan(contributions).any():
+        return Interval(value, -np.inf, np.inf)
+    pulls, error = (contributions - value) / len(contributions), compute_standard_errors(contributions[None, :])[0]
+    reach = float(stdtrit(blocks - 1, (1 + confidence) / 2))
+    return Interval(value, *compute_clustered_limits(value, rows, pulls, float(error), reach))
 
 
 def _clip_interval(name: str, value: float, low: float, high: float) -> Interval:

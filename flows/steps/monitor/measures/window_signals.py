@@ -223,10 +223,12 @@ def _measure_realised_loss(
 
 
 def _measure_coverage(counted: Sequence[OutcomeSums], model: WatchedModel) -> RealisedCoverage | None:
-    found = compute_mean_band(_collect_values(counted, "covered"), _collect_values(counted, "labels"))
-    if found is None:
-        return None
-    return RealisedCoverage(found.rows, found.mean, max(found.low, 0), min(found.high, 1), model.limits.coverage)
+    found = compute_mean_band(_collect_values(counted, "covered"), _collect_values(counted, "labels"), is_rate=True)
+    return (
+        None
+        if found is None
+        else RealisedCoverage(found.rows, found.mean, found.low, found.high, model.limits.coverage)
+    )
 
 
 def _find_degraded_slices(
