@@ -20,13 +20,6 @@ OTHER_LINE_COLOUR, VALUE_COLOUR, ALARM_COLOUR, FAULT_COLOUR, BAND_COLOUR = (
     "#9db7d5",
 )
 SHARE_DOMAIN = (0, 1)
-DAY_ENCODING: ChartSpec = {
-    "field": "begin",
-    "type": "temporal",
-    "title": None,
-    "scale": {"type": "utc"},
-    "axis": {"format": "%-d %b", "tickCount": 4, "labelOverlap": True, "grid": False},
-}
 CHART_CONFIG = {
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelColor": "#33415c", "gridColor": "#e3e8f0"},
@@ -64,8 +57,17 @@ def build_line_chart(rows: Sequence[dict[str, Any]], domain: Sequence[float] | N
         "width": CHART_WIDTH,
         "height": CHART_HEIGHT,
         "config": CHART_CONFIG,
+        "encoding": {"x": _encode_days(rows)},
         "layer": [*layers, _line(value, "value", [1, 0], VALUE_COLOUR), _points(value)],
     }
+
+
+def _encode_days(rows: Sequence[dict[str, Any]]) -> ChartSpec:
+    """The axis of days: with the year where they are of several."""
+    years = {str(row["begin"]).rpartition("-")[0].rpartition("-")[0] for row in rows}
+    form = "%-d %b" if len(years) == 1 else "%b %Y"
+    axis = {"format": form, "tickCount": 4, "labelOverlap": True, "grid": False}
+    return {"field": "begin", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": axis}
 
 
 def _domain_max(rows: Sequence[dict[str, Any]], domain: Sequence[float]) -> str:
@@ -77,13 +79,13 @@ def _has_values(rows: Sequence[dict[str, Any]], name: str) -> bool:
 
 
 def _band(value: ChartSpec) -> ChartSpec:
-    encoding = {"x": DAY_ENCODING, "y": value | {"field": "low"}, "y2": {"field": "high"}}
+    encoding = {"y": value | {"field": "low"}, "y2": {"field": "high"}}
     return {"mark": {"type": "area", "color": BAND_COLOUR, "opacity": 0.5, "aria": False}, "encoding": encoding}
 
 
 def _line(value: ChartSpec, field: str, dash: list[int], colour: str) -> ChartSpec:
     mark = {"type": "line", "strokeDash": dash, "color": colour, "strokeWidth": 1.5, "aria": False}
-    return {"mark": mark, "encoding": {"x": DAY_ENCODING, "y": value | {"field": field}}}
+    return {"mark": mark, "encoding": {"y": value | {"field": field}}}
 
 
 def _points(value: ChartSpec) -> ChartSpec:
@@ -94,6 +96,6 @@ def _points(value: ChartSpec) -> ChartSpec:
     shape = by({"alarm": "triangle-up", "fault": "diamond", "": "circle"})
     colour = by({"alarm": ALARM_COLOUR, "fault": FAULT_COLOUR, "": VALUE_COLOUR})
     size = by({"alarm": 110, "fault": 110, "": 60})
-    encoding = {"x": DAY_ENCODING, "y": value, "shape": shape, "color": colour, "size": size}
+    encoding = {"y": value, "shape": shape, "color": colour, "size": size}
     words = {"description": {"field": "said", "type": "nominal"}}
     return {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": encoding | words}

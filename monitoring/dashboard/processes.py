@@ -28,6 +28,7 @@ from penumbra.core.settings import (
     load_settings,
     remove_api_keys,
 )
+from penumbra.core.text.quoting import list_names
 from penumbra.storage.work_lock import hold_work_lock
 from service.http.access.access_control import KeyDigests, read_keys
 from service.http.access.hosts import is_loopback
@@ -43,6 +44,7 @@ DASHBOARD_ENVIRONMENT = {
 }
 PROBE_SECONDS = 0.5
 STARTING_STATUS = 503  # of the proxy while nothing listens behind it
+PROGRESS_SECONDS = 20.0
 SHUTDOWN_SECONDS = 10.0
 
 
@@ -54,7 +56,10 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     ports = find_free_ports(settings.dashboard.host, settings.dashboard.first_port)
-    print("Starting the overview, MLflow and Evidently, which takes half a minute ...", flush=True)
+    print(
+        "Starting the overview, MLflow and Evidently, which takes half a minute, longer on a busy machine ...",
+        flush=True,
+    )
     lock = settings.monitor.folder / f"{DASHBOARD_LOCK}.lock"
     with (
         hold_work_lock(lock, DASHBOARD_LOCK, shared=True),
@@ -126,7 +131,7 @@ def build_dashboard_environment() -> dict[str, str]:
 
 
 def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
-    """Make a function that prints each page's address once, as soon as the page answers.
+    """Make a function that prints each page's address once, as soon as the page answers, and what is waited for.
 
     Args:
         addresses: Addresses by page name.
@@ -134,17 +139,22 @@ def make_page_announcer(addresses: Mapping[str, str]) -> Callable[[], None]:
     Returns:
         A function to be called again and again.
     """
-    waiting, due = dict(addresses), 0.0
+    waiting, due, began = dict(addresses), 0.0, time.monotonic()
+    told = began + PROGRESS_SECONDS
 
     def announce() -> None:
-        nonlocal due
+        nonlocal due, told
         if not waiting or time.monotonic() < due:
             return
         for name in [name for name, address in waiting.items() if _is_answering(address + _get_probe(name))]:
             print(f"{name:<10} {waiting.pop(name)}", flush=True)
-        due = time.monotonic() + PROBE_SECONDS
+        now = time.monotonic()
+        due = now + PROBE_SECONDS
         if not waiting:
             print("All answer. Ctrl-C ends them.", flush=True)
+        elif now >= told:
+            print(f"Still waiting for {list_names(waiting)}, after {now - began:.0f} seconds ...", flush=True)
+            told = now + PROGRESS_SECONDS
 
     return announce
 

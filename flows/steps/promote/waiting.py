@@ -67,8 +67,9 @@ def drop_learnt_rows(answers: pl.DataFrame, new: ModelVersion) -> pl.DataFrame:
 
 def _explain_learnt_rows(scored: pl.DataFrame, new: ModelVersion) -> Iterator[str]:
     if learnt := scored.height - drop_learnt_rows(scored, new).height:
+        dont_count = "doesn't count: its" if learnt == 1 else "don't count: their"
         yield (
-            f"{learnt:,} of {format_count(scored.height, 'scored row')} don't count: their "
+            f"{learnt:,} of {format_count(scored.height, 'scored row')} {dont_count} "
             f"{new.problem.schema.TIME} isn't after "
             f"{new.learnt}, up to which version {new.folder.name} has learnt"
         )

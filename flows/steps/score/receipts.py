@@ -5,15 +5,19 @@ from typing import Any
 
 from flows.steps.score.score_order import ScoreRefused
 from flows.steps.score.table_job import TableReceipt, name_title
+from penumbra.core.columns import BROKEN_RULES_COLUMN
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
 from penumbra.data.partitions.contract_rules import UNREADABLE_RULE
 
+BROKEN_CONTRACT = (
+    f"{BROKEN_RULES_COLUMN} names each row's reasons there; column|rule is a rule of the column in problem/schema.py"
+)
 UNREADABLE = (
-    f"|{UNREADABLE_RULE}: the value isn't one of the contract's dtype, in the form in which problem/source.py "
-    "has it: ISO 8601 for times, where neither time_format nor CONVERSIONS says another one"
+    f", column|{UNREADABLE_RULE} a value that isn't one of its dtype, such as another word than the Enum's, or a time "
+    "in another form than problem/source.py has it (ISO 8601 without time_format and CONVERSIONS)"
 )
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
 
@@ -122,8 +126,9 @@ def _format_rejected(receipt: TableReceipt, is_new: bool = True) -> Iterator[str
     if rejected := receipt.facts.rejected:
         rows = format_count(rejected, "row") if is_new else format_count(rejected, "row is still", "rows are still")
         yield f"  {rows} without an answer ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
-        if any(reason.endswith(f"|{UNREADABLE_RULE}") for reason in receipt.facts.reasons):
-            yield f"  {UNREADABLE}"
+        is_unreadable = any(reason.endswith(f"|{UNREADABLE_RULE}") for reason in receipt.facts.reasons)
+        if any("|" in reason for reason in receipt.facts.reasons):
+            yield f"  {BROKEN_CONTRACT}{UNREADABLE if is_unreadable else ''}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

@@ -16,7 +16,7 @@ from penumbra.core.text.tables import align_columns, format_number, wrap_lines
 from penumbra.training.evaluation import charts, group_scores
 from penumbra.training.evaluation.evaluate import Trial, format_score_table, get_metric_title
 
-CARD_WIDTH = 104  # characters of a line in Metaflow's card, on a screen of 1,280 pixels
+CARD_WIDTH = 96  # characters of a line in Metaflow's card, on a screen of 1,200 pixels
 CURVE_CHARTS = (
     ("ROC", "roc", "false_positive_rate", "true_positive_rate"),
     ("Precision and recall", "pr", "recall", "precision"),

@@ -151,7 +151,7 @@ def _describe_fairness(records: Facts) -> CardSection:
     if "groups" not in records:
         return CardSection(
             "Fairness",
-            ["No sensitive column is named (SENSITIVE of problem/schema.py), so nothing is known of groups."],
+            ["No sensitive column was named at its training (SENSITIVE of problem/schema.py): no group is known."],
         )
     compared = [
         [

@@ -211,7 +211,8 @@ def _check_dtype(name: str, expression: pl.Expr, schema: ProblemSchema, expected
         yield f"{name} can't be computed from the columns of Row: {type(error).__name__}: {error}"
         return
     if dtype != expected:
-        yield f"{name} gives {dtype}: expected {expected}"
+        cast = ", as .cast(pl.String) makes it" if expected == pl.String else ""
+        yield f"{name} gives {dtype}: expected {expected}{cast}"
     elif not _gives_a_value_each(expression, make_null_rows(empty, 2)):
         yield f"{name} doesn't give each row a value of its own: expected an expression without max(), first() and such"
 

@@ -115,7 +115,7 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         (
             "schema",
             FILES["schema"] + "SENSITIVE = {'weight': pl.col('grams')}",
-            "schema.py: SENSITIVE['weight'] gives Float64: expected String",
+            "schema.py: SENSITIVE['weight'] gives Float64: expected String, as .cast(pl.String) makes it",
         ),
         (
             "schema",

@@ -24,15 +24,15 @@ def make_order(number: int, at: dt.datetime) -> dict[str, Any]:
 
 @pytest.fixture
 def explain(tmp_path: Path) -> Callable[..., str]:
-    """A function that logs two orders of each day, asked at their time by default; says what version 2 waits for."""
+    """A function that logs orders of each day, two asked at their time by default; says what version 2 waits for."""
     problem = load_orders(tmp_path)
     settings = registered_versions.make_registry_settings(tmp_path)
     versions = [ModelVersion(tmp_path / n, {"train": train}, problem) for n, train in (("1", []), ("2", ["2024-05"]))]
 
     def explain_logged(
-        *days: int, month=6, asked=None, labels=True, wrong_key=0, scored=True, year=2024, **marks
+        *days: int, month=6, asked=None, labels=True, wrong_key=0, scored=True, year=2024, per_day=2, **marks
     ) -> str:
-        times = [dt.datetime(year, month, day, 9, tzinfo=dt.UTC) for day in days for _ in range(2)]
+        times = [dt.datetime(year, month, day, 9, tzinfo=dt.UTC) for day in days for _ in range(per_day)]
         entries = [
             PredictionEntry(asked or at, "c", make_order(n, at), [], 0.5, True, "1", 80, **marks)
             for n, at in enumerate(times)
@@ -48,6 +48,12 @@ def explain(tmp_path: Path) -> Callable[..., str]:
         return "; ".join(explain_waiting(settings, *versions, read_paired_answers(settings, *versions), NOON))
 
     return explain_logged
+
+
+def test_one_row_that_does_not_count_is_told_in_the_singular(explain):
+    assert explain(3, month=5, asked=NOON, per_day=1).startswith(
+        "1 of 1 scored row doesn't count: its at isn't after 2024-06-01"
+    )
 
 
 def test_before_the_first_answer_nothing_has_been_asked(explain):

@@ -7,7 +7,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from flows.steps.score.receipts import UNREADABLE, NothingAnswered, format_receipts, require_answers
+from flows.steps.score.receipts import BROKEN_CONTRACT, UNREADABLE, NothingAnswered, format_receipts, require_answers
 from flows.steps.score.record_check import RecordCheck, RowsRefused
 from flows.steps.score.score_order import ScoreRefused, make_order
 from penumbra.core.settings import load_settings
@@ -124,7 +124,7 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
         assert said.startswith("in.csv: no row answered")
         assert ("as on" in said) == repeated
         assert "3 rows without an answer (distance|dtype 3)" in said
-        assert said.endswith(f"  {UNREADABLE}")
+        assert said.endswith(f"  {BROKEN_CONTRACT}{UNREADABLE}")
         with pytest.raises(NothingAnswered, match=r"no row of in\.csv has an answer"):
             require_answers(scored)
 
