@@ -70,11 +70,6 @@ def test_a_batch_arrives_a_model_is_made_of_it_earns_its_place_and_does_better(f
     assert figures["served_log_loss"] < figures["never_log_loss"]
 
 
-def test_a_retraining_finds_the_trial_of_the_training_before(figures: dict[str, Any], folder: Path) -> None:
-    assert figures["promotions"] == 1
-    assert "was tried on the same rows by an earlier training" in (folder / "flow.txt").read_text()
-
-
 def test_people_answer_what_is_picked_each_day_and_the_estimate_covers_the_true_error_rate(
     figures: dict[str, Any], folder: Path
 ) -> None:

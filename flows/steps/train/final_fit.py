@@ -13,7 +13,6 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan, read_training_rows
 from flows.steps.train.release.conformal_calibration import CROSS_PART, write_cross_predictions
 from flows.steps.train.trials.attempts import attempt_once
-from flows.steps.train.trials.kept_trials import keep_trial
 from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model, write_attributions
 from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
@@ -123,9 +122,7 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     Returns:
         Its trial on the test batches.
     """
-    rows = split.before_test, split.test, "test"
-    tested, estimator = matrices.try_candidate(winner, *rows)
-    keep_trial(matrices, tested, *rows)
+    tested, estimator = matrices.try_candidate(winner, split.before_test, split.test, "test")
     names, padded = [kind.name for kind in matrices.problem.features.FEATURES], matrices.pad_classes(estimator)
     inspected = inspect_model(matrices.task, padded, matrices.read_evaluation_set(split.test), names, matrices.tables)
     tested = replace(tested, curves={**tested.curves, **inspected})

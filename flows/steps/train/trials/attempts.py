@@ -12,7 +12,6 @@ import numpy as np
 
 from flows.steps.shared.shared_folders import leave_attempt
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.trials.kept_trials import find_trial
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import USER_ERRORS
 from penumbra.storage.cache import PICKLED, FileCache
@@ -91,12 +90,8 @@ def run_lane(matrices: Matrices, jobs: Sequence[TrialJob], split: Split) -> list
 
 
 def _try_candidate(matrices: Matrices, job: TrialJob, split: Split) -> Trial:
-    rows = split.train, split.validation, "validation"
-    if kept := find_trial(matrices, job, *rows):
-        print(f"{job} was tried on the same rows by an earlier training, and isn't fitted on them again")
-        return kept
     require_shippable(matrices, job, split)
-    return matrices.try_candidate(job, *rows)[0]
+    return matrices.try_candidate(job, split.train, split.validation, "validation")[0]
 
 
 def require_shippable(matrices: Matrices, job: TrialJob, split: Split) -> None:
