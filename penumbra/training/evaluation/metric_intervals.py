@@ -36,7 +36,8 @@ def compute_metric_intervals(
     """Compute every metric of the task with its interval.
 
     The intervals come from metrics without each day in turn, or of more than 50 days without each group of neighbours.
-    A metric that isn't defined without some of them has no limits: they are infinite.
+    A metric that isn't defined without some of them has no limits: they are infinite. So has an area or a calibration
+    error that is as good or bad as can be without each of them.
 
     Args:
         task: The task.
@@ -148,6 +149,7 @@ def _compute_rate_interval(value: float, rows: float, contributions: np.ndarray,
 
 def _clip_interval(name: str, value: float, low: float, high: float) -> Interval:
     least, most = (SIGNED_METRIC_RANGES | SHARE_METRIC_RANGES).get(name, (0.0, np.inf))
-    if not np.isfinite([low, high]).any():
+    is_extreme = name in SHARE_METRIC_RANGES and value in (least, most) and low == high  # no day says how others differ
+    if is_extreme or not np.isfinite([low, high]).any():
         return Interval(value, -np.inf, np.inf)
     return Interval(value, max(float(low), least), min(float(high), most))

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.training.evaluation.metric_intervals import compute_day_sum_interval
+from penumbra.core.task import Task
+from penumbra.training.evaluation.metric_intervals import compute_day_sum_interval, compute_metric_intervals
 
 COUNTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=13, max_size=80)
 
@@ -39,3 +40,9 @@ def test_an_interval_holds_the_true_rate_as_often_as_it_says(days, rows, alike, 
         found = compute_day_sum_interval("accuracy", right, np.full(days, float(rows)))
         held += found.low <= rate <= found.high
     assert held >= 0.93 * 200  # 95 %, less what 200 simulations differ by chance
+
+
+def test_an_area_of_one_on_every_day_has_no_interval_in_place_of_a_point():
+    labels, days = np.arange(120) % 2 == 1, np.arange(120) // 4
+    found = compute_metric_intervals(Task("binary"), labels, np.where(labels, 0.8, 0.3), days)
+    assert str(found["roc_auc"]) == "1.0000 (no interval)"
