@@ -36,7 +36,6 @@ from penumbra.training.fit import build_matrix
 from penumbra.training.onnx.compile import compile_model
 from service.processes.archiver import archive_due_segments
 from service.processes.deployment.version_deployment import deploy_candidate, deploy_live
-from tests.helpers.logs.prediction_logs import append_to_new_segment
 
 BATCHES, MODEL, THRESHOLD = ("2024-01", "2024-02"), "orders", 0.5
 SHADOW_DAYS = dt.date(2024, 2, 1), dt.date(2024, 3, 1)
@@ -152,6 +151,8 @@ def _log_answers(settings: Settings, problem: Problem, rows: pl.DataFrame) -> No
 
 
 def _log_part(settings: Settings, problem: Problem, rows: pl.DataFrame) -> None:
+    from tests.helpers.logs.prediction_logs import append_to_new_segment  # loads a problem, which starts threads
+
     outcome = [name for name in problem.schema.Labelled.columns() if name not in problem.schema.Row.columns()]
     records = rows.select(problem.schema.Row.columns().keys()).to_dicts()
     chances = np.random.default_rng(len(records)).uniform(0.1, 0.9, len(records)).tolist()
