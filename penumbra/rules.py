@@ -50,7 +50,7 @@ class Condition(Protocol):
             known: What rules may know of the version.
 
         Returns:
-            A function of a record, which is read-only, and a prediction, which is None before the model has predicted.
+            A function of a copy of the record, and a prediction, which is None before the model has predicted.
         """
 
 

@@ -1,8 +1,8 @@
 """The rule engine: the rules of `problem/rules.py` with one loaded model version, and the marks that they leave."""
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +37,8 @@ RuledPrediction = tuple[Prediction, DecisionValue, dict[str, Any]]
 FiredAndFailed = tuple[list[Rule], list[Rule]]
 
 NO_RULE_DECIDED: tuple[None, tuple[str, ...]] = (None, ())
+
+NESTED_TYPES = (list, dict)  # of the values of lists, arrays and structs
 
 logger = logging.getLogger("service.inference.rules.rule_engine")
 
@@ -230,9 +232,18 @@ class RuleEngine:
 
 
 def _prepare_test(when: Condition, priors: ModelPriors) -> RuleTest:
-    """Prepare a condition; one that isn't built in can't change the record, which other rules, model and log read."""
+    """Prepare a condition; one that isn't built in gets a copy, as other rules, model and log read the record, too."""
     test = when.test(priors)
-    return test if is_built_in(when) else lambda record, prediction: test(MappingProxyType(record), prediction)
+    return test if is_built_in(when) else lambda record, prediction: test(_copy_record(record), prediction)
+
+
+def _copy_record(record: Record) -> dict[str, Any]:
+    """Copy a record with the lists and structs in it; several times as fast as `copy.deepcopy` where it has none."""
+    copied = dict(record)
+    for column, value in record.items():
+        if type(value) in NESTED_TYPES:
+            copied[column] = copy.deepcopy(value)
+    return copied
 
 
 def _keeps_prediction(rule: Rule) -> bool:

@@ -1,5 +1,8 @@
 """Records that come in a list, or are scored together, get the answers that each gets alone."""
 
+import copy
+import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -98,8 +101,8 @@ def test_conditions_are_asked_of_a_record_in_a_list_as_often_as_alone(
     assert sorted(asked, key=itemgetter(1)) == alone
 
 
-def test_a_condition_that_writes_into_its_record_fails_alone_and_in_a_list(
-    pipeline: InferencePipeline, caplog: pytest.LogCaptureFixture
+def test_what_a_condition_writes_into_its_record_no_other_rule_sees_alone_or_in_a_list(
+    pipeline: InferencePipeline,
 ) -> None:
     def fill(record: Any) -> bool:
         record["distance"] = 9000
@@ -115,9 +118,22 @@ def test_a_condition_that_writes_into_its_record_fails_alone_and_in_a_list(
     pipeline.live.model = replace(model, rules=engine)
     parsed = CONTRACT.parse_batch(msgspec.json.encode([RECORD, RECORD]))
     scored = [pipeline.predict_one(RECORD), *pipeline.predict_batch(parsed), *pipeline.predict_batch([RECORD, RECORD])]
-    assert [each.marks for each in scored] == [{"review": True, "failed_rules": ["fills"]}] * 5
-    assert "rule fills fails" in caplog.text
-    assert "does not support item assignment" in caplog.text
+    assert [each.marks for each in scored] == [{"review": True, "rules": ["fills"]}] * 5
+
+
+@pytest.mark.parametrize("write", [json.dumps, msgspec.json.encode, pickle.dumps, copy.deepcopy])
+def test_a_condition_may_write_its_record_down(write: Callable[[Any], object]) -> None:
+    rule = Rule("written", "it can be", When(lambda record: bool(write(record)) and isinstance(record, dict)), Review())
+    engine = make_rule_engine_factory([rule], "review")(ModelPriors(0.5, baseline=BASELINE), lambda _: True)
+    assert engine.apply_after({"distance": 9000}, 0.4)[2] == {"review": True, "rules": ["written"]}
+
+
+def test_lists_within_a_record_stay_what_they_are_whatever_a_condition_does_with_them() -> None:
+    record = {"stops": [{"at": "ORD"}], "distance": 9000}
+    emptying = Rule("empties", "it can", When(lambda record: record["stops"].pop().pop("at") == "ORD"), Review())
+    engine = make_rule_engine_factory([emptying], "review")(ModelPriors(0.5, baseline=BASELINE), lambda _: True)
+    assert engine.apply_after(record, 0.4)[2] == {"review": True, "rules": ["empties"]}
+    assert record == {"stops": [{"at": "ORD"}], "distance": 9000}
 
 
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])
