@@ -54,11 +54,14 @@ test-all: $(VENV)/development $(if $(wildcard tests),$(VENV)-label-studio/ready)
 chosen = $(or $(filter $1 $1/%,$(ARGS)),$(if $(filter tests tests/% problem_tests problem_tests/%,$(ARGS)),,$(wildcard $1)))
 PYTEST := $(BIN)/python -c 'import os, shlex, sys, pytest; sys.exit(pytest.main(sys.argv[1:] + shlex.split(os.environ["ARGS"])))'
 run_tests = $(if $(chosen),$(PYTEST) $(patsubst $1,$(or $3,$1),$(filter-out $(ARGS),$(chosen))) $2 || [ $$? = 5 ],:)
+# With a cache of their own, as that of the run beside them would be written over theirs: --lf knows what failed in both.
+run_problem = $(call run_tests,problem_tests,$(if $(findstring no:cacheprovider,$(ARGS)),,-o cache_dir=.pytest_cache/problem_tests))
 # Both, the engine's with these options. Those of the problem take one core for some seconds: they run beside the others,
-# and are shown last; unless there are ARGS, which may ask for a debugger.
-run_both = @$(if $(or $(ARGS),$(if $(wildcard tests),,alone)),$(call run_tests,problem_tests); $(call run_tests,tests,$1),\
-	shown=$$(mktemp); trap 'rm "$$shown"' EXIT; ($(call run_tests,problem_tests)) >"$$shown" 2>&1 & beside=$$!; code=0; \
-	$(call run_tests,tests,$1) || code=$$?; wait $$beside || code=$$?; cat "$$shown"; exit $$code)
+# and are shown last, before the folders in which something failed; unless there are ARGS, which may ask for a debugger.
+run_both = @$(if $(or $(ARGS),$(if $(wildcard tests),,alone)),$(run_problem); $(call run_tests,tests,$1),\
+	shown=$$(mktemp); trap 'rm "$$shown"' EXIT; ($(run_problem)) >"$$shown" 2>&1 & beside=$$!; failed=; \
+	$(call run_tests,tests,$1) || failed=" tests/"; wait $$beside || failed+=" problem_tests/"; cat "$$shown"; \
+	[ -z "$$failed" ] || { echo "Tests failed in:$$failed"; exit 1; })
 
 lint: $(VENV)/development ## format, lint and type checks
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -13,9 +13,10 @@ from penumbra.core.settings import PROJECT_ROOT
 FAKE_PYTEST = """import json, os
 def main(words):
     print(json.dumps(words))
-    return int(words[0] == os.environ.get("FAILING"))
+    return int(words[0] in os.environ.get("FAILING", "").split())
 """
 OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "NAME")  # what `make test` would hand on to the make in a test
+PROBLEM = ["problem_tests", "-o", "cache_dir=.pytest_cache/problem_tests"]
 READY = ("uv", "runtime", "development", "bin/uv")
 
 
@@ -60,7 +61,7 @@ def test_words_for_the_tests_are_passed_on_as_they_are(folder):
     words = "-k 'a or b' $(shell touch made) $$(touch made)"
     shown = [json.loads(line) for line in run_make(folder, "test", f"ARGS={words}")]
     assert [each[-1] for each in shown] == ["made)", "made)"]
-    assert shown[0][:6] == ["problem_tests", "-k", "a or b", "$(shell", "touch", "made)"]
+    assert shown[0][:8] == [*PROBLEM, "-k", "a or b", "$(shell", "touch", "made)"]
     assert not (folder / "made").exists()
 
 
@@ -77,18 +78,46 @@ def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
     assert alone == ["tests/test_load.py", "-m", "alone", "-n", "2", "--dist", "loadgroup"]
 
 
-@pytest.mark.parametrize("failing", ["tests", "problem_tests"])
-def test_tests_that_fail_in_one_folder_hide_nothing_of_the_other(folder, failing):
+@pytest.mark.parametrize(
+    ("failing", "named"),
+    [("tests", "tests/"), ("problem_tests", "problem_tests/"), ("tests problem_tests", "tests/ problem_tests/")],
+)
+def test_tests_that_fail_in_one_folder_hide_nothing_of_the_other_and_are_named_last(folder, failing, named):
     done = start_make(folder, "test", FAILING=failing)
-    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == ["tests", "problem_tests"]
+    *shown, last = done.stdout.splitlines()
+    assert [json.loads(line)[0] for line in shown] == ["tests", "problem_tests"]
+    assert last == f"Tests failed in: {named}"
     assert done.returncode != 0
+
+
+@pytest.mark.slow
+def test_the_next_run_knows_which_tests_failed_in_both_folders(folder):
+    (folder / "pytest.py").unlink()
+    (folder / ".venv/bin/python").unlink()  # a link to it has no packages
+    (folder / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / ".venv/bin/python").chmod(0o755)
+    (folder / "problem_tests/test_problem.py").write_text("def test_passes(): pass\ndef test_fails(): assert 0\n")
+    (folder / "tests/test_engine.py").write_text(
+        "import time\ndef test_passes(): time.sleep(2)\ndef test_fails(): assert 0\n"
+    )
+    assert start_make(folder, "test").returncode != 0
+    for name in ("problem_tests", "tests"):
+        shown = start_make(folder, "test", f"ARGS=--lf {name}").stdout
+        assert "1 failed" in shown
+        assert "passed" not in shown
+
+
+def test_tests_of_the_problem_without_a_cache_are_given_none(folder):
+    words = ["-p", "no:cacheprovider"]  # pytest refuses the setting of a cache then
+    shown = run_make(folder, "test", f"ARGS={' '.join(words)} problem_tests")
+    assert [json.loads(line) for line in shown] == [[*words, "problem_tests"]]
 
 
 def test_without_tests_of_the_engine_those_of_the_problem_run_alone(folder):
     (folder / "tests").rmdir()
     shutil.rmtree(folder / ".venv-label-studio")  # which only tests of the engine need
     for target in ("test", "test-all"):
-        assert [json.loads(line) for line in run_make(folder, target)] == [["problem_tests"]]
+        assert [json.loads(line) for line in run_make(folder, target)] == [PROBLEM]
 
 
 def test_the_name_of_a_benchmark_is_taken_as_text(folder):
