@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,8 +68,8 @@ class StepCounter:
         original = sqlite.write_transaction
 
         @contextlib.contextmanager
-        def count(db: sqlite3.Connection) -> Iterator[None]:
-            with original(db):
+        def count(*arguments: Any) -> Iterator[None]:
+            with original(*arguments):
                 yield
                 self.pass_moment("before commit")
             self.pass_moment("after commit")

@@ -7,7 +7,7 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.bins import is_countable_dtype
-from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.checks.feature_checks import find_argument_faults, find_check_faults, find_feature_faults
 from penumbra.core.checks.rule_checks import find_rule_faults
 from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults, make_null_rows
 from penumbra.core.columns import find_illegal_names
@@ -63,7 +63,9 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
     yield from _find_unknown("OUTCOME has", schema.OUTCOME, outcome, "column that only Labelled has")
     yield from _check_dtypes(schema)
     for check in schema.CHECKS:
-        if unknown := list(_find_unknown("CHECKS reads", check.columns, row, "column of Row")):
+        if faults := list(find_argument_faults(check)):
+            yield from (f"CHECKS has {fault}" for fault in faults)
+        elif unknown := list(_find_unknown("CHECKS reads", check.columns, row, "column of Row")):
             yield from unknown
         else:
             yield from (f"CHECKS has {fault}" for fault in find_check_faults(check, schema.Row))
@@ -115,6 +117,9 @@ def check_features(part: ProblemFeatures, schema: ProblemSchema) -> Iterator[str
     """
     if not part.FEATURES:
         yield "FEATURES is empty: expected at least one feature"
+    if faults := [fault for feature in part.FEATURES for fault in find_argument_faults(feature)]:
+        yield from (f"FEATURES has {fault}" for fault in faults)
+        return
     yield from find_illegal_names("FEATURES has", [feature.name for feature in part.FEATURES])
     yield from _find_repeated("FEATURES", [feature.name for feature in part.FEATURES])
     for feature in part.FEATURES:

@@ -2,7 +2,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.checks.feature_checks import find_argument_faults, find_check_faults, find_feature_faults
 from penumbra.core.problem import ProblemError
 from penumbra.features import (
     Category,
@@ -169,6 +169,29 @@ def test_an_expression_of_an_outcome_loads_like_a_number_of_one_and_is_left_to_t
         ('"""The model\'s inputs."""', '"""The inputs."""\n\nimport polars as pl\n\nfrom .schema import Row'),
     ]
     assert [feature.name for feature in load_orders(tmp_path, features=leak).features.FEATURES][-1] == "leak"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (Number(5), "Number(…) with column = 5: expected a text"),
+        (Hour("instant", None), "Hour(…) with zone = None: expected a text"),
+        (NotAbove("int8", pl.col("int64")), "NotAbove(…) with other = <Expr"),
+        (Expression("made", "int8 * 2", EveryType), "Expression(…) with expression = 'int8 * 2': expected a polars"),
+        (Expression("made", pl.col("int8"), pl.Float64), "Expression(…) with schema = Float64: expected Row of the"),
+        (Expression("made", pl.col("int8"), "Row"), "Expression(…) with schema = 'Row': expected Row of the contract"),
+    ],
+    ids=["column", "zone", "other", "expression", "dtype", "name"],
+)
+def test_an_argument_of_another_type_is_named(kind, fault):
+    (found,) = find_argument_faults(kind)
+    assert found.startswith(fault)
+
+
+def test_a_feature_with_an_argument_of_another_type_is_refused_where_the_problem_is_loaded(tmp_path):
+    leak = [('Number("age"))', "Number(5))")]
+    with pytest.raises(ProblemError, match=r"FEATURES has Number\(…\) with column = 5: expected a text"):
+        load_orders(tmp_path, features=leak)
 
 
 SEEN = [("    region =", '    seen = dy.Datetime(nullable=True, time_zone="UTC")\n    region =')]
