@@ -103,6 +103,22 @@ def has_uncommitted_changes(root: Path, file: Path) -> bool:
     return bool(_run_git(root, "status", "--porcelain", "--", str(file)))
 
 
+def has_untracked_files(root: Path, path: str) -> bool:
+    """Tell whether git neither has files nor is told to ignore them.
+
+    Args:
+        root: The folder of the project.
+        path: The path of a file or folder, or a glob, absolute or relative to `root`.
+
+    Returns:
+        True where one of the files there is such, and where `root` is in no checkout.
+    """
+    try:
+        return bool(_run_git(root, "ls-files", "--others", "--exclude-standard", "--", path))
+    except (OSError, subprocess.CalledProcessError):
+        return True
+
+
 def _run_git(root: Path, *arguments: str) -> str:
     git = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
     return git.stdout.strip()

@@ -77,6 +77,20 @@ def test_data_in_a_folder_that_is_set_aside_are_refused(tmp_path, monkeypatch, f
 
 
 @pytest.mark.parametrize(
+    ("place", "untracked"),
+    [
+        ("in/*.csv", "in/*.csv"),
+        ("duckdb:///shop.duckdb", "shop.duckdb"),
+        ("/else/orders.csv", ""),
+        ("s3://orders/a.csv", ""),
+    ],
+)
+def test_data_in_a_project_without_git_are_untracked(tmp_path, monkeypatch, place, untracked):
+    monkeypatch.chdir(tmp_path)
+    assert drafting._find_untracked_data(place) == untracked
+
+
+@pytest.mark.parametrize(
     ("column", "name"), [("Größe, in €", "groe-in"), ("churned?", "churned"), ("№", "no"), ("€", "model")]
 )
 def test_the_model_is_called_after_the_target_in_plain_letters(tmp_path, monkeypatch, column, name):

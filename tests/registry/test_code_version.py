@@ -56,6 +56,22 @@ def test_ignored_files_are_no_changes(checkout):
     assert code_version.read_code_revision(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize("path", ["orders/1.csv", "orders", "orders/*.csv"])
+def test_data_are_untracked_until_git_has_or_ignores_them(checkout, path):
+    (checkout / "orders").mkdir()
+    (checkout / "orders" / "1.csv").write_text("a\n1\n")
+    assert code_version.has_untracked_files(checkout, path)
+    (checkout / ".gitignore").write_text(f"/{path}\n")
+    assert not code_version.has_untracked_files(checkout, path)
+    (checkout / ".gitignore").unlink()
+    git(checkout, "add", "-A")
+    assert not code_version.has_untracked_files(checkout, path)
+
+
+def test_without_git_all_data_are_untracked(tmp_path):
+    assert code_version.has_untracked_files(tmp_path, "orders.csv")
+
+
 def test_without_git_there_is_no_revision_and_the_error_says_what_to_do(tmp_path):
     with pytest.raises(code_version.NoCodeRevision, match="git init"):
         code_version.read_code_revision(tmp_path)

@@ -78,7 +78,8 @@ def start_problem(
             click.echo(_format_files(new.files))
             return
         click.echo(install_problem(new, settings, force))
-    ctx.exit(_examine_problem("a query" if choices["query"] else Path(place).name, new))
+    source = "a query" if choices["query"] else Path(place).name
+    ctx.exit(_examine_problem(source, new, _find_untracked_data(place)))
 
 
 def _relate_location(location: str, is_database: bool) -> str:
@@ -146,7 +147,16 @@ def _format_files(files: Mapping[str, str]) -> str:
     return "\n".join(f"\n--- problem/{name}\n{text}" for name, text in files.items())
 
 
-def _examine_problem(source: str, new: "NewProblem") -> int:
+def _find_untracked_data(place: str) -> str:
+    """The path of the data in the project's folder, if git neither has them nor ignores them; else ""."""
+    from penumbra.drafting.files.source_file import find_local_path
+    from penumbra.registry.code_version import has_untracked_files
+
+    path = find_local_path(place)
+    return str(path) if path and not path.is_absolute() and has_untracked_files(Path.cwd(), str(path)) else ""
+
+
+def _examine_problem(source: str, new: "NewProblem", untracked: str) -> int:
     """Ingest the data and have the doctor examine them; returns its exit code, the next steps having been said."""
     from penumbra.cli.reports.draft_report import describe_ingest, describe_next_steps
     from penumbra.core.loading.problem_loading import load_problem
@@ -163,7 +173,8 @@ def _examine_problem(source: str, new: "NewProblem") -> int:
     settings = load_settings()
     click.echo(describe_ingest(settings.data, load_problem(STORED_PARTS)))
     code = run_command(sys.executable, "-m", "flows.steps.doctor.examination")
-    click.echo("\n" + describe_next_steps(source, new.example, settings, is_committed, code == EXIT_FINDINGS))
+    has_findings = code == EXIT_FINDINGS
+    click.echo("\n" + describe_next_steps(source, new.example, settings, is_committed, has_findings, untracked))
     return code
 
 

@@ -20,6 +20,12 @@ FINDINGS_FIRST = (
     "stops at it and the gate refuses it. Then:"
 )
 
+IGNORE_DATA = (
+    "DVC versions the batches, so git needn't have the data: the first line below has them ignored, as what is new there "
+    "would count as a change of the code. Where a pipeline or a clone is to read them, commit them instead, or put them "
+    "behind a URL."
+)
+
 
 def describe_draft(draft: ProblemDraft, batches: Sequence[SourceBatch], changes: Sequence[str]) -> str:
     """Describe what was found in the data.
@@ -100,7 +106,12 @@ def describe_ingest(data: DataSettings, problem: Problem) -> str:
 
 
 def describe_next_steps(
-    source: str, example: Mapping[str, Any], settings: Settings, is_committed: bool, has_findings: bool = False
+    source: str,
+    example: Mapping[str, Any],
+    settings: Settings,
+    is_committed: bool,
+    has_findings: bool = False,
+    untracked: str = "",
 ) -> str:
     """Say what to do once `problem/` is written.
 
@@ -110,6 +121,8 @@ def describe_next_steps(
         settings: Sections [service] and [labels] are read.
         is_committed: Whether the project is a git checkout with a commit.
         has_findings: Whether the doctor has found something.
+        untracked: The path or glob of the data, relative to the project's folder; "" where git has or ignores them, or
+            they lie elsewhere.
 
     Returns:
         Lines with commands.
@@ -122,7 +135,9 @@ def describe_next_steps(
             "Read problem/, above all schema.py, and say in its __init__.py what the model is for. "
             f"Labels are due {settings.labels.delay_hours:g} hours after a row's "
             "time: where yours come later, say so in settings.toml (labels.delay_hours).",
+            *([IGNORE_DATA] if untracked else []),
             f"{FINDINGS_FIRST if has_findings else 'Next:'}",
+            *([f"  echo {shlex.quote(f'/{untracked}')} >> .gitignore"] if untracked else []),
             f"  {'' if is_committed else 'git init && '}git add --all && git commit --message {message}",
             "  make train",
             "  make serve",

@@ -46,14 +46,26 @@ def note_place(location: str) -> Iterator[str]:
     Yields:
         A sentence, or nothing for what lies below the project's folder or on a server.
     """
-    dialect, mark, address = location.partition("?")[0].rpartition("://")
-    is_database = dialect.partition("+")[0] in FILE_DATABASES
-    path = PurePath(address.removeprefix("/") if is_database else address)
-    if (is_database or not mark or dialect == "file") and path.is_absolute():
+    if (path := find_local_path(location)) and path.is_absolute():
         yield (
             f"problem/source.py reads {path}, a path of this machine: a colleague's clone or a pipeline can't read it. "
             "Put the data below the project's folder, or behind a URL, and name that place there"
         )
+
+
+def find_local_path(location: str) -> PurePath | None:
+    """Find where data lie on this machine.
+
+    Args:
+        location: The path, glob or URL that the source names.
+
+    Returns:
+        The path or glob, relative to the project's folder where it lies in it; None for what is on a server.
+    """
+    dialect, mark, address = location.partition("?")[0].rpartition("://")
+    is_database = dialect.partition("+")[0] in FILE_DATABASES
+    path = address.removeprefix("/") if is_database else address if mark else location
+    return PurePath(path) if path and (is_database or not mark or dialect == "file") else None
 
 
 def _write_call(function: str, positional: Sequence[Code], named: Mapping[str, Any]) -> Code:

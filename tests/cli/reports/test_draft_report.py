@@ -87,3 +87,11 @@ def test_the_next_commands_can_be_pasted_whatever_the_names_are():
     assert "First mend in problem/ what the doctor has found" in found
     assert found.index("First mend") < found.index("  make train")
     assert "git init" not in describe_next_steps("a.csv", {}, load_settings(environ={}), is_committed=True)
+
+
+def test_data_that_git_does_not_have_are_ignored_before_the_commit():
+    steps = describe_next_steps("*.csv", {}, load_settings(environ={}), is_committed=True, untracked="my orders/*.csv")
+    ignoring, committing = "  echo '/my orders/*.csv' >> .gitignore\n", "  git add --all"
+    assert ignoring + committing in steps
+    assert "git needn't have the data" in steps
+    assert "gitignore" not in describe_next_steps("a.csv", {}, load_settings(environ={}), is_committed=True)
