@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from decimal import ROUND_DOWN, ROUND_UP, Context
 
 from penumbra.core.metrics.losses import ALL_LOSSES, LossScale, describe_clipping
 from penumbra.core.text.counts import format_count
@@ -26,7 +27,7 @@ def explain_verdict(evidence: Evidence) -> str:
     if evidence.verdict == "keep collecting":
         return _describe_gap(evidence) + _describe_forecast(evidence)
     if evidence.rule == "superiority":
-        shown = f"odds of {_format_odds(evidence.better)} after {_describe_seen(evidence)}"
+        shown = f"odds of {_format_odds(evidence.better, evidence.promote_odds)} after {_describe_seen(evidence)}"
         return f"it is better than the live model: {shown}, {evidence.promote_odds:g} are enough"
     return (
         f"it is no worse than the live model by more than the margin after {_describe_seen(evidence)}, "
@@ -48,7 +49,7 @@ def explain_review(evidence: Evidence) -> str:
     if not evidence.days:
         return NO_DAY
     return (
-        f"it isn't shown to be worse than the previous model: odds of {_format_odds(evidence.worse)} after "
+        f"it isn't shown to be worse than the previous model: odds of {_format_worse(evidence)} after "
         f"{_describe_seen(evidence)}, {evidence.harm_odds:g} roll it back"
     )
 
@@ -69,8 +70,8 @@ def list_details(evidence: Evidence) -> list[str]:
         difference = format_significant(evidence.difference, "+")
         details.append(f"{evidence.loss} {difference} a row {side} ({_describe_interval(evidence)})")
         details += [_describe_margin(evidence)] if evidence.rule == "non-inferiority" else []
-        better, worse = _format_odds(evidence.better), _format_odds(evidence.worse)
-        details.append(f"odds of {better} that it is better, {worse} that it is worse")
+        better = _format_odds(evidence.better, evidence.promote_odds)
+        details.append(f"odds of {better} that it is better, {_format_worse(evidence)} that it is worse")
     details += _describe_rare_losses(evidence)
     details += [f"{evidence.by_people:,} of the labels are by people"] if evidence.by_people else []
     clipping = describe_clipping({ALL_LOSSES: evidence.clipped}, evidence.ceiling or math.inf)
@@ -79,7 +80,7 @@ def list_details(evidence: Evidence) -> list[str]:
 
 def _describe_harm(evidence: Evidence, other: str) -> str:
     return (
-        f"it is worse than the {other} model: odds of {_format_odds(evidence.worse)} after {_describe_seen(evidence)}, "
+        f"it is worse than the {other} model: odds of {_format_worse(evidence)} after {_describe_seen(evidence)}, "
         f"{evidence.harm_odds:g} are enough"
     )
 
@@ -95,25 +96,36 @@ def _describe_gap(evidence: Evidence) -> str:
             return (
                 f"it is watched for {watched}, of which {over} with {format_count(evidence.labels, 'label')} are over"
             )
+        if missing := _explain_missing_margin(evidence):
+            return f"it isn't shown to be as good as the live model {after}: {missing}"
         return f"it isn't within the margin of the live model {after}"
     if (evidence.difference or 0.0) < 0:
         return (
-            f"it looks worse than the live model: odds of {_format_odds(evidence.worse)} {after}, "
+            f"it looks worse than the live model: odds of {_format_worse(evidence)} {after}, "
             f"{evidence.harm_odds:g} reject it"
         )
     for name, odds in (("", evidence.better), ("by a bet that survives days like the worst ", evidence.capital)):
         if not odds >= evidence.promote_odds:
             return (
-                f"it isn't shown to be better than the live model: odds of {_format_odds(odds)} {name}{after}, "
-                f"{evidence.promote_odds:g} are needed"
+                f"it isn't shown to be better than the live model: odds of {_format_odds(odds, evidence.promote_odds)} "
+                f"{name}{after}, {evidence.promote_odds:g} are needed"
             )
     return f"it is better than the live model {after}, but was seen on too few days"
 
 
-def _format_odds(odds: float) -> str:
+def _format_worse(evidence: Evidence) -> str:
+    return _format_odds(evidence.worse, evidence.harm_odds)
+
+
+def _format_odds(odds: float, limit: float) -> str:
+    """Odds in three digits, or as a whole number; rounding takes them over no limit, nor below one that they reach."""
     if odds > MAX_SHOWN_ODDS:
         return f"more than {MAX_SHOWN_ODDS:,} to 1"
-    return f"{odds:,.0f} to 1" if odds >= 100 else f"{odds:.3g} to 1"
+    shown = float(f"{odds:.0f}" if odds >= 100 else f"{odds:.3g}")
+    if (shown < limit) != (odds < limit):
+        digits = max(3, len(str(int(odds))))
+        shown = float(Context(digits, ROUND_DOWN if odds < limit else ROUND_UP).create_decimal(odds))
+    return f"{shown:,.0f} to 1" if shown >= 100 else f"{shown:.3g} to 1"
 
 
 def _describe_seen(evidence: Evidence) -> str:
@@ -132,7 +144,8 @@ def _describe_forecast(evidence: Evidence) -> str:
 def _describe_rare_losses(evidence: Evidence) -> Iterator[str]:
     """What rare losses have to do with the verdict: what it still takes, or what it can't know."""
     if evidence.rule == "superiority" and (evidence.difference or 0.0) > 0:
-        yield f"odds of {_format_odds(evidence.capital)} by a bet that survives days like the worst"
+        capital = _format_odds(evidence.capital, evidence.promote_odds)
+        yield f"odds of {capital} by a bet that survives days like the worst"
     if more := evidence.seen_days_needed:
         yield f"a new recipe has to be seen on {format_count(more, 'more day')} (promotion.seen_days)"
     if evidence.unseen and evidence.verdict == "promote":
@@ -150,9 +163,14 @@ def _describe_interval(evidence: Evidence) -> str:
 
 def _describe_margin(evidence: Evidence) -> str:
     """The margin in the loss's unit and as a share of the baseline's loss, or why there is none."""
-    if math.isnan(evidence.baseline_loss):
-        return f"no margin is known, as the baseline's {evidence.loss} isn't"
-    if not evidence.baseline_loss:
-        return f"there is no margin, as the baseline's {evidence.loss} is 0"
+    if missing := _explain_missing_margin(evidence):
+        return missing
     scale = LossScale(evidence.loss, evidence.baseline_loss, evidence.baseline_clipped)
     return f"the margin is {scale.describe_share(evidence.margin / evidence.baseline_loss)}"
+
+
+def _explain_missing_margin(evidence: Evidence) -> str:
+    """Why there is no margin; "" if there is one."""
+    if math.isnan(evidence.baseline_loss):
+        return f"no margin is known, as the baseline's {evidence.loss} isn't"
+    return "" if evidence.baseline_loss else f"there is no margin, as the baseline's {evidence.loss} is 0"

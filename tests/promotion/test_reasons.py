@@ -70,6 +70,25 @@ def test_the_reason_says_what_is_shown_or_what_is_missing(evidence: Evidence, re
     assert explain_verdict(evidence) == reason
 
 
+NEAR = replace(weigh([1.0] * 9), days_needed=None)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "odds"),
+    [
+        (replace(NEAR, better=49.97), "odds of 49.9 to 1"),
+        (replace(NEAR, better=999.7, promote_odds=1000.0), "odds of 999 to 1"),
+        (replace(NEAR, better=99.98, promote_odds=100.0), "odds of 99.9 to 1"),
+        (replace(NEAR, better=50.0, capital=49.97), "odds of 49.9 to 1 by a bet"),
+        (replace(NEAR, verdict="promote", better=33.34, promote_odds=1 / 0.03), "odds of 33.4 to 1"),
+        (replace(NEAR, difference=-1.0, worse=9.998), "odds of 9.99 to 1"),
+        (replace(NEAR, verdict="reject", worse=math.nextafter(10, 11)), "odds of 10 to 1"),
+    ],
+)
+def test_rounding_takes_odds_to_neither_side_of_their_limit(evidence: Evidence, odds: str) -> None:
+    assert f": {odds} " in explain_verdict(evidence)
+
+
 def test_of_a_promoted_model_the_reason_names_the_previous_one() -> None:
     harm = explain_review(weigh([-1.0] * 14, "non-inferiority"))
     assert harm.startswith("it is worse than the previous model: odds of ")
@@ -132,6 +151,19 @@ def test_without_a_baseline_the_margin_is_said_to_be_missing(baseline: float, wo
     said = weigh([-1.0, 1.0] * 5, "non-inferiority", LossScale("log-loss", baseline))
     assert words in list_details(said)
     assert said.verdict == ("keep collecting" if math.isnan(baseline) else "promote")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [
+        (0.0, "there is no margin, as the baseline's log-loss is 0"),
+        (math.nan, "no margin is known, as the baseline's log-loss isn't"),
+    ],
+)
+def test_without_a_margin_the_reason_says_why_there_is_none(baseline: float, words: str) -> None:
+    said = weigh([0.1, -40.0, *[0.1] * 5], "non-inferiority", LossScale("log-loss", baseline))
+    expected = f"it isn't shown to be as good as the live model after 7 days and 700 labels: {words}"
+    assert explain_verdict(said) == expected
 
 
 def test_labels_by_people_and_losses_that_were_capped_are_said_last() -> None:
