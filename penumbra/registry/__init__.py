@@ -2,7 +2,7 @@
 
 import os
 
-from penumbra.core.system.lazy_packages import defer_modules, spare_package
+from penumbra.core.system.lazy_packages import defer_modules
 
 MLFLOW_PACKAGES = (  # of which the registry's client needs a part
     *("mlflow.gateway", "mlflow.models", "mlflow.genai"),
@@ -17,4 +17,3 @@ REGISTRY_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQ
 SIGNING_KEY_VARIABLE = "BUNDLE_SIGNING_KEY"  # of the environment, as a setting would be recorded with every run
 
 defer_modules(*MLFLOW_PACKAGES)
-spare_package("mlflow", ["mlflow.exceptions", "mlflow.error_classification", "mlflow.protos"])

@@ -6,14 +6,12 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
-
 from penumbra.core.settings import RegistrySettings
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address
 from penumbra.registry.bundles.manifest import BrokenBundle
+from penumbra.registry.errors import RESOURCE_DOES_NOT_EXIST, MlflowException
 from penumbra.registry.runs import RunRegistry
 from penumbra.registry.tracking.database import check_database, refuse_locked
 from penumbra.registry.tracking.run_records import RecordedRun

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from mlflow.exceptions import MlflowException
-
 from penumbra.core.settings import RegistrySettings
 from penumbra.core.text.addresses import make_absolute
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.tracking import sqlite_runs
 from penumbra.registry.tracking.database import check_database, create_database, refuse_locked
 from penumbra.registry.tracking.long_texts import find_long_text

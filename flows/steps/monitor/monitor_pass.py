@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import polars as pl
-from mlflow.exceptions import MlflowException
 
 from flows.steps.monitor.measures import watched_model
 from flows.steps.monitor.measures.explanations import WindowExplainer
@@ -25,6 +24,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.replicas.heartbeats import ReplicaCoverage
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.history import ledger_sync
 from penumbra.registry.history.ledger import Ledger
 from penumbra.registry.history.ledger_entries import BrokenLedger

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mlflow.exceptions import MlflowException
-
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.promote import paired_evidence
 from flows.steps.promote.promotion_case import PromotionCase, record_case
@@ -25,6 +23,7 @@ from penumbra.promotion.decision import PromotionDecision, decide_canary, decide
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.history import ledger_sync
 from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger

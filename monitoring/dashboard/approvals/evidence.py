@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from mlflow.exceptions import MlflowException
 
 from monitoring.dashboard.model_cards.card_reader import link_card_page
 from monitoring.windows.window_records import DayFault
@@ -20,6 +19,7 @@ from penumbra.core.text.tables import format_number
 from penumbra.data.flywheel import find_completion_day
 from penumbra.data.source_reader import SourceFailed
 from penumbra.logs.indexing.index import LogIndex
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.history.ledger_entries import LedgerEntry, format_versions
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from mlflow.exceptions import MlflowException
-
 from monitoring.dashboard.approvals.evidence import describe_evidence
 from monitoring.dashboard.overview.overview_site import send_page
 from monitoring.dashboard.page_access import KEY_HOLDER
@@ -31,6 +29,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.text.masking import mask_text
 from penumbra.registry.aliases import AliasesChanged
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.history.ledger_entries import BrokenLedger
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.storage.sealed import DamagedFile

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from mlflow.exceptions import MlflowException
 
 from monitoring.dashboard.model_cards.card_pages import ModelCard, render_card
 from monitoring.dashboard.model_cards.card_sections import build_card
 from penumbra.registry.bundles.manifest import RECORDS_FILE, BrokenBundle, read_manifest, verify_bundle_file
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.models import ModelRegistry
 from penumbra.storage.atomic import replace_file
 

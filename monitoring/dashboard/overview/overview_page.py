@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow.exceptions import MlflowException
-
 from monitoring.dashboard.model_cards.card_reader import CARDS_FOLDER, link_card_page
 from monitoring.dashboard.overview import cards, flow_runs, window_charts
 from monitoring.dashboard.overview.flow_runs import FlowRun
@@ -29,6 +27,7 @@ from penumbra.core.text.quoting import shorten_text
 from penumbra.data.versioning.dvc_file import DamagedDvcFile
 from penumbra.logs.append_log import read_segment_sizes
 from penumbra.logs.lag_alarms import list_lag_alarms
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry
 from penumbra.registry.history.shared_ledger import BRIEF_PATIENCE_SECONDS, open_ledger
 from penumbra.registry.models import ModelRegistry

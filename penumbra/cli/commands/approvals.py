@@ -55,8 +55,6 @@ def decline_entry(entry: int, reason: str) -> None:
 
 
 def _answer(entry: int, choice: str, reason: str) -> None:
-    from mlflow.exceptions import MlflowException
-
     from monitoring.windows.window_store import DamagedWindow
     from penumbra.approvals.announcements import announce_approvals
     from penumbra.approvals.answers import ApprovalAnswer, record_answer
@@ -64,6 +62,7 @@ def _answer(entry: int, choice: str, reason: str) -> None:
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.core.system.actor import get_actor
     from penumbra.registry.aliases import AliasesChanged
+    from penumbra.registry.errors import MlflowException
     from penumbra.registry.history.ledger_entries import BrokenLedger
     from penumbra.storage.sealed import DamagedFile
 

@@ -79,12 +79,11 @@ def restore_data(model: str, into: Path, as_json: bool) -> None:
 
     MODEL is the number of a model version or the id of an MLflow run.
     """
-    from mlflow.exceptions import MlflowException
-
     from penumbra.cli.reproduction import restore_run_data
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
     from penumbra.data.versioning.restoring import RestoreFailed
+    from penumbra.registry.errors import MlflowException
 
     with (
         refuse_on(SettingsError, RestoreFailed, DamagedDvcFile, MlflowException, prefix="nothing was restored: "),

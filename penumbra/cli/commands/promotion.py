@@ -96,13 +96,12 @@ def copy_version(version: str, tracking: str, state: str) -> None:
     VERSION is a number or an alias there. Here it becomes the candidate, with the gate's verdict from there in the
     ledger, or the live model where there is none yet.
     """
-    from mlflow.exceptions import MlflowException
-
     from flows.steps.train.release.version_release import ReleaseRefused, release_version
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.errors import MlflowException
     from penumbra.registry.history.ledger_entries import BrokenLedger
 
     with (

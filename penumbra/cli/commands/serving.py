@@ -29,13 +29,12 @@ def print_bento_folder(as_json: bool) -> None:
 
     The bento starts without a registry.
     """
-    from mlflow.exceptions import MlflowException
-
     from deploy.bento import BentoNotBuilt, build_bento
     from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
     from penumbra.core.problem import ProblemError
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.errors import MlflowException
     from penumbra.registry.models import ModelRegistry
 
     with (

@@ -78,10 +78,9 @@ def compare_latest_runs(last: int, as_json: bool) -> None:
     """Show the latest experiments and trainings side by side, and what changed between them."""
     from dataclasses import asdict
 
-    from mlflow.exceptions import MlflowException
-
     from penumbra.cli.run_comparison import read_compared_runs
     from penumbra.core.settings import SettingsError, load_settings
+    from penumbra.registry.errors import MlflowException
     from penumbra.training.evaluation import comparison
 
     errors = SettingsError, MlflowException
@@ -154,13 +153,12 @@ def show_card(version: str, out: Path | None) -> None:
     """
     if out and out.suffix not in (".html", ".md"):
         raise click.UsageError(f"--out {str(out)!r}: expected a file that ends in .html or .md")
-    from mlflow.exceptions import MlflowException
-
     from monitoring.dashboard.model_cards.card_pages import format_card, render_card
     from monitoring.dashboard.model_cards.card_reader import read_card
     from penumbra.core.settings import SettingsError, load_settings
     from penumbra.core.text.quoting import list_names
     from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.errors import MlflowException
     from penumbra.registry.models import ModelRegistry
     from penumbra.registry.pointers import LIVE_ALIAS
 
@@ -187,8 +185,6 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
 
     MODEL is the number of a model version or the id of an MLflow run. Exit code 3 if they differ.
     """
-    from mlflow.exceptions import MlflowException
-
     from penumbra.cli.reproduction import reproduce_run
     from penumbra.core.loading.problem_loading import load_problem
     from penumbra.core.problem import ProblemError
@@ -196,6 +192,7 @@ def reproduce_model(ctx: click.Context, model: str, as_json: bool) -> None:
     from penumbra.data.versioning.dvc_file import DamagedDvcFile
     from penumbra.data.versioning.restoring import RestoreFailed
     from penumbra.registry.bundles.manifest import BrokenBundle
+    from penumbra.registry.errors import MlflowException
 
     errors = (SettingsError, ProblemError, RestoreFailed, DamagedDvcFile, BrokenBundle, MlflowException)
     with (

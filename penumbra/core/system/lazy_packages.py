@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
@@ -25,17 +25,25 @@ def defer_modules(*packages: str) -> None:
     sys.meta_path.insert(0, _PackageFinder(packages))
 
 
-def spare_package(package: str, modules: Sequence[str]) -> None:
-    """Let some modules of a package be imported without the package's own code, which runs before any other module.
+def load_before_package(module: str) -> None:
+    """Load a module of a package without the package's own code, which otherwise runs before any of its modules.
 
-    Many a package imports all of itself in an order in which its modules find each other; one that only has classes of
-    errors can be had without. Nothing is done to a package that was imported before.
+    Many a package imports all of itself; one that only has classes of errors can be had without. The package is loaded
+    as ever when anything else of it is imported, and has the module then. Nothing is done where it was imported before.
 
     Args:
-        package: Its full name.
-        modules: The full names of the modules that need nothing of it but each other.
+        module: The full name of a module that needs nothing of its package but modules of which the same is true.
     """
-    sys.meta_path.insert(0, _SparedPackageFinder(package, modules))
+    name = module.partition(".")[0]
+    spec = None if name in sys.modules else PathFinder.find_spec(name)
+    if spec is None:
+        return
+    sys.modules[name] = package = importlib.util.module_from_spec(spec)
+    try:
+        importlib.import_module(module)
+    finally:
+        del sys.modules[name]
+    sys.meta_path.insert(0, _BegunPackageFinder(package))
 
 
 class _PackageFinder(MetaPathFinder):
@@ -47,111 +55,62 @@ class _PackageFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return _find_deferred(fullname, path, target, _PackageLoader) if fullname in self._packages else None
+        if fullname not in self._packages:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _PackageLoader(fullname, spec.loader.path)
+        return spec
 
 
-class _SparedPackageFinder(MetaPathFinder):
-    """Finds a package whose code isn't run, and runs it before a module that isn't among those that do without."""
+class _BegunPackageFinder(MetaPathFinder):
+    """Finds a package of which modules were loaded before it, and nothing else."""
 
-    def __init__(self, package: str, modules: Sequence[str]) -> None:
-        self._package, self._modules = package, tuple(f"{name}." for name in modules)
+    def __init__(self, package: ModuleType) -> None:
+        self._package = package
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname == self._package:
-            return _find_deferred(fullname, path, target, _SparedPackageLoader)
-        if not fullname.startswith(f"{self._package}.") or f"{fullname}.".startswith(self._modules):
+        if fullname != self._package.__name__:
             return None
-        package = sys.modules[self._package]
-        if isinstance(package.__loader__, _SparedPackageLoader) and package.__loader__.is_deferred:
-            package.__loader__.run(package)
-            return _find_loaded(fullname)
-        return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _BegunPackageLoader(fullname, spec.loader.path)
+            spec.loader.package = self._package
+        return spec
+
+
+class _BegunPackageLoader(SourceFileLoader):
+    """Runs the code of a package in the module that has those that were loaded before as its attributes."""
+
+    package: ModuleType
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the package."""
+        return self.package
 
 
 class _PackageLoader(SourceFileLoader):
-    """Runs a package's `__init__.py` only for a name that it makes itself."""
+    """Runs a package's `__init__.py` only for a name that it makes itself, as a module of the package."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module a function `__getattr__`, which finds the names that it doesn't have yet."""
-        self.is_deferred = True
         self._sources: dict[str, tuple[str, str]] = {}
         module.__getattr__ = functools.partial(self._find_name, module)  # type: ignore[method-assign]
-
-    def run(self, module: ModuleType) -> None:
-        """Run the package's `__init__.py`."""
-        self.is_deferred = False
-        vars(module).pop("__getattr__", None)
-        super().exec_module(module)
 
     def _find_name(self, module: ModuleType, name: str) -> Any:
         if not self._sources:
             self._sources.update(_read_sources(self.get_data(self.path), self.name))
-        if name in self._sources:
-            origin, original = self._sources[name]
-            value = getattr(importlib.import_module(origin), original)
-            setattr(module, name, value)
-            return value
         is_special = name.startswith("__") and name not in ("__all__", "__version__")
-        if not is_special and importlib.util.find_spec(f"{self.name}.{name}"):
+        if name not in self._sources and not is_special and importlib.util.find_spec(f"{self.name}.{name}"):
             return importlib.import_module(f"{self.name}.{name}")
-        if is_special:
-            raise self._describe_missing(module, name)
-        return self._make_name(module, name)
-
-    def _make_name(self, module: ModuleType, name: str) -> Any:
-        if not _may_make(self.get_data(self.path), name):
-            raise self._describe_missing(module, name)
-        self.run(module)
-        return getattr(module, name)
-
-    def _describe_missing(self, module: ModuleType, name: str) -> AttributeError:
-        return AttributeError(f"module {self.name!r} has no attribute {name!r}", name=name, obj=module)
-
-
-class _SparedPackageLoader(_PackageLoader):
-    """Runs a package's `__init__.py` for any name that it may have."""
-
-    def _find_name(self, module: ModuleType, name: str) -> Any:
-        return self._make_name(module, name)
-
-
-class _LoadedLoader(Loader):
-    """Gives a module that was loaded while it was looked for, in place of a second one."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module, self._spec = module, module.__spec__
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module."""
-        return self._module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Do nothing but give the module its specification back."""
-        module.__spec__ = self._spec
-
-
-def _find_deferred(
-    fullname: str, path: Sequence[str] | None, target: ModuleType | None, loader: type[_PackageLoader]
-) -> ModuleSpec | None:
-    spec = PathFinder.find_spec(fullname, path, target)
-    if spec and isinstance(spec.loader, SourceFileLoader):
-        spec.loader = loader(fullname, spec.loader.path)
-    return spec
-
-
-def _find_loaded(fullname: str) -> ModuleSpec | None:
-    """A specification by which the import that looks for a module finds the one that was loaded meanwhile, if it was.
-
-    Where a module appears while it is looked for, importlib takes the specification that the module has.
-    """
-    module = sys.modules.get(fullname)
-    if module is None:
-        return None
-    spec = ModuleSpec(fullname, _LoadedLoader(module))
-    module.__spec__ = spec
-    return spec
+        if name not in self._sources and (is_special or not _may_make(self.get_data(self.path), name)):
+            raise AttributeError(f"module {self.name!r} has no attribute {name!r}", name=name, obj=module)
+        origin, original = self._sources.get(name, (f"{self.name}.__init__", name))
+        value = getattr(importlib.import_module(origin), original)
+        setattr(module, name, value)
+        return value
 
 
 def _may_make(source: bytes, name: str) -> bool:

@@ -5,8 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
-
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.tracking import sqlite_registry
 from penumbra.registry.tracking.sqlite_registry import SQLITE_PREFIX, check_pages, get_database_path
 from penumbra.storage.atomic import write_aside

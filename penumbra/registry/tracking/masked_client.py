@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 from sqlalchemy.exc import SQLAlchemyError
 
 from penumbra.core.text.errors import describe_error
 from penumbra.core.text.masking import mask_address, mask_text
+from penumbra.registry.errors import MlflowException
 
 
 class _ModelClient(MlflowClient):

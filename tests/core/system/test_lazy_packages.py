@@ -1,10 +1,12 @@
 """A package of which only those modules are loaded that something is taken from."""
 
+import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penumbra.core.system.lazy_packages import defer_modules, spare_package
+from penumbra.core.system.lazy_packages import defer_modules, load_before_package
 
 FILES = {
     "__init__.py": """
@@ -57,7 +59,7 @@ def test_a_name_that_the_package_makes_itself_is_there(package):
     defer_modules(package)
     from lazily import OWN
 
-    assert (OWN, list_loaded()) == (2, ["large", "plain", "small"])
+    assert (OWN, list_loaded()) == (2, ["__init__", "large", "plain", "small"])
 
 
 def test_who_takes_all_names_gets_all(package):
@@ -95,28 +97,50 @@ def test_a_package_that_is_not_there_is_an_error_as_ever(package):
         import no_such_package  # noqa: F401
 
 
-def test_a_module_of_a_spared_package_is_imported_without_the_code_of_the_package(package):
-    spare_package(package, ["lazily.small"])
+def test_a_module_is_loaded_without_the_code_of_its_package_which_runs_as_ever_afterwards(package):
+    load_before_package("lazily.small")
+    from lazily.small import SMALL
+
+    assert (SMALL, package in sys.modules, list_loaded()) == (1, False, ["small"])
+    import lazily
+
+    assert (lazily.OWN, lazily.small is sys.modules["lazily.small"]) == (2, True)
+    assert (list_loaded(), lazily.large.__spec__.origin) == (["large", "plain", "small"], lazily.large.__file__)
+
+
+def test_a_package_that_does_not_import_a_module_that_was_loaded_before_it_has_it_nevertheless(package, tmp_path):
+    (tmp_path / "lazily" / "__init__.py").write_text("")
+    load_before_package("lazily.small")
+    import lazily
+
+    assert lazily.small is sys.modules["lazily.small"]
+
+
+def test_no_module_of_a_package_that_was_imported_before_is_loaded_again(package):
     import lazily.small
 
-    assert (lazily.small.SMALL, hasattr(lazily, "METAFLOW_PACKAGE_POLICY"), list_loaded()) == (1, False, ["small"])
-    assert (lazily.OWN, list_loaded()) == (2, ["large", "plain", "small"])
+    load_before_package("lazily.small")
+    assert sys.modules["lazily.small"] is lazily.small
 
 
-def test_the_code_of_a_spared_package_runs_before_any_other_of_its_modules_which_is_loaded_once(package):
-    spare_package(package, ["lazily.small"])
+@pytest.mark.parametrize("prepare", [defer_modules, lambda _: load_before_package("lazily.small")])
+def test_threads_that_need_a_package_at_once_wait_for_its_code(package, prepare, tmp_path):
+    (tmp_path / "lazily" / "__init__.py").write_text("import time\ntime.sleep(0.2)\nOWN = object()")
+    prepare(package)
+
+    def import_own() -> object:
+        from lazily import OWN
+
+        return OWN
+
+    with ThreadPoolExecutor(4) as threads:
+        found = [each.result() for each in [threads.submit(import_own) for _ in range(4)]]
+    assert found == [found[0]] * 4
+
+
+def test_looking_for_a_module_of_a_package_leaves_no_trace(package):
+    load_before_package("lazily.small")
+    importlib.util.find_spec("lazily.large")
     import lazily.large
-    from lazily import large
 
-    assert (large is lazily.large is sys.modules["lazily.large"], lazily.LARGE) == (True, 100)
-    assert (large.__spec__.origin, list_loaded()) == (large.__file__, ["large", "plain", "small"])
-
-
-def test_a_module_that_the_code_of_a_spared_package_does_not_import_is_found_after_it(package, tmp_path):
-    (tmp_path / "lazily" / "apart.py").write_text("from lazily import OWN\nAPART = OWN + 1")
-    spare_package(package, [])
-    import lazily.apart
-
-    assert lazily.apart.APART == 3
-    with pytest.raises(ModuleNotFoundError, match=r"No module named 'lazily\.nothing'"):
-        import lazily.nothing
+    assert lazily.large.__spec__.loader is lazily.large.__loader__

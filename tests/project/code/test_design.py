@@ -198,6 +198,10 @@ def test_the_first_task_of_an_experiment_or_a_training_takes_no_mlflow(module):
     assert "mlflow" not in {name.split(".")[0] for name in loaded_with(module)}
 
 
+def test_mlflows_errors_are_imported_where_that_does_not_load_all_of_mlflow():
+    assert {name for name in MODULES if "mlflow.exceptions" in imports(name)} == {"penumbra.registry.errors"}
+
+
 MODEL_STORES = {"penumbra.registry.models", "penumbra.registry.stored_registry"}
 
 
