@@ -21,9 +21,9 @@ FINDINGS_FIRST = (
 )
 
 IGNORE_DATA = (
-    "DVC versions the batches, so git needn't have the data: the first line below has them ignored, as what is new there "
-    "would count as a change of the code. Where a pipeline or a clone is to read them, commit them instead, or put them "
-    "behind a URL."
+    "DVC versions the batches, so git needn't have the data: the first line below has them ignored, as what is new "
+    "there would count as a change of the code. Where a pipeline or a clone is to read them, commit them instead, or "
+    "put them behind a URL."
 )
 
 
