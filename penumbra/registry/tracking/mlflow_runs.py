@@ -39,7 +39,7 @@ def record_run(client: MlflowClient, experiment: str, begun: BegunRun) -> str:
     made = found or client.create_run(experiment, start_time=start, tags=contents.tags)
     if found:
         client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in contents.tags.items()])
-    _log_contents(client, str(made.info.run_id), begun, contents)
+    _log_contents(client, made, begun, contents)
     client.set_terminated(made.info.run_id, end_time=convert_to_milliseconds(begun.run.end))
     return str(made.info.run_id)
 
@@ -67,10 +67,11 @@ def _find_keyed_run(client: MlflowClient, experiment: str, key: str) -> Run | No
     return found[0] if found else None
 
 
-def _log_contents(client: MlflowClient, run_id: str, begun: BegunRun, contents: RunContents) -> None:
+def _log_contents(client: MlflowClient, made: Run, begun: BegunRun, contents: RunContents) -> None:
     """Log metrics, parameters, long texts, artifacts and data version; what is there already stays the same."""
-    end = convert_to_milliseconds(begun.run.end)
-    metrics = [Metric(key, value, end, 0) for key, value in contents.metrics.items()]
+    run_id, end = str(made.info.run_id), convert_to_milliseconds(begun.run.end)
+    missing = contents.metrics.keys() - made.data.metrics.keys()  # MLflow keeps each value that a metric is given
+    metrics = [Metric(key, value, end, 0) for key, value in contents.metrics.items() if key in missing]
     client.log_batch(run_id, metrics, [Param(key, value) for key, value in contents.params.items()], [])
     for path, text in contents.long_texts.items():
         client.log_text(run_id, text, path)

@@ -38,14 +38,13 @@ RUN_STATEMENT = """
 INSERT INTO runs (
     run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version,
     lifecycle_stage, artifact_uri, experiment_id, deleted_time
-) VALUES (?, ?, 'UNKNOWN', '', '', 'unknown', 'RUNNING', ?, NULL, '', 'active', ?, ?, NULL)
+) VALUES (?, ?, 'UNKNOWN', '', '', 'unknown', 'FINISHED', ?, ?, '', 'active', ?, ?, NULL)
 """
 METRIC_STATEMENTS = [
     f"INSERT INTO {table} (run_uuid, key, value, timestamp, step, is_nan) VALUES (?, ?, ?, ?, 0, 0)"
     for table in ("metrics", "latest_metrics")
 ]
 TEXT_STATEMENT = "INSERT INTO {table} (run_uuid, key, value) VALUES (?, ?, ?)"
-END_STATEMENT = "UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?"
 
 
 def find_finished_run(database: Path, experiment: str, tag: str, value: str) -> str:
@@ -106,7 +105,7 @@ def find_artifact_folder(database: Path, run_id: str) -> Path | None:
 
 
 def insert_run(database: Path, experiment: str, begun: BegunRun) -> str | None:
-    """Record a run, as `mlflow_runs.record_run` does by MLflow's client.
+    """Record a run with its artifacts, or nothing of it, with the rows that `mlflow_runs.record_run` writes in steps.
 
     Args:
         database: The registry's file, which exists.
@@ -136,12 +135,15 @@ def insert_run(database: Path, experiment: str, begun: BegunRun) -> str | None:
             return None
         run_id = uuid.uuid4().hex
         folder = place / run_id / "artifacts"
-        start = convert_to_milliseconds(begun.run.start)
-        db.execute(RUN_STATEMENT, (run_id, begun.run.name, start, str(folder), number))
-        _insert_contents(db, run_id, contents, convert_to_milliseconds(begun.run.end))
-        db.execute("COMMIT")
-        _write_artifacts(folder, begun, contents.long_texts)
-        db.execute(END_STATEMENT, (convert_to_milliseconds(begun.run.end), run_id))
+        start, end = map(convert_to_milliseconds, (begun.run.start, begun.run.end))
+        db.execute(RUN_STATEMENT, (run_id, begun.run.name, start, end, str(folder), number))
+        _insert_contents(db, run_id, contents, end)
+        try:
+            _write_artifacts(folder, begun, contents.long_texts)
+            db.execute("COMMIT")
+        except BaseException:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            raise
     return run_id
 
 

@@ -102,16 +102,33 @@ def test_a_run_with_a_key_is_recorded_once(models: ModelRegistry, database: Path
     assert [record_by_mlflow(models, begun), sqlite_runs.insert_run(database, models.name, begun)] == [first, first]
 
 
+def test_of_a_run_whose_artifacts_cannot_be_written_nothing_is_recorded(
+    models: ModelRegistry, database: Path, tmp_path: Path
+) -> None:
+    pages = {name: tmp_path / f"{name}.html" for name in ("page", "missing")}
+    pages["page"].write_text("page")
+    before = read_files(Path(models.artifacts))
+    with pytest.raises(FileNotFoundError):
+        sqlite_runs.insert_run(database, models.name, begin(FinishedRun("train", 0, 1), **pages))
+    assert len(models.find_latest_runs(5, "")) == 1  # the one that has made the experiment
+    assert read_files(Path(models.artifacts)) == before
+
+
 def test_a_run_that_a_killed_process_has_begun_is_left_to_mlflow_which_completes_it(
     models: ModelRegistry, database: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "page.html").write_text("page")
-    missing = begin(FinishedRun("train", 0, 1, metrics={"loss": 1.0}), key="a", page=tmp_path / "missing.html")
+    missing = begin(FinishedRun("train", 0, 1, metrics={"loss": 1.0}), key="a", page=tmp_path / "page.html")
     with pytest.raises(FileNotFoundError):
-        sqlite_runs.insert_run(database, models.name, missing)
+        record_by_mlflow(models, missing)
     assert sqlite_runs.insert_run(database, models.name, missing) is None
-    run = models.record(missing.run, key="a", artifacts={"page": tmp_path / "page.html"})
+    (tmp_path / "page.html").write_text("page")
+    later = FinishedRun("train", 0, 2, metrics={"loss": 1.5, "rows": 3.0})
+    run = models.record(later, key="a", artifacts={"page": tmp_path / "page.html"})
     assert models.client.get_run(run).info.status == "FINISHED"
+    assert [[each.value for each in models.client.get_metric_history(run, name)] for name in ("loss", "rows")] == [
+        [1.0],
+        [3.0],
+    ]
     assert len(models.find_latest_runs(5, "")) == 2  # with the one that has made the experiment
 
 
