@@ -70,8 +70,9 @@ class ModelRegistry(RunRegistry):
         try:
             self.client.create_registered_model(self.name)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or self.aliases() is None:  # it exists, as a prompt
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+            self._require_model()
         self._is_model = True
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{path}"
         made = self.client.create_model_version(
@@ -108,8 +109,10 @@ class ModelRegistry(RunRegistry):
         """Read the model's aliases.
 
         Returns:
-            The version's number behind each alias; None if there is no database or no model yet, or the name is that of
-            a prompt.
+            The version's number behind each alias; None if there is no database or no model yet.
+
+        Raises:
+            MlflowException: The name is that of a prompt.
         """
         aliases = self._read_aliases() if has_database(self.uri) else None
         self._is_model = self._is_model or aliases is not None
@@ -121,23 +124,24 @@ class ModelRegistry(RunRegistry):
                 return read_aliases(database, self.name)
             except sqlite3.Error as error:
                 refuse_locked(database, error)
-        from mlflow.prompt.registry_utils import has_prompt_tag
-
         try:
             model = self.client.get_registered_model(self.name)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            if self.client.get_prompt(self.name) is None:
                 return None
-            raise
-        return None if has_prompt_tag(model._tags) else {alias: str(each) for alias, each in model.aliases.items()}
+            raise MlflowException(
+                f"registry.model = {self.name!r} is the name of a prompt in {mask_address(self.uri)}, not of a model: "
+                "give the model another name",
+                RESOURCE_DOES_NOT_EXIST,
+            ) from None
+        return {alias: str(each) for alias, each in model.aliases.items()}
 
     def _require_model(self) -> None:
         """Refuse the name of a prompt, which has versions and aliases, too. One look does: a name stays what it is."""
         if not self._is_model and self.aliases() is None:
-            raise MlflowException(
-                f"registry.model = {self.name!r} is no registered model: there is none of that name, or it is a prompt",
-                RESOURCE_DOES_NOT_EXIST,
-            )
+            raise MlflowException(f"registry.model = {self.name!r} is no registered model", RESOURCE_DOES_NOT_EXIST)
 
     def tag(self, version: str, key: str, value: str) -> None:
         """Set a tag of a version.

@@ -22,10 +22,10 @@ SELECT max(version) FROM model_versions JOIN model_version_tags USING (workspace
 WHERE name = ? AND key = 'fingerprint' AND value = ? AND current_stage <> 'Deleted_Internal'
 """
 MODEL_QUERY = """
-SELECT count(*) FROM registered_models AS model WHERE workspace = 'default' AND name = ? AND NOT EXISTS (
+SELECT EXISTS (
     SELECT key FROM registered_model_tags AS tag
     WHERE tag.workspace = 'default' AND tag.name = model.name AND key = 'mlflow.prompt.is_prompt'
-)
+) FROM registered_models AS model WHERE workspace = 'default' AND name = ?
 """
 ALIAS_QUERY = "SELECT alias, version FROM registered_model_aliases WHERE workspace = 'default' AND name = ?"
 VERSION_QUERY = """
@@ -38,7 +38,7 @@ RUNNING_QUERY = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycl
 
 
 class OtherTables(sqlite3.Error):
-    """The tables are of another release of MLflow, or of several workspaces: what they say is MLflow's to tell."""
+    """The tables are of another release of MLflow, of several workspaces, or name a prompt: MLflow is to say which."""
 
 
 class StoredVersion(NamedTuple):
@@ -96,15 +96,18 @@ def read_aliases(database: Path, model: str) -> dict[str, str] | None:
         model: The name of the registered model.
 
     Returns:
-        The version's number behind each alias; None if there is no such model, or the name is that of a prompt.
+        The version's number behind each alias; None if there is no such model.
 
     Raises:
+        OtherTables: The name is that of a prompt.
         sqlite3.Error: The file can't be read, is locked for more than ten seconds, or isn't the pinned MLflow's.
     """
     with open_tables(database) as db:
-        (models,) = db.execute(MODEL_QUERY, (model,)).fetchone()
+        named = db.execute(MODEL_QUERY, (model,)).fetchone()
         found = db.execute(ALIAS_QUERY, (model,)).fetchall()
-    return {alias: str(version) for alias, version in found} if models else None
+    if named == (True,):
+        raise OtherTables(f"{model} is a prompt")
+    return {alias: str(version) for alias, version in found} if named else None
 
 
 def read_version(database: Path, model: str, version: str) -> StoredVersion | None:
