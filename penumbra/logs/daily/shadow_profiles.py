@@ -73,7 +73,7 @@ class ShadowProfileStore:
         Raises:
             OSError: Where they can't be kept.
         """
-        with self.index.open() as db:
+        with self.index.open_for_reading() as db:
             (rows,) = db.execute(SHADOW_COUNT_QUERY, (model,)).fetchone() or (0,)
             if not rows or begin >= end:
                 return {}

@@ -38,6 +38,7 @@ from penumbra.logs.log_pieces import LogPiece, group_pieces, iterate_lines
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.schema import LabelEntry
+from penumbra.storage.sealed import DamagedFile
 from penumbra.storage.sqlite import (
     ReplacedTables,
     read_user_version,
@@ -188,6 +189,24 @@ class LogIndex:
                 self._kept, self._kept_inode = db, _read_inode(self.path)
             else:
                 db.close()
+
+    @contextlib.contextmanager
+    def open_for_reading(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection as `open` does, to ask what the logs say.
+
+        Yields:
+            The connection.
+
+        Raises:
+            DamagedFile: A byte of the index has changed.
+        """
+        try:
+            with self.open() as db:
+                yield db
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError and "decode" not in str(error):  # it is busy, read-only, …
+                raise
+            raise DamagedFile(f"{self.path} is damaged ({error}): `penumbra doctor` makes it again") from None
 
     @contextlib.contextmanager
     def keep_open(self) -> Iterator["LogIndex"]:

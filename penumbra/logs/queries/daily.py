@@ -33,7 +33,7 @@ def read_day_records(index: LogIndex, day: dt.date, schema: ProblemSchema, most:
         A frame with the contract's columns and dtypes (an Enum as String); a value that doesn't fit its column is null.
     """
     span = samples.to_day_timestamp(day), samples.to_day_timestamp(day + dt.timedelta(days=1))
-    with index.open() as db:
+    with index.open_for_reading() as db:
         ((count,),) = db.execute(DAY_SIZE_QUERY, span)
         rows = list(itertools.islice(db.execute(DAY_IDS_QUERY, span), 0, None, max(1, -(-count // most))))
     found = pl.DataFrame(rows, schema={ID_COLUMN: pl.String, EVENT_COLUMN: pl.Float64}, orient="row")
@@ -55,7 +55,7 @@ def count_daily_answers(index: LogIndex) -> pl.DataFrame:
     Returns:
         A frame with `day` (Date, UTC), `model` (String) and `rows` (Int64), the earliest day first.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(DAY_COUNTS_QUERY).fetchall()
     frame = pl.DataFrame(rows, schema={"day": pl.Int32, "model": pl.String, "rows": pl.Int64}, orient="row")
     return frame.with_columns(pl.col("day").cast(pl.Date))
@@ -79,7 +79,7 @@ def summarise_broken_records(index: LogIndex, schema: ProblemSchema) -> pl.DataF
         for entry in append_log.read_entries(get_broken_counts_folder(index.predictions))
     ]
     dtypes = {"day": pl.String, "records": pl.Int64, "field": pl.String, "answered": pl.Int64}
-    with index.open() as db:
+    with index.open_for_reading() as db:
         answered = dict(db.execute(ARRIVALS_QUERY))
     rows = []
     for day in sorted({day for day, _, _ in entries}):

@@ -93,7 +93,7 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
         Each row once, in the order of their times; those whose record is no longer in the logs are left out.
     """
     span = dict(zip(("begin", "end"), _to_span(begin, end), strict=True))
-    with index.open() as db:
+    with index.open_for_reading() as db:
         found = db.execute(LABELLED_ANSWERS_QUERY, span).fetchall()
     labels = _read_entries(index.path.parent, [row[7] for row in found], LoggedLabel)
     by_key = {row[0]: row for row in found if row[7] in labels}
@@ -132,13 +132,13 @@ def count_answered_rows(index: LogIndex, begin: dt.date | None, end: dt.date) ->
     Returns:
         How many there are, each counted once however often it was answered.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         return int(db.execute(ANSWERED_ROWS_QUERY, _to_span(begin, end)).fetchone()[0])
 
 
 def count_labelled_rows(index: LogIndex) -> int:
     """Return how many different rows that are in `index` were answered and have an outcome by now."""
-    with index.open() as db:
+    with index.open_for_reading() as db:
         return int(db.execute(LABELLED_ROWS_QUERY).fetchone()[0])
 
 
@@ -154,14 +154,14 @@ def count_prevented_rows(index: LogIndex, begin: dt.date | None, end: dt.date, o
     Returns:
         How many different rows were decided otherwise, and have no label.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         given = (*_to_span(begin, end), msgspec.json.encode([_to_sqlite(value) for value in observed]).decode())
         return int(db.execute(PREVENTED_ROWS_QUERY, given).fetchone()[0])
 
 
 def find_first_answer_day(index: LogIndex) -> dt.date | None:
     """Return the day (UTC) since which the first row in `index` waits for its label; None without a prediction."""
-    with index.open() as db:
+    with index.open_for_reading() as db:
         first = db.execute(FIRST_ANSWER_QUERY).fetchone()[0]
     return None if first is None else dt.datetime.fromtimestamp(first, dt.UTC).date()
 

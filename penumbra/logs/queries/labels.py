@@ -77,7 +77,7 @@ def compute_label_coverage(
     """
     names = ["predictions", "labelled", "by_people", "no_outcome", "waiting", "missing", "late"]
     due, now = delay_hours * HOUR_SECONDS, now or dt.datetime.now(dt.UTC)
-    with index.open() as db:
+    with index.open_for_reading() as db:
         query = COVERAGE_QUERY.format(group=COVERAGE_GROUPS[by], pairs=LABEL_JOIN_QUERY)
         given = {"due": due, "mature": now.timestamp() - due, "people": REVIEW_SOURCE}
         rows = db.execute(query, given).fetchall()
@@ -95,14 +95,14 @@ def count_label_outcomes(index: LogIndex) -> pl.DataFrame:
         A frame with `source` (String: "feedback", "review" or "batch"), `outcome` (String: "attached", "duplicate",
         "correction", "outranked", "taken back" or "orphan") and `labels` (Int64).
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(LABEL_OUTCOMES_QUERY).fetchall()
     return pl.DataFrame(rows, schema={"source": pl.String, "outcome": pl.String, "labels": pl.Int64}, orient="row")
 
 
 def count_orphans(index: LogIndex) -> int:
     """Return how many labels in `index` belong to no prediction."""
-    with index.open() as db:
+    with index.open_for_reading() as db:
         return int(db.execute(ORPHANS_QUERY).fetchone()[0])
 
 
@@ -117,7 +117,7 @@ def count_own_answers(index: LogIndex, model: str) -> tuple[int, int, dt.datetim
         How many there are, how many of them it gave alone (neither a rule nor another model had a part in them), and
         the time (UTC) of the latest; None where there is none.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         total, alone, last = db.execute(OWN_ANSWERS_QUERY, (model,)).fetchone()
     return total, alone, None if last is None else dt.datetime.fromtimestamp(last, dt.UTC)
 
@@ -131,7 +131,7 @@ def compute_delay_curve(index: LogIndex) -> pl.DataFrame:
     Returns:
         A frame with `hours` (Int64), `labels` (Int64, cumulative) and `share` (Float64, cumulative).
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(LABEL_DELAYS_QUERY.format(pairs=LABEL_JOIN_QUERY)).fetchall()
     counts = pl.DataFrame(rows, schema={"hours": pl.Int64, "labels": pl.Int64}, orient="row").sort("hours")
     return counts.with_columns(pl.col("labels").cum_sum()).with_columns(share=pl.col("labels") / pl.col("labels").max())
@@ -157,7 +157,7 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
     """
     schema = _build_join_schema(index.label_spec.task)
     among, given = ("", ()) if ids is None else (IDS_CONDITION, (encode_json(list(ids)).decode(),))
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
     columns = (
         *(_to_datetime(name) for name in ("time", "event", "arrived")),
@@ -184,7 +184,7 @@ def read_alone_answers(index: LogIndex, model: str) -> pl.DataFrame:
     """
     types, task = _build_join_schema(index.label_spec.task), index.label_spec.task
     names = ("id", "time", "event", "output", "decision", "target", "source", "arrived")
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(ALONE_ANSWERS_QUERY, (model,)).fetchall()
     times = map(_to_datetime, ("time", "event", "arrived"))
     columns = *times, *_decode_output_columns(task), _decode_target(task)
@@ -213,7 +213,7 @@ def read_answers_with_targets(
     said = {"output": SQLITE_DTYPES[index.label_spec.task.kind][0], "target": pl.String}
     schema, task = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}, index.label_spec.task
     columns = _to_datetime("time"), _to_datetime("event"), _decode_output_columns(task)[0], _decode_target(task)
-    with index.open() as db:
+    with index.open_for_reading() as db:
         found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
         while rows := found.fetchmany(at_once):
             yield _decode_rows(index, rows, schema, *columns)
@@ -230,7 +230,7 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
         A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, and everywhere
         where the contract has no key to find it by.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY))
     columns, encode_key = [*index.label_spec.key], KeyEncoder(index.label_spec.key).encode_values
     keys = (encode_key(key) for key in rows.select(columns).iter_rows()) if columns else [""] * rows.height
@@ -256,7 +256,7 @@ def read_day_answers(index: LogIndex, day: dt.date) -> pl.DataFrame:
         **dict(zip(("output", "decision"), SQLITE_DTYPES[index.label_spec.task.kind], strict=True)),
     }
     begin = samples.to_day_timestamp(day)
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(DAY_ANSWERS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
     segment, position = (pl.col("id").str.split("-").list.get(part) for part in (0, 1))
     frame = _decode_rows(index, rows, schema, *_decode_output_columns(index.label_spec.task))
@@ -265,7 +265,7 @@ def read_day_answers(index: LogIndex, day: dt.date) -> pl.DataFrame:
 
 def count_unreadable_lines(index: LogIndex) -> int:
     """Return the number of lines of all logs that `index` couldn't read: damaged, or of another contract."""
-    with index.open() as db:
+    with index.open_for_reading() as db:
         return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
 
 

@@ -70,7 +70,7 @@ def read_sampled_lines(
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    with index.open() as db, suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with index.open_for_reading() as db, suppress(msgspec.MsgspecError, UnicodeDecodeError):
         found = bottom_k.select_window_sample(db, model, begin, end, most)
         if all(append_log.is_line_whole(line) for _, line in found):
             return found

@@ -85,7 +85,7 @@ def pair_shadow_outputs(
     Yields:
         Frames with the live model's `output` and what the shadow model `said`: Float64, or lists of them.
     """
-    with index.open() as db:
+    with index.open_for_reading() as db:
         found = db.execute(PAIRED_OUTPUTS_QUERY, (model, live, begin.timestamp(), end.timestamp(), STATUS_OK))
         while rows := found.fetchmany(at_once):
             output, said = (list(map(_decode_output, values)) for values in zip(*rows, strict=True))
@@ -106,13 +106,13 @@ def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | No
     """
     is_number = index.label_spec.task.kind == "regression"
     difference = "abs(s.output - p.output)" if is_number else "(s.decision <> coalesce(given.value, p.decision))"
-    with index.open() as db:
+    with index.open_for_reading() as db:
         found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(dict(decided)), STATUS_OK))
         return dict(found)
 
 
 def _read_outputs(index: LogIndex, query: str, *given: str) -> pl.DataFrame:
-    with index.open() as db:
+    with index.open_for_reading() as db:
         rows = db.execute(query, given).fetchall()
     frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
     return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))

@@ -54,6 +54,24 @@ def test_a_changed_byte_of_the_sample_is_no_row_of_it(tmp_path, change):
         samples.read_sampled_records(index, "7", DAY, TOMORROW, {})
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE drawn SET rows = CAST(x'FF00' AS TEXT)",
+        "UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'drawn_by_day'",
+    ],
+    ids=["text in place of bytes", "a page of another kind"],
+)
+def test_a_changed_byte_that_sqlite_stumbles_over_is_a_damaged_file(tmp_path, damage):
+    prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(5))
+    index = prediction_logs.make_updated_index(tmp_path)
+    with index.open() as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute(damage)
+    with pytest.raises(DamagedFile, match="`penumbra doctor` makes it again"):
+        samples.read_sampled_records(index, "7", DAY, TOMORROW, {})
+
+
 def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_path):
     (name,) = prediction_logs.log_predictions(tmp_path, prediction_logs.make_prediction(5))
     asked = {"carrier": pl.Enum(["UA"]), "flight": pl.Int32(), "temp": pl.Float64()}
