@@ -61,17 +61,19 @@ class ScoreFlow(FlowSpec):
     @step
     def report(self, inputs):
         """Say what became of the rows (`inputs`: the tasks of `score`); tables that can't be scored end the flow."""
+        from flows.steps.score.part_scoring import SCORED_PARTS
         from flows.steps.score.receipts import NothingAnswered, format_receipts, require_all_scored, require_answers
-        from flows.steps.score.score_order import ScoreRefused
+        from flows.steps.score.scoring import SCORE_ERRORS
         from flows.steps.score.shared_parts import SharedParts
-        from penumbra.core.settings import load_settings
+        from penumbra.core.loading.project_loading import load_project
 
-        with stop_with_one_sentence(OSError):
-            if shared := SharedParts.from_settings(load_settings(), inputs[0].order.job):
+        with stop_with_one_sentence(*SCORE_ERRORS):
+            settings, problem = load_project(SCORED_PARTS)
+            if shared := SharedParts.from_settings(settings, inputs[0].order.job):
                 shared.remove_done()
         scored = [receipt for task in inputs for receipt in task.receipts]
-        say_result("\n".join(format_receipts(scored)))
-        with stop_with_one_sentence(ScoreRefused, NothingAnswered):
+        say_result("\n".join(format_receipts(scored, problem.schema)))
+        with stop_with_one_sentence(*SCORE_ERRORS, NothingAnswered):
             require_all_scored([*inputs[0].busy, *(sentence for task in inputs for sentence in task.refused)])
             require_answers(scored)
         self.next(self.end)

@@ -1,16 +1,18 @@
 """What became of the tables that were scored: in words, and for JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flows.steps.score.score_order import ScoreRefused
 from flows.steps.score.table_job import TableReceipt, name_title
 from penumbra.core.columns import BROKEN_RULES_COLUMN
+from penumbra.core.problem import ProblemSchema
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
 from penumbra.core.text.quoting import list_names
 from penumbra.data.partitions.contract_rules import UNREADABLE_RULE
+from penumbra.data.partitions.conversion import describe_dtype
 
 BROKEN_CONTRACT = (
     f"{BROKEN_RULES_COLUMN} names each row's reasons there; column|rule is a rule of the column in problem/schema.py"
@@ -19,6 +21,17 @@ UNREADABLE = (
     f", column|{UNREADABLE_RULE} a value that isn't one of its dtype, such as another word than the Enum's, or a time "
     "in another form than problem/source.py has it (ISO 8601 without time_format and CONVERSIONS)"
 )
+LIMITS = {
+    "nullability": "a value",
+    "min": "at least {}",
+    "min_exclusive": "more than {}",
+    "max": "at most {}",
+    "max_exclusive": "less than {}",
+    "min_length": "at least {} characters",
+    "max_length": "at most {} characters",
+    "is_in": "one of {}",
+    "regex": "text that matches {}",
+}
 ScoredTables = Sequence[tuple[TableReceipt, bool]]
 
 
@@ -26,11 +39,12 @@ class NothingAnswered(LastingRefusal):
     """No row of a table has an answer; names the table and where the reasons are."""
 
 
-def format_receipts(scored: ScoredTables) -> Iterator[str]:
+def format_receipts(scored: ScoredTables, schema: ProblemSchema) -> Iterator[str]:
     """Say what became of each table.
 
     Args:
         scored: The receipts, each with whether the table was scored now.
+        schema: The problem's, whose rules are told that rows without an answer break.
 
     Yields:
         Lines of text.
@@ -41,7 +55,7 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         if not is_new and facts.answered:
             yield f"{_name_table(receipt)}: nothing new, scored on {when}"
             yield from _format_missing(receipt)
-            yield from _format_rejected(receipt, is_new)
+            yield from _format_rejected(receipt, schema, is_new)
             continue
         answers = (
             f"{facts.answered:,} of {format_count(facts.rows, 'row')} answered" if facts.answered else "no row answered"
@@ -56,7 +70,7 @@ def format_receipts(scored: ScoredTables) -> Iterator[str]:
         yield from _format_missing(receipt)
         if facts.fired:
             yield f"  rules: {_list_counts(facts.fired)}"
-        yield from _format_rejected(receipt)
+        yield from _format_rejected(receipt, schema)
 
 
 def require_answers(scored: ScoredTables) -> None:
@@ -121,14 +135,26 @@ def _format_missing(receipt: TableReceipt) -> Iterator[str]:
         yield f"  no column {list_names(missing)}: read as missing{unread}"
 
 
-def _format_rejected(receipt: TableReceipt, is_new: bool = True) -> Iterator[str]:
+def _format_rejected(receipt: TableReceipt, schema: ProblemSchema, is_new: bool = True) -> Iterator[str]:
     """Say how many rows have no answer, why, and where they are; nothing where all have one."""
     if rejected := receipt.facts.rejected:
         rows = format_count(rejected, "row") if is_new else format_count(rejected, "row is still", "rows are still")
         yield f"  {rows} without an answer ({_list_counts(receipt.facts.reasons)}), in {mask_address(receipt.rejected)}"
+        if expected := [*_list_expectations(receipt.facts.reasons, schema)]:
+            yield f"  expected: {'; '.join(expected)}"
         is_unreadable = any(reason.endswith(f"|{UNREADABLE_RULE}") for reason in receipt.facts.reasons)
         if any("|" in reason for reason in receipt.facts.reasons):
             yield f"  {BROKEN_CONTRACT}{UNREADABLE if is_unreadable else ''}"
+
+
+def _list_expectations(reasons: Iterable[str], schema: ProblemSchema) -> Iterator[str]:
+    """What the values of columns should have been, by the rules that they break."""
+    columns = schema.Row.columns()
+    for name, _, rule in (reason.rpartition("|") for reason in reasons):
+        if name in columns and rule == UNREADABLE_RULE:
+            yield f"{name} {describe_dtype(columns[name].dtype)}"
+        elif name in columns and rule in LIMITS:
+            yield f"{name} {LIMITS[rule].format(getattr(columns[name], rule, None))}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

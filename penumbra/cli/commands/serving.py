@@ -229,7 +229,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     if as_json:
         print_json(receipts.describe_receipts(scored))
     elif scored:
-        click.echo("\n".join(receipts.format_receipts(scored)))
+        click.echo("\n".join(receipts.format_receipts(scored, problem.schema)))
     with refuse_on(*SCORE_ERRORS, receipts.NothingAnswered):
         receipts.require_all_scored(refused)
         receipts.require_answers(scored)

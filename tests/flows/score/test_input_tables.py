@@ -13,6 +13,7 @@ from flows.steps.score.receipts import format_receipts
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from penumbra.sources.tables.csv_tables import CsvLayout
+from problem import schema
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,
@@ -119,7 +120,7 @@ def test_what_a_resumed_query_found_is_said_to_be_of_its_time(folder):
     write_flights(source, make_flights(200))
     (scored,) = score_tables(settings, make_problem(), asked, begin_tables(settings, asked))
     found = f"the rows are those that the query found on {table.begun.time:%Y-%m-%d %H:%M} UTC"
-    assert (scored[0].facts.rows, [line.strip() for line in format_receipts([scored])][1]) == (100, found)
+    assert (scored[0].facts.rows, [line.strip() for line in format_receipts([scored], schema)][1]) == (100, found)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from flows.steps.score.score_order import ScoreRefused, make_order
 from penumbra.core.settings import load_settings
 from penumbra.sources import SqlQuery, TableFiles, read_numbers
 from penumbra.sources.row_reading import RowReading, find_row_reading
+from problem import schema
 from problem import source as flights_source
 from tests.flows.score.scored_flights import make_flights, score_files, write_flights
 from tests.helpers.servers import local_service
@@ -120,7 +121,7 @@ def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
     source = write_flights(tmp_path / "in.csv", flights)
     for repeated in (False, True):
         scored = score_files(tmp_path, source)
-        said = "\n".join(format_receipts(scored))
+        said = "\n".join(format_receipts(scored, schema))
         assert said.startswith("in.csv: no row answered")
         assert ("as on" in said) == repeated
         assert "3 rows without an answer (distance|dtype 3)" in said
@@ -135,10 +136,21 @@ def test_rows_without_an_answer_are_named_the_second_time_too(tmp_path):
     far = pl.when(pl.int_range(pl.len()) == 1).then(pl.lit("far")).otherwise("distance").alias("distance")
     source = write_flights(tmp_path / "in.csv", make_flights(3).with_columns(far))
     score_files(tmp_path, source)
-    nothing_new, rejected, _ = format_receipts(score_files(tmp_path, source))
+    nothing_new, rejected, expected, _ = format_receipts(score_files(tmp_path, source), schema)
     assert nothing_new.startswith("in.csv: nothing new, scored on ")
     where = tmp_path / "scores.rejected.parquet"
     assert rejected == f"  1 row is still without an answer (distance|dtype 1), in {where}"
+    assert expected == "  expected: distance a whole number that Int16 holds, such as 7"
+
+
+@pytest.mark.slow
+def test_what_a_rule_of_the_contract_expects_is_told_with_its_name(tmp_path):
+    local_service.deploy_version(tmp_path, "1", baseline=0.25)
+    late = pl.when(pl.int_range(pl.len()) == 0).then(2400).otherwise("sched_dep_time")
+    flights = make_flights(3).with_columns(sched_dep_time=late)
+    said = "\n".join(format_receipts(score_files(tmp_path, write_flights(tmp_path / "in.csv", flights)), schema))
+    assert "(sched_dep_time|max 1)" in said
+    assert "  expected: sched_dep_time at most 2359\n" in said
 
 
 @pytest.mark.slow
@@ -146,6 +158,6 @@ def test_sentences_call_the_rows_of_a_query_the_query(tmp_path):
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     source = write_flights(tmp_path / "in.parquet", make_flights(3))
     scored = score_files(tmp_path, f"select * from '{source}'")
-    assert next(format_receipts(scored)).startswith("the query: 3 of 3 rows answered by version 1")
+    assert next(format_receipts(scored, schema)).startswith("the query: 3 of 3 rows answered by version 1")
     with pytest.raises(RowsRefused, match="the query has no column dest"):
         score_files(tmp_path, f"select * exclude dest from '{source}'", "others.parquet")

@@ -7,6 +7,7 @@ from flows.steps.score.outputs.answer_details import EXPLAIN, UNCERTAINTY, Detai
 from flows.steps.score.receipts import format_receipts
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, begin_tables
 from penumbra.sources.tables.csv_tables import CsvLayout
+from problem import schema
 from tests.flows.score.scored_flights import (
     make_flights,
     make_score_settings,
@@ -62,16 +63,16 @@ def test_why_a_table_is_scored_and_logged_anew_is_said(folder):
     for _ in range(2):  # version 1 can't say how sure it is, so that nothing is logged by that
         with pytest.raises(DetailsMissing):
             score_files(folder, source, options=[UNCERTAINTY])
-    assert list(format_receipts(score_files(folder, source)))[1:] == []
+    assert list(format_receipts(score_files(folder, source), schema))[1:] == []
     (begun,) = begin_tables(
         make_score_settings(folder), ScoreOrder(str(source), f"{folder}/scores.parquet", options=[EXPLAIN])
     )
     assert begun.begun.reason == "the last time was without such options"
     for words, order in (("it is read in another way", {"encoding": "cp1252"}), ("--again says so", {"again": True})):
         score_files(folder, source)
-        assert list(format_receipts(score_files(folder, source, **order)))[1].endswith(f"anew, as {words}")
+        assert list(format_receipts(score_files(folder, source, **order), schema))[1].endswith(f"anew, as {words}")
     write_flights(source, make_flights(50, seed=2))
-    assert list(format_receipts(score_files(folder, source)))[1].endswith("anew, as it has changed")
+    assert list(format_receipts(score_files(folder, source), schema))[1].endswith("anew, as it has changed")
 
 
 @pytest.mark.slow

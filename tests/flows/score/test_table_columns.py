@@ -7,6 +7,7 @@ from flows.steps.score.receipts import describe_receipts, format_receipts
 from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreRefused, begin_tables, make_order
 from flows.steps.score.scoring import score_tables
+from problem import schema
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,
@@ -35,15 +36,15 @@ def test_a_column_that_is_read_as_missing_is_named_with_those_that_nothing_reads
     flights = make_flights().rename({"temp": "temperature"}).with_columns(n=pl.lit(1))
     scored = score_files(folder, source := write_flights(folder / "in.csv", flights))
     said = "  no column temp: read as missing; not read: temperature, n"
-    assert list(format_receipts(scored))[1] == said
-    assert said in list(format_receipts(score_files(folder, source)))
+    assert list(format_receipts(scored, schema))[1] == said
+    assert said in list(format_receipts(score_files(folder, source), schema))
     assert describe_receipts(scored)[0]["missing"] == ["temp"]
 
 
 @pytest.mark.slow
 def test_columns_that_nothing_reads_are_not_spoken_of_where_none_is_missing(folder):
     source = write_flights(folder / "in.csv", make_flights().with_columns(n=pl.lit(1)))
-    assert "not read" not in "".join(format_receipts(score_files(folder, source)))
+    assert "not read" not in "".join(format_receipts(score_files(folder, source), schema))
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.sources.tables.locations import is_parquet
 from penumbra.storage.shared import lease
 from penumbra.storage.work_lock import WorkInProgress
+from problem import schema
 from tests.flows.score.scored_flights import (
     make_flights,
     make_problem,
@@ -182,7 +183,7 @@ def test_a_task_that_is_done_again_says_what_became_of_the_tables_as_the_lost_on
         settings = enter_pod(name)
         with share_work("score", order.job):
             scored, _ = score_share(settings, make_problem(), order, tables, 1)
-        assert next(format_receipts(scored)).startswith("in.parquet: 30 of 30 rows answered by version 1")
+        assert next(format_receipts(scored, schema)).startswith("in.parquet: 30 of 30 rows answered by version 1")
 
 
 def test_two_machines_do_not_score_one_table_at_once(enter_pod, tmp_path, monkeypatch):
