@@ -40,6 +40,18 @@ REJECTED = pl.DataFrame(
 )
 
 
+def reject_value(column: str, value: str, batch: str = "2013-02") -> pl.DataFrame:
+    arrived = {"fare": "1.5", "toll": "2", "carrier": "AA"} | {column: value}
+    return pl.DataFrame(
+        {
+            "penumbra.batch": [batch],
+            "penumbra.row": pl.Series([4], dtype=pl.UInt32),
+            "penumbra.broken": [[f"{column}|dtype"]],
+            **{name: [text] for name, text in arrived.items()},
+        }
+    )
+
+
 def test_an_empty_quarantine_says_that_all_is_well():
     assert describe_quarantine([], PROBLEM) == "The quarantine is empty: every row of every batch keeps the contract."
 
@@ -73,16 +85,26 @@ def test_an_unreadable_value_is_shown_with_what_was_expected():
             "fare",
             "a number such as 1234.5, by CONVERSIONS of problem/source.py",
         ),
+        (make_problem([pl.col("fare", "toll").str.replace(",", ".")]), "carrier", "one of AA, UA"),
+        (
+            make_problem([pl.col("carrier", "toll").str.strip_chars()]),
+            "carrier",
+            "one of AA, UA, by CONVERSIONS of problem/source.py",
+        ),
+        (make_problem([pl.col("gone").alias("carrier")]), "carrier", "one of AA, UA"),
     ],
 )
 def test_of_an_unreadable_time_the_format_is_named_by_which_the_column_is_read(problem, column, expected):
-    rejected = pl.DataFrame(
-        {
-            "penumbra.batch": ["2013-02"],
-            "penumbra.row": pl.Series([4], dtype=pl.UInt32),
-            "penumbra.broken": [[f"{column}|dtype"]],
-            column: ["31/02"],
-        }
-    )
-    (line,) = describe_quarantine([rejected], problem).splitlines()[1:]
+    (line,) = describe_quarantine([reject_value(column, "31/02")], problem).splitlines()[1:]
     assert line == f"  {column}|dtype: 1 row, the first is row 4 with {column} = '31/02': expected {expected}"
+
+
+def test_an_unreadable_value_of_a_column_that_the_contract_has_no_more_is_shown_still():
+    (line,) = describe_quarantine([reject_value("gone", "?")], PROBLEM).splitlines()[1:]
+    assert line.endswith("the first is row 4 with gone = '?': the contract has no such column any more")
+
+
+def test_no_conversion_is_named_in_a_batch_of_the_flywheel_which_is_read_without():
+    problem = make_problem([read_numbers("fare", decimal=",")])
+    shown = describe_quarantine([reject_value("fare", "?", batch="2013-02+flywheel-7")], problem)
+    assert shown.endswith("expected a number such as 1234.5")
