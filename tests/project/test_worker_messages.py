@@ -57,3 +57,25 @@ def test_a_run_of_workers_comes_to_the_end_of_a_run_without(tmp_path):
         done = subprocess.run([*command, *options], cwd=REPOSITORY, capture_output=True, text=True)
         assert "1 failed, 2 passed, 1 skipped, 1 xfailed, 2 errors" in done.stdout
         assert {"before", "after"} <= set(re.findall(r"OSError: (\w+)", done.stdout))
+
+
+@pytest.mark.slow
+def test_a_run_that_tells_more_names_each_test_as_it_begins(tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_all.py").write_text("def test_passes(): pass\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-n",
+        "1",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    named = [line for line in done.stdout.splitlines() if "::test_passes" in line]
+    assert ["PASSED" in line for line in named] == [False, True]
