@@ -124,7 +124,7 @@ def test_the_run_of_a_window_that_was_cut_short_is_finished_by_the_next_pass(reg
     page.write_text("page")
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "set_terminated", None)
-        patched.setattr(sqlite_runs, "END_STATEMENT", None)
+        patched.setattr(sqlite_runs, "copy_artifact", None)
         with pytest.raises(TypeError):
             log_window_run(models, window, {"page": page}, time.time())
     finished = [log_window_run(models, window, {"page": page}, time.time()) for _ in range(2)]
