@@ -113,14 +113,14 @@ def _make_frame(scores: np.ndarray, first: dt.date) -> pl.DataFrame:
 
 def _judge_by_own_days(profiles: ModelProfiles, weeks: int) -> Iterator[bool]:
     for begin in _list_weeks(weeks):
-        yield compute_window_drift(profiles, begin, WEEK, BUDGET).result.has_drifted
+        yield compute_window_drift(profiles, begin, WEEK, BUDGET).result.ratio > 1
 
 
 def _judge_by_reference(profiles: ModelProfiles, weeks: int) -> Iterator[bool]:
     usual = list(profiles.reference.values())
     for begin in _list_weeks(weeks):
         recent = list_recent_profiles(_select_memory(profiles, begin), begin + dt.timedelta(days=WEEK))
-        yield compute_drift(recent, usual, profiles.binning, BUDGET, WEEK).has_drifted
+        yield compute_drift(recent, usual, profiles.binning, BUDGET, WEEK).ratio > 1
 
 
 def _select_memory(profiles: ModelProfiles, begin: dt.date) -> dict[dt.date, Profile]:

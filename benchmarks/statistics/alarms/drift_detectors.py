@@ -23,7 +23,7 @@ def judge_by_penumbra(world: ShuffledYear, week: int, one_in: float) -> tuple[bo
     end = world.days(week)[1]
     recent, before = world.profiles[find_memory_begin(world, week) : end], world.profiles[: world.known]
     found = compute_drift(recent, before, world.binning, 1.5 * one_in, DAYS_PER_WEEK, seed=week)
-    return found.has_drifted, has_high_loss(world, week, one_in)
+    return found.ratio > 1, has_high_loss(world, week, one_in)
 
 
 def find_memory_begin(world: ShuffledYear, week: int) -> int:
