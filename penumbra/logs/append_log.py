@@ -10,6 +10,7 @@ penumbra/logs/archiving/archive.py.
 """
 
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -248,8 +249,23 @@ def read_entries(folder: Path) -> Iterator[dict[str, Any]]:
         msgspec.DecodeError: Where a whole line isn't JSON.
     """
     for path in list_segments(folder):
-        with path.open("rb") as lines:
-            yield from (decode_entry(line) for line in lines if line.endswith(b"\n") and is_line_whole(line))
+        yield from (decode_entry(line) for line in read_lines(path) if is_line_whole(line))
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Read the lines of a segment, which may be written to meanwhile.
+
+    Args:
+        path: The segment.
+
+    Yields:
+        Each line with its end, up to one that has none yet: what is written next would look like a line of its own.
+
+    Raises:
+        FileNotFoundError: Where there is no such segment.
+    """
+    with path.open("rb") as lines:
+        yield from itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
 def read_tail(path: Path, position: int) -> bytes:
@@ -312,34 +328,6 @@ def is_line_whole(line: bytes) -> bool:
 def has_valid_checksum(line: bytes) -> bool:
     """Return whether a `line` without its end has a checksum, which is that of what is before it."""
     return line.endswith(b',"crc":"%08x"}' % crc32(line[:-CHECK_BYTES]))
-
-
-def find_damaged_lines(path: Path) -> list[int]:
-    """Find the lines of a segment that aren't what was written.
-
-    Args:
-        path: The segment.
-
-    Returns:
-        The position of each in bytes; a last line that has no end yet isn't looked at.
-
-    Raises:
-        FileNotFoundError: Where the segment was deleted.
-    """
-    damaged, position = [], 0
-    with path.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n") and not (is_line_whole(line) and _is_json(line)):
-                damaged.append(position)
-            position += len(line)
-    return damaged
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        return isinstance(decode_entry(line), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
 
 
 def decode_entry(line: bytes) -> Any:

@@ -5,11 +5,12 @@ into columns (pyarrow's, and polars' a third), as it builds nothing of the field
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from penumbra.logs.append_log import has_valid_checksum, is_line_whole
+from penumbra.logs.append_log import decode_entry, has_valid_checksum, is_line_whole, read_lines
 
 
 def blank_damaged_lines(lines: Sequence[bytes]) -> Sequence[bytes]:
@@ -79,3 +80,30 @@ def define_record(fields: Mapping[str, Any], optional: Mapping[str, Any] | None 
     types = [*((kind,) for kind in fields.values()), *((kind | None, None) for kind in optional.values())]
     definitions = [(member, *kind) for member, kind in zip(members, types, strict=True)]
     return msgspec.defstruct("Record", definitions, rename=members, gc=False)
+
+
+def find_damaged_lines(path: Path) -> list[int]:
+    """Find the lines of a segment that aren't what was written.
+
+    Args:
+        path: The segment.
+
+    Returns:
+        The position of each in bytes; a last line that has no end yet isn't looked at.
+
+    Raises:
+        FileNotFoundError: Where the segment was deleted.
+    """
+    damaged, position = [], 0
+    for line in read_lines(path):
+        if not (is_line_whole(line) and _is_json(line)):
+            damaged.append(position)
+        position += len(line)
+    return damaged
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(decode_entry(line), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

@@ -1,4 +1,5 @@
 import datetime as dt
+import io
 import os
 import resource
 import shutil
@@ -6,6 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +18,13 @@ from penumbra.logs.append_log import (
     LogWriter,
     encode_json,
     encode_lines,
-    find_damaged_lines,
     find_entry_in_segments,
     list_segments,
     read_entries,
+    read_lines,
     read_tail,
 )
+from penumbra.logs.line_decoding import find_damaged_lines
 from penumbra.logs.schema import PredictionEntry
 from penumbra.logs.segments import restore_last_newline, seal_segment
 
@@ -304,3 +308,24 @@ def test_a_closed_segment_whose_last_newline_has_changed_keeps_its_last_line(tmp
     assert path.read_bytes() == whole
     path.write_bytes(whole + whole[:9])
     assert restore_last_newline(path) is False
+
+
+class GrowingFile(io.RawIOBase):
+    """A file to which more is written whenever a reader has come to its end."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = [each for piece in pieces for each in (piece, b"")]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._pieces.pop(0) if self._pieces else b""
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_a_line_that_is_written_while_a_segment_is_read_is_never_read_as_two() -> None:
+    file = io.BufferedReader(GrowingFile(b'{"a":1}\n{"b":', b'2}\n{"c":3}\n'))
+    segment = SimpleNamespace(open=lambda mode: file)
+    assert list(read_lines(segment)) == [b'{"a":1}\n']  # type: ignore[arg-type]

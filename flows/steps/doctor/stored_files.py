@@ -20,7 +20,7 @@ from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning.objects import check_objects
-from penumbra.logs import append_log
+from penumbra.logs import append_log, line_decoding
 from penumbra.logs.archiving import archive_repair
 from penumbra.logs.archiving.archive_parts import DamagedArchive
 from penumbra.logs.daily.outcome_sums import OUTCOME_SUMS_FOLDER
@@ -124,7 +124,7 @@ def _list_lost(settings: Settings) -> Iterator[str]:
 def _list_damaged_lines(settings: Settings) -> Iterator[str]:
     for folder in _list_logs(settings):
         for path in append_log.list_segments(folder):
-            for position in append_log.find_damaged_lines(path):
+            for position in line_decoding.find_damaged_lines(path):
                 yield f"{path}, byte {position}: the line is not what was written and is left out by every reader"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from penumbra.logs import segments
-from penumbra.logs.append_log import LogWriter, encode_json, is_line_whole, list_segments, read_tail
+from penumbra.logs.append_log import LogWriter, encode_json, is_line_whole, list_segments, read_lines, read_tail
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.shadow.shadow_state import ShadowState
 from penumbra.storage.locks import acquire_lock
@@ -209,13 +209,12 @@ def read_committed_lines(path: Path) -> Iterator[tuple[bytes, int]]:
     waiting: list[tuple[bytes, int]] = []
     end = 0
     try:
-        with path.open("rb") as lines:
-            for line in lines:
-                end += len(line)
-                waiting.append((line, end))
-                if not is_shadow_row(line) and line.endswith(b"\n"):
-                    yield from waiting
-                    waiting = []
+        for line in read_lines(path):
+            end += len(line)
+            waiting.append((line, end))
+            if not is_shadow_row(line):
+                yield from waiting
+                waiting = []
     except FileNotFoundError:
         return
 
