@@ -61,14 +61,13 @@ class ScoreFlow(FlowSpec):
     @step
     def report(self, inputs):
         """Say what became of the rows (`inputs`: the tasks of `score`); tables that can't be scored end the flow."""
-        from flows.steps.score.part_scoring import SCORED_PARTS
         from flows.steps.score.receipts import NothingAnswered, format_receipts, require_all_scored, require_answers
         from flows.steps.score.scoring import SCORE_ERRORS
         from flows.steps.score.shared_parts import SharedParts
         from penumbra.core.loading.project_loading import load_project
 
         with stop_with_one_sentence(*SCORE_ERRORS):
-            settings, problem = load_project(SCORED_PARTS)
+            settings, problem = load_project(["schema"])
             if shared := SharedParts.from_settings(settings, inputs[0].order.job):
                 shared.remove_done()
         scored = [receipt for task in inputs for receipt in task.receipts]

@@ -1,7 +1,7 @@
 """Runs of the registry, read for a comparison."""
 
 from penumbra.core.settings import RegistrySettings
-from penumbra.registry.models import ModelRegistry
+from penumbra.registry.runs import RunRegistry
 from penumbra.training.evaluation.comparison import ComparedRun
 
 
@@ -18,5 +18,5 @@ def read_compared_runs(registry: RegistrySettings, count: int) -> list[ComparedR
     Raises:
         MlflowException: The registry can't be read.
     """
-    runs = reversed(ModelRegistry(registry).find_latest_runs(count))
+    runs = reversed(RunRegistry(registry).find_latest_runs(count))
     return [ComparedRun(run.id, run.start, run.metrics, run.read_facts()) for run in runs]

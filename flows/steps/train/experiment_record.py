@@ -6,7 +6,7 @@ from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release import run_record
 from penumbra.core.settings import Settings
-from penumbra.registry.models import ModelRegistry
+from penumbra.registry.runs import RunRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluation.evaluate import Trial, format_score_table
@@ -38,7 +38,7 @@ def conclude_experiment(
     tags = run_record.build_run_tags(plan, best.job, "experiment", gate)
     run = FinishedRun(f"experiment {best.job}", best.began, best.ended, best.job.parameters, metrics, tags)
     key = matrices.arrays.folder.name  # the flow's run: a retry completes what its first attempt has begun to record
-    run_id = ModelRegistry(settings.registry).record(run, data_version=plan.facts["data_version"], key=key)
+    run_id = RunRegistry(settings.registry).record(run, data_version=plan.facts["data_version"], key=key)
     text = _describe_experiment(best, baseline, plan.split, str(gate.report), run_id)
     RunReceipts(settings.training.folder).write_latest(text)
     return text

@@ -1,8 +1,6 @@
 """The checks that features and checks between columns pass when they are loaded: both of their forms give the same."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
-from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
 import dataframely as dy
@@ -54,30 +52,6 @@ EXPECTED_DTYPES: Mapping[type, tuple[Callable[[Dtype], bool], str]] = {
     Weekday: (_has_date, "a Datetime or Date"),
     Month: (_has_date, "a Datetime or Date"),
 }
-
-
-# By the annotation of an argument: the test that it has to pass, and the words that complete "expected …".
-ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
-    str: (lambda value: isinstance(value, str), "a text"),
-    pl.Expr: (lambda value: isinstance(value, pl.Expr), "a polars expression"),
-    type[dy.Schema]: (lambda value: isinstance(value, type) and issubclass(value, dy.Schema), "Row of the contract"),
-}
-
-
-def find_argument_faults(kind: Feature | ColumnCheck) -> Iterator[str]:
-    """Find the arguments of a feature, or of a check between columns, that aren't of the right type.
-
-    Args:
-        kind: It; nothing of it is asked that its arguments are needed for.
-
-    Yields:
-        Words that complete "FEATURES has …" or "CHECKS has …".
-    """
-    hints = get_type_hints(type(kind))
-    for field in fields(kind):
-        accepts, expected = ARGUMENT_CHECKS[hints[field.name]]
-        if not accepts(value := getattr(kind, field.name)):
-            yield f"{type(kind).__name__}(…) with {field.name} = {value!r}: expected {expected}"
 
 
 def find_feature_faults(feature: Feature, row: type[dy.Schema]) -> Iterator[str]:

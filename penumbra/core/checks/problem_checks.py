@@ -7,9 +7,10 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.bins import is_countable_dtype
-from penumbra.core.checks.feature_checks import find_argument_faults, find_check_faults, find_feature_faults
+from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.checks.rule_checks import find_rule_faults
 from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults, make_null_rows
+from penumbra.core.checks.type_checks import find_argument_faults
 from penumbra.core.columns import find_illegal_names
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.task import Task

@@ -1,8 +1,9 @@
 """The types that the names of `problem/` have."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
 
 import dataframely as dy
 import polars as pl
@@ -22,29 +23,43 @@ def _is_mapping_to(kind: type) -> Callable[[Any], bool]:
     )
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, pl.Expr)
+
+
 def _is_schema(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, dy.Schema)
 
 
 # By name: the test that a value has to pass, and the words that complete "expected …".
 TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "TIME": (lambda value: isinstance(value, str), "the name of a column of Row"),
+    "TIME": (_is_text, "the name of a column of Row"),
     "Row": (_is_schema, "a subclass of dataframely.Schema"),
     "Labelled": (_is_schema, "a subclass of Row with the columns of the outcome"),
     "EXAMPLE": (_is_mapping_to(object), "a dict of JSON values by column of Row"),
     "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
-    "QUESTION": (lambda value: isinstance(value, str), "a text"),
+    "QUESTION": (_is_text, "a text"),
     "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
     "SENSITIVE": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
     "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
     "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),
     "CANDIDATES": (_is_mapping_to(Candidate), "a dict of penumbra.patterns.Candidate by name"),
-    "DAY": (lambda value: isinstance(value, pl.Expr), "a polars expression of dtype Date"),
+    "DAY": (_is_expression, "a polars expression of dtype Date"),
     "SLICES": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
     "RULES": (_is_sequence_of(Rule), "a tuple of penumbra.rules.Rule"),
     "OBSERVED_DECISIONS": (_is_sequence_of(bool, str), "a tuple of decisions: True or False, or names of classes"),
 }
 
+# By the annotation of an argument: the test that it has to pass, and the words that complete "expected …".
+ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
+    str: (_is_text, "a text"),
+    pl.Expr: (_is_expression, "a polars expression"),
+    type[dy.Schema]: (_is_schema, "Row of the contract"),
+}
 
 SOURCE_FUNCTIONS = ("batches", "fetch", "parse")
 
@@ -89,3 +104,19 @@ def has_expected_type(name: str, value: Any) -> bool:
     except ValueError:  # a function written in C without a signature
         return True
     return True
+
+
+def find_argument_faults(kind: Feature | ColumnCheck) -> Iterator[str]:
+    """Find the arguments of a feature, or of a check between columns, that aren't of the right type.
+
+    Args:
+        kind: It; nothing of it is asked that its arguments are needed for.
+
+    Yields:
+        Words that complete "FEATURES has …" or "CHECKS has …".
+    """
+    hints = get_type_hints(type(kind))
+    for field in fields(kind):
+        accepts, expected = ARGUMENT_CHECKS[hints[field.name]]
+        if not accepts(value := getattr(kind, field.name)):
+            yield f"{type(kind).__name__}(…) with {field.name} = {value!r}: expected {expected}"

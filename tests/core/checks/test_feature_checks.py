@@ -2,7 +2,8 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from penumbra.core.checks.feature_checks import find_argument_faults, find_check_faults, find_feature_faults
+from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
+from penumbra.core.checks.type_checks import find_argument_faults
 from penumbra.core.problem import ProblemError
 from penumbra.features import (
     Category,
