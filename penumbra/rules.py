@@ -286,7 +286,7 @@ class Clamp:
         Returns:
             The prediction and the decision from now on.
         """
-        clamped = min(max(prediction, self.low), self.high)
+        clamped = float(min(max(prediction, self.low), self.high))
         return clamped, decide(clamped)
 
 

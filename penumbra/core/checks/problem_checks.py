@@ -14,6 +14,7 @@ from penumbra.core.checks.type_checks import find_argument_faults
 from penumbra.core.columns import find_illegal_names
 from penumbra.core.problem import ProblemCandidates, ProblemFeatures, ProblemRules, ProblemSchema, ProblemSlices
 from penumbra.core.task import Task
+from penumbra.rules import Rule
 
 
 def find_impossible_dtypes(schema: ProblemSchema) -> Iterator[str]:
@@ -146,8 +147,12 @@ def check_candidates(part: ProblemCandidates, schema: ProblemSchema) -> Iterator
     if "baseline" in part.CANDIDATES:
         yield "CANDIDATES has 'baseline': expected another name, that one is the function's"
     for name, candidate in part.CANDIDATES.items():
-        if not callable(candidate.make):
-            yield f"CANDIDATES has {name!r} with make={candidate.make!r}: expected a function of the columns"
+        if faults := list(find_argument_faults(candidate)):
+            yield from (f"CANDIDATES has {name!r}, a {fault}" for fault in faults)
+            continue
+        for argument in ("window", "trials"):
+            if (count := getattr(candidate, argument)) is not None and count < 1:
+                yield f"CANDIDATES has {name!r} with {argument} = {count}: expected at least 1"
         if candidate.learns is not None:
             columns, verb = candidate.learns.meta.root_names(), f"CANDIDATES has {name!r}, which learns"
             yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Labelled")
@@ -179,6 +184,9 @@ def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:
     Yields:
         A sentence for each fault.
     """
+    if faults := [fault for rule in part.RULES for fault in _find_rule_argument_faults(rule)]:
+        yield from (f"RULES has {fault}" for fault in faults)
+        return
     yield from _find_repeated("RULES", [rule.name for rule in part.RULES])
     row, task = schema.Row.columns(), _read_task(schema)
     if task:
@@ -188,6 +196,14 @@ def check_rules(part: ProblemRules, schema: ProblemSchema) -> Iterator[str]:
         yield from _find_unknown(f"RULES has {rule.name}, which reads", columns, row, "column of Row")
         if task and all(column in row for column in columns):
             yield from find_rule_faults(rule, schema, task)
+
+
+def _find_rule_argument_faults(rule: Rule) -> Iterator[str]:
+    if faults := list(find_argument_faults(rule)):
+        yield from faults
+        return
+    for part in (rule.when, rule.then):
+        yield from (f"{rule.name} with {fault}" for fault in find_argument_faults(part))
 
 
 def _check_observed_decisions(decisions: Sequence[bool | str], task: Task) -> Iterator[str]:

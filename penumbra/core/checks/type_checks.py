@@ -1,20 +1,27 @@
 """The types that the names of `problem/` have."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from typing import Any, get_args
 
 import dataframely as dy
+import numpy as np
 import polars as pl
 
 from penumbra.features import ColumnCheck, Feature
-from penumbra.patterns.candidate import Candidate
-from penumbra.rules import Rule
+from penumbra.patterns.candidate import Candidate, Columns
+from penumbra.rules import Condition, PostModelAction, PreModelAction, Rule
 
 
 def _is_sequence_of(*types: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list | tuple) and all(isinstance(item, types) for item in value)
+
+
+def _is_sequence_of_exactly(*types: type) -> Callable[[Any], bool]:
+    """Of classes that are told apart by what they are, so that a subclass would be taken for another one."""
+    return lambda value: isinstance(value, list | tuple) and all(type(item) in types for item in value)
 
 
 def _is_mapping_to(kind: type) -> Callable[[Any], bool]:
@@ -35,6 +42,29 @@ def _is_schema(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, dy.Schema)
 
 
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a `value` is a number of Python or numpy that others can be compared with: no Boolean, no NaN."""
+    kinds = (int, float, Decimal, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool) and bool(value == value)
+
+
+def _is_values(value: Any) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes)
+
+
+def _is_condition(value: Any) -> bool:
+    has_words = inspect.getattr_static(value, "words", None) is not None  # which are made of the arguments
+    return has_words and callable(getattr(value, "test", None)) and not isinstance(value, type)
+
+
+def _or_none(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or accepts(value)
+
+
 # By name: the test that a value has to pass, and the words that complete "expected …".
 TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "TIME": (_is_text, "the name of a column of Row"),
@@ -43,10 +73,10 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "EXAMPLE": (_is_mapping_to(object), "a dict of JSON values by column of Row"),
     "OUTCOME": (_is_mapping_to(object), "a dict of JSON values by column that only Labelled has"),
     "QUESTION": (_is_text, "a text"),
-    "CHECKS": (_is_sequence_of(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
+    "CHECKS": (_is_sequence_of_exactly(*get_args(ColumnCheck)), "a tuple of checks from penumbra.features"),
     "SENSITIVE": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
     "CONVERSIONS": (_is_sequence_of(pl.Expr), "a list of polars expressions"),
-    "FEATURES": (_is_sequence_of(*get_args(Feature)), "a tuple of features from penumbra.features"),
+    "FEATURES": (_is_sequence_of_exactly(*get_args(Feature)), "a tuple of features from penumbra.features"),
     "CANDIDATES": (_is_mapping_to(Candidate), "a dict of penumbra.patterns.Candidate by name"),
     "DAY": (_is_expression, "a polars expression of dtype Date"),
     "SLICES": (_is_mapping_to(pl.Expr), "a dict of polars expressions by name"),
@@ -54,11 +84,24 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "OBSERVED_DECISIONS": (_is_sequence_of(bool, str), "a tuple of decisions: True or False, or names of classes"),
 }
 
-# By the annotation of an argument: the test that it has to pass, and the words that complete "expected …".
+# By the annotation of an argument: the test that it has to pass, and the words that complete "expected …". Arguments of
+# other annotations are checked by what they are about, or are those of a class of the user's.
 ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (_is_text, "a text"),
+    int: (_is_whole_number, "a whole number"),
+    float: (is_number, "a number"),
     pl.Expr: (_is_expression, "a polars expression"),
     type[dy.Schema]: (_is_schema, "Row of the contract"),
+    Sequence[Any]: (_is_values, "a list of values"),
+    Condition: (_is_condition, "a condition of penumbra.rules, or of your own"),
+    PreModelAction | PostModelAction: (
+        lambda value: isinstance(value, PreModelAction | PostModelAction),
+        "an action of penumbra.rules, such as Review()",
+    ),
+    Callable[[Columns], Any]: (callable, "a function of the columns"),
+    Callable[[Any], Mapping[str, Any]] | None: (_or_none(callable), "a function of a trial"),
+    int | None: (_or_none(_is_whole_number), "a whole number"),
+    pl.Expr | None: (_or_none(_is_expression), "a polars expression"),
 }
 
 SOURCE_FUNCTIONS = ("batches", "fetch", "parse")
@@ -106,17 +149,18 @@ def has_expected_type(name: str, value: Any) -> bool:
     return True
 
 
-def find_argument_faults(kind: Feature | ColumnCheck) -> Iterator[str]:
-    """Find the arguments of a feature, or of a check between columns, that aren't of the right type.
+def find_argument_faults(part: Any) -> Iterator[str]:
+    """Find the arguments that aren't of the right type, of what a user's file makes by one of our classes.
 
     Args:
-        kind: It; nothing of it is asked that its arguments are needed for.
+        part: A feature, a check between columns, a candidate, or a rule, its condition or its action; nothing of it is
+            asked that its arguments are needed for.
 
     Yields:
-        Words that complete "FEATURES has …" or "CHECKS has …".
+        Words that complete "FEATURES has …", "CHECKS has …" and so on.
     """
-    hints = get_type_hints(type(kind))
-    for field in fields(kind):
-        accepts, expected = ARGUMENT_CHECKS[hints[field.name]]
-        if not accepts(value := getattr(kind, field.name)):
-            yield f"{type(kind).__name__}(…) with {field.name} = {value!r}: expected {expected}"
+    for field in fields(part) if is_dataclass(part) else ():
+        value = getattr(part, field.name)
+        accepts, expected = ARGUMENT_CHECKS.get(field.type, (None, ""))
+        if accepts and not accepts(value):
+            yield f"{type(part).__name__}(…) with {field.name} = {value!r}: expected {expected}"

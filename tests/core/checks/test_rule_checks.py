@@ -1,10 +1,13 @@
+from decimal import Decimal
+
+import numpy as np
 import polars as pl
 import pytest
 
 from penumbra.core.problem import ProblemError
 from penumbra.core.task import Task
 from penumbra.features import Category
-from penumbra.rules import Answer, CloseCall, FewRows, ModelPriors, OneOf, Rule
+from penumbra.rules import Answer, Clamp, CloseCall, FewRows, ModelPriors, OneOf, Rule
 from service.http.requests.responses import make_decision_function
 from service.inference.rules.rule_engine import RuleEngine
 from tests.helpers.problems.orders import load_orders
@@ -24,7 +27,9 @@ def load_rule(tmp_path):
     """A function that loads the orders with one rule, written as code, and a task; returns the rule."""
 
     def load(when, then, kind):
-        code = "import datetime as dt\nfrom penumbra.rules import *\n"
+        code = (
+            "import datetime as dt\nfrom decimal import Decimal\n\nimport numpy as np\n\nfrom penumbra.rules import *\n"
+        )
         code += f'RULES = (Rule("odd", "because", {when}, {then}),)\n'
         changes = {"rules": [("", code)], "schema": [(OUTCOME, TARGETS[kind])], "features": FEATURES}
         return load_orders(tmp_path, **changes).rules.RULES[0]
@@ -42,6 +47,10 @@ def load_rule(tmp_path):
         ('OneOf("member", [True])', "Review()"),
         ('Between("age", 18, 20.5)', "Answer()"),
         ('Between("at", dt.datetime(2024, 1, 1), dt.datetime(2024, 2, 1))', "Review()"),
+        ('Between("age", np.int64(18), Decimal("20.5"))', "Review()"),
+        ('OneOf("age", range(18, 21))', "Review()"),
+        ('OneOf("region", {"north"})', "Review()"),
+        ('OneOf("age", np.array([18, 19]))', "Review()"),
     ],
 )
 def test_conditions_on_columns_suit_every_task(load_rule, when, then, kind):
@@ -53,6 +62,7 @@ def test_conditions_on_columns_suit_every_task(load_rule, when, then, kind):
     [
         ("binary", "CloseCall(0.05)", "Review()"),
         ("binary", "Outside(0.1, 0.9)", "Clamp(0.1, 0.9)"),
+        ("binary", "Outside(float('-inf'), np.float32(0.9))", "Clamp(np.float64(0.1), Decimal('0.9'))"),
         ("binary", 'OneOf("age", [18])', "Answer(0.2, False)"),
         ("multiclass", "CloseCall(0.05)", "Override('leaves')"),
         ("multiclass", 'OneOf("age", [18])', "Answer([0.2, 0.3, 0.5], 'stays')"),
@@ -89,10 +99,22 @@ def test_conditions_and_actions_on_predictions_suit_their_task(load_rule, kind, 
         ("multiclass", 'OneOf("age", [18])', "Override('left')", "one of the classes stays, leaves, unsure"),
         ("regression", 'OneOf("age", [18])', "Override('much')", "expected as the decision a number"),
         ("binary", "CloseCall(0.05)", "Defer(0)", "Defer(hours=0, default=None): expected hours above 0, up to 8760"),
-        ("binary", "CloseCall(0.05)", "Defer('a day')", "expected hours above 0, up to 8760"),
-        ("binary", "CloseCall(0.05)", "Defer(float('nan'))", "expected hours above 0, up to 8760"),
         ("binary", "CloseCall(0.05)", "Defer(4, 1)", "expected as the default True or False"),
         ("multiclass", "CloseCall(0.05)", "Defer(4, 'left')", "as the default one of the classes stays, leaves,"),
+        ("binary", "CloseCall(0.05)", "Override(None)", "expected as the decision True or False"),
+        ("binary", "Outside(10, 90)", "Review()", "Outside(low=10, high=90): expected probabilities, from 0 to 1"),
+        ("binary", "CloseCall(0.05)", "Clamp(-5, -1)", "Clamp(low=-5, high=-1): expected probabilities, from 0 to 1"),
+        ("binary", 'FewRows("region", 0)', "Review()", "expected a number of rows above 0"),
+        ("binary", 'Between("age", float("nan"), 20)', "Review()", "nan is no value of age: expected Int16"),
+        (
+            "binary",
+            'OneOf("age", [18])',
+            "Answer(Decimal('0.5'))",
+            "expected as the prediction the probability of True",
+        ),
+        ("regression", 'OneOf("age", [18])', "Answer(float('inf'))", "expected as the prediction a number"),
+        ("regression", 'OneOf("age", [18])', "Override(np.float64(5))", "expected as the decision a number"),
+        ("multiclass", 'OneOf("age", [18])', "Override(np.str_('stays'))", "one of the classes stays, leaves, unsure"),
     ],
 )
 def test_a_rule_that_suits_neither_task_nor_column_is_refused_when_it_is_loaded(load_rule, kind, when, then, sentence):
@@ -100,6 +122,35 @@ def test_a_rule_that_suits_neither_task_nor_column_is_refused_when_it_is_loaded(
         load_rule(when, then, kind)
     assert "rules.py: RULES has odd with " in str(refused.value)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("when", "then", "sentence"),
+    [
+        ("OneOf", "Review()", "Rule(…) with when = <class 'penumbra.rules.OneOf'>: expected a condition"),
+        ("lambda record, probability: True", "Review()", "expected a condition of penumbra.rules, or of your own"),
+        ("CloseCall(0.1)", "Refuse", "Rule(…) with then = <class 'penumbra.rules.Refuse'>: expected an action of"),
+        ("CloseCall(0.1)", "'review'", "Rule(…) with then = 'review': expected an action of penumbra.rules, such as"),
+        ("CloseCall('0.1')", "Review()", "odd with CloseCall(…) with margin = '0.1': expected a number"),
+        ("Outside(float('nan'), 0.9)", "Review()", "odd with Outside(…) with low = nan: expected a number"),
+        ("CloseCall(0.1)", "Defer('a day')", "odd with Defer(…) with hours = 'a day': expected a number"),
+        ("CloseCall(0.1)", "Defer(float('nan'))", "odd with Defer(…) with hours = nan: expected a number"),
+        ("CloseCall(0.1)", "Clamp('0.1', 0.9)", "odd with Clamp(…) with low = '0.1': expected a number"),
+        ('FewRows("region", "30")', "Review()", "odd with FewRows(…) with below = '30': expected a whole number"),
+        ('OneOf("region", (name for name in ["north"]))', "Review()", "odd with OneOf(…) with values = <generator"),
+        ('OneOf("region", "north")', "Review()", "odd with OneOf(…) with values = 'north': expected a list of values"),
+    ],
+)
+def test_an_argument_of_a_rule_that_is_of_another_type_is_refused_when_it_is_loaded(load_rule, when, then, sentence):
+    with pytest.raises(ProblemError) as refused:
+        load_rule(when, then, "binary")
+    assert "rules.py: RULES has " in str(refused.value)
+    assert sentence in str(refused.value)
+
+
+def test_what_is_clamped_is_a_number_that_answers_can_have():
+    decide = make_decision_function(Task("binary"), 0.5)
+    assert repr(Clamp(np.float64(0.1), Decimal("0.2")).change(0.7, True, decide)) == "(0.2, False)"
 
 
 def test_a_close_call_of_five_classes_compares_the_two_most_probable():

@@ -128,6 +128,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ("source", FILES["source"] + "CONVERSIONS = 'grams'", "CONVERSIONS is 'grams': expected a list of polars"),
         ("features", "FEATURES = ()", "features.py: FEATURES is empty: expected at least one feature"),
         ("features", "FEATURES = ('grams',)", "FEATURES is ('grams',): expected a tuple of features from penumbra"),
+        (
+            "features",
+            FILES["features"] + "class Own(Number): ...\nFEATURES = (Own('grams'),)",
+            "FEATURES is (Own(column='grams'),): expected a tuple of features from penumbra",
+        ),
         ("features", FILES["features"] + "FEATURES *= 2", "features.py: FEATURES has grams more than once"),
         (
             "features",
@@ -140,7 +145,26 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             "features.py: FEATURES has '', which reads '', no column of Row",
         ),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': tree}", "expected a dict of penumbra.patterns"),
-        ("candidates", FILES["candidates"] + "CANDIDATES = {'tree': Candidate(1)}", "has 'tree' with make=1: expected"),
+        (
+            "candidates",
+            FILES["candidates"] + "CANDIDATES = {'tree': Candidate(1)}",
+            "has 'tree', a Candidate(…) with make = 1: expected a function of the columns",
+        ),
+        (
+            "candidates",
+            FILES["candidates"] + "CANDIDATES = {'tree': Candidate(tree, learns='eggs')}",
+            "has 'tree', a Candidate(…) with learns = 'eggs': expected a polars expression",
+        ),
+        (
+            "candidates",
+            FILES["candidates"] + "CANDIDATES = {'tree': Candidate(tree, window=0)}",
+            "CANDIDATES has 'tree' with window = 0: expected at least 1",
+        ),
+        (
+            "candidates",
+            FILES["candidates"] + "CANDIDATES = {'tree': Candidate(tree, trials=0)}",
+            "CANDIDATES has 'tree' with trials = 0: expected at least 1",
+        ),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'baseline': Candidate(tree)}", "expected another name"),
         ("candidates", FILES["candidates"] + "baseline = 1", "candidates.py: baseline is 1: expected a function"),
         (
