@@ -27,8 +27,8 @@ LIMITS = {
     "min_exclusive": "more than {}",
     "max": "at most {}",
     "max_exclusive": "less than {}",
-    "min_length": "at least {} characters",
-    "max_length": "at most {} characters",
+    "min_length": "a length of at least {}",
+    "max_length": "a length of at most {}",
     "is_in": "one of {}",
     "regex": "text that matches {}",
 }
@@ -154,7 +154,8 @@ def _list_expectations(reasons: Iterable[str], schema: ProblemSchema) -> Iterato
         if name in columns and rule == UNREADABLE_RULE:
             yield f"{name} {describe_dtype(columns[name].dtype)}"
         elif name in columns and rule in LIMITS:
-            yield f"{name} {LIMITS[rule].format(getattr(columns[name], rule, None))}"
+            limit: Any = getattr(columns[name], rule, None)
+            yield f"{name} {LIMITS[rule].format(list_names(map(str, limit)) if rule == 'is_in' else limit)}"
 
 
 def _name_table(receipt: TableReceipt) -> str:

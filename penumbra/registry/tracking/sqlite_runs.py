@@ -136,13 +136,14 @@ def insert_run(database: Path, experiment: str, begun: BegunRun) -> str | None:
         run_id = uuid.uuid4().hex
         folder = place / run_id / "artifacts"
         start, end = map(convert_to_milliseconds, (begun.run.start, begun.run.end))
-        db.execute(RUN_STATEMENT, (run_id, begun.run.name, start, end, str(folder), number))
+        db.execute(RUN_STATEMENT, (run_id, contents.tags["mlflow.runName"], start, end, str(folder), number))
         _insert_contents(db, run_id, contents, end)
         try:
             _write_artifacts(folder, begun, contents.long_texts)
             db.execute("COMMIT")
         except BaseException:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+            if db.in_transaction:  # an interrupt may also come when it is just committed
+                shutil.rmtree(folder.parent, ignore_errors=True)
             raise
     return run_id
 

@@ -1,9 +1,12 @@
 """Runs that are written and read by SQL, beside those of MLflow's client."""
 
+import linecache
 import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,7 +24,7 @@ TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "data
 NAMES = st.text("abé_1 .:-(/€)", min_size=1, max_size=12).map(lambda name: f"a{name}")
 RUNS = st.builds(
     FinishedRun,
-    name=st.just("window 2013-04-04"),
+    name=st.sampled_from(["window 2013-04-04", "n" * 5001]),
     start=st.floats(1, 2e9),
     end=st.floats(1, 2e9),
     params=st.dictionaries(st.sampled_from(["depth", "leaf size"]), st.integers() | st.just("x" * 5001)),
@@ -43,6 +46,24 @@ def database(registry: RegistrySettings) -> Path:
     database = get_database_path(registry.tracking)
     assert database
     return database
+
+
+@contextmanager
+def interrupt_after(statement: str) -> Iterator[None]:
+    """Interrupt this thread, as Ctrl-C does, when a line that executes an SQL statement is done with it."""
+
+    def watch(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_return" and called.__name__ == "execute":
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+            if f'execute("{statement}")' in line:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
 
 
 def begin(run: FinishedRun, key: str = "", parent: str = "", data_version: str = "", **artifacts: Path) -> BegunRun:
@@ -112,6 +133,19 @@ def test_of_a_run_whose_artifacts_cannot_be_written_nothing_is_recorded(
         sqlite_runs.insert_run(database, models.name, begin(FinishedRun("train", 0, 1), **pages))
     assert len(models.find_latest_runs(5, "")) == 1  # the one that has made the experiment
     assert read_files(Path(models.artifacts)) == before
+
+
+def test_an_interrupt_after_the_commit_leaves_the_run_with_its_artifacts(
+    models: ModelRegistry, database: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text("page")
+    begun = begin(FinishedRun("train", 0, 1), key="a", page=tmp_path / "page.html")
+    with interrupt_after("COMMIT"), pytest.raises(KeyboardInterrupt):
+        sqlite_runs.insert_run(database, models.name, begun)
+    run = sqlite_runs.insert_run(database, models.name, begun)
+    assert run
+    assert (folder := sqlite_runs.find_artifact_folder(database, run))
+    assert read_files(folder).keys() == {"page/page.html"}
 
 
 def test_a_run_that_a_killed_process_has_begun_is_left_to_mlflow_which_completes_it(
