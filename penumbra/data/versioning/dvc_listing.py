@@ -1,9 +1,10 @@
 """DVC's description of a folder, computed without DVC: each file's md5, and one md5 of all of them."""
 
 import contextlib
+import errno
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 
@@ -87,10 +88,23 @@ def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) 
 
     Returns:
         The md5 by the file's path relative to the folder, with `/` as separator.
+
+    Raises:
+        OSError: Where one of the files can't be read, or has a name that isn't UTF-8, which no listing can have.
     """
     start = len(str(folder)) + 1
     paths = [*files]
+    _require_text(paths)
     return {path[start:].replace(os.sep, "/"): md5 for path, md5 in zip(paths, checksums.look_up(paths), strict=True)}
+
+
+def _require_text(paths: Sequence[str]) -> None:
+    try:
+        "".join(paths).encode()
+    except UnicodeEncodeError as error:
+        wrong = next(path for path in paths if path.encode("utf-8", "ignore").decode() != path)
+        said = "the file's name isn't UTF-8: rename it, or move it out of the data folder"
+        raise OSError(errno.EILSEQ, said, wrong) from error
 
 
 def compute_listing_md5(listing: FileListing) -> str:

@@ -8,10 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.data.versioning.dvc_listing import FileListing, decode_listing, encode_listing, list_files
+from penumbra.data.versioning.checksums import ChecksumCache
+from penumbra.data.versioning.dvc_listing import (
+    FileListing,
+    build_listing,
+    decode_listing,
+    encode_listing,
+    list_files,
+)
 
 NOBODY = 65534
 
@@ -50,6 +58,13 @@ def test_a_folder_that_cannot_be_read_has_no_files_and_hides_none_beside_it() ->
 def test_a_file_in_place_of_a_folder_has_no_files(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     assert list_files(tmp_path / "data") == []
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    for name in (b"a.csv", b"caf\xe9.csv"):
+        Path(tmp_path, os.fsdecode(name)).touch()
+    with pytest.raises(OSError, match=r"name isn't UTF-8: rename it.*caf\\udce9\.csv"):
+        build_listing(tmp_path, list_files(tmp_path), ChecksumCache(tmp_path / "md5.json"))
 
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.binary(max_size=4).map(compute_md5)))
