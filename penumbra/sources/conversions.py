@@ -3,6 +3,8 @@
 They stand in `CONVERSIONS` of `problem/source.py`. A value of another form becomes null, so its row is quarantined.
 """
 
+import re
+
 import polars as pl
 
 from penumbra.sources.times.calendar_times import CALENDAR_MICROSECONDS
@@ -11,6 +13,7 @@ from penumbra.sources.times.time_forms import place_in_zone, resolve_time_form, 
 EPOCH_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of each
 # How accountants and their programs write -1: (1) and 1-.
 NEGATIVE_FORMS = (r"^\(([^()]*)\)$", r"^([^+-].*)-$")
+DECIMAL_SIGN, THOUSANDS_SIGN = re.compile(r"[^\d\s+()-]"), re.compile(r"[^\d+()-]?")
 
 
 def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: tuple[str, ...] = ()) -> pl.Expr:
@@ -27,7 +30,11 @@ def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: 
     Returns:
         An expression for each column, of dtype String: the number as the contract reads it, "1234.50"; null where the
         text is another.
+
+    Raises:
+        ValueError: The signs can't be told apart, or aren't texts.
     """
+    _check_signs(decimal, thousands, signs)
     text = pl.col(columns)
     for sign in signs:
         text = text.str.replace(sign, "", literal=True)
@@ -38,6 +45,18 @@ def read_numbers(*columns: str, decimal: str = ".", thousands: str = "", signs: 
     whole = rf"(?:[1-9][0-9]{{0,2}}(?:{blank}[0-9]{{3}})+|[0-9]+)" if thousands else "[0-9]+"
     number = text.str.extract(rf"^([+-]?\s?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+))\s*$")
     return number.str.replace_all(rf"{blank}|\s" if thousands else r"\s", "").str.replace(decimal, ".", literal=True)
+
+
+def _check_signs(decimal: str, thousands: str, signs: tuple[str, ...]) -> None:
+    kinds = decimal, thousands, *(signs if isinstance(signs, list | tuple) else [None])
+    if not all(isinstance(each, str) for each in kinds):
+        said = f"decimal = {decimal!r}, thousands = {thousands!r} and signs = {signs!r}"
+        raise ValueError(f"read_numbers(…) with {said}: expected texts, and a tuple of texts")
+    if decimal == thousands or not DECIMAL_SIGN.fullmatch(decimal) or not THOUSANDS_SIGN.fullmatch(thousands):
+        raise ValueError(
+            f"read_numbers(…) with decimal = {decimal!r} and thousands = {thousands!r}: expected two different "
+            "characters that don't stand for something else in a number, or none for thousands"
+        )
 
 
 def read_times(*columns: str, form: str, zone: str | None = None) -> pl.Expr:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from penumbra.core.checks.type_checks import require_argument_types
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.sources.databases import Database, drop_statement_end, open_database
 from penumbra.sources.row_reading import RowReading
@@ -64,6 +65,7 @@ class SqlQuery:
         Raises:
             ValueError: An option isn't one; names it and what was expected.
         """
+        require_argument_types(self)
         check_period(self.period)
         object.__setattr__(self, "_column", TimeColumn(self.time, None, self.time_zone))
 

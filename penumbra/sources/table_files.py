@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from penumbra.core.checks.type_checks import require_argument_types
 from penumbra.core.raw_files import RawContent
 from penumbra.core.text.quoting import list_names
 from penumbra.sources.row_reading import RowReading
@@ -95,6 +96,7 @@ class TableFiles:
         Raises:
             ValueError: An option isn't one; names it and what was expected.
         """
+        require_argument_types(self)
         check_period(self.period, (*PERIODS, FILE_PERIOD))
         if self.rows_per_day is not None and (self.rows_per_day < 1 or self.period == FILE_PERIOD):
             raise ValueError("rows_per_day needs a number of rows from 1 on, and a period of the calendar")

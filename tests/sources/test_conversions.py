@@ -31,3 +31,20 @@ def test_a_number_is_read_with_its_sign(text, options, number):
 )
 def test_what_is_no_number_is_null(text):
     assert pl.DataFrame({"n": [text]}).select(read_numbers("n")).item() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"thousands": "."}, r"decimal = '.' and thousands = '.': expected two different characters"),
+        ({"decimal": ",", "thousands": ","}, "expected two different characters"),
+        ({"decimal": ""}, "decimal = '' and thousands = '': expected two different characters"),
+        ({"thousands": "5"}, "that don't stand for something else in a number"),
+        ({"decimal": None}, "decimal = None, .*: expected texts"),
+        ({"signs": "kg"}, "signs = 'kg': expected texts, and a tuple of texts"),
+    ],
+)
+def test_signs_that_cannot_be_told_apart_are_refused(options, words):
+    """With "." for thousands alone 12.5 was read as 125."""
+    with pytest.raises(ValueError, match=words):
+        read_numbers("n", **options)

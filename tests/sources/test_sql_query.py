@@ -271,3 +271,8 @@ def test_a_batch_without_the_time_column_is_refused(shop):
         ValueError, match=r"rows\.parquet has no column 'moment': expected one of number, ordered, paid"
     ):
         SqlQuery(shop, "", time="moment").parse(files)
+
+
+def test_an_option_of_another_type_is_refused_at_once():
+    with pytest.raises(ValueError, match=r"SqlQuery\(…\) with null_words = 'NA': expected a list of texts"):
+        SqlQuery("duckdb://", "select 1", time="at", null_words="NA")

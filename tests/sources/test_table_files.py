@@ -237,6 +237,11 @@ def test_a_batch_that_is_not_there_is_refused_with_those_that_are(tmp_path):
         ({"encoding": "idna"}, "encoding = 'idna': expected one of Python's, such as 'cp1252'"),
         ({"encoding": "utf-88"}, "encoding = 'utf-88': expected one of Python's, such as 'cp1252'"),
         ({"time_zone": "Berlin"}, "time_zone = 'Berlin': expected a name such as 'Europe/Berlin'"),
+        ({"null_words": "NA"}, r"TableFiles\(…\) with null_words = 'NA': expected a list of texts"),
+        ({"columns": ["at", None]}, "columns = \\['at', None\\]: expected a list of texts"),
+        ({"trim_blanks": "no"}, "trim_blanks = 'no': expected True or False"),
+        ({"rows_per_day": "5"}, "rows_per_day = '5': expected a whole number"),
+        ({"separator": None}, "separator = None: expected a text"),
         ({"rows_per_day": 5, "dated_names": True}, "rows_per_day and dated_names exclude each other"),
     ],
 )

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, get_args
 
 import dataframely as dy
@@ -52,8 +53,13 @@ def is_number(value: Any) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool) and bool(value == value)
 
 
-def _is_values(value: Any) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes)
+def _is_values(value: Any, *types: type) -> bool:
+    is_collection = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    return is_collection and (not types or all(isinstance(item, types) for item in value))
+
+
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, str | Path) or _is_values(value, str, Path)
 
 
 def _is_condition(value: Any) -> bool:
@@ -88,11 +94,15 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 # other annotations are checked by what they are about, or are those of a class of the user's.
 ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (_is_text, "a text"),
+    str | None: (_or_none(_is_text), "a text"),
+    bool: (lambda value: isinstance(value, bool), "True or False"),
     int: (_is_whole_number, "a whole number"),
     float: (is_number, "a number"),
     pl.Expr: (_is_expression, "a polars expression"),
     type[dy.Schema]: (_is_schema, "Row of the contract"),
     Sequence[Any]: (_is_values, "a list of values"),
+    Sequence[str]: (lambda value: _is_values(value, str), "a list of texts"),
+    str | Path | Sequence[str | Path]: (_is_paths, "a path, or a list of some"),
     Condition: (_is_condition, "a condition of penumbra.rules, or of your own"),
     PreModelAction | PostModelAction: (
         lambda value: isinstance(value, PreModelAction | PostModelAction),
@@ -149,17 +159,30 @@ def has_expected_type(name: str, value: Any) -> bool:
     return True
 
 
+def require_argument_types(part: Any) -> None:
+    """Check the arguments of what a user's file makes by one of our classes, while it is made.
+
+    Args:
+        part: As in `find_argument_faults`.
+
+    Raises:
+        ValueError: Some aren't of the right type; names them with what was expected.
+    """
+    if faults := list(find_argument_faults(part)):
+        raise ValueError("; ".join(faults))
+
+
 def find_argument_faults(part: Any) -> Iterator[str]:
     """Find the arguments that aren't of the right type, of what a user's file makes by one of our classes.
 
     Args:
-        part: A feature, a check between columns, a candidate, or a rule, its condition or its action; nothing of it is
-            asked that its arguments are needed for.
+        part: A source, a feature, a check between columns, a candidate, or a rule, its condition or its action; nothing
+            of it is asked that its arguments are needed for.
 
     Yields:
         Words that complete "FEATURES has …", "CHECKS has …" and so on.
     """
-    for field in fields(part) if is_dataclass(part) else ():
+    for field in (each for each in fields(part) if each.init) if is_dataclass(part) else ():
         value = getattr(part, field.name)
         accepts, expected = ARGUMENT_CHECKS.get(field.type, (None, ""))
         if accepts and not accepts(value):
