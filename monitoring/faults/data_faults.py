@@ -234,7 +234,7 @@ def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Dat
     span = "all day" if norms.block_days == 1 else f"for {norms.period}"
     for by in sorted({by for _, by in norms.fewest_values}):
         names = [name for name, each in norms.fewest_values if each == by and name in rows.columns]
-        if by and by not in rows.columns:
+        if not names or (by and by not in rows.columns):
             continue
         different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in names]
         groups = rows.group_by(by or pl.lit("").alias(VALUE_COLUMN)).agg(

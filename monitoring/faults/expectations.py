@@ -179,7 +179,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         fewest_values=dict(_learn_fewest_values(rows, schema.TIME, numbers, texts)),
         grids={name: grid for name, grid in grids.items() if grid},
         constants=learn_constants(rows, numbers, texts),
-        shared=learn_shared_keys(rows, schema.TIME, numbers, texts),
+        shared=learn_shared_keys(rows.select(schema.TIME, *columns), schema.TIME, numbers, texts),
     )
 
 

@@ -29,7 +29,9 @@ def learn_constants(
     """
     waiting = [name for name in numbers if rows[name].drop_nulls().n_unique() >= MIN_VARYING_VALUES]
     found = {}
-    for by in [*((text,) for text in texts), *combinations(texts, 2)] if waiting else []:
+    for by in [*((text,) for text in texts), *combinations(texts, 2)]:
+        if not waiting:
+            break
         groups = rows.group_by(by).agg(map(_summarise_number, waiting))
         tests = groups.select(map(_test_constant, waiting)).row(0, named=True)
         for name in waiting:
@@ -70,10 +72,11 @@ def learn_shared_keys(
 ) -> dict[str, tuple[str, ...]]:
     """Learn which numbers rows of a moment share.
 
-    Moments on end that agree on one value are one piece of evidence: two sensors that stand still share nothing.
+    Moments on end that agree on one value are one piece of evidence: two sensors that stand still share nothing. A row
+    that is there twice is none: it agrees with itself.
 
     Args:
-        rows: Rows [n] of whole days.
+        rows: Rows [n] of whole days, with all columns of the contract, the key's among them.
         time: The name of the column with the row's time.
         numbers: The numeric columns.
         texts: The text columns.
@@ -83,13 +86,16 @@ def learn_shared_keys(
         null included; without numbers of which none do.
     """
     waiting, found = list(numbers), dict[str, tuple[str, ...]]()
-    for by in [(time,), *((time, text) for text in texts)] if waiting else []:
-        groups = rows.group_by(by).agg(*map(_summarise_agreement, waiting), pl.len().alias(COUNT_COLUMN))
+    different = rows.filter(pl.col(time).is_duplicated()).unique()
+    for by in [(time,), *((time, text) for text in texts)]:
+        if not waiting:
+            break
+        groups = different.group_by(by).agg(*map(_summarise_agreement, waiting), pl.len().alias(COUNT_COLUMN))
         shared = groups.filter(pl.col(COUNT_COLUMN) > 1).sort(by[::-1])
         tests = shared.select(map(_test_agreement, waiting)).row(0, named=True)
         for name in waiting:
-            different, most, changes = tests[name].values()
-            if different >= MIN_VARYING_VALUES and most == 1 and not _may_agree_by_chance(rows[name], changes):
+            values, most, changes = tests[name].values()
+            if values >= MIN_VARYING_VALUES and most == 1 and not _may_agree_by_chance(rows[name], changes):
                 found[name] = by
         waiting = [name for name in waiting if name not in found]
     return {name: found[name] for name in numbers if name in found}

@@ -160,7 +160,8 @@ class Storms:
     TIME, CHECKS = "at", ()
 
     class Row(dy.Schema):
-        at = dy.Datetime()
+        storm = dy.Int64(primary_key=True)
+        at = dy.Datetime(primary_key=True)
         eye = dy.Int64(nullable=True)
 
 
@@ -168,9 +169,8 @@ def make_storms(eyes: list[int | None], storms: int) -> pl.DataFrame:
     """Four rows a day of each storm; the eyes are those of the days."""
     start = dt.datetime(2024, 1, 1)
     moments = [start + dt.timedelta(hours=6 * number) for number in range(4 * len(eyes))]
-    return pl.DataFrame({"at": moments, "eye": np.repeat(eyes, 4).tolist()}).select(
-        pl.all().repeat_by(storms).explode()
-    )
+    rows = pl.DataFrame({"at": moments, "eye": np.repeat(eyes, 4).tolist()})
+    return rows.select(pl.all().repeat_by(storms).explode()).with_columns(storm=pl.int_range(pl.len()) % storms)
 
 
 @pytest.mark.parametrize(("days_of_each", "is_shared"), [(10, False), (1, True)])
