@@ -122,8 +122,8 @@ def load_shadow_state(folder: Path, repair: bool = True) -> ShadowState:
 
 def _read_state_lines(path: Path) -> list[bytes]:
     """The lines of a segment that aren't rows; none where it was deleted."""
-    with suppress(FileNotFoundError), path.open("rb") as lines:
-        return [line for line in lines if not is_shadow_row(line) and line.endswith(b"\n")]
+    with suppress(FileNotFoundError):
+        return [line for line in read_lines(path) if not is_shadow_row(line)]
     return []
 
 
