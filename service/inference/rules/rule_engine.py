@@ -232,9 +232,22 @@ class RuleEngine:
 
 
 def _prepare_test(when: Condition, priors: ModelPriors) -> RuleTest:
-    """Prepare a condition; one that isn't built in gets a copy, as other rules, model and log read the record, too."""
-    test = when.test(priors)
+    """Prepare a condition; one that isn't built in gets a copy, as other rules, model and log read the record, too.
+
+    One that can't be prepared for this version fails for each record, and keeps no version from being loaded.
+    """
+    try:
+        test = when.test(priors)
+    except USER_ERRORS as error:
+        return _make_failing_test(error)
     return test if is_built_in(when) else lambda record, prediction: test(_copy_record(record), prediction)
+
+
+def _make_failing_test(error: BaseException) -> RuleTest:
+    def fail(record: Record, prediction: Prediction) -> bool:
+        raise error.with_traceback(None)
+
+    return fail
 
 
 def _copy_record(record: Record) -> dict[str, Any]:

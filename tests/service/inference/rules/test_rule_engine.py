@@ -40,6 +40,16 @@ class Broken:
         return lambda record, prediction: record["weekday"] == 2
 
 
+class Unprepared:
+    """A condition that knows what to do of versions with another category only."""
+
+    words = "the runway is short"
+
+    def test(self, priors):
+        short = priors.counts["runway"]
+        return lambda record, prediction: record["runway"] in short
+
+
 def apply_rules(*rules, record=FLIGHT, prediction=0.7, priors=BINARY, on_error="review"):
     """What is said in the end of one record."""
     ready = RuleEngine(rules, priors, lambda p: p >= 0.5, on_error)
@@ -199,6 +209,16 @@ def test_an_answer_by_the_baseline_fails_where_the_bundle_has_none():
 def test_a_rule_that_raises_does_not_keep_the_others_from_being_applied():
     marks = apply_rules(rule(Broken(), Review(), "broken"), rule(CloseCall(0.3), Override(False), "close"))[2]
     assert marks == {"rules": ["close"], "review": True, "failed_rules": ["broken"]}
+
+
+def test_a_condition_that_cannot_be_prepared_for_a_version_fails_for_each_record_and_keeps_no_version_out():
+    rules = rule(Unprepared(), Refuse(), "short"), rule(CloseCall(0.3), Override(False), "close")
+    assert apply_rules(*rules) == (0.7, False, {"rules": ["close"], "review": True, "failed_rules": ["short"]})
+    rows = pl.DataFrame([FLIGHT])
+    ready = RuleEngine(rules, BINARY, lambda p: p >= 0.5, "review")
+    for _ in range(2):
+        ruled = ready.rule_rows(FramePredictions(rows, rows, np.array([0.9])))
+        assert ruled.concerned[0] or ruled.marks[ruled.codes[0]]["failed_rules"] == ["short"]
 
 
 def test_a_condition_on_the_prediction_is_refused_before_the_model():
