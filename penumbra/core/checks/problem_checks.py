@@ -1,5 +1,6 @@
 """The checks that `problem/` passes when it is loaded: names have the types that are expected, and fit together."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,9 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
         yield "Labelled has no column that Row hasn't: expected those of the outcome"
     if lost := [name for name, column in row.items() if not column.nullable and name not in schema.EXAMPLE]:
         yield f"EXAMPLE lacks {', '.join(lost)}: expected every column of Row that may not be null"
+    for name, record in (("EXAMPLE", schema.EXAMPLE), ("OUTCOME", schema.OUTCOME)):
+        if foreign := [f"{column} = {value!r}" for column, value in record.items() if not _is_json(value)]:
+            yield f"{name} has {', '.join(foreign)}: expected values as a request has them in JSON, a time as text"
     yield from _find_unknown("EXAMPLE has", schema.EXAMPLE, row, "column of Row")
     yield from _find_unknown("OUTCOME has", schema.OUTCOME, outcome, "column that only Labelled has")
     yield from _check_dtypes(schema)
@@ -74,6 +78,14 @@ def check_schema(schema: ProblemSchema) -> Iterator[str]:
     yield from _check_sensitive(schema)
     yield from find_target_faults(schema)
     yield from find_failing_rules(schema.Labelled, schema.Labelled.create_empty())
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _check_dtypes(schema: ProblemSchema) -> Iterator[str]:

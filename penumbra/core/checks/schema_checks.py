@@ -22,13 +22,17 @@ def find_target_faults(schema: ProblemSchema) -> Iterator[str]:
         A sentence for the fault.
     """
     try:
+        target = schema.target()
         Task.from_schema(schema)
     except UnsupportedTargetError as error:
         yield str(error)
     except Exception as error:  # whatever the user's function does
         yield f"target() fails on the columns of Labelled: {type(error).__name__}: {error}"
     else:
-        yield from _find_unreported_columns(schema) or _find_row_dependence(schema) or _find_binary_number(schema)
+        if isinstance(target, pl.Expr):
+            yield from _find_unreported_columns(schema) or _find_row_dependence(schema) or _find_binary_number(schema)
+        else:
+            yield f"target() returns {target!r}: expected a polars expression, such as pl.col({target!r})"
 
 
 def find_failing_rules(schema: type[dy.Schema], rows: pl.DataFrame) -> Iterator[str]:

@@ -24,6 +24,16 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ("schema", ROW_OF_TEXT, "schema.py: TIME names the column 'seen', a dy.String: expected a dy.Datetime"),
         ("schema", FILES["schema"] + "EXAMPLE = 1", "schema.py: EXAMPLE is 1: expected a dict of JSON values"),
         ("schema", FILES["schema"] + "del EXAMPLE['ring']", "schema.py: EXAMPLE lacks ring: expected every column"),
+        (
+            "schema",
+            FILES["schema"] + "import datetime as dt\nEXAMPLE['ring'] = dt.date(2024, 3, 1)",
+            "schema.py: EXAMPLE has ring = datetime.date(2024, 3, 1): expected values as a request has them in JSON",
+        ),
+        (
+            "schema",
+            FILES["schema"] + "def target(): return 'wingspan'",
+            "expected a polars expression, such as pl.col('",
+        ),
         ("schema", FILES["schema"] + "EXAMPLE['eggs'] = 2", "schema.py: EXAMPLE has eggs, no column of Row"),
         ("schema", FILES["schema"] + "OUTCOME = {'grams': 2}", "OUTCOME has grams, no column that only Labelled has"),
         ("schema", FILES["schema"] + "QUESTION = 3", "schema.py: QUESTION is 3: expected a text"),
