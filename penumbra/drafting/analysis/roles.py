@@ -20,6 +20,7 @@ FREE_TEXT_LENGTH = 40  # mean characters from which on text is prose
 MIN_OWN_SHARE = 0.5  # of the rows, from which on values are those of single rows
 MIN_AFTER_SHARE = 0.9  # of the rows, in which a second time lies after the row's own
 MIN_KNOWN_ROWS = 20
+MAX_SERIAL_STEP = 10  # the mean step of numbers that count rows, some of which are elsewhere
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def choose_use(name: str, reading: Reading, profile: ColumnProfile, rows: pl.Dat
     reason = reason or (_find_wordiness(profile, values) if reading.dtype == pl.String else "")
     if not reason and time in rows.columns:
         reason = _find_lateness(values, rows[time]) or find_time_copy(values, rows[time])
+        reason = reason or _find_serial_number(values, profile)
     if reason:
         return Use((), reason)
     if isinstance(reading.dtype, pl.Date | pl.Datetime | pl.Time):
@@ -98,6 +100,14 @@ def _find_lateness(values: pl.Series, time: pl.Series) -> str:
     if len(pair) >= MIN_KNOWN_ROWS and after >= MIN_AFTER_SHARE:
         return f"lies after the row's time in {format_share(after, 0)} of the rows: known only later"
     return ""
+
+
+def _find_serial_number(values: pl.Series, profile: ColumnProfile) -> str:
+    """Why whole numbers that grow with the rows, another in each and close together, say nothing of later rows."""
+    if not values.dtype.is_integer() or values.drop_nulls().is_duplicated().any() or not is_growing(values):
+        return ""
+    is_close = profile.maximum - profile.minimum <= MAX_SERIAL_STEP * profile.rows
+    return "another number in each row, which grows with the rows: it never comes again" if is_close else ""
 
 
 def _choose_kind(name: str, dtype: pl.DataType, profile: ColumnProfile, values: pl.Series) -> Use:

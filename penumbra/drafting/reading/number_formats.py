@@ -123,11 +123,11 @@ def _has_sign(values: pl.Series, sign: str) -> pl.Series:
 
 def _find_signs(values: pl.Series) -> tuple[str, ...] | None:
     """What stands around the numbers; None where that is no currency, percent sign or unit."""
-    different = values.unique()
-    found = [match.groups() for value in different if (match := AFFIXES.fullmatch(value))]
-    if len(found) < MIN_READ_SHARE * len(different):
+    different = values.value_counts(name="rows").rows()
+    found = [(match.groups(), rows) for value, rows in different if (match := AFFIXES.fullmatch(value))]
+    if sum(rows for _, rows in found) < MIN_READ_SHARE * len(values):
         return None
-    before, after = ({sign for sign in signs if sign} for signs in zip(*found, strict=True))
+    before, after = ({sign for sign in signs if sign} for signs in zip(*(signs for signs, _ in found), strict=True))
     is_unit = len(after) == 1 and not before
     if not (before | after <= {*CURRENCIES, "%"} or is_unit) or len(before | after) > MAX_SIGNS:
         return None
@@ -154,7 +154,10 @@ def has_open_decimals(values: pl.Series) -> bool:
 
 
 def _tells_decimal_sign(values: pl.Series, sign: str) -> bool:
-    """Whether about all values are numbers, and some have other than three digits after the sign."""
-    sign = re.escape(sign)
-    telling = rf"[+(-]?(?:0*{sign}[0-9]+|[0-9]+{sign}(?:[0-9]{{1,2}}|[0-9]{{4,}}))[)-]?"
-    return is_matched(values, rf"[+(-]?[0-9]*{sign}?[0-9]*[)-]?") and measure_match(values, telling) > 0
+    """Whether about all values are numbers, and some have other than three digits after the sign, or groups of three
+    before it."""
+    sign, other = re.escape(sign), re.escape("," if sign == "." else ".")
+    grouped = rf"[1-9][0-9]{{0,2}}(?:{other}[0-9]{{3}})+"
+    telling = rf"(?:0*{sign}[0-9]+|[0-9]+{sign}(?:[0-9]{{1,2}}|[0-9]{{4,}})|{grouped}{sign}[0-9]+)"
+    number = rf"(?:[0-9]*|{grouped})(?:{sign}[0-9]*)?"
+    return is_matched(values, rf"[+(-]?{number}[)-]?") and measure_match(values, rf"[+(-]?{telling}[)-]?") > 0

@@ -14,6 +14,7 @@ ISO_CLOCK = r"[0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 ISO_OFFSET = r"\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 ANY_OFFSET = r"\s?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)"  # of which the contract reads some, the sources all
 CLOCK_PATTERN = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+MIN_FORM_SHARE = 0.2  # of a column's values, which a form has to read for the column to be times of several forms
 MAYBE_TIME = r"(?:19|20)[0-9]{6}T[0-9]{4}.*|(?:[A-Za-z]{3,9},?\s)?[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}.*"
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d/%m/%y", "%d-%m-%y")
 MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y")
@@ -80,6 +81,34 @@ def find_time_format(values: pl.Series, decimal: str | None) -> TimeFormat | Non
     first = text.unique(maintain_order=True).head(FIRST_TRIES)
     forms = _select_reading(text, _select_reading(first, list(_list_formats(first))))
     return replace(_choose_format(text, forms, decimal), is_iso=is_iso) if forms else None
+
+
+def describe_mixed_times(values: pl.Series) -> str:
+    """Describe that a text column has times that no format alone reads.
+
+    Args:
+        values: Text (String); nulls don't matter.
+
+    Returns:
+        A phrase with an example of each of two forms; empty where about all values aren't times, or one format does.
+    """
+    text = values.drop_nulls().str.strip_chars()
+    if text.is_empty() or not is_matched(text, f"{MAYBE_TIME}|{ISO_DATE}.*"):
+        return ""
+    forms = list(_list_formats(text.unique(maintain_order=True).head(FIRST_TRIES)))
+    times = text.to_frame("value").select(read_times("value", form=form).alias(form) for form in forms)
+    read = {form: len(text) - times[form].null_count() for form in forms}
+    one = max(forms, key=read.__getitem__)
+    rest = times.filter(pl.col(one).is_null())
+    other = max(forms, key=lambda form: rest.height - rest[form].null_count())
+    least = min(read[one], rest.height - rest[other].null_count())
+    if least < MIN_FORM_SHARE * len(text):
+        return ""
+    examples = (
+        text.filter(times[one].is_not_null())[0],
+        text.filter(times[one].is_null() & times[other].is_not_null())[0],
+    )
+    return f"has times of several forms, such as {examples[0]!r} and {examples[1]!r}"
 
 
 def find_epoch_unit(values: pl.Series) -> TimeFormat | None:

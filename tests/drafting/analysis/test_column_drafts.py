@@ -6,7 +6,15 @@ import polars as pl
 import pytest
 
 from penumbra.drafting.draft import NumberFormat
-from tests.helpers.problems.drafted_orders import FIRST_DAY, ROWS, draft_column, draft_orders, get_column
+from tests.helpers.problems.drafted_orders import (
+    FIRST_DAY,
+    ROWS,
+    draft_column,
+    draft_orders,
+    draft_table,
+    get_column,
+    make_orders,
+)
 
 
 @pytest.mark.parametrize(
@@ -288,9 +296,27 @@ def test_missing_values_make_a_column_nullable_and_so_do_few_rows(tmp_path):
 
 
 def test_a_number_that_grows_with_time_has_no_maximum(tmp_path):
-    column = draft_column(tmp_path, [str(n) for n in range(400)], "mileage")
+    column = draft_column(tmp_path, [str(n // 3 * 7) for n in range(400)], "mileage")
     assert (column.dtype, column.minimum, column.maximum) == (pl.Int64(), 0, None)
     assert column.reason == "grows with time: no maximum"
+
+
+def test_a_number_that_counts_the_rows_is_no_feature_whatever_its_name(tmp_path):
+    column = draft_column(tmp_path, [str(7 + 2 * n) for n in range(400)], "order")
+    assert (column.role, column.features) == ("unused", ())
+    assert column.reason == "another number in each row, which grows with the rows: it never comes again"
+
+
+def test_a_line_of_totals_at_the_end_makes_no_column_a_part_of_the_outcome(tmp_path):
+    table = make_orders(region=["north", "south"])
+    for name, last in {"day": "", "amount": "99", "late": "", "region": ""}.items():
+        table[name] = [*table[name], last]
+    assert get_column(draft_table(tmp_path, table), "region").role == "feature"
+
+
+def test_one_value_that_is_no_number_makes_no_text_of_a_column_with_few_others(tmp_path):
+    thousands = [f"{n},000" for n in range(10, 50)] * 10
+    assert draft_column(tmp_path, ["kg", *thousands[1:]]).dtype == pl.Int32()
 
 
 def test_the_example_is_a_whole_row_of_the_data_as_json(tmp_path):

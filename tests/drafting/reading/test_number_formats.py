@@ -68,6 +68,9 @@ def test_the_table_s_decimal_sign_is_told_by_the_columns_that_can_be_read_one_wa
     assert sign(["1,234"], ["3.5"]) == "."
     assert sign(["1,234"], ["a, b"]) is None
     assert sign(["1,234"], ["(3,5)", "3,0-"]) == ","
+    assert sign(["1,234"], ["1,200.00", "12,400.500"]) == "."
+    assert sign(["1.234"], ["1.200,00", "3,5"]) == ","
+    assert sign(["1,234"], ["1,234,567"]) is None
 
 
 def test_what_a_spelling_doesn_t_read_is_null():

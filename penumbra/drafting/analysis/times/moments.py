@@ -12,10 +12,12 @@ import polars as pl
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.contracts import get_date
+from penumbra.drafting.analysis.times.far_times import check_far_times
 from penumbra.drafting.analysis.times.time_copies import find_time_copy
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
 from penumbra.drafting.reading.profiles import ColumnProfile
+from penumbra.drafting.reading.time_formats import describe_mixed_times
 from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
 from penumbra.sources.tables.table_runs import MADE_UP_START
@@ -130,6 +132,16 @@ def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) ->
             "--time",
             (),
         )
+    if mixed := [
+        f"{quote_value(name)} {how}"
+        for name, reading in seen.readings.items()
+        if reading.dtype == pl.String and not reading.is_left_out and (how := describe_mixed_times(seen.values[name]))
+    ]:
+        return DraftQuestion(
+            f"no column has times{lacking}, but {'; '.join(mixed)}: write them in one form, or pass --no-time",
+            "--time",
+            (),
+        )
     advice = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
     if seen.table.files and (years := [name for name in seen.readings if _has_years(seen, name)]):
         choices = " or ".join(f"--time {quote_value(name) if ' ' in name else name}" for name in years)
@@ -196,6 +208,7 @@ def _read_time(seen: Observation, name: str, reason: str) -> TimeChoice:
         )
     profile = seen.profiles[name]
     span = DaySpan(get_date(profile.minimum), get_date(profile.maximum))
+    check_far_times(seen, name, span.first, span.last)
     return TimeChoice(name, span, {"time_format": form} if form else {}, reason)
 
 

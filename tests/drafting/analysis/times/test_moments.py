@@ -56,6 +56,29 @@ def test_where_no_column_has_times_the_user_is_asked_and_days_can_be_made_up(tmp
     assert (found.first_day, found.last_day, found.days) == (dt.date(2000, 1, 1), dt.date(2000, 7, 18), 200)
 
 
+def test_a_column_of_times_of_several_forms_is_named_with_one_of_each(tmp_path):
+    table = make_orders()
+    table["day"] = [f"{day[5:7]}/{day[8:]}/{day[:4]}" if n % 3 else day for n, day in enumerate(table["day"])]
+    with pytest.raises(DraftQuestion) as asked:
+        draft_table(tmp_path, table)
+    assert str(asked.value) == (
+        "no column has times, but 'day' has times of several forms, such as '01/01/2024' and '2024-01-01': write them "
+        "in one form, or pass --no-time"
+    )
+
+
+@pytest.mark.parametrize(("far", "last"), [("1900-01-01", "2024-07-16"), ("2035-01-01", "2024-07-17")])
+def test_a_few_rows_of_another_century_or_a_far_year_are_refused_with_the_days_of_the_others(tmp_path, far, last):
+    table = make_orders()
+    table["day"][3] = far
+    with pytest.raises(DraftRefused) as refused:
+        draft_table(tmp_path, table, period="month")
+    assert str(refused.value) == (
+        f"'day' is {far} and the like in 1 of 400 rows, far from all others, which are of 2024-01-03 to {last}: "
+        "batches and the clock go by it, so correct these rows or leave them out first"
+    )
+
+
 @pytest.mark.parametrize(
     ("values", "form"),
     [
