@@ -8,6 +8,7 @@ import dataframely as dy
 import polars as pl
 
 from penumbra.core.bins import is_countable_dtype
+from penumbra.core.checks.expression_checks import has_other_rows
 from penumbra.core.checks.feature_checks import find_check_faults, find_feature_faults
 from penumbra.core.checks.rule_checks import find_rule_faults
 from penumbra.core.checks.schema_checks import find_failing_rules, find_target_faults, make_null_rows
@@ -107,6 +108,8 @@ def _check_sensitive(schema: ProblemSchema) -> Iterator[str]:
             yield from unknown
         elif others := [f"{each}, a {dtypes[each]}" for each in read if not is_countable_dtype(dtypes[each])]:
             yield f"SENSITIVE[{name!r}] reads {', '.join(others)}: expected columns of numbers, text, Enum or Boolean"
+        elif has_other_rows(expression):
+            yield f"SENSITIVE[{name!r}] reads other rows: expected the same group of a row whatever rows are beside it"
         else:
             yield from _check_dtype(f"SENSITIVE[{name!r}]", expression, schema, pl.String())
 

@@ -132,6 +132,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             FILES["schema"] + "SENSITIVE = {'year': pl.col('seen').dt.year().cast(pl.String)}",
             "SENSITIVE['year'] reads seen, a Datetime(",
         ),
+        (
+            "schema",
+            FILES["schema"] + "SENSITIVE = {'heavy': (pl.col('grams') > pl.col('grams').median()).cast(pl.String)}",
+            "SENSITIVE['heavy'] reads other rows: expected the same group of a row whatever rows are beside it",
+        ),
         ("schema", FILES["schema"] + "SENSITIVE = ('grams',)", "expected a dict of polars expressions by name"),
         ("source", FILES["source"] + "del fetch", "fetch is missing: expected a function that takes one argument"),
         ("source", FILES["source"] + "def fetch(): ...", "expected a function that takes one argument"),
