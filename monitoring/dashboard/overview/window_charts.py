@@ -103,12 +103,16 @@ def _draw_chart(
 
 def _draw_group_charts(windows: Sequence[Window]) -> list[WindowChart]:
     """A chart for each sensitive column, of the difference between its groups that the gate judges."""
-    judged = {each.column: each.comparison for window in windows for each in window.groups if each.limit is not None}
     drawn = [
         _draw_chart("groups", f"{_describe_comparison(name)} by {column}", partial(_group_row, column, name), windows)
-        for column, name in judged.items()
+        for column, name in find_judged_comparisons(windows).items()
     ]
     return [replace(picture, id=f"groups-{number}") for number, picture in enumerate(drawn, 1) if picture]
+
+
+def find_judged_comparisons(windows: Sequence[Window]) -> dict[str, str]:
+    """Find the sensitive columns whose groups were compared, with the comparison that the gate judges."""
+    return {each.column: each.comparison for window in windows for each in window.groups if each.limit is not None}
 
 
 def _describe_comparison(name: str) -> str:

@@ -1,5 +1,6 @@
 """What charts and table of the overview say: of losses in thousands, of estimates, of alarms that many days raise."""
 
+from monitoring.dashboard.overview.undrawn_charts import MATURE_LABELS, describe_undrawn_charts
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports.workspace import ReportWorkspace
@@ -68,6 +69,19 @@ def test_each_sensitive_column_has_a_chart_of_the_difference_that_the_gate_judge
     assert charts["groups-1"].title == "Difference in equalized odds by sex"
     assert charts["groups-1"].about.endswith("Last: 0.1250 (f above m).")
     assert "groups-2" not in charts
+
+
+def test_what_is_not_drawn_is_told_with_what_it_takes() -> None:
+    windows = [make_window(0, coverage=None, groups=[], attributions=None)]
+    charts = build_window_charts(windows, "log-loss")
+    assert list(describe_undrawn_charts(windows, charts, ["sex"])) == [
+        f"Prediction sets with the truth: {MATURE_LABELS}",
+        "Change of the model's reasons: the model can't be explained, or answered too few rows of a window",
+        f"Difference by sex: {MATURE_LABELS}, in two groups that have rows enough",
+    ]
+    (*_, groups) = describe_undrawn_charts(windows, charts, [])
+    assert groups == "Differences between groups: no column is named in SENSITIVE of problem/schema.py"
+    assert list(describe_undrawn_charts([], [], ["sex"])) == []
 
 
 def test_the_change_of_the_models_reasons_names_the_feature_that_has_changed_most() -> None:
