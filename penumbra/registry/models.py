@@ -44,11 +44,12 @@ class ModelRegistry(RunRegistry):
         """Check that the registry can be asked and written, before work begins whose result it is to keep.
 
         Raises:
-            MlflowException: It can't be, or `registry.artifacts` is no place where MLflow can keep files; the message
-                says why and what to do.
+            MlflowException: It can't be, the experiment is deleted, or `registry.artifacts` is no place where MLflow
+                can keep files; the message says why and what to do.
         """
         check_database(self.uri, writable=True)
         self.aliases()
+        self._require_active_experiment()
         if get_scheme(self.artifacts):
             self._require_artifact_store()
 

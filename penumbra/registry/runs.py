@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from penumbra.core.settings import RegistrySettings
 from penumbra.core.text.addresses import make_absolute
+from penumbra.core.text.masking import mask_address
 from penumbra.registry.errors import MlflowException
 from penumbra.registry.tracking import sqlite_runs
 from penumbra.registry.tracking.database import check_database, create_database, refuse_locked
@@ -96,7 +97,22 @@ class RunRegistry:
             return recorded
         from penumbra.registry.tracking import mlflow_runs
 
+        self._require_active_experiment()
         return mlflow_runs.record_run(self.client, self._experiment(), made)
+
+    def _require_active_experiment(self) -> None:
+        """Refuse an experiment that was deleted: it keeps its name, and takes no run."""
+        if not has_database(self.uri):
+            return
+        stage = self._ask_tables(sqlite_runs.read_experiment_stage, self.name)
+        if stage is None:
+            found = self.client.get_experiment_by_name(self.name)
+            stage = found.lifecycle_stage if found else ""
+        if stage == "deleted":
+            raise MlflowException(
+                f"the experiment {self.name!r} in {mask_address(self.uri)} is deleted, and takes no run: restore it in "
+                "MLflow, or give registry.model another name"
+            )
 
     def log_files(self, run_id: str, files: Iterable[Path], path: str) -> None:
         """Log files to a run that is recorded, in place of those that have their names.

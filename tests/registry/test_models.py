@@ -73,6 +73,14 @@ def test_the_name_of_a_prompt_is_refused_and_the_prompt_stays_as_it_is(registry,
 
 
 @pytest.mark.slow
+def test_an_experiment_that_was_deleted_is_refused_before_work_begins_with_what_to_do(models):
+    models.record(FinishedRun("train", 0, 1))
+    models.client.delete_experiment(models.client.get_experiment_by_name(models.name).experiment_id)
+    for use in (models.require_writable, lambda: models.record(FinishedRun("train", 0, 2))):
+        with pytest.raises(MlflowException, match="is deleted, and takes no run: restore it in MLflow, or give"):
+            use()
+
+
 def test_an_alias_follows_the_version_that_it_was_pointed_at_last(models, bundle):
     for version in (register(models, bundle), register(models, bundle)):
         models.set_alias("live", version)

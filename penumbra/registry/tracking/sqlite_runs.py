@@ -25,6 +25,7 @@ EXPERIMENT_QUERY = """
 SELECT experiment_id, artifact_location FROM experiments
 WHERE workspace = 'default' AND name = ? AND lifecycle_stage = 'active'
 """
+STAGE_QUERY = "SELECT lifecycle_stage FROM experiments WHERE workspace = 'default' AND name = ?"
 TAGGED_RUN_QUERY = """
 SELECT run_uuid, status FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id)
 WHERE workspace = 'default' AND experiments.name = ? AND key = ? AND value = ? AND runs.lifecycle_stage = 'active'
@@ -45,6 +46,24 @@ METRIC_STATEMENTS = [
     for table in ("metrics", "latest_metrics")
 ]
 TEXT_STATEMENT = "INSERT INTO {table} (run_uuid, key, value) VALUES (?, ?, ?)"
+
+
+def read_experiment_stage(database: Path, experiment: str) -> str:
+    """Read whether an experiment is there.
+
+    Args:
+        database: The registry's file, which exists.
+        experiment: The experiment's name.
+
+    Returns:
+        "active", or "deleted"; "" if there is none.
+
+    Raises:
+        sqlite3.Error: As of `find_finished_run`.
+    """
+    with open_tables(database) as db:
+        (stage,) = db.execute(STAGE_QUERY, (experiment,)).fetchone() or ("",)
+    return str(stage)
 
 
 def find_finished_run(database: Path, experiment: str, tag: str, value: str) -> str:
