@@ -9,7 +9,7 @@ import polars as pl
 
 from flows.steps.model_version import ModelVersion
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
-from flows.steps.promote.waiting import drop_learnt_rows, explain_waiting
+from flows.steps.promote.waiting import drop_learnt_rows, explain_rare_days, explain_waiting
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
 from penumbra.core.settings import PromotionSettings, Settings
@@ -148,6 +148,9 @@ def _weigh_answers(
     )
     is_open = evidence.verdict == "keep collecting"
     waits_for = explain_waiting(settings, live, new, answers, now) if is_open else []
+    if is_open:
+        times, terms = live.reference[live.problem.schema.TIME], settings.promotion
+        waits_for += explain_rare_days(times, terms.block_days, evidence.days_needed)
     return PairedEvidence(evidence, faults, shadow, waits_for)
 
 

@@ -14,6 +14,8 @@ from penumbra.logs.schema import STATUS_OK
 from penumbra.promotion.day_blocks import compute_block_start
 
 QUIET = dt.timedelta(days=1)  # so long without an answer is worth a word
+RARE_GAP = 2  # blocks from one with rows to the next, on average, from which on it is worth a word
+LONG_DAYS, YEAR_DAYS = 700, 365.25
 
 
 def explain_waiting(
@@ -50,6 +52,30 @@ def explain_waiting(
             "(`penumbra shadow` says why)"
         )
     return [*reasons, *_explain_learnt_rows(scored, new), *_explain_days(settings, index, scored, new, now)]
+
+
+def explain_rare_days(times: pl.Series, block_days: int, days_needed: int | None) -> list[str]:
+    """Explain how long a verdict takes where most days have no rows, as in a table with one day a year.
+
+    Args:
+        times: The times of rows before (Date or Datetime [n]), of days that are usual.
+        block_days: The setting `promotion.block_days`: a block with rows counts as so many days.
+        days_needed: How many more days the verdict takes; None where that isn't known.
+
+    Returns:
+        A sentence, or nothing where at least every second block has rows.
+    """
+    starts = times.to_frame("time").select(compute_block_start("time", block_days).unique().sort()).to_series()
+    span = (starts[-1] - starts[0]).days if len(starts) > 1 else 0
+    if not days_needed or span < RARE_GAP * (len(starts) - 1) * block_days or not span:
+        return []
+    days = days_needed / block_days * span / (len(starts) - 1)
+    long = format_count(round(days), "day") if days < LONG_DAYS else format_count(round(days / YEAR_DAYS), "year")
+    what, more = "days" if block_days == 1 else f"blocks of {block_days} days", format_count(days_needed, "more day")
+    return [
+        f"{what} without rows don't count, and the reference has {len(starts):,} with rows between {starts[0]} and "
+        f"{starts[-1]}: at that rate {more} will take about {long}"
+    ]
 
 
 def drop_learnt_rows(answers: pl.DataFrame, new: ModelVersion) -> pl.DataFrame:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flows.steps.model_version import ModelVersion
 from flows.steps.promote.paired_evidence import read_paired_answers
-from flows.steps.promote.waiting import explain_waiting
+from flows.steps.promote.waiting import explain_rare_days, explain_waiting
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from tests.helpers.logs import prediction_logs
 from tests.helpers.models import registered_versions
@@ -102,3 +103,24 @@ def test_answers_that_a_rule_had_a_say_in_are_counted(explain):
 
 def test_a_shadow_that_has_scored_nothing_is_named(explain):
     assert explain(10, scored=False) == "version 2 has scored none of the 2 others (`penumbra shadow` says why)"
+
+
+def test_where_a_year_has_one_day_of_rows_the_days_that_are_missing_are_told_in_years():
+    years = pl.Series([dt.date(year, 1, 1) for year in range(2005, 2020)])
+    assert explain_rare_days(years, 1, 7) == [
+        "days without rows don't count, and the reference has 15 with rows between 2005-01-01 and 2019-01-01: at that "
+        "rate 7 more days will take about 7 years"
+    ]
+
+
+@pytest.mark.parametrize(("block_days", "needed", "long"), [(1, 7, "49 days"), (1, 1, "7 days"), (2, 8, "28 days")])
+def test_of_weekly_days_each_takes_a_week(block_days, needed, long):
+    weeks = pl.Series([dt.datetime(2024, 1, 1) + dt.timedelta(weeks=n) for n in range(9)])
+    (sentence,) = explain_rare_days(weeks, block_days, needed)
+    assert sentence.endswith(f"will take about {long}")
+
+
+@pytest.mark.parametrize("needed", [7, None])
+def test_of_working_days_nothing_is_said(needed):
+    days = pl.Series([dt.date(2024, 1, 1) + dt.timedelta(days=n) for n in range(60) if n % 7 < 5])
+    assert explain_rare_days(days, 1, needed) == []
