@@ -87,7 +87,7 @@ def fetch_batch_files(problem: Problem, batch: str) -> dict[str, RawContent]:
     if wrong := [name for name in files if not _is_path_inside(name)]:
         raise BatchRefused(
             f"{_begin(batch)}fetch() of {name_source_file(problem)} names a file {wrong[0]!r}: expected a path inside "
-            "the batch's folder"
+            "the batch's folder, in UTF-8"
         )
     return {
         name: content if isinstance(content, bytes) else _read_pieces(problem, batch, content)
@@ -262,16 +262,22 @@ def _find_order_fault(batches: list[SourceBatch]) -> str | None:
 
 
 def _is_file_name(name: str) -> bool:
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        return False
+    size = len(name.encode()) if _is_text(name) else 0
     return 0 < size <= MAX_NAME_BYTES and not name.startswith(".") and "/" not in name and name.isprintable()
 
 
 def _is_path_inside(name: str) -> bool:
     path = PurePosixPath(name)
-    return bool(path.parts) and str(path) == name and not path.is_absolute() and not {"..", "."} & set(path.parts)
+    is_inside = not path.is_absolute() and not {"..", "."} & set(path.parts)
+    return bool(path.parts) and str(path) == name and is_inside and _is_text(name)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file can have the name, and listings can: it isn't what Python makes of bytes that aren't UTF-8."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _begin(batch: str) -> str:

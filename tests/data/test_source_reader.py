@@ -108,6 +108,8 @@ def test_a_batch_that_has_gone_from_the_source_is_told_by_its_name(problem):
         (None, "gives nothing: expected at least one file, as a dict of bytes by file name"),
         ({}, "gives nothing in it: expected at least one file"),
         ({"orders.csv": "text"}, "gives a dict: expected at least one file, as a dict of bytes"),
+        ({"caf\udce9.csv": b""}, r"names a file 'caf\\udce9.csv': expected a path inside the batch's folder, in UTF-8"),
+        ({"a\0.csv": b""}, r"names a file 'a\\x00.csv': expected a path inside the batch's folder"),
         ({"../orders.csv": b""}, "names a file '../orders.csv': expected a path inside the batch's folder"),
         ({"/etc/orders.csv": b""}, "names a file '/etc/orders.csv'"),
         ({"": b""}, "names a file ''"),
