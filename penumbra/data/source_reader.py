@@ -15,7 +15,7 @@ from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.problem import Problem, SourceBatch
 from penumbra.core.raw_files import FILE_ERRORS, RawContent, RawFiles
 from penumbra.core.text.masking import mask_text
-from penumbra.core.text.quoting import quote_value
+from penumbra.core.text.quoting import is_encodable, quote_value
 from penumbra.data.flywheel_manifest import FLYWHEEL_MARK
 
 PIECE_BYTES = 1 << 20  # of an open file that is copied
@@ -262,22 +262,14 @@ def _find_order_fault(batches: list[SourceBatch]) -> str | None:
 
 
 def _is_file_name(name: str) -> bool:
-    size = len(name.encode()) if _is_text(name) else 0
+    size = len(name.encode()) if is_encodable(name) else 0
     return 0 < size <= MAX_NAME_BYTES and not name.startswith(".") and "/" not in name and name.isprintable()
 
 
 def _is_path_inside(name: str) -> bool:
     path = PurePosixPath(name)
     is_inside = not path.is_absolute() and not {"..", "."} & set(path.parts)
-    return bool(path.parts) and str(path) == name and is_inside and _is_text(name)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file can have the name, and listings can: it isn't what Python makes of bytes that aren't UTF-8."""
-    try:
-        return b"\0" not in name.encode()
-    except UnicodeEncodeError:
-        return False
+    return bool(path.parts) and str(path) == name and is_inside and is_encodable(name) and "\0" not in name
 
 
 def _begin(batch: str) -> str:

@@ -300,3 +300,9 @@ def test_where_days_are_made_up_a_change_of_an_earlier_file_is_one_of_the_later_
     third = get_fingerprints(source)
     assert first["2000-01-01"] == second["2000-01-01"] != third["2000-01-01"]
     assert len({each["2000-01-02"] for each in (first, second, third)}) == 3
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "caf\udce9.csv").write_text("at\n2024-03-01\n")
+    with pytest.raises(ValueError, match=r"the name of the file 'caf\\udce9.csv' isn't UTF-8: rename it"):
+        TableFiles(tmp_path, time="at").batches()

@@ -37,6 +37,15 @@ def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
     return shown if len(text) <= most else f"{shown}… ({_digest(text)})"
 
 
+def is_encodable(text: str) -> bool:
+    """Return whether a `text` is one in UTF-8: a file's name is none that Python made of other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shorten_text(text: str, most: int) -> str:
     """Return a `text` of at most so many characters, the last of which is "…" where it was longer."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from penumbra.core.text.quoting import is_encodable
 from penumbra.data.versioning.checksums import ChecksumCache, read_folder_stat
 
 FileListing = dict[str, str]
@@ -99,12 +100,10 @@ def build_listing(folder: Path, files: Iterable[str], checksums: ChecksumCache) 
 
 
 def _require_text(paths: Sequence[str]) -> None:
-    try:
-        "".join(paths).encode()
-    except UnicodeEncodeError as error:
-        wrong = next(path for path in paths if path.encode("utf-8", "ignore").decode() != path)
+    if not is_encodable("".join(paths)):
+        wrong = next(path for path in paths if not is_encodable(path))
         said = "the file's name isn't UTF-8: rename it, or move it out of the data folder"
-        raise OSError(errno.EILSEQ, said, wrong) from error
+        raise OSError(errno.EILSEQ, said, wrong)
 
 
 def compute_listing_md5(listing: FileListing) -> str:

@@ -20,6 +20,7 @@ from penumbra.core.project_root import find_project_root
 from penumbra.core.raw_files import FILE_ERRORS
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_address, mask_text
+from penumbra.core.text.quoting import is_encodable
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
@@ -79,10 +80,13 @@ def find_table_files(paths: Sequence[str | Path]) -> list[TableFile]:
 
     Raises:
         FileNotFoundError: A path leads to no file.
-        ValueError: A file is found twice, two have the same name, or a URL's scheme has no library here.
+        ValueError: A file is found twice, two have the same name, one has a name that isn't UTF-8, or a URL's scheme
+            has no library here.
         ConnectionError: A store can't be reached.
     """
     files = [file for path in paths for file in _find_files(str(path))]
+    if wrong := [file.name for file in files if not is_encodable(file.name)]:
+        raise ValueError(f"the name of the file {wrong[0]!r} isn't UTF-8: rename it")
     if twice := [path for (path, _), count in Counter((file.path, file.store) for file in files).items() if count > 1]:
         raise ValueError(f"{mask_address(twice[0])} is found by two of the paths: expected each file by one of them")
     counts = Counter(file.name for file in files)

@@ -12,6 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from penumbra.core.text.addresses import get_scheme, make_absolute
 from penumbra.core.text.errors import LastingRefusal
 from penumbra.core.text.masking import mask_address
+from penumbra.core.text.quoting import is_encodable
 from penumbra.sources.tables.locations import (
     PARQUET_SUFFIXES,
     TABLE_SUFFIXES,
@@ -44,9 +45,11 @@ def locate_output(output: str) -> str:
         it is that of a folder that is called as a file is.
 
     Raises:
-        OutputRefused: The name ends as that of a file of another format, and isn't that of a folder; or it is that of
-            rows without an answer, which are beside the answers of another output.
+        OutputRefused: The name isn't UTF-8, or ends as that of a file of another format and isn't that of a folder; or
+            it is that of rows without an answer, which are beside the answers of another output.
     """
+    if not is_encodable(output):
+        raise OutputRefused(f"the output {output!r} has a name that isn't UTF-8: expected another one")
     slash = "/" * (output.endswith("/") and is_file_address(output.rstrip("/")))
     address = make_absolute(output).rstrip("/") + slash
     path = None if get_scheme(address) else Path(address)

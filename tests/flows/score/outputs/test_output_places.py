@@ -71,13 +71,21 @@ def test_answers_beside_the_input_that_it_does_not_find_are_written(folder, sour
 
 @pytest.mark.parametrize(
     "output",
-    ["x.json", "out/x.csv.gz", "x.XLSX", "s3://bucket/x.jsonl", "x.rejected.csv", "s3://bucket/x.rejected.parquet"],
+    [
+        "x.json",
+        "out/x.csv.gz",
+        "x.XLSX",
+        "s3://bucket/x.jsonl",
+        "x.rejected.csv",
+        "s3://bucket/x.rejected.parquet",
+        "caf\udce9.csv",
+    ],
 )
 def test_an_output_with_a_name_that_is_none_for_answers_is_refused(folder, output):
     source = write_flights(folder / "in.parquet", make_flights(5))
     asked = ScoreOrder(str(source), output if "://" in output else str(folder / output))
     with pytest.raises(
-        OutputRefused, match=r"x\.json|ends in \.\w+: expected .*\.parquet or .*\.csv, or a folder|called"
+        OutputRefused, match=r"x\.json|ends in \.\w+: expected .*\.parquet or .*\.csv, or a folder|called|isn't UTF-8"
     ):
         begin_tables(make_score_settings(folder), asked)
     assert not (folder / output).exists()
