@@ -91,7 +91,7 @@ TYPE_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 # By the annotation of an argument: the test that it has to pass, and the words that complete "expected …". Arguments of
-# other annotations are checked by what they are about, or are those of a class of the user's.
+# other annotations are checked by what they are about; what those of a class of the user's own mean is the user's.
 ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (_is_text, "a text"),
     str | None: (_or_none(_is_text), "a text"),
@@ -182,8 +182,15 @@ def find_argument_faults(part: Any) -> Iterator[str]:
     Yields:
         Words that complete "FEATURES has …", "CHECKS has …" and so on.
     """
-    for field in (each for each in fields(part) if each.init) if is_dataclass(part) else ():
-        value = getattr(part, field.name)
-        accepts, expected = ARGUMENT_CHECKS.get(field.type, (None, ""))
-        if accepts and not accepts(value):
+    for field in fields(part) if is_dataclass(part) else ():
+        if not (field.init and field.type in ARGUMENT_CHECKS and _is_of_ours(type(part), field.name)):
+            continue
+        accepts, expected = ARGUMENT_CHECKS[field.type]
+        if not accepts(value := getattr(part, field.name)):
             yield f"{type(part).__name__}(…) with {field.name} = {value!r}: expected {expected}"
+
+
+def _is_of_ours(kind: type, argument: str) -> bool:
+    """Whether a class has an argument from one of the engine's, which may be a base of it."""
+    owner = next(each for each in kind.__mro__ if argument in vars(each).get("__annotations__", ()))
+    return owner.__module__.partition(".")[0] == __name__.partition(".")[0]

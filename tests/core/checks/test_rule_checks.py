@@ -1,9 +1,11 @@
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 import polars as pl
 import pytest
 
+from penumbra.core.checks.type_checks import find_argument_faults
 from penumbra.core.problem import ProblemError
 from penumbra.core.task import Task
 from penumbra.features import Category
@@ -146,6 +148,23 @@ def test_an_argument_of_a_rule_that_is_of_another_type_is_refused_when_it_is_loa
         load_rule(when, then, "binary")
     assert "rules.py: RULES has " in str(refused.value)
     assert sentence in str(refused.value)
+
+
+@dataclass(frozen=True)
+class Night(OneOf):
+    """A condition of one's own, with arguments of its own, whose annotations are no promise."""
+
+    until: int = None
+
+    @property
+    def words(self):
+        return f"{self.column} is before {self.until or 5}"
+
+
+def test_what_arguments_of_ones_own_mean_is_not_the_engines():
+    assert not list(find_argument_faults(Night("hour", [1, 2])))
+    (fault,) = find_argument_faults(Night("hour", "12"))
+    assert fault == "Night(…) with values = '12': expected a list of values"
 
 
 def test_what_is_clamped_is_a_number_that_answers_can_have():
