@@ -1,17 +1,19 @@
 """The end of an experiment: the gate on the validation batches, the MLflow run, and the words about both."""
 
 from flows.steps.train import gate_evaluation
+from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.final_fit import score_baseline
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release import run_record
+from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.registry.runs import RunRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.evaluation.evaluate import Trial, format_score_table
 from penumbra.training.gate.gate_checks import ServingMeasurements
-from penumbra.training.split import Split, format_batch_range
+from penumbra.training.split import Split
 
 
 def conclude_experiment(
@@ -39,18 +41,18 @@ def conclude_experiment(
     run = FinishedRun(f"experiment {best.job}", best.began, best.ended, best.job.parameters, metrics, tags)
     key = matrices.arrays.folder.name  # the flow's run: a retry completes what its first attempt has begun to record
     run_id = RunRegistry(settings.registry).record(run, data_version=plan.facts["data_version"], key=key)
-    text = _describe_experiment(best, baseline, plan.split, str(gate.report), run_id)
+    text = _describe_experiment(matrices.problem, best, baseline, plan.split, str(gate.report), run_id)
     RunReceipts(settings.training.folder).write_latest(text)
     return text
 
 
-def _describe_experiment(best: Trial, baseline: Trial, split: Split, gate: str, run_id: str) -> str:
+def _describe_experiment(problem: Problem, best: Trial, baseline: Trial, split: Split, gate: str, run_id: str) -> str:
     figures = "".join(f", {name} = {value}" for name, value in {**best.job.parameters, **best.report}.items())
     return "\n".join(
         [
             f"{best.candidate}{figures}",
-            f"fitted on {format_batch_range(split.train)} in {best.fit_seconds:.1f} s, scored on "
-            f"{format_batch_range(split.validation)} (the test batches stay unseen):",
+            f"fitted on {describe_batches(problem, split.train)} in {best.fit_seconds:.1f} s, scored on "
+            f"{describe_batches(problem, split.validation)} (the test batches stay unseen):",
             "",
             format_score_table([(each.candidate, each.scores) for each in (best, baseline)]),
             "",

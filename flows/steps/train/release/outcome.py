@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from flows.steps.train import gate_evaluation
+from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.final_fit import FinalTrials
 from flows.steps.train.gate_evaluation import GateOutcome
 from flows.steps.train.live_model import LivePredictions
@@ -119,7 +120,7 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
     Returns:
         Its summary.
     """
-    plan, live = outcome.plan, outcome.gate.live
+    plan, live, problem = outcome.plan, outcome.gate.live, outcome.matrices.problem
     revision, sign, changes = plan.facts["revision"].partition("+")
     results = [
         format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
@@ -129,9 +130,9 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
         *([*outcome.remarks, ""] if outcome.remarks else []),
     ]
     return OutcomeSummary(
-        model=f"{outcome.winner.candidate}, fitted on {format_batch_range(plan.split.all)}",
+        model=f"{outcome.winner.candidate}, fitted on {describe_batches(problem, plan.split.all)}",
         origin=f"(data {plan.facts['data_version'][:8]}, code {revision[:8]}{sign}{changes}). "
-        f"Its recipe, fitted on the batches before, scored on {format_batch_range(plan.split.test)}:",
+        f"Its recipe, fitted on the batches before, scored on {describe_batches(problem, plan.split.test)}:",
         results="\n".join(results),
         unfit_live=live.version if live and live.unfit else "",
     )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.release.bundle_completion import complete_bundle
 from flows.steps.train.release.card_records import read_card_beginning
 from flows.steps.train.release.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
@@ -34,7 +35,6 @@ from penumbra.storage.cache import RunReceipts
 from penumbra.storage.fingerprints import compute_fingerprint
 from penumbra.storage.locks import hold_file_lock
 from penumbra.storage.shared.state import exclude_machines
-from penumbra.training.split import format_batch_range
 
 REGISTRATION_LOCK_FILE = "registration.lock"
 REGISTRATION_ERRORS = (*REGISTRY_ERRORS, BrokenLedger)
@@ -151,7 +151,7 @@ def _build_verdict(outcome: TrainingOutcome) -> LedgerEvent:
         kind="verdict",
         verdict=outcome.gate.report.overall,
         actor=get_actor(),
-        reason=f"gate on {format_batch_range(outcome.plan.split.test)}",
+        reason=f"gate on {describe_batches(outcome.matrices.problem, outcome.plan.split.test)}",
         versions={LIVE_ALIAS: live.version} if live else {},
         data_version=facts["data_version"],
         settings=facts["settings"],

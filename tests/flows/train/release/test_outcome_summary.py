@@ -16,6 +16,7 @@ def test_the_summary_says_where_the_code_differs_from_its_commit(revision: str, 
     split = SimpleNamespace(all=["2024-01"], test=["2024-01"])
     outcome: Any = SimpleNamespace(
         plan=SimpleNamespace(facts=facts, split=split),
+        matrices=SimpleNamespace(problem=None),
         gate=SimpleNamespace(live=None, report="gate: pass"),
         tested=[SimpleNamespace(candidate="forest", scores={"log_loss": 0.5})],
         remarks=[],

@@ -151,7 +151,7 @@ def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypa
             facts={"data_version": "d", "revision": "r", "settings": {}},
             split=SimpleNamespace(all=["2024-01"], test=["2024-01"]),
         ),
-        matrices=SimpleNamespace(arrays=SimpleNamespace(folder=tmp_path)),
+        matrices=SimpleNamespace(arrays=SimpleNamespace(folder=tmp_path), problem=None),
         winner=SimpleNamespace(candidate="tree"),
         tested=[SimpleNamespace(candidate="tree", scores={"log_loss": 0.5})],
         remarks=[],
