@@ -55,5 +55,5 @@ def _defer_decision(fired: Sequence[Rule], decision: DecisionValue | None) -> di
     deferring = next((rule.then for rule in fired if isinstance(rule.then, Defer)), None)
     if deferring is None:
         return NO_MARKS
-    due = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(hours=deferring.hours)
+    due = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(hours=float(deferring.hours))
     return {"pending": True, "due": due, "default": decision if deferring.default is None else deferring.default}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -209,6 +210,12 @@ def test_an_answer_by_the_baseline_fails_where_the_bundle_has_none():
 def test_a_rule_that_raises_does_not_keep_the_others_from_being_applied():
     marks = apply_rules(rule(Broken(), Review(), "broken"), rule(CloseCall(0.3), Override(False), "close"))[2]
     assert marks == {"rules": ["close"], "review": True, "failed_rules": ["broken"]}
+
+
+@pytest.mark.parametrize("hours", [Decimal("0.5"), np.float32(0.5), np.int64(1)])
+def test_an_answer_is_deferred_by_hours_of_any_kind_of_number(hours):
+    marks = apply_rules(rule(CloseCall(0.3), Defer(hours)))[2]
+    assert marks["due"] > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=20)
 
 
 def test_a_condition_that_cannot_be_prepared_for_a_version_fails_for_each_record_and_keeps_no_version_out():
