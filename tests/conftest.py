@@ -67,8 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
-    """Collect garbage from here on, but look through what was imported never again."""
+    """Collect garbage from here on, but seldom, and look through what was imported never again."""
     gc.enable()
+    gc.set_threshold(10_000)
     gc.freeze()
 
 

@@ -14,13 +14,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 ENGINE_PACKAGES = frozenset({"penumbra", "flows", "service", "monitoring", "deploy", "benchmarks", "tests"})
 RUNTIME_LOCK = "locks/runtime.lock"
 PYTHON_SUFFIXES = (".py", ".pyc")
+Lister = Callable[[str], frozenset[str]]
 IMPORT_STATEMENT = re.compile(r"^[ \t]*((?:from|import)[ \t](?:[^\n(\\]|\\\n)*(?:\([^)]*\))?)", re.MULTILINE)
 
 
@@ -93,10 +94,10 @@ def map_imports(root: Path, entry_modules: Iterable[str]) -> dict[str, tuple[str
         FileNotFoundError: An entry module is not below `root`.
     """
     waiting = [module for entry in entry_modules for module in _expand_package(root, entry)]
-    below, imports, seen = {path.stem for path in root.iterdir()}, dict[str, tuple[str, ...]](), set[str]()
+    list_names, imports, seen = functools.cache(_list_names), dict[str, tuple[str, ...]](), set[str]()
     while waiting:
         module = waiting.pop()
-        if module not in seen and module.partition(".")[0] in below and (file := _find_module_file(root, module)):
+        if module not in seen and (file := _find_module_file(root, module, list_names)):
             imports[module] = module.rpartition(".")[0], *_list_imports(file, module)
             waiting += imports[module]
         seen.add(module)
@@ -154,7 +155,8 @@ def list_module_paths(root: Path, modules: Iterable[str]) -> list[Path]:
     Returns:
         A path for each of the others.
     """
-    files = (_find_module_file(root, name) for name in modules)
+    list_names = functools.cache(_list_names)
+    files = (_find_module_file(root, name, list_names) for name in modules)
     return [file for file in files if file]
 
 
@@ -193,15 +195,16 @@ def list_library_versions(root: Path, modules: Iterable[str]) -> dict[str, str]:
     Returns:
         The version by name of the library.
     """
-    found = ((_find_module_file(root, module), module) for module in modules)
+    list_names = functools.cache(_list_names)
+    found = ((_find_module_file(root, module, list_names), module) for module in modules)
     names = {name.partition(".")[0] for file, module in found if file for name in _list_imports(file, module)}
     foreign = sorted(names - sys.stdlib_module_names - ENGINE_PACKAGES)
-    versions = {name: _find_library_version(name) for name in foreign if not _find_module_file(root, name)}
+    versions = {name: _find_library_version(name) for name in foreign if not _find_module_file(root, name, list_names)}
     return {name: version for name, version in versions.items() if version}
 
 
 def _expand_package(root: Path, entry: str) -> Iterator[str]:
-    file, folder = _find_module_file(root, entry), root.joinpath(*entry.split("."))
+    file, folder = _find_module_file(root, entry, _list_names), root.joinpath(*entry.split("."))
     if file is None and not folder.is_dir():
         raise FileNotFoundError(f"there is no module {entry} below {root}")
     yield entry
@@ -209,10 +212,22 @@ def _expand_package(root: Path, entry: str) -> Iterator[str]:
         yield path.relative_to(root).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
-def _find_module_file(root: Path, module: str) -> Path | None:
-    path = os.path.join(root, *module.split("."))
-    files = (f"{path}{os.sep}__init__.py", f"{path}.py")
-    return next((Path(file) for file in files if module and os.path.isfile(file)), None)
+def _list_names(folder: str) -> frozenset[str]:
+    """List the names in a folder; there are none where it is missing or a file."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+def _find_module_file(root: Path, module: str, list_names: Lister) -> Path | None:
+    """Find the file of a module; who looks for many gives a cache of `_list_names`, which reads each folder once."""
+    package, _, name = module.rpartition(".")
+    folder = f"{root}{os.sep}{package.replace('.', os.sep)}"
+    names = list_names(folder)
+    if name in names and "__init__.py" in list_names(f"{folder}{os.sep}{name}"):
+        return Path(folder, name, "__init__.py")
+    return Path(folder, f"{name}.py") if f"{name}.py" in names else None
 
 
 def _list_imports(file: Path, module: str) -> tuple[str, ...]:
