@@ -227,6 +227,24 @@ def test_an_indexer_of_an_older_version_that_goes_on_running_leaves_its_keys_in_
     assert join_labels(make_index(tmp_path, spec))["target"].to_list() == [True, True]
 
 
+def test_an_indexer_of_an_older_contract_leaves_the_index_to_the_newer_one_until_it_is_its_own_again(tmp_path, spec):
+    newer = dataclasses.replace(spec, target=~pl.col("churned"))
+    predict(tmp_path, "12.3")
+    append(tmp_path / "labels", LabelEntry(NOON, "feedback", {"churned": True}, ["12.3"]))
+    running = make_index(tmp_path, spec)
+    with running.keep_open():
+        running.catch_up()
+        assert join_labels(make_index(tmp_path, newer))["target"].to_list() == [False]
+        predict(tmp_path, "45.60")
+        for _ in range(2):
+            with pytest.raises(ReplacedTables, match=r"began later, with another key, outcome or target .*: restart"):
+                running.catch_up()
+        assert join_labels(make_index(tmp_path, newer))["target"].to_list() == [False, None]
+        make_index(tmp_path, spec)
+        assert running.catch_up() == 0
+        assert join_labels(running)["target"].to_list() == [True, None]
+
+
 def test_the_text_of_a_key_is_that_of_its_format():
     values = decimal.Decimal("12.30"), NOON, NOON, NOON.replace(tzinfo=None), 7.0
     key = '["2024-03-01T12:00:00Z","2024-03-01T12:00:00Z","2024-03-01T12:00:00","12.30",7.0]'

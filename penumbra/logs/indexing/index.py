@@ -48,6 +48,10 @@ from penumbra.storage.sqlite import (
 )
 
 logger = logging.getLogger("penumbra.logs")
+REPLACED_MESSAGE = (
+    "{path} was made anew by a process that began later, with another key, outcome or target in problem/schema.py, or "
+    "of another version: restart this one, which leaves it to that"
+)
 
 
 class LogIndex:
@@ -66,6 +70,7 @@ class LogIndex:
         self._encode_key = KeyEncoder(label_spec.key).encode_values
         self._sizes: dict[Path, int] = {}
         self._is_keeping, self._kept_inode = False, 0
+        self._has_begun = False  # whether the tables have been its own
         self._kept: sqlite3.Connection | None = None
         self._layout = int(hashlib.sha256(f"{INDEX_DDL}{label_spec.describe()}".encode()).hexdigest()[:7], 16)
 
@@ -116,6 +121,7 @@ class LogIndex:
 
         Raises:
             sqlite3.OperationalError: Where the index is busy for longer than a minute, or can't be written.
+            ReplacedTables: Where it is kept open, and a process of another contract has made it anew.
             DamagedArchive: Where the archive of a log is damaged.
         """
         sizes = {
@@ -212,7 +218,9 @@ class LogIndex:
     def keep_open(self) -> Iterator["LogIndex"]:
         """Keep one connection for all passes: a new one has an empty cache, and closing the last costs a checkpoint.
 
-        Files of other formats are removed first: who keeps the index open serves, as one version at a time does.
+        Files of other formats are removed first: who keeps the index open serves, as one version at a time does. Tables
+        that a process of another contract or version makes anew meanwhile are left to it, as that began later: each
+        pass raises ReplacedTables. Otherwise both would make them anew in turns, and none would come to an end.
 
         Yields:
             This index.
@@ -233,10 +241,13 @@ class LogIndex:
             )
             for pragma in INDEX_PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
-            if read_user_version(db) != self._layout:
+            if (found := read_user_version(db)) != self._layout:
+                if found and self._is_keeping and self._has_begun:
+                    raise ReplacedTables(REPLACED_MESSAGE.format(path=self.path))
                 recreate_tables(db, INDEX_DDL, self._layout)
                 self._sizes = {}
                 self._remove_other_formats()
+            self._has_begun = True
             on_error.pop_all()
             return db
 

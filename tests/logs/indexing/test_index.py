@@ -18,7 +18,7 @@ from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries import labels
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.schema import LabelEntry
-from penumbra.storage.sqlite import ROWS_PER_STATEMENT
+from penumbra.storage.sqlite import ROWS_PER_STATEMENT, ReplacedTables
 from tests.helpers.logs.prediction_logs import (
     LABEL_SPEC,
     NOON,
@@ -62,9 +62,12 @@ def test_a_kept_connection_writes_nothing_into_tables_that_another_contract_made
         kept.catch_up()
         LogIndex(tmp_path / "predictions", tmp_path / "labels", other).catch_up()
         log_labels(tmp_path, make_label_by_key(2, 42))
-        kept.catch_up()
-        with kept.open() as db:
-            assert db.execute("SELECT target FROM labels").fetchall() == [("true",), ("true",)]
+        with pytest.raises(ReplacedTables):
+            kept.catch_up()
+    later = LogIndex(tmp_path / "predictions", tmp_path / "labels", other)
+    later.catch_up()
+    with later.open() as db:
+        assert db.execute("SELECT target FROM labels").fetchall() == [("false",), ("false",)]
 
 
 def test_an_index_that_had_to_be_made_anew_for_a_reader_is_filled_though_nothing_was_logged(tmp_path: Path) -> None:
