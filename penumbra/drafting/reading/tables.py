@@ -25,6 +25,13 @@ from penumbra.sources.tables.parquet_tables import drop_stand_ins, read_parquet_
 from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.sources.tables.text_values import clean_text
 
+READ_BY_QUERY = "have a query read it, as with --from duckdb:// --query \"select * from read_json('{location}')\""
+FOREIGN_FILES = {
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), f"JSON: {READ_BY_QUERY}"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "a spreadsheet: save it as CSV, dates as 2024-03-01"),
+    **dict.fromkeys((".feather", ".arrow", ".orc", ".avro", ".pkl"), "no CSV or Parquet: write it as Parquet"),
+    **dict.fromkeys((".duckdb", ".db", ".sqlite", ".sqlite3"), "a database: pass a --query that gives its rows"),
+}
 LAYOUT_OPTIONS = [each.name for each in fields(CsvLayout)]
 
 
@@ -119,9 +126,17 @@ def _open_query(url: str, query: str) -> DataTable:
 
 def _open_files(location: str, folder: Path) -> DataTable:
     files = find_table_files([location])
+    _check_suffixes(files, location)
     if len({file.is_parquet for file in files}) > 1:
         raise DraftRefused(f"{location} has CSV and Parquet files: keep one kind there, or pass a glob such as '*.csv'")
     return _open_parquet(files, folder) if files[0].is_parquet else _open_csv(files, folder)
+
+
+def _check_suffixes(files: Sequence[TableFile], location: str) -> None:
+    """Raise DraftRefused for a file that is another kind of table by its name; as CSV it would have odd columns."""
+    for file in files:
+        if what := FOREIGN_FILES.get(Path(file.name).suffix.lower()):
+            raise DraftRefused(f"{file.name} is {what.format(location=location)}")
 
 
 def _open_parquet(files: Sequence[TableFile], folder: Path) -> DataTable:

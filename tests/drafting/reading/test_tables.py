@@ -71,3 +71,18 @@ def test_a_column_that_no_dtype_holds_in_all_files_is_refused_by_name(tmp_path):
     pl.DataFrame({"at": [dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]}).write_parquet(tmp_path / "b.parquet")
     with pytest.raises(DraftRefused, match=r"'at' is Datetime.* in a\.parquet and Datetime.* in b\.parquet: write all"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.jsonl", 'JSON: have a query read it, as with --from duckdb:// --query "select * from read_json('),
+        ("a.XLSX", "a spreadsheet: save it as CSV"),
+        ("a.sqlite", "a database: pass a --query that gives its rows"),
+    ],
+)
+def test_a_file_that_is_another_kind_of_table_by_its_name_is_refused_with_what_to_do(tmp_path, name, advice):
+    (tmp_path / name).write_text('{"city": "Bonn", "n": 2}\n')
+    with pytest.raises(DraftRefused) as refused, open_table(str(tmp_path / name), ""):
+        pass
+    assert f"{name} is {advice}" in str(refused.value)
