@@ -73,7 +73,7 @@ def explain_rare_days(times: pl.Series, block_days: int, days_needed: int | None
     long = format_count(round(days), "day") if days < LONG_DAYS else format_count(round(days / YEAR_DAYS), "year")
     what, more = "days" if block_days == 1 else f"blocks of {block_days} days", format_count(days_needed, "more day")
     return [
-        f"{what} without rows don't count, and the reference has {len(starts):,} with rows between {starts[0]} and "
+        f"{what} without rows don't count, and {len(starts):,} of the reference have some between {starts[0]} and "
         f"{starts[-1]}: at that rate {more} will take about {long}"
     ]
 

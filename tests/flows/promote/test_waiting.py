@@ -108,7 +108,7 @@ def test_a_shadow_that_has_scored_nothing_is_named(explain):
 def test_where_a_year_has_one_day_of_rows_the_days_that_are_missing_are_told_in_years():
     years = pl.Series([dt.date(year, 1, 1) for year in range(2005, 2020)])
     assert explain_rare_days(years, 1, 7) == [
-        "days without rows don't count, and the reference has 15 with rows between 2005-01-01 and 2019-01-01: at that "
+        "days without rows don't count, and 15 of the reference have some between 2005-01-01 and 2019-01-01: at that "
         "rate 7 more days will take about 7 years"
     ]
 
