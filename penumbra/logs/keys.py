@@ -28,7 +28,7 @@ class KeyEncoder:
 
     def __init__(self, dtypes: Mapping[str, Any]) -> None:
         """`dtypes` are those of the key's columns, by name and in their order."""
-        order = sorted(range(len(dtypes)), key=[not _is_time(dtype) for dtype in dtypes.values()].__getitem__)
+        order = sorted(range(len(dtypes)), key=[not is_time_dtype(dtype) for dtype in dtypes.values()].__getitem__)
         self._width, self._reorder = len(dtypes), itemgetter(*order) if order != sorted(order) else None
         self._rewrites = [(n, rewrite) for n, dtype in enumerate(dtypes.values()) if (rewrite := _make_rewrite(dtype))]
 
@@ -64,7 +64,8 @@ class KeyEncoder:
         return f"[{b','.join(values).decode()}]"
 
 
-def _is_time(dtype: Any) -> bool:
+def is_time_dtype(dtype: Any) -> bool:
+    """Return whether values of a `dtype` are times or days, which stand first in the text of a key."""
     return isinstance(dtype, pl.Date | pl.Datetime)
 
 

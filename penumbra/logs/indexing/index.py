@@ -26,15 +26,17 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.indexing import parsing
 from penumbra.logs.indexing.index_tables import (
     INDEX_DDL,
-    INDEX_PRAGMAS,
     INDEX_TIMEOUT_SECONDS,
     LATEST_LABELS_QUERY,
+    ParsedPiece,
     insert_pieces,
+    list_index_pragmas,
+    parse_piece,
     read_index_positions,
 )
-from penumbra.logs.keys import KeyEncoder
+from penumbra.logs.keys import KeyEncoder, is_time_dtype
 from penumbra.logs.labels import BATCH_PREFIX, LabelSpec
-from penumbra.logs.log_pieces import LogPiece, group_pieces, iterate_lines
+from penumbra.logs.log_pieces import LogPiece, group_pieces
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.replicas.log_union import fetch_logs
 from penumbra.logs.schema import LabelEntry
@@ -68,6 +70,7 @@ class LogIndex:
             "shadow": parsing.parse_shadow_lines,
         }
         self._encode_key = KeyEncoder(label_spec.key).encode_values
+        self._pragmas = list_index_pragmas(not label_spec.key or any(map(is_time_dtype, label_spec.key.values())))
         self._sizes: dict[Path, int] = {}
         self._is_keeping, self._kept_inode = False, 0
         self._has_begun = False  # whether the tables have been its own
@@ -239,7 +242,7 @@ class LogIndex:
             db = on_error.enter_context(
                 contextlib.closing(sqlite3.connect(self.path, INDEX_TIMEOUT_SECONDS, isolation_level=None))
             )
-            for pragma in INDEX_PRAGMAS:
+            for pragma in self._pragmas:
                 db.execute(f"PRAGMA {pragma}")
             if (found := read_user_version(db)) != self._layout:
                 if found and self._is_keeping and self._has_begun:
@@ -288,7 +291,7 @@ class LogIndex:
         taken, is_overtaken = 0, False
         for pieces in group_pieces(self._list_pieces(db, table, sizes)):
             new = self._insert(db, table, pieces)
-            taken += sum(piece.content.count(b"\n") for piece in new)
+            taken += sum(each.lines for each in new)
             is_overtaken |= len(new) < len(pieces)
             after_piece()
         return taken, is_overtaken
@@ -305,10 +308,9 @@ class LogIndex:
                     yield LogPiece(path.stem, position, content)
                     position += len(content)
 
-    def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[LogPiece]:
+    def _insert(self, db: sqlite3.Connection, table: str, pieces: Sequence[LogPiece]) -> list[ParsedPiece]:
         """Take in pieces; return them, but for those that somebody else was quicker with."""
-        parse = self._rows[table]
-        parsed = [(each, [row for lines in iterate_lines(each.content) for row in parse(lines)]) for each in pieces]
+        parsed = [parse_piece(piece, self._rows[table]) for piece in pieces]
         return insert_pieces(db, table, parsed, self._layout)
 
 

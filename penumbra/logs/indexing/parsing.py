@@ -34,16 +34,16 @@ def make_prediction_parser(label_spec: LabelSpec) -> Callable[[Sequence[bytes]],
         since 1970, a list of probabilities as JSON, truth values as 1 and 0, `alone` 1 where neither a rule nor another
         model had a part in the answer, and the line itself.
     """
-    fields = dict.fromkeys([*label_spec.key, label_spec.time], msgspec.Raw)
+    fields = {**dict.fromkeys(label_spec.key, msgspec.Raw), label_spec.time: str | None}
     decode = msgspec.json.Decoder(add_record_fields(IndexedPrediction, fields)).decode
     width, encode_key = len(label_spec.key), KeyEncoder(label_spec.key).encode_json_values
-    clock = (*label_spec.key, label_spec.time).index(label_spec.time)
+    clock = list(fields).index(label_spec.time)
 
     def make_row(line: bytes) -> IndexRow:
         entry = decode(line)
-        values, time = msgspec.structs.astuple(entry.record), entry.time.timestamp()
+        values, time = list(msgspec.structs.astuple(entry.record)), entry.time.timestamp()
+        values[clock], event = _read_moment(values[clock])
         key = encode_key(values[:width]) if width else entry.id
-        event = _parse_epoch_seconds(bytes(values[clock]))
         output, decision = _to_column(entry.output), _to_column(entry.decision)
         alone = int(not (entry.rules or entry.failed_rules or entry.fallback))
         moment = time if event is None else event
@@ -136,9 +136,12 @@ def _encode_target(target: Any) -> str | None:
 
 
 @lru_cache(maxsize=1 << 14)  # neighbouring rows have the same hour, or day
-def _parse_epoch_seconds(json: bytes) -> float | None:
-    """An instant or a date in JSON, in UTC where it names no offset, never rounded to the year 10000; None for null."""
-    if json == b"null":
-        return None
-    moment = dt.datetime.fromisoformat(json[1:-1].decode())
-    return min((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp(), LAST_MOMENT)
+def _read_moment(text: str | None) -> tuple[bytes, float | None]:
+    """The JSON of an instant or a date, and its seconds: in UTC where it names no offset, never rounded to the year
+    10000; None for null.
+    """
+    if text is None:
+        return b"null", None
+    moment = dt.datetime.fromisoformat(text)
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+    return encode_json(text), min(seconds, LAST_MOMENT)

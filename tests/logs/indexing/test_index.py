@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import datetime as dt
 import re
 import shutil
@@ -53,6 +54,15 @@ def test_an_index_of_another_contract_is_made_anew(tmp_path: Path) -> None:
     assert labels.compute_label_coverage(made, "day", 24)["labelled"].to_list() == [1]
     with made.open() as db:
         assert db.execute("SELECT target FROM labels").fetchall() == [("false",)]
+
+
+@pytest.mark.parametrize(
+    ("key", "size"), [({"order": pl.Int64(), "at": pl.Date()}, 16384), ({}, 16384), ({"order": pl.Int64()}, 4096)]
+)
+def test_pages_are_small_where_keys_have_no_time_by_which_they_would_come_in_order(tmp_path, key, size):
+    spec = dataclasses.replace(LABEL_SPEC, key=key)
+    with LogIndex(tmp_path / "predictions", tmp_path / "labels", spec).open() as db:
+        assert db.execute("PRAGMA page_size").fetchone() == (size,)
 
 
 def test_a_kept_connection_writes_nothing_into_tables_that_another_contract_made_anew(tmp_path: Path) -> None:
