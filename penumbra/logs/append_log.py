@@ -31,7 +31,8 @@ CLOSED_FILE = -1
 CHUNK_BYTES = 1 << 24
 BYTES_PER_MEGABYTE = 1 << 20
 CHECK_MARKER = b',"crc":"'
-CHECK_BYTES = len(CHECK_MARKER) + 10  # with eight digits, the quote and the brace
+CHECK_FORMAT = CHECK_MARKER + b'%08x"}'
+CHECK_BYTES = len(CHECK_FORMAT % 0)
 _encoder = msgspec.json.Encoder()
 encode_json = _encoder.encode
 
@@ -327,7 +328,7 @@ def is_line_whole(line: bytes) -> bool:
 
 def has_valid_checksum(line: bytes) -> bool:
     """Return whether a `line` without its end has a checksum, which is that of what is before it."""
-    return line.endswith(b',"crc":"%08x"}' % crc32(line[:-CHECK_BYTES]))
+    return line.endswith(CHECK_FORMAT % crc32(line[:-CHECK_BYTES]))
 
 
 def decode_entry(line: bytes) -> Any:

@@ -161,8 +161,10 @@ def _write_part(folder: Path, day: dt.date, paths: Sequence[Path], rows: RowRead
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
             raise DamagedArchive(f"{path} ends within a line, though it was sealed: it isn't archived")
-        archived[path.stem] = ArchivedSegment(segments.seal_changed_segment(path, content), content.count(b"\n"))
-        frames += [build_archive_frame(lines, rows) for lines in iterate_lines(content)]
+        pieces = [build_archive_frame(lines, rows) for lines in iterate_lines(content)]
+        height = sum(piece.height for piece in pieces)
+        archived[path.stem] = ArchivedSegment(segments.seal_changed_segment(path, content), height)
+        frames += pieces
     with write_aside(table) as aside:
         write_archive_frames(frames or [build_archive_frame([], rows)], aside)
         part = ArchivePart(archived, hash_file(aside))

@@ -29,26 +29,41 @@ def build_archive_frame(lines: Sequence[bytes], rows: RowReader | None) -> Any:
             the prefix `row.` (a struct takes three times as long to read); None for none.
 
     Returns:
-        A polars frame with the columns of `ArchivedPrediction`, null where a line can't be read, `line` (String), `raw`
-        (Binary, only of a line that isn't text) and the columns `row.…`.
+        A polars frame with the columns of `ArchivedPrediction`, null where a line can't be read (the time as the log
+        has it), `line` (String), `raw` (Binary, only of a line that isn't text) and the columns `row.…`.
     """
     import polars as pl
 
     whole = blank_damaged_lines(lines)
     entries, row_columns = rows(whole) if rows else ([None] * len(whole), ())
     read = [entry or _read_entry(line) for entry, line in zip(entries, whole, strict=True)]
-    columns = {name: list(map(attrgetter(name), read)) for name in ARCHIVED_FIELDS}
+    known = [pl.Series(name, list(map(attrgetter(name), read)), strict=False) for name in ARCHIVED_FIELDS]
     text, raw = _split_text(pl.Series("raw", lines, pl.Binary))
-    known = pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in columns.items()})
     typed = [each.alias(ROW_PREFIX + each.name) for each in row_columns]
-    return known.with_columns(_parse_times(known["time"].cast(pl.String)), text.alias("line"), raw, *typed)
+    return pl.DataFrame([*known, text.alias("line"), raw, *typed])
+
+
+def join_archive_frames(frames: Sequence[Any]) -> Any:
+    """Join the frames of a part to its table.
+
+    Args:
+        frames: Frames as `build_archive_frame` returns them, in the order of the rows.
+
+    Returns:
+        A polars frame with their columns, the time as Datetime in UTC, null where it is none: read from all rows at
+        once, as a query of polars costs about as much for some thousand.
+    """
+    import polars as pl
+
+    joined = pl.concat(frames, how="vertical_relaxed")
+    return joined.with_columns(_parse_times(joined["time"].cast(pl.String)))
 
 
 def write_archive_frames(frames: Sequence[Any], path: Path) -> None:
     """Write the table of a part, and read its lines again.
 
     Args:
-        frames: Frames as `build_archive_frame` returns them, in the order of the rows.
+        frames: As in `join_archive_frames`.
         path: The file to write.
 
     Raises:
@@ -56,7 +71,7 @@ def write_archive_frames(frames: Sequence[Any], path: Path) -> None:
     """
     import polars as pl
 
-    frame = pl.concat(frames, how="vertical_relaxed")
+    frame = join_archive_frames(frames)
     frame.write_parquet(path, compression_level=COMPRESSION_LEVEL)
     if not pl.read_parquet(path, columns=["line", "raw"]).equals(frame.select("line", "raw")):
         raise DamagedArchive(f"{path} reads back differently from what was written")

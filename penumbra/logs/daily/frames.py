@@ -76,6 +76,8 @@ class LogFrameReader:
             What each line says, None where one of the archive's columns can't be read; and the frame of `read_aligned`.
         """
         each = list(decode_each_line(self._archive_decoder, lines))
+        if all(each):
+            return each, self._align(each)
         counted = [
             entry or next(decode_each_line(self._decoder, [line])) for entry, line in zip(each, lines, strict=True)
         ]
@@ -90,9 +92,9 @@ class LogFrameReader:
 
     def _align(self, each: Sequence[Any]) -> pl.DataFrame:
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
-        frame = self._frame([each[at] for at in counted])
         if len(counted) == len(each):
-            return frame
+            return self._frame(each)
+        frame = self._frame([each[at] for at in counted])
         every = pl.DataFrame([pl.Series(LINE_NUMBER_COLUMN, range(len(each)), pl.Int64)])
         return (
             every.join(
@@ -102,7 +104,7 @@ class LogFrameReader:
             .select(frame.columns)
         )
 
-    def _frame(self, answers: list[Any]) -> pl.DataFrame:
+    def _frame(self, answers: Sequence[Any]) -> pl.DataFrame:
         records = [msgspec.structs.astuple(answer.record) for answer in answers]
         fields: list[Sequence[Any]] = list(zip(*records, strict=True)) or [()] * (len(self.columns) + 1)
         columns = [self._make_column(*each) for each in zip(self.columns, fields[1:], strict=True)]

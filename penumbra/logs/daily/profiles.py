@@ -71,7 +71,7 @@ class ProfileStore:
                 none; of such a model only the number of rows is kept. What it raises is passed on.
 
         Returns:
-            How many lines were counted.
+            How many answers were counted.
 
         Raises:
             DamagedArchive: Where the log's archive is damaged.
@@ -147,7 +147,7 @@ class ProfileStore:
                     yield from _read_pieces(path, position)
 
     def _count(self, db: sqlite3.Connection, pieces: Sequence[LogPiece], reference: ReferenceLoader) -> int | None:
-        """Count pieces in one transaction; return how many lines, None where somebody else was quicker with one."""
+        """Count pieces in one transaction; return how many answers, None where somebody else was quicker with one."""
         rows = self._answered.frame(b"".join(piece.content for piece in pieces))
         profiles = self._profiles(db, rows, reference)
         with write_transaction(db, self._layout):
@@ -159,7 +159,7 @@ class ProfileStore:
             for piece in pieces:
                 end = piece.position + len(piece.content)
                 db.execute(ADVANCE_PROFILE_POSITION, (piece.segment, end, piece.is_end))
-        return sum(piece.content.count(b"\n") for piece in pieces)
+        return rows.height
 
     def _count_frames(self, db: sqlite3.Connection, frames: Sequence[PartFrame], reference: ReferenceLoader) -> int:
         """Whole segments, which were read to columns when they were archived."""
@@ -173,7 +173,7 @@ class ProfileStore:
                 return 0
             profile_rows.add_profiles(db, LIVE_PART, profiles)
             db.executemany("INSERT INTO segments VALUES (?, 0, 1)", [(name,) for name in names])
-        return rows.height
+        return dated.height
 
     def _profiles(
         self, db: sqlite3.Connection, rows: pl.DataFrame, reference: ReferenceLoader

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penumbra.logs.append_log import encode_json
-from penumbra.logs.archiving.archive_frames import build_archive_frame
+from penumbra.logs.archiving.archive_frames import build_archive_frame, join_archive_frames
 
 times = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))
 whole_seconds = times.map(lambda time: time.replace(microsecond=0))
@@ -14,5 +14,6 @@ whole_seconds = times.map(lambda time: time.replace(microsecond=0))
 
 @given(st.lists(times | whole_seconds | st.just("yesterday") | st.none()))
 def test_times_are_those_of_the_lines_whatever_their_fractions_and_null_for_what_is_none(said):
-    frame = build_archive_frame([encode_json({"id": "a", "time": time}) for time in said], None)
+    frames = [build_archive_frame([encode_json({"id": "a", "time": time})], None) for time in said]
+    frame = join_archive_frames([build_archive_frame([], None), *frames])
     assert frame["time"].to_list() == [time if isinstance(time, dt.datetime) else None for time in said]
