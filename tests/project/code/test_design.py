@@ -12,6 +12,7 @@ from flows.experiment import IMPORTED_AHEAD as EXPERIMENT_MODULES
 from flows.train import IMPORTED_AHEAD as TRAINING_MODULES
 from penumbra.core.settings import PROJECT_ROOT
 from tests.helpers.checkout import REPOSITORY
+from tests.project.code.inventory import list_inner_statements
 
 BUILDING_BLOCKS = {"penumbra.features", "penumbra.rules", "penumbra.patterns"}
 LOGIC = {
@@ -108,9 +109,14 @@ PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__
 
 
 @functools.cache
+def parse_module(module):
+    return ast.parse(MODULES[module].read_text())
+
+
+@functools.cache
 def imports(module, lazy=True):
     """The modules that a module of ours imports; `lazy=False`: only when it is itself imported."""
-    todo, found = [ast.parse(MODULES[module].read_text())], set()
+    todo, found = [parse_module(module)], set()
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import):
@@ -118,7 +124,7 @@ def imports(module, lazy=True):
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{name.name}" for name in node.names} | {node.module}
         elif lazy or not (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_typing_only(node)):
-            todo.extend(ast.iter_child_nodes(node))
+            todo.extend(list_inner_statements(node))
     return found
 
 

@@ -21,8 +21,8 @@ FILES = sorted(
     if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
 ) + sorted((PROJECT_ROOT / "docs").glob("*.py"))
 EXAMPLE_WORDS = re.compile(
-    r"\bflights?\b|nycflights|\bair(port|line)s?\b|\bcarriers?\b|\btemp\b|\bdewp\b|\b(arr|dep)_delay\b|\bsched_\w+_time\b"
-    r"|\bgradient_boosting\b|new[ _]york|\b2013\b|\bweather\b|\bcongestion\b|\blateness\b|celsius|fahrenheit",
+    r"\b(?:flights?|air(?:port|line)s?|carriers?|temp|dewp|(?:arr|dep)_delay|sched_\w+_time|gradient_boosting|2013|weather"
+    r"|congestion|lateness)\b|nycflights|new[ _]york|celsius|fahrenheit",
     re.IGNORECASE,
 )
 SEED = re.compile(r"\bSEED\b|_SEED\b")
