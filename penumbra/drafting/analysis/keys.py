@@ -7,10 +7,9 @@ import polars as pl
 
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
-from penumbra.drafting.analysis.times.moments import is_nearly_full
 from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
-from penumbra.drafting.reading.profiles import ColumnProfile
+from penumbra.drafting.reading.profiles import ColumnProfile, is_nearly_full
 from penumbra.drafting.reading.text_patterns import is_matched
 from penumbra.drafting.reading.words import ENTITY_WORDS, KEY_WORDS, has_word_of, is_counter_name, split_name
 

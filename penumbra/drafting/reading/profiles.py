@@ -11,6 +11,7 @@ from penumbra.drafting.reading.readings import Reading
 from penumbra.drafting.reading.tables import DataTable, describe_unreadable_rows
 
 MAX_LISTED_WORDS = 200  # different texts of a column in the sample, up to which those of all rows are listed
+MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
 MAX_COUNTED_ROWS = 1_000_000  # up to which different values are counted, and not estimated
 PASS_COLUMNS = 100  # that are profiled in one pass
 
@@ -48,6 +49,18 @@ class ColumnProfile:
     def unreadable(self) -> int:
         """The number of values that are not of the dtype."""
         return self.given - self.read
+
+
+def is_nearly_full(profile: ColumnProfile) -> bool:
+    """Tell whether about every row has a value of the column's dtype.
+
+    Args:
+        profile: What all rows say of the column.
+
+    Returns:
+        Whether at most one row of a hundred lacks it.
+    """
+    return profile.rows - profile.read <= MAX_TIMELESS_SHARE * profile.rows
 
 
 def profile_columns(

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,25 +13,17 @@ from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.analysis.contracts import get_date
 from penumbra.drafting.analysis.times.far_times import check_far_times
 from penumbra.drafting.analysis.times.time_copies import find_time_copy
-from penumbra.drafting.draft import DraftQuestion, DraftRefused, Unsaid
+from penumbra.drafting.analysis.times.time_questions import QUERY_ADVICE, ask_time
+from penumbra.drafting.draft import DraftRefused, Unsaid
 from penumbra.drafting.reading.observation import Observation
-from penumbra.drafting.reading.profiles import ColumnProfile
-from penumbra.drafting.reading.time_formats import describe_mixed_times
+from penumbra.drafting.reading.profiles import is_nearly_full
 from penumbra.drafting.reading.words import LATER_WORDS, LIFE_WORDS, has_word_of
 from penumbra.sources import MADE_UP_TIME
 from penumbra.sources.tables.table_runs import MADE_UP_START
 from penumbra.sources.times.named_dates import find_named_date
 from penumbra.sources.times.periods import find_next_period
 
-MAX_TIMELESS_SHARE = 0.01  # of the rows, which a time column may leave without a time
-YEAR_WORDS = frozenset(("year", "yr", "jahr", "annee", "anno", "ano"))
-CALENDAR_YEARS = (1800, 2199)
-MONTH_WORDS = frozenset(("month", "monat", "mois", "mese", "mes"))
-DAY_WORDS = frozenset(("day", "tag", "jour", "giorno", "dia"))
-DATE_PARTS = ((YEAR_WORDS, CALENDAR_YEARS), (MONTH_WORDS, (1, 12)), (DAY_WORDS, (1, 31)))
-PLAIN_LOCATION = re.compile(r"[\w./:*?-]+\.\w+")  # that can stand in a query, and that in a shell's quotation marks
 MADE_UP_DAYS = 365  # that rows without a time are dealt to
-QUERY_ADVICE = "have the query give each row a date, and pass it as --time"
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def choose_time(seen: Observation, target: str, said: str | Unsaid | None) -> Ti
         return _read_time(seen, likely[0], f"taken for the time of a row{compared}")
     if not likely and (dated := _read_named_dates(seen)):
         return dated
-    raise _ask_time(seen, times, likely)
+    raise ask_time(seen, times, likely)
 
 
 def _list_likely(seen: Observation, times: Sequence[str]) -> list[str]:
@@ -112,75 +103,6 @@ def _rank_time(values: pl.Series) -> tuple[bool, Any]:
     """Times with a clock first, of these the earliest."""
     first = values.cast(pl.Date).min()
     return isinstance(values.dtype, pl.Date), first
-
-
-def _ask_time(seen: Observation, times: Sequence[str], likely: Sequence[str]) -> DraftQuestion:
-    if likely:
-        return DraftQuestion(
-            f"several columns have times ({list_names(likely)}): pass --time with the one that tells when a row "
-            "happened, that is when its prediction would have been made",
-            "--time",
-            likely,
-        )
-    lacking = f" in every row ({list_names(times)} lack some)" if times else ""
-    if parts := _find_date_parts(seen):
-        listed = ", ".join(parts)
-        return DraftQuestion(
-            f"no column has times{lacking}, but {listed} may be the date of a row: have a query make it, with --from "
-            f'duckdb:// --query "select make_date({listed}) as date, * exclude ({listed}) from '
-            f"'{seen.table.location}'\"",
-            "--time",
-            (),
-        )
-    if mixed := [
-        f"{quote_value(name)} {how}"
-        for name, reading in seen.readings.items()
-        if reading.dtype == pl.String and not reading.is_left_out and (how := describe_mixed_times(seen.values[name]))
-    ]:
-        return DraftQuestion(
-            f"no column has times{lacking}, but {'; '.join(mixed)}: write them in one form, or pass --no-time",
-            "--time",
-            (),
-        )
-    advice = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
-    if seen.table.files and (years := [name for name in seen.readings if _has_years(seen, name)]):
-        choices = " or ".join(f"--time {quote_value(name) if ' ' in name else name}" for name in years)
-        return DraftQuestion(
-            f"no column has times{lacking}, but {list_names(years)} may be the year of a row: pass {choices} if so; "
-            f"else {advice}",
-            "--time",
-            years,
-        )
-    return DraftQuestion(
-        f"no column has times{lacking}: {advice if seen.table.files else QUERY_ADVICE}",
-        "--time",
-        times,
-    )
-
-
-def _find_date_parts(seen: Observation) -> list[str]:
-    """The columns with year, month and day, where a file that a query can read has one of each."""
-    if not seen.table.files or not PLAIN_LOCATION.fullmatch(seen.table.location):
-        return []
-    found = [
-        [name for name in seen.readings if name.lower() in words and _has_numbers(seen, name, limits)]
-        for words, limits in DATE_PARTS
-    ]
-    return [names[0] for names in found] if all(len(names) == 1 for names in found) else []
-
-
-def _has_years(seen: Observation, name: str) -> bool:
-    """Whether whole numbers, several and one in about every row, are years of our days, and called so."""
-    is_called_so = has_word_of(YEAR_WORDS, name) and seen.values[name].n_unique() > 1
-    return is_called_so and _has_numbers(seen, name, CALENDAR_YEARS)
-
-
-def _has_numbers(seen: Observation, name: str, limits: tuple[int, int]) -> bool:
-    """Whether about every row has a whole number between the limits."""
-    values = seen.values[name]
-    if not values.dtype.is_integer() or not is_nearly_full(seen.profiles[name]):
-        return False
-    return bool(values.drop_nulls().is_between(*limits).all())
 
 
 def fill_periods(time: TimeChoice, period: str) -> TimeChoice:
@@ -242,18 +164,6 @@ def _find_free_name(seen: Observation) -> str:
     while name in seen.readings or name in seen.table.left_out:
         name += "_of_row"
     return name
-
-
-def is_nearly_full(profile: ColumnProfile) -> bool:
-    """Tell whether about every row has a value of the column's dtype.
-
-    Args:
-        profile: What all rows say of the column.
-
-    Returns:
-        Whether at most one row of a hundred lacks it.
-    """
-    return profile.rows - profile.read <= MAX_TIMELESS_SHARE * profile.rows
 
 
 def _is_moment(dtype: pl.DataType) -> bool:

@@ -155,6 +155,17 @@ def test_columns_of_year_month_and_day_are_made_a_date_by_the_query_that_is_name
     assert (found.first_day, get_column(found, "date").role) == (dt.date(2024, 1, 1), "time")
 
 
+def test_days_that_a_spreadsheet_has_counted_are_made_times_by_the_query_that_is_named(tmp_path):
+    table = make_orders()
+    table["Date"] = [f"{45292 + n // 2}.5" for n, _ in enumerate(table.pop("day"))]
+    with pytest.raises(DraftQuestion, match="Date may count days as spreadsheets do") as asked:
+        draft_table(tmp_path, table)
+    query = shlex.split(str(asked.value).partition("it, with ")[2])[3]
+    found = draft_problem("duckdb://", "late", query=query)
+    assert (found.source.time, found.first_day) == ("Date", dt.date(2024, 1, 1))
+    assert get_column(found, "Date").example == "2024-07-18T12:00:00"
+
+
 def test_of_made_up_days_the_columns_that_go_with_the_order_are_accepted_and_told(tmp_path):
     table = make_orders(region=["north"] * (ROWS // 2) + ["south"] * (ROWS // 2))
     del table["day"]
