@@ -155,13 +155,15 @@ def _fit_effects(
 
 def _solve_ridge(sums: _StretchSums, used: np.ndarray, penalty: float) -> np.ndarray:
     """The effects that lose least, with their squares as a penalty; 0 for groups that aren't used: float64 [groups]."""
-    from scipy.linalg import solve
+    from scipy.linalg import cho_factor, cho_solve
 
     effects = np.zeros(len(sums.pairs))
     if not len(used):
         return effects
-    pairs = sums.pairs[np.ix_(used, used)] + penalty * np.eye(len(used))
-    effects[used] = solve(pairs, sums.centred[used], assume_a="pos", check_finite=False)
+    pairs = sums.pairs[np.ix_(used, used)]
+    pairs[np.diag_indices_from(pairs)] += penalty
+    factor = cho_factor(pairs.T, overwrite_a=True, check_finite=False)  # in LAPACK's order, so that nothing is copied
+    effects[used] = cho_solve(factor, sums.centred[used], check_finite=False)
     return effects
 
 
