@@ -190,8 +190,8 @@ class RuleEngine:
             if not _keeps_prediction(rule):
                 concerned |= found.holding
             elif (found.holding | found.failing).any():
-                different, codes = np.unique(codes * 3 + found.holding + 2 * found.failing, return_inverse=True)
-                said = [_add_rule(said[code // 3], rule, code % 3) for code in different.tolist()]
+                different, codes = _renumber(codes * 3 + found.holding + 2 * found.failing)
+                said = [_add_rule(said[code // 3], rule, code % 3) for code in different]
         for (fired, failed), rows in zip(said, np.bincount(codes[~concerned], minlength=len(said)), strict=True):
             for rule in fired:
                 metrics.rules_fired.labels(rule.name).inc(int(rows))
@@ -263,6 +263,13 @@ def _keeps_prediction(rule: Rule) -> bool:
     """Whether an action leaves what the model predicts; a number is that, too, and a subclass does as it likes."""
     then = rule.then
     return type(then) in (Review, Defer) or (type(then) is Override and isinstance(then.decision, bool | str))
+
+
+def _renumber(codes: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The different ones among small codes, ascending, and the codes as positions among these; int64 [n]. `np.unique`
+    sorts all of them."""
+    is_there = np.bincount(codes) > 0
+    return np.flatnonzero(is_there).tolist(), (np.cumsum(is_there) - 1)[codes]
 
 
 def _add_rule(said: FiredAndFailed, rule: Rule, how: int) -> FiredAndFailed:
