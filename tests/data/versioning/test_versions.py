@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import restoring, versions
 from penumbra.data.versioning.objects import get_cached_object
-from tests.helpers.files import read_files
+from tests.helpers.files import make_dvc_repository, read_files
 
 NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" -_.~"), min_size=1, max_size=6).filter(
     lambda name: name not in (".", "..")
@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     root = tmp_path / "project"
     (root / "data").mkdir(parents=True)
     (root / "data" / "a.csv").write_text("1\n")
-    Repo.init(str(root), no_scm=True).close()
+    make_dvc_repository(root)
     return data_settings(root, str(tmp_path / "remote"))
 
 

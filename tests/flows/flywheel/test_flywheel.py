@@ -11,6 +11,7 @@ from penumbra.core.columns import (
 )
 from penumbra.data.batches import DataStore
 from penumbra.data.failure_set import FailureSet
+from tests.helpers.files import make_dvc_repository
 from tests.helpers.problems.fed_orders import (
     BATCH,
     NEXT,
@@ -291,8 +292,7 @@ def test_the_labels_of_a_flywheel_batch_are_not_reported_as_outcomes_again(tmp_p
 
 def test_an_ingest_records_flywheel_batches_and_names_the_sources(tmp_path, monkeypatch):
     settings, problem = open_fed_project(tmp_path)
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    make_dvc_repository(tmp_path)
     log_order(tmp_path, 1)
     log_outcome(tmp_path, 1, churned=True)
     feed(settings, problem)

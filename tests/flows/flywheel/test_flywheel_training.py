@@ -17,6 +17,7 @@ from penumbra.data.versioning.admitted import bring_back_files, find_changed_fil
 from penumbra.data.versioning.restoring import restore_data_version
 from penumbra.training.evaluation.evaluate import TrialJob
 from penumbra.training.fit import fit_estimator
+from tests.helpers.files import make_dvc_repository
 from tests.helpers.models.training_runs import prepare_run
 from tests.helpers.problems.fed_orders import feed, log_answer, log_order, log_outcome, open_fed_project, open_store
 
@@ -31,8 +32,7 @@ def log_labelled_orders(folder, probabilities=(0.05, 1.0), count=40):
 
 
 def record_version(folder, settings):
-    (folder / ".dvc").mkdir(exist_ok=True)
-    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    make_dvc_repository(folder)
     return versions.record_data_version(settings.data)
 
 

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 
 from benchmarks.faults.corruption.small_state import make_state_settings
 from flows.steps.doctor import examination
@@ -16,6 +15,7 @@ from penumbra.data.source_reader import BatchRefused, fetch_batch_files
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import BatchesChanged
 from penumbra.data.versioning.origin import DataOrigin
+from tests.helpers.files import make_dvc_repository
 from tests.helpers.problems.orders import open_orders_store
 
 
@@ -23,7 +23,7 @@ from tests.helpers.problems.orders import open_orders_store
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataStore:
     """Two months that were admitted and recorded, with a remote."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    Repo.init(str(tmp_path), no_scm=True).close()
+    make_dvc_repository(tmp_path)
     made = open_orders_store(tmp_path)
     made.settings = made.settings.model_copy(update={"remote": str(tmp_path / "remote")})
     admit(made, "2024-01", "2024-02")

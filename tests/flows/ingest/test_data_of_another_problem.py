@@ -14,6 +14,7 @@ from penumbra.data.versioning import versions
 from penumbra.data.versioning.dvc_file import format_dvc_file
 from penumbra.data.versioning.origin import DataOrigin
 from tests.helpers.checkout import FLIGHTS
+from tests.helpers.files import make_dvc_repository
 from tests.helpers.problems.orders import load_orders
 
 OTHER_VERSION = f"{7:032x}.dir"
@@ -62,8 +63,7 @@ def test_a_first_ingest_that_was_killed_before_it_recorded_its_data_goes_on(stor
 
 
 def test_what_is_recorded_is_of_this_problem(store, monkeypatch, tmp_path):
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    make_dvc_repository(tmp_path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     admit(store, "2024-01")
     assert "1 batch, 2024-01 to 2024-01" in report_data_version(store)

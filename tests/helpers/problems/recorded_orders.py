@@ -7,6 +7,7 @@ import pytest
 from flows.steps.ingest import ingestion, recorded_version
 from penumbra.core.settings import load_settings
 from penumbra.data.batches import DataStore
+from tests.helpers.files import make_dvc_repository
 from tests.helpers.problems.orders import Replacements, load_orders
 
 FOLDERS = ("DATA", "LABELS", "REVIEW", "TRAINING", "LEDGER")
@@ -30,8 +31,7 @@ def record_january(folder: Path, monkeypatch: pytest.MonkeyPatch, source: Replac
     monkeypatch.setenv("PENUMBRA_DATA__REMOTE", "")
     monkeypatch.setenv("PENUMBRA_DATA__TODAY", "2024-02-01")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site"))
-    (folder / ".dvc").mkdir()
-    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    make_dvc_repository(folder)
     problem = load_orders(folder, source=source)
     monkeypatch.setattr(ingestion, "open_data_store", lambda: DataStore(load_settings().data, problem))
     store = ingestion.open_data_store()

@@ -27,9 +27,9 @@ WEEK = [FIRST + dt.timedelta(days=n) for n in range(60, 67)]
 NOON = dt.datetime(2024, 4, 1, 12, tzinfo=dt.UTC)
 
 
-@pytest.fixture
-def orders(tmp_path):
-    return load_orders(tmp_path, source=[("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 24")])
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory):
+    return load_orders(tmp_path_factory.mktemp("orders"), source=[("ROWS_PER_DAY = 60", "ROWS_PER_DAY = 24")])
 
 
 def make_rows(orders, days: list[dt.date]) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def make_rows(orders, days: list[dt.date]) -> pl.DataFrame:
     return rows.filter(pl.col("at").dt.date().is_in(days))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def norms(orders) -> Expectations:
     return learn_expectations(make_rows(orders, [FIRST + dt.timedelta(days=n) for n in range(60)]), orders.schema)
 
