@@ -4,6 +4,7 @@ How a value is read by its dtype is in value_readers.py; column_rules.py has a c
 """
 
 import datetime as dt
+import functools
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ from penumbra.core.contract.value_readers import Convert, make_value_readers, ro
 from penumbra.core.text.counts import format_count
 
 INNER_CONFIG = ConfigDict(strict=True, extra="forbid", val_json_bytes="base64")
+REMEMBERED_SCHEMAS = (
+    4  # a service translates its rows' twice, and that of rows with labels as often as it reads answers
+)
 _CATCHING_WARNINGS = threading.RLock()  # filters are the process's: of two threads, one would bring back the other's
 
 
@@ -40,6 +44,11 @@ def build_model_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     Returns:
         Annotation and default of each column, as pydantic's `create_model` takes them.
     """
+    return dict(_build_fields(schema))
+
+
+@functools.lru_cache(REMEMBERED_SCHEMAS)
+def _build_fields(schema: type[dy.Schema]) -> dict[str, Any]:
     columns = schema.columns()
     return {name: add_rule_check(columns[name], *field) for name, field in _make_fields(columns).items()}
 

@@ -178,12 +178,13 @@ def test_a_float32_is_compared_with_its_bounds_as_a_frame_compares_it(column, li
 
 
 def test_threads_that_build_fields_at_the_same_time_neither_warn_nor_leave_filters() -> None:
+    schemas = [type(f"Kinds{n}", (Kinds,), {}) for n in range(100)]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with warnings.catch_warnings(action="error"), ThreadPoolExecutor(8) as pool:
             filters = list(warnings.filters)
-            built = list(pool.map(lambda _: list(build_model_fields(Kinds)), range(100)))
+            built = list(pool.map(lambda schema: list(build_model_fields(schema)), schemas))
             assert warnings.filters == filters
     finally:
         sys.setswitchinterval(interval)
