@@ -9,12 +9,13 @@ import polars.selectors as cs
 
 from flows.steps.train.held_out import score_named_slices
 from flows.steps.train.release.outcome import TrainingOutcome
+from flows.steps.train.release.outcome_summary import format_candidate_table
 from penumbra.core.metrics.losses import compute_row_losses, get_primary_metric
 from penumbra.core.text.intervals import format_limits
 from penumbra.core.text.quoting import fence_text
 from penumbra.core.text.tables import align_columns, format_number, wrap_lines
 from penumbra.training.evaluation import charts, group_scores
-from penumbra.training.evaluation.evaluate import Trial, format_score_table, get_metric_title
+from penumbra.training.evaluation.evaluate import Trial, get_metric_title
 
 CARD_WIDTH = 96  # characters of a line in Metaflow's card, on a screen of 1,200 pixels
 CURVE_CHARTS = (
@@ -130,10 +131,9 @@ def fill_training_card(outcome: TrainingOutcome, text: str, specs: ChartSpecs) -
     from metaflow.cards import Markdown, Table, VegaChart
 
     add = current.card.append
-    validated = format_score_table([(str(trial.job), trial.scores) for trial in outcome.trials])
     tested = align_columns([[get_metric_title(name), str(score)] for name, score in outcome.gate.intervals.items()])
     add(Markdown(f"# Training\n{fence_text(wrap_lines(text, CARD_WIDTH))}"))
-    add(Markdown(f"## All candidates on validation\n{fence_text(validated)}"))
+    add(Markdown(f"## All candidates on validation\n{fence_text(format_candidate_table(outcome.trials))}"))
     add(
         Markdown(
             f"## {outcome.winner.candidate} on the test batches, with 95 % intervals over days\n{fence_text(tested)}"

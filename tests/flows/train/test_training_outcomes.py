@@ -7,7 +7,7 @@ import pytest
 
 from flows.steps.train import evaluation, final_fit, final_jobs
 from flows.steps.train.exclusions import batch_outcomes
-from flows.steps.train.release import bundle_completion, outcome
+from flows.steps.train.release import bundle_completion, outcome, outcome_summary
 from flows.steps.train.trials import screening, selection
 from penumbra.core.settings import SettingsError
 from penumbra.data.batches import DataStore
@@ -159,7 +159,7 @@ def test_odd_rows_end_in_a_verdict(run_orders, name):
     made = outcome.evaluate_winner(run.settings, run.plan, run.matrices, final, trials, remarks)
     evaluation.write_evaluation(made)
     assert made.gate.report.overall in ("pass", "fail", "not enough data")
-    assert "\n".join(remarks) in outcome.describe_outcome(outcome.summarise_outcome(made), "1", "live")
+    assert "\n".join(remarks) in outcome_summary.describe_outcome(outcome_summary.summarise_outcome(made), "1", "live")
     bundle_completion.complete_bundle(made)
     card = (run.matrices.arrays.folder / "bundle" / CARD_FILE).read_text()
     assert f"The verdict: {made.gate.report.overall}." in card

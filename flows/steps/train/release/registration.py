@@ -17,7 +17,8 @@ import polars as pl
 from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.release.bundle_completion import complete_bundle
 from flows.steps.train.release.card_records import read_card_beginning
-from flows.steps.train.release.outcome import OutcomeSummary, TrainingOutcome, describe_outcome, summarise_outcome
+from flows.steps.train.release.outcome import TrainingOutcome
+from flows.steps.train.release.outcome_summary import OutcomeSummary, describe_outcome, summarise_outcome
 from flows.steps.train.release.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from flows.steps.promote.version_history import GATE_VERDICTS
-from flows.steps.train.release.outcome import OutcomeSummary
+from flows.steps.train.release.outcome_summary import OutcomeSummary
 from flows.steps.train.release.registration import BegunRegistration, register_begun
 from flows.steps.train.release.run_record import TrainingRuns
 from penumbra.core.problem import Problem

@@ -1,25 +1,46 @@
-"""What a training says of its winner: which data and which code it was made from."""
+"""What a training says of its winner and of those that it chose from."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flows.steps.train.release.outcome import summarise_outcome
+from flows.steps.train.release.outcome_summary import describe_outcome, summarise_outcome
+from penumbra.training.evaluation.evaluate import Trial, TrialJob
+
+
+def make_outcome(revision: str = "5e9fc217aa", **losses: float) -> Any:
+    """The outcome of a training whose candidates have these losses on validation."""
+    trials = [Trial(TrialJob(name), 0, 0, 0, {"log_loss": loss}, {}) for name, loss in losses.items()]
+    return SimpleNamespace(
+        plan=SimpleNamespace(
+            facts={"data_version": "7e8721d0aa.dir", "revision": revision},
+            split=SimpleNamespace(all=["2024-01"], validation=["2023-12"], test=["2024-01"]),
+        ),
+        matrices=SimpleNamespace(problem=None),
+        gate=SimpleNamespace(live=None, report="gate: pass"),
+        trials=trials,
+        tested=[SimpleNamespace(candidate="forest", scores={"log_loss": 0.5})],
+        remarks=[],
+        winner=SimpleNamespace(candidate="forest"),
+    )
 
 
 @pytest.mark.parametrize(
     ("revision", "shown"), [("5e9fc217aa", "5e9fc217"), ("5e9fc217aa+changes", "5e9fc217+changes")]
 )
 def test_the_summary_says_where_the_code_differs_from_its_commit(revision: str, shown: str) -> None:
-    facts = {"data_version": "7e8721d0aa.dir", "revision": revision}
-    split = SimpleNamespace(all=["2024-01"], test=["2024-01"])
-    outcome: Any = SimpleNamespace(
-        plan=SimpleNamespace(facts=facts, split=split),
-        matrices=SimpleNamespace(problem=None),
-        gate=SimpleNamespace(live=None, report="gate: pass"),
-        tested=[SimpleNamespace(candidate="forest", scores={"log_loss": 0.5})],
-        remarks=[],
-        winner=SimpleNamespace(candidate="forest"),
-    )
-    assert f"(data 7e8721d0, code {shown})." in summarise_outcome(outcome).origin
+    assert f"(data 7e8721d0, code {shown})." in summarise_outcome(make_outcome(revision)).origin
+
+
+def test_all_candidates_stand_above_the_winner_with_the_best_first() -> None:
+    text = describe_outcome(summarise_outcome(make_outcome(linear=0.6, forest=0.4, baseline=0.7)), "2", "candidate")
+    lines = [line.split()[:2] for line in text.splitlines()[2:6]]
+    assert text.startswith("The candidates on 2023-12, the best first:\n")
+    assert lines == [["log-loss"], ["forest", "0.4000"], ["linear", "0.6000"], ["baseline", "0.7000"]]
+    assert text.splitlines()[7].startswith("Version 2 is the candidate: forest")
+
+
+def test_one_candidate_alone_has_no_table_of_candidates() -> None:
+    text = describe_outcome(summarise_outcome(make_outcome(forest=0.4, baseline=0.7)), "2", "candidate")
+    assert text.startswith("Version 2 is the candidate: forest")

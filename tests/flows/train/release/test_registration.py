@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from flows.steps.promote import verdicts
 from flows.steps.train.release import registration
-from flows.steps.train.release.outcome import OutcomeSummary
+from flows.steps.train.release.outcome_summary import OutcomeSummary
 from flows.steps.train.release.registration import BegunRegistration, prepare_registration
 from flows.steps.train.release.run_record import TrainingRuns
 from flows.steps.train.settlement import prepare_registry

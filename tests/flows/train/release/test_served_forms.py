@@ -153,6 +153,7 @@ def test_a_model_whose_answers_differ_is_not_registered(tmp_path: Path, monkeypa
         ),
         matrices=SimpleNamespace(arrays=SimpleNamespace(folder=tmp_path), problem=None),
         winner=SimpleNamespace(candidate="tree"),
+        trials=[],
         tested=[SimpleNamespace(candidate="tree", scores={"log_loss": 0.5})],
         remarks=[],
         gate=SimpleNamespace(
