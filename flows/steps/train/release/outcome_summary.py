@@ -1,12 +1,17 @@
 """The words that `make train` ends with."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.final_fit import BASELINE_JOB
 from flows.steps.train.release.outcome import TrainingOutcome
+from penumbra.registry.bundles.bundle import ONNX_FILE, SKOPS_FILE
+from penumbra.registry.bundles.manifest import read_manifest
+from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.training.evaluation.evaluate import Trial, format_score_table
 
@@ -21,9 +26,17 @@ STATE_AND_ADVICE = {
         "Next: see the checks that didn't pass and what they name; `penumbra compare`.",
     ),
 }
+MODEL_FILES = (ONNX_FILE, SKOPS_FILE)
 UNFIT_LIVE_ADVICE = (
     "Next: version {live}, which is live, can't answer with this code (see the skipped check), so nothing will be "
     'compared in the shadow: `penumbra promote --force --version {new} --reason "…"` lets version {new} answer.'
+)
+SAME_MODEL_ADVICE = (
+    "Next: nothing. It predicts the same as version {live}, which is live, the same recipe fitted on the same rows: "
+    "its shadow will show no difference."
+)
+EQUAL_SCORES = (
+    "Candidate and live model are equal here: for this comparison one recipe was fitted on the same batches, {batches}."
 )
 
 
@@ -36,6 +49,7 @@ class OutcomeSummary(msgspec.Struct, frozen=True):
         results: The scores, the gate's report, and the remarks.
         unfit_live: The live version, if it can't answer with this code; "" where it can or there is none.
         validated: The scores of all candidates on the validation batches; "" where there was one.
+        same_live: The live version, if it is the same model; "" where it isn't.
     """
 
     model: str
@@ -43,6 +57,7 @@ class OutcomeSummary(msgspec.Struct, frozen=True):
     results: str
     unfit_live: str
     validated: str = ""
+    same_live: str = ""
 
 
 def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
@@ -59,6 +74,7 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
     results = [
         format_score_table([(trial.candidate, trial.scores) for trial in outcome.tested]),
         "",
+        *([_describe_equality(outcome), ""] if _has_equal_scores(outcome) else []),
         str(outcome.gate.report),
         "",
         *([*outcome.remarks, ""] if outcome.remarks else []),
@@ -70,6 +86,7 @@ def summarise_outcome(outcome: TrainingOutcome) -> OutcomeSummary:
         results="\n".join(results),
         unfit_live=live.version if live and live.unfit else "",
         validated=_describe_candidates(outcome),
+        same_live=live.version if live and _is_same_model(outcome, live.facts) else "",
     )
 
 
@@ -100,6 +117,8 @@ def describe_outcome(summary: OutcomeSummary, version: str, alias: str) -> str:
     state, advice = STATE_AND_ADVICE[alias]
     if alias == CANDIDATE_ALIAS and summary.unfit_live:
         advice = UNFIT_LIVE_ADVICE.format(live=summary.unfit_live, new=version)
+    if alias == CANDIDATE_ALIAS and summary.same_live:
+        advice = SAME_MODEL_ADVICE.format(live=summary.same_live)
     subject = f"Version {version} {state}" if version else "No version was registered, see the check `forms`"
     before = [summary.validated, ""] if summary.validated else []
     return "\n".join([*before, f"{subject}: {summary.model}", summary.origin, "", summary.results, advice, ""])
@@ -111,3 +130,26 @@ def _describe_candidates(outcome: TrainingOutcome) -> str:
         return ""
     batches = describe_batches(outcome.matrices.problem, outcome.plan.split.validation)
     return f"The candidates on {batches}, the best first:\n\n{format_candidate_table(outcome.trials)}"
+
+
+def _describe_equality(outcome: TrainingOutcome) -> str:
+    return EQUAL_SCORES.format(batches=describe_batches(outcome.matrices.problem, outcome.plan.split.before_test))
+
+
+def _has_equal_scores(outcome: TrainingOutcome) -> bool:
+    """Tell whether winner and live model have one recipe, and equal scores on the test batches."""
+    live, winner, last = outcome.gate.live, outcome.tested[0], outcome.tested[-1]
+    if live is None or not last.candidate.startswith(LIVE_ALIAS):
+        return False
+    recipe = {RECIPE_FACT: outcome.plan.fingerprint_recipe(outcome.winner)}
+    is_same = outcome.gate.is_same or have_same_recipe(live.facts, recipe)
+    return is_same and all(math.isclose(score, last.scores[name]) for name, score in winner.scores.items())
+
+
+def _is_same_model(outcome: TrainingOutcome, live: Mapping[str, Any]) -> bool:
+    """Tell by the sealed bundle whether the released model is the live one: what it is and what it is given."""
+    facts = read_manifest(outcome.matrices.arrays.folder / "bundle")
+    models = (
+        [each["inputs"], each["tables"], [each["sha256"].get(name) for name in MODEL_FILES]] for each in (facts, live)
+    )
+    return next(models) == next(models)

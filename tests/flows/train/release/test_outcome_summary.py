@@ -1,12 +1,15 @@
 """What a training says of its winner and of those that it chose from."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flows.steps.train.release import bundle_completion
 from flows.steps.train.release.outcome_summary import describe_outcome, summarise_outcome
 from penumbra.training.evaluation.evaluate import Trial, TrialJob
+from tests.helpers.models.finished_trainings import finish_training, fit_trial, train_live_orders
 
 
 def make_outcome(revision: str = "5e9fc217aa", **losses: float) -> Any:
@@ -44,3 +47,15 @@ def test_all_candidates_stand_above_the_winner_with_the_best_first() -> None:
 def test_one_candidate_alone_has_no_table_of_candidates() -> None:
     text = describe_outcome(summarise_outcome(make_outcome(forest=0.4, baseline=0.7)), "2", "candidate")
     assert text.startswith("Version 2 is the candidate: forest")
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_the_live_model_says_that_its_shadow_shows_nothing(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    run = train_live_orders(tmp_path, migrated_database)
+    made = finish_training(run, fit_trial(run))
+    bundle_completion.complete_bundle(made)
+    text = describe_outcome(summarise_outcome(made), "2", "candidate")
+    assert "It predicts the same as version 1, which is live, the same recipe fitted on the same rows" in text
+    assert "equal here: for this comparison one recipe was fitted on the same batches, 2024-01 to 2024-03." in text
