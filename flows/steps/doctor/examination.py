@@ -103,7 +103,7 @@ def _examine_data_folder(with_files: bool = True) -> None:
         store = DataStore(settings.data, problem)
         if not store.batches():
             sys.exit(f"There is no data in {settings.data.folder}/ to examine: run `penumbra ingest` first.")
-        examination, files = Examination(), Examination()
+        examination, files = Examination(settings.gate.accept), Examination(settings.gate.accept)
         if with_files:
             from flows.steps.doctor import stored_files  # loads MLflow, logs and reports
 
@@ -121,8 +121,7 @@ def _examine_data_folder(with_files: bool = True) -> None:
     examination.run("the service gives training's predictions", live_skew)
     for note in _list_notes(data, settings, problem):
         print(f"  note     {note}")
-    found = [*files.findings, *examination.findings]
-    if faults := [finding for finding in found if finding.column not in settings.gate.accept]:
+    if faults := [*files.list_unaccepted(), *examination.list_unaccepted()]:
         advice = (
             "Repair it, or accept it (gate.accept in settings.toml): the first training stops at it, and the gate "
             "refuses each model. `penumbra train --skip-doctor` trains all the same, and the gate records that."
@@ -147,8 +146,9 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
 class Examination:
     """The checks that ran, in their order: their findings, and the titles of those that were skipped."""
 
-    def __init__(self) -> None:
-        """Begin with nothing found."""
+    def __init__(self, accepted: Sequence[str] = ()) -> None:
+        """Begin with nothing found; findings of `accepted` columns are said to be so."""
+        self.accepted = accepted
         self.findings: list[Finding] = []
         self.skipped: list[str] = []
 
@@ -166,10 +166,23 @@ class Examination:
             print(f"  skipped  {title}: {reason}", flush=True)
             return
         self.findings += findings
-        print(f"  {'FOUND' if findings else 'ok':<7}  {title}{':' if findings else ''}", flush=True)
+        result = "ok" if not findings else "FOUND" if self._select_unaccepted(findings) else "accepted"
+        print(f"  {result:<7}  {title}{':' if findings else ''}", flush=True)
         for finding in findings:
-            print(f"           {finding.column}\n             evidence  {finding.evidence}\n"
-                  f"             remedy    {finding.remedy}", flush=True)  # fmt: skip
+            advice = f"remedy    {finding.remedy}"
+            if finding.column in self.accepted:
+                advice = "accepted  by gate.accept in settings.toml"
+            print(
+                f"           {finding.column}\n             evidence  {finding.evidence}\n             {advice}",
+                flush=True,
+            )
+
+    def list_unaccepted(self) -> list[Finding]:
+        """Return the findings whose column isn't accepted."""
+        return self._select_unaccepted(self.findings)
+
+    def _select_unaccepted(self, findings: Sequence[Finding]) -> list[Finding]:
+        return [finding for finding in findings if finding.column not in self.accepted]
 
     def describe_skipped(self) -> str:
         """Describe what was not looked at, as the end of a sentence.

@@ -12,6 +12,7 @@ from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import PROJECT_ROOT, load_settings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking.run_records import FinishedRun
+from penumbra.training.doctor.checks import Finding
 from tests.helpers.flow_workspace import NEW_PYTHON, Workspace
 
 
@@ -53,7 +54,7 @@ def examine(space, **overrides):
     """The exit code, and what was found: title -> columns."""
     output, code = space.run_unchecked("-m", "flows.steps.doctor.examination", **overrides)
     assert "Traceback" not in output, output
-    blocks = re.split(r"^  (?=ok|FOUND|skipped|note)", output, flags=re.M)
+    blocks = re.split(r"^  (?=ok|FOUND|accepted|skipped|note)", output, flags=re.M)
     found = {block.splitlines()[0]: re.findall(r"^ {11}(\S.*)$", block, re.M) for block in blocks[1:]}
     return SimpleNamespace(
         output=output, code=code, found={title[9:-1]: c for title, c in found.items() if title[:1] == "F"}
@@ -94,6 +95,19 @@ def test_checks_of_a_key_are_skipped_where_there_is_none(key, capsys):
     assert checked.skipped == ([] if key else ["every key is unique across batches", "every label has a key"])
     assert said.count("Row has no primary key") == (0 if key else 2)
     assert said.count("  ok  ") == (2 if key else 0)
+
+
+def test_what_is_accepted_is_said_to_be_so_in_place_of_a_remedy(capsys):
+    late, early = (Finding("leakage", column, "it knows the outcome", "leave it out") for column in ("late", "early"))
+    examined = examination.Examination(accepted=("late",))
+    examined.run("no feature knows the outcome", lambda: [late])
+    assert "  accepted  no feature knows the outcome:\n" in (said := capsys.readouterr().out)
+    assert "accepted  by gate.accept in settings.toml" in said
+    assert "remedy" not in said
+    examined.run("no feature knows the outcome", lambda: [late, early])
+    assert "  FOUND    no feature" in (said := capsys.readouterr().out)
+    assert said.count("remedy    leave it out") == 1
+    assert examined.list_unaccepted() == [early]
 
 
 FAULTY_FEATURES = """
