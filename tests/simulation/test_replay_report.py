@@ -69,6 +69,13 @@ def make_reviewed_days(picked, **of_each):
     return [{**step, "reviews": reviews} for step in make_steps([1.0, 1.0])]
 
 
+def test_reasons_are_said_to_overlap_where_a_row_was_picked_for_several():
+    steps = make_reviewed_days([[0.5, False, 1.0]], statuses={"decided": 1}, reasons={"chance": 1, "wide set": 1})
+    assert "picked (chance 2, wide set 2; some for several); 2 decided." in next(
+        review_report.describe_reviews(steps, "binary", 2)
+    )
+
+
 def test_what_people_answered_is_told_with_the_error_rate_of_all_rows_beside_the_true_one():
     picked = [[0.5, False, 1.0], [0.5, False, 0.0], [0.5, False, 0.0], [0.5, False, None]]
     targets = [{"reviewer 1": True, "reviewer 2": False}]

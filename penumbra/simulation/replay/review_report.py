@@ -122,7 +122,8 @@ def _describe_reasons(steps: ReviewSteps) -> str:
     """Describe how many cases of some days were picked for which reason, the most frequent first."""
     counts = sum((Counter(step["reviews"]["reasons"]) for step in steps), Counter())
     shown = [f"{reason} {count:,}" for reason, count in counts.most_common(MAX_SHOWN_REASONS)]
-    return ", ".join([*shown, *(["…"] if len(counts) > MAX_SHOWN_REASONS else [])])
+    overlap = "; some for several" if counts.total() > sum(step["reviews"]["cases"] for step in steps) else ""
+    return ", ".join([*shown, *(["…"] if len(counts) > MAX_SHOWN_REASONS else [])]) + overlap
 
 
 def _list_day_cells(step: dict[str, Any], kind: TaskKind) -> list[str]:

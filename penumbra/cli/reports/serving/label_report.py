@@ -87,6 +87,8 @@ def format_label_counts(counts: LabelCounts) -> Iterator[str]:
         yield from _format_delays(counts.delays, counts.due_hours)
     if counts.outcomes.height:
         yield f"What came of the labels:\n\n{format_table(counts.outcomes)}"
+    if "orphan" in counts.outcomes["outcome"]:
+        yield "An orphan is the label of a row that nobody has asked for yet: batches bring labels of all their rows."
     if counts.unreadable:
         yield (
             f"Lines of the logs that can't be read: {counts.unreadable:,} (damaged, or written under another contract)."
