@@ -95,6 +95,9 @@ def name_run_folder():
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER)
-    with hold_flow_locks("experiment", sys.argv), end_refused_pods():
+    with (
+        fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER),
+        hold_flow_locks("experiment", sys.argv),
+        end_refused_pods(),
+    ):
         ExperimentFlow()

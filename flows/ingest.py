@@ -97,6 +97,5 @@ class IngestFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD)
-    with hold_flow_locks("ingest", sys.argv), end_refused_pods():
+    with fork_tasks(sys.argv, IMPORTED_AHEAD), hold_flow_locks("ingest", sys.argv), end_refused_pods():
         IngestFlow()

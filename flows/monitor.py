@@ -105,6 +105,5 @@ class MonitorFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD)
-    with end_refused_pods():
+    with fork_tasks(sys.argv, IMPORTED_AHEAD), end_refused_pods():
         MonitorFlow()

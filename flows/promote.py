@@ -64,6 +64,5 @@ class PromoteFlow(FlowSpec):
 
 if __name__ == "__main__":
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD)
-    with end_refused_pods():
+    with fork_tasks(sys.argv, IMPORTED_AHEAD), end_refused_pods():
         PromoteFlow()

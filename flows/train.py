@@ -181,8 +181,7 @@ def is_trained_meanwhile():
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER)
-    with hold_flow_locks("train", sys.argv) as has_waited:
+    with fork_tasks(sys.argv, IMPORTED_AHEAD, IMPORTED_LATER), hold_flow_locks("train", sys.argv) as has_waited:
         if not (has_waited and is_trained_meanwhile()):
             with end_refused_pods():
                 TrainFlow()

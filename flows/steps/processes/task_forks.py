@@ -8,6 +8,7 @@ A fork has one thread only. Where an import has started one that would be missed
 reason, tasks are processes of their own as ever.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -21,8 +22,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,31 +43,71 @@ METAFLOW_MODULES = ("metaflow.cli", "metaflow.cli_components.step_cmd", "metaflo
 IMPORTED_VARIABLES: dict[str, str | None] = {}
 
 
-def fork_tasks(arguments: list[str], modules: Sequence[str], later: Sequence[str] = ()) -> None:
-    """Let the tasks of a run be forks of a process that imports modules ahead; returns in each task, too.
+@contextlib.contextmanager
+def fork_tasks(arguments: list[str], modules: Sequence[str], later: Sequence[str] = ()) -> Iterator[None]:
+    """Let the tasks of a run be forks of a process that imports modules ahead, as a context manager around the flow.
 
-    To be called before anything else is done: a task goes on from here as if it were a process of its own.
+    To be entered before anything else is done: each task goes through the block, too, as if it were a process of its
+    own, and ends with it.
 
     Args:
         arguments: The flow's command line, `sys.argv`, which becomes that of the task; nothing is forked but for
             Metaflow's commands `run` and `resume`.
         modules: Names of the modules that tasks import.
         later: Names of those that the first task doesn't need: they are imported beside it.
+
+    Yields:
+        Nothing.
     """
     if sys.platform != "linux" or not {"run", "resume"} & set(arguments[1:]) or is_for_pods(arguments):
+        yield
         return
+    _prepare_metaflow()
     run, (ours, theirs) = os.getpid(), socket.socketpair()
     adopt_orphans()
     if os.fork():
         theirs.close()
         _start_tasks_with(functools.partial(_start_task, ours))
+        yield
     else:
         ours.close()
         end_with_parent(run)
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends by it, and this process with the run
-        descriptors = _serve_forks(theirs, run, [[*METAFLOW_MODULES, *modules], later])
+        descriptors = _serve_forks(theirs, run, [modules, later])
         signal.signal(signal.SIGINT, handler)
         _read_command(descriptors, arguments)
+        with _end_at_once():
+            yield
+
+
+@contextlib.contextmanager
+def _end_at_once() -> Iterator[None]:
+    """End this process with the block, as Python does, but without taking apart all that was imported.
+
+    In a fork that would first copy it. Where threads are left, or there is an error to be shown, Python ends it.
+
+    Yields:
+        Nothing.
+    """
+    code: Any = 0
+    try:
+        yield
+    except SystemExit as end:
+        code = end.code or 0
+    if not isinstance(code, int) or threading.active_count() > 1:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _prepare_metaflow() -> None:
+    """Import and find out what Metaflow does in the run and in each task alike: git alone is asked six times."""
+    import_modules(METAFLOW_MODULES)
+    from metaflow.metaflow_environment import MetaflowEnvironment
+
+    MetaflowEnvironment(None).get_environment_info()  # which Metaflow remembers
 
 
 class ForkedTask:

@@ -48,8 +48,8 @@ class ToyFlow(FlowSpec):
         sys.exit(int(os.environ.get("CODE", 0)))
 
 if __name__ == "__main__":
-    fork_tasks(sys.argv, [])
-    ToyFlow()
+    with fork_tasks(sys.argv, []):
+        ToyFlow()
 """
 
 RUNS = """
