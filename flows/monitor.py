@@ -14,6 +14,7 @@ IMPORTED_AHEAD = (
     *("flows.steps.monitor.backlog", "flows.steps.monitor.retraining", "flows.steps.monitor.reports"),
     *("monitoring.dashboard.overview.overview_page", "flows.steps.monitor.registry_imports"),
 )
+IMPORTED_FOR_WINDOWS, IMPORTED_FOR_REPORTS = "flows.steps.monitor.window_imports", "flows.steps.monitor.report_imports"
 
 
 @schedule(**get_daily_schedule("monitor"))
@@ -105,5 +106,5 @@ class MonitorFlow(FlowSpec):
 if __name__ == "__main__":
     limit_parallel_tasks()
     run_code_of_image(sys.argv)
-    with fork_tasks(sys.argv, IMPORTED_AHEAD), end_refused_pods():
+    with fork_tasks(sys.argv, (*IMPORTED_AHEAD, IMPORTED_FOR_WINDOWS), [IMPORTED_FOR_REPORTS]), end_refused_pods():
         MonitorFlow()

@@ -14,7 +14,7 @@ import polars as pl
 from flows.steps.monitor import alarms, retraining
 from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
 from flows.steps.monitor.measures.window_signals import get_day_start
-from flows.steps.monitor.monitor_pass import KnownModels, MonitorPass, begin_monitor_pass
+from flows.steps.monitor.monitor_pass import KnownModels, MonitorPass, begin_monitor_pass, get_flow_time
 from flows.steps.processes.flow_locks import hold_monitor_pass
 from flows.steps.shared.shared_folders import share_judged_windows
 from monitoring.faults.arrivals import find_staleness_faults
@@ -125,6 +125,24 @@ def find_due_windows(
     begins = _list_due_begins(settings, rows, monitor_pass.now)
     silence = _find_silence(monitor_pass, rows)
     return monitor_pass, DueWindows(begins, rows, monitor_pass.now, silence, monitor_pass.damaged, behind)
+
+
+def is_latest_window_due(settings: Settings) -> bool:
+    """Say whether the last window that is over waits for its verdict, if it has any rows: the log isn't read.
+
+    Args:
+        settings: The settings.
+
+    Returns:
+        Whether it does; False where there is no log.
+
+    Raises:
+        DamagedWindow: A window's record is damaged.
+    """
+    now = get_flow_time(settings.data.today)
+    day = now.date() - dt.timedelta(days=settings.monitor.window_days)
+    has_log = settings.service.predictions.is_dir()
+    return has_log and bool(_list_due_begins(settings, pl.DataFrame({"day": [day]}), now))
 
 
 def measure_windows(monitor_pass: MonitorPass, rows: pl.DataFrame, begins: Iterable[dt.date]) -> MeasuredWindows:

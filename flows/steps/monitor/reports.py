@@ -5,6 +5,7 @@ The flow's step for it is a process that does nothing else, so Evidently and the
 
 import contextlib
 import gc
+import importlib
 import os
 import traceback
 from collections.abc import Iterator
@@ -42,9 +43,9 @@ def publish_reports(settings: Settings) -> list[Path]:
         print(sentence)
     if not workspace.list_unpublished():
         return []
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
         with keep_garbage():
+            import_evidently()
             from flows.steps.monitor import window_reports
 
             gc.freeze()
@@ -54,18 +55,26 @@ def publish_reports(settings: Settings) -> list[Path]:
         raise ReportsFailed(f"no reports: {describe_error(error)} ({place.filename}:{place.lineno})") from error
 
 
+def import_evidently() -> None:
+    """Import Evidently with all that makes reports, so that it sends nobody what is done with it."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    importlib.import_module("flows.steps.monitor.window_reports")
+
+
 @contextlib.contextmanager
 def keep_garbage() -> Iterator[None]:
     """Collect no garbage by itself in the block, as a context manager.
 
     Evidently's thousands of classes all stay alive: searching them is a fifth of the work, in vain. What the block
-    freezes is found again afterwards.
+    freezes is found again afterwards, unless the process is a fork in which something was frozen before.
 
     Yields:
         Nothing.
     """
+    is_fork = gc.get_freeze_count() > 0
     with pause_garbage_collection():
         try:
             yield
         finally:
-            gc.unfreeze()
+            if not is_fork:
+                gc.unfreeze()

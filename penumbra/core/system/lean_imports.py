@@ -15,7 +15,7 @@ UNUSED = {
     "sklearn.base": ("pandas", "scipy.stats"),
     "sklearn.compose": ("scipy.stats",),
     "sklearn.linear_model": ("scipy.stats",),
-    "sklearn.ensemble": ("scipy.stats",),
+    "sklearn.ensemble": ("pandas", "scipy.stats"),
     "sklearn.discriminant_analysis": ("scipy.stats",),
 }
 UNUSED_BY_REPORTS = (  # what Evidently imports for texts and embeddings, beside SciPy's statistics
