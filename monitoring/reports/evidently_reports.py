@@ -6,10 +6,8 @@ for each column its distance with the calibrated threshold. So no page says "dri
 Importing this takes about a CPU second and 200 MB: only the step that reports does (flows/steps/monitor/reports.py).
 """
 
-import functools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,19 +24,14 @@ from penumbra.core.task import Task
 with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monitoring/reports/datasets.py
     warnings.simplefilter("ignore")
     from evidently import Report
-    from evidently._pydantic_compat import BaseModel
     from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
     from evidently.legacy.calculations.stattests import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
     from evidently.legacy.renderers.html_widgets import table_data
     from evidently.legacy.ui.dashboards import utils as _utils  # noqa: F401  gives charts Evidently's colours
-    from evidently.metrics import DriftedColumnsCount, ValueDrift, classification, column_statistics
-    from evidently.presets import ClassificationPreset, DataSummaryPreset, RegressionPreset, ValueStats
-    from plotly import basedatatypes
+    from evidently.metrics import DriftedColumnsCount, ValueDrift
+    from evidently.presets import DataSummaryPreset, ValueStats
 
-HIDDEN_BESIDE = {"binary": ("conf_matrix",)}  # a metric of such a task
-HIDDEN_STATISTICS = ("Maximum value", "Mean value", "Std value", "Quantile")
-PLAIN_TYPES = {str, float, int, bool, type(None)}
 EXACT_METHOD = "over all rows"
 MIN_QUALITY_ROWS = 10  # labelled rows on each side, for a report on quality
 MAX_DRIFT_PICTURES = 6
@@ -85,52 +78,6 @@ class ExactCalculation(SingleValueCalculation[Exact]):  # type: ignore[misc, unu
             Group and series.
         """
         return f"{self.metric.group}: {self.metric.series}"
-
-
-@contextmanager
-def spare_needless_work(task: Task) -> Iterator[None]:
-    """Keep Evidently and plotly from work that no page shows; their own functions are put back at the end.
-
-    For a process that does nothing but reports, as it replaces functions that all threads share.
-
-    For each statistic of a column Evidently draws the column's distribution, but shows only that of the minimum: the
-    others are four fifths of all pictures. Beside the precision of two classes it draws a confusion matrix at another
-    threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
-    is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
-    number of each picture whether it is a model, a dictionary, a list or an Enum.
-
-    Args:
-        task: The kind of prediction that is reported on.
-
-    Yields:
-        Nothing.
-    """
-    draw_distribution = column_statistics.distribution
-
-    def draw_shown_distribution(title: str, *columns: Any) -> list[Any]:
-        return [] if title.startswith(HIDDEN_STATISTICS) else draw_distribution(title, *columns)
-
-    @classmethod  # type: ignore[misc]
-    def get_plain_value(model: type[BaseModel], value: Any, *arguments: Any, **options: Any) -> Any:
-        return value if type(value) in PLAIN_TYPES else get_value(model, value, *arguments, **options)
-
-    get_value = vars(BaseModel)["_get_value"].__func__
-    hidden = HIDDEN_BESIDE.get(task.kind, ())
-    beside = {name: each for name, each in classification.ADDITIONAL_WIDGET_MAPPING.items() if name not in hidden}
-    replacements = (
-        (column_statistics, "distribution", draw_shown_distribution),
-        (classification, "ADDITIONAL_WIDGET_MAPPING", beside),
-        (basedatatypes, "_str_to_dict_path_full", functools.cache(basedatatypes._str_to_dict_path_full)),
-        (BaseModel, "_get_value", get_plain_value),
-    )
-    originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
-    try:
-        for replacement in replacements:
-            setattr(*replacement)
-        yield
-    finally:
-        for original in originals:
-            setattr(*original)
 
 
 def build_data_report(
@@ -210,8 +157,12 @@ def build_prediction_report(sides: ReportSides, **metadata: Any) -> Any | None:
 
 
 def _quality_preset(sides: ReportSides) -> Any:
-    if sides.task.kind == "regression":
-        return RegressionPreset()
+    with hide_modules(UNUSED_BY_REPORTS):
+        if sides.task.kind == "regression":
+            from evidently.presets import RegressionPreset
+
+            return RegressionPreset()
+        from evidently.presets import ClassificationPreset
     return ClassificationPreset(probas_threshold=sides.threshold if sides.task.kind == "binary" else None)
 
 

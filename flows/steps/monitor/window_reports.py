@@ -12,7 +12,7 @@ import polars as pl
 
 from flows.steps import model_version
 from flows.steps.model_version import ModelVersion
-from monitoring.reports import evidently_reports
+from monitoring.reports import evidently_reports, spared_work
 from monitoring.reports.columns import ReportSides, build_report_frame, sample_by_hash
 from monitoring.reports.window_figures import build_figures, describe_window, extract_distances
 from monitoring.reports.workspace import ReportWorkspace
@@ -78,7 +78,7 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
     index = LogIndex.of_all_replicas(settings, problem.schema)
     sources = ReportSources(settings, problem, index, ModelRegistry(settings.registry))
     workspace = ReportWorkspace(settings.monitor.folder, settings.registry.model)
-    with evidently_reports.spare_needless_work(Task.from_schema(problem.schema)):
+    with spared_work.spare_needless_work(Task.from_schema(problem.schema)):
         for number, window in enumerate(workspace.list_unpublished()):
             if number:
                 gc.collect()

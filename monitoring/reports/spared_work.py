@@ -1,0 +1,103 @@
+"""Work of Evidently, plotly and pydantic that no page shows, left undone while reports are made.
+
+A test compares the pages with those of all the work, byte for byte.
+"""
+
+import functools
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from monitoring.reports.evidently_reports import EXACT_METHOD
+from penumbra.core.system.lean_imports import UNUSED_BY_REPORTS, hide_modules
+from penumbra.core.task import Task
+
+with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monitoring/reports/datasets.py
+    warnings.simplefilter("ignore")
+    from evidently._pydantic_compat import BaseModel
+    from evidently.core.datasets import PandasDataset
+    from evidently.legacy.calculations.stattests import get_stattest
+    from evidently.legacy.core import ColumnType
+    from evidently.legacy.metrics.data_drift import dataset_drift_metric
+    from evidently.metrics import classification, column_statistics
+    from plotly import basedatatypes
+
+HIDDEN_BESIDE = {"binary": ("conf_matrix",)}  # a metric of such a task
+HIDDEN_STATISTICS = ("Maximum value", "Mean value", "Std value", "Quantile")
+PLAIN_TYPES = {str, float, int, bool, type(None)}
+
+
+@contextmanager
+def spare_needless_work(task: Task) -> Iterator[None]:
+    """Keep Evidently and plotly from work that no page shows; their own functions are put back at the end.
+
+    For a process that does nothing but reports, as it replaces functions that all threads share.
+
+    For each statistic of a column Evidently draws the column's distribution, but shows only that of the minimum: the
+    others are four fifths of all pictures. Beside the precision of two classes it draws a confusion matrix at another
+    threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
+    is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
+    number of each picture whether it is a model, a dictionary, a list or an Enum. To count the columns that have
+    drifted, Evidently prepares a picture of each; and of each dataset it computes statistics that no metric reads.
+
+    Args:
+        task: The kind of prediction that is reported on.
+
+    Yields:
+        Nothing.
+    """
+    draw_distribution = column_statistics.distribution
+
+    def draw_shown_distribution(title: str, *columns: Any) -> list[Any]:
+        return [] if title.startswith(HIDDEN_STATISTICS) else draw_distribution(title, *columns)
+
+    @classmethod  # type: ignore[misc]
+    def get_plain_value(model: type[BaseModel], value: Any, *arguments: Any, **options: Any) -> Any:
+        return value if type(value) in PLAIN_TYPES else get_value(model, value, *arguments, **options)
+
+    get_value = vars(BaseModel)["_get_value"].__func__
+    hidden = HIDDEN_BESIDE.get(task.kind, ())
+    beside = {name: each for name, each in classification.ADDITIONAL_WIDGET_MAPPING.items() if name not in hidden}
+    replacements = (
+        (column_statistics, "distribution", draw_shown_distribution),
+        (classification, "ADDITIONAL_WIDGET_MAPPING", beside),
+        (basedatatypes, "_str_to_dict_path_full", functools.cache(basedatatypes._str_to_dict_path_full)),
+        (BaseModel, "_get_value", get_plain_value),
+        (dataset_drift_metric, "get_drift_for_columns", _count_drifted_columns),
+        (PandasDataset, "_collect_stats", lambda *_: None),
+    )
+    originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
+    try:
+        for replacement in replacements:
+            setattr(*replacement)
+        yield
+    finally:
+        for original in originals:
+            setattr(*original)
+
+
+def _count_drifted_columns(
+    current_data: pd.DataFrame,
+    reference_data: pd.DataFrame,
+    data_drift_options: Any,
+    drift_share_threshold: float,
+    columns: Sequence[str],
+    **_: Any,
+) -> SimpleNamespace:
+    """What Evidently's function of these arguments returns of the columns, all of which have the method below."""
+    test = get_stattest(reference_data, current_data, ColumnType.Numerical, EXACT_METHOD)
+    limits = data_drift_options.per_feature_threshold
+    drifted = sum(
+        test(reference_data[name], current_data[name], ColumnType.Numerical, limits[name]).drifted for name in columns
+    )
+    share = drifted / len(columns)
+    return SimpleNamespace(
+        number_of_columns=len(columns),
+        number_of_drifted_columns=drifted,
+        share_of_drifted_columns=share,
+        dataset_drift=share >= drift_share_threshold,
+    )
