@@ -23,6 +23,7 @@ with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monito
     from evidently.legacy.calculations.stattests import get_stattest
     from evidently.legacy.core import ColumnType
     from evidently.legacy.metrics.data_drift import dataset_drift_metric
+    from evidently.legacy.utils import dashboard
     from evidently.metrics import classification, column_statistics
     from plotly import basedatatypes
 
@@ -42,7 +43,8 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
     is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
     number of each picture whether it is a model, a dictionary, a list or an Enum. To count the columns that have
-    drifted, Evidently prepares a picture of each; and of each dataset it computes statistics that no metric reads.
+    drifted, Evidently prepares a picture of each; of each dataset it computes statistics that no metric reads; and it
+    reads the script that all pages have anew for each.
 
     Args:
         task: The kind of prediction that is reported on.
@@ -69,6 +71,7 @@ def spare_needless_work(task: Task) -> Iterator[None]:
         (BaseModel, "_get_value", get_plain_value),
         (dataset_drift_metric, "get_drift_for_columns", _count_drifted_columns),
         (PandasDataset, "_collect_stats", lambda *_: None),
+        (dashboard, "__load_js", functools.cache(vars(dashboard)["__load_js"])),
     )
     originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
     try:
