@@ -27,6 +27,7 @@ from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.training.doctor import checks, leakage, linear_leakage, notes
 from penumbra.training.doctor.checks import Finding
+from penumbra.training.doctor.pair_leakage import find_pair_leaks
 from penumbra.training.fit import select_labelled_rows
 from penumbra.training.split import format_batch_range
 
@@ -274,6 +275,7 @@ def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Fi
     yield "the target tells rows apart", partial(checks.find_constant_target, data.label)
     yield "the target has the dtype of its task", partial(checks.find_numeric_flag, data.label)
     yield "no feature alone predicts the target", partial(leakage.find_single_feature_leaks, data.inputs, data.label)
+    yield "no two features tell the target once compared", partial(find_pair_leaks, data.inputs, data.label)
     yield (
         "no features add up to the target",
         partial(linear_leakage.find_linear_leaks, data.inputs.select(numeric), data.outcomes),

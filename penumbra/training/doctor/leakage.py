@@ -1,6 +1,7 @@
 """Features that know what they can't: the target, or what becomes known only after the prediction is made.
 
-Several features that give the target away in a sum are found by `linear_leakage.py`.
+Several features that give the target away in a sum are found by `linear_leakage.py`, two that do once they are
+compared by `pair_leakage.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,9 +51,9 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
     """
     step = max(1, label.len() // MAX_LEAKAGE_ROWS)
     features, label = features.gather_every(step), label.gather_every(step)
-    half, outcomes, found = label.len() // 2, _binary_outcomes(label), []
+    half, outcomes, found = label.len() // 2, split_target(label), []
     for name in features.columns:
-        area, sure, what = max(_areas_by_view(features[name], outcomes, half), default=(0.0, 0.0, ""))
+        area, sure, what = max(measure_areas(features[name], outcomes, half), default=(0.0, 0.0, ""))
         if area >= MIN_LEAK_AUC and sure >= MIN_LEAK_AUC_LOWER:
             evidence = (
                 f"{what} alone tells the target: ROC AUC {area:.4f} on the later "
@@ -77,14 +78,21 @@ def find_proxies(features: pl.DataFrame, groups: pl.Series) -> list[tuple[str, f
     if groups.n_unique() <= 1:
         return []
     step = max(1, groups.len() // MAX_LEAKAGE_ROWS)
-    features, outcomes = features.gather_every(step), _binary_outcomes(groups.gather_every(step))
+    features, outcomes = features.gather_every(step), split_target(groups.gather_every(step))
     half = features.height // 2
-    areas = {each.name: max(_areas_by_view(each, outcomes, half), default=(0.0, 0.0, ""))[0] for each in features}
+    areas = {each.name: max(measure_areas(each, outcomes, half), default=(0.0, 0.0, ""))[0] for each in features}
     return [(name, area) for name, area in areas.items() if area >= MIN_PROXY_AUC]
 
 
-def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:
-    """Split the target into yes-or-no questions, bool [n] each."""
+def split_target(label: pl.Series) -> list[np.ndarray]:
+    """Split a target into yes-or-no questions.
+
+    Args:
+        label: The target, [n].
+
+    Returns:
+        Bool [n] each: a yes or no itself, of a quantity whether it is above the median, of classes whether it is each.
+    """
     if label.dtype == pl.Boolean:
         return [label.to_numpy()]
     if label.dtype.is_numeric() and label.n_unique() > MAX_TARGET_CLASSES:
@@ -93,8 +101,18 @@ def _binary_outcomes(label: pl.Series) -> list[np.ndarray]:
     return [(label == value).to_numpy() for value in counts[label.name].sort()]
 
 
-def _areas_by_view(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[tuple[float, float, str]]:
-    """For each way to look at a feature: the mean area over the outcomes, the lowest lower limit, the way in words."""
+def measure_areas(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[tuple[float, float, str]]:
+    """Measure how well a feature alone predicts outcomes: by its value, its order, or its being missing.
+
+    Args:
+        values: The feature, [n], oldest row first.
+        outcomes: What `split_target` returned, bool [n] each.
+        half: The number of the rows that are learnt from; the later ones are predicted.
+
+    Yields:
+        For each way to look at it: the mean area under the ROC curve over the outcomes, the lowest of their lower 95 %
+        limits, and the way in words.
+    """
     codes = _encode_values(values, half)
     looks = [list(_feature_views(values, codes, outcome, half)) for outcome in outcomes]
     for look in zip(*looks, strict=True):

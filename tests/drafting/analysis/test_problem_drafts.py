@@ -47,6 +47,17 @@ def test_what_tells_the_target_is_an_outcome_and_no_feature(tmp_path):
     )
 
 
+def test_two_columns_that_tell_the_target_once_compared_are_outcomes(tmp_path):
+    table = make_orders()
+    table["goals"] = [str(n * 7 % 23 + 6 * (late == "yes")) for n, late in enumerate(table["late"])]
+    table["against"] = [str(n * 7 % 23 + 3) for n in range(len(table["late"]))]
+    found = draft_table(tmp_path, table)
+    assert {"goals", "against"} <= {column.name for column in found.columns if column.role == "outcome"}
+    assert get_column(found, "against").reason.endswith(
+        "alone tells the target: ROC AUC 1.0000 on the later 200 rows; if it is known before, move it to Row"
+    )
+
+
 def test_what_has_a_value_or_lacks_it_in_one_class_only_is_told(tmp_path):
     table = make_orders()
     table["complaint"] = ["phone" if late == "yes" and n % 3 else "" for n, late in enumerate(table["late"])]

@@ -65,7 +65,7 @@ def examine(space, **overrides):
 def test_the_example_comes_out_clean(space):
     examined = examine(space)
     assert (examined.code, examined.found) == (0, {})
-    assert examined.output.count("  ok  ") == 11
+    assert examined.output.count("  ok  ") == 12
     assert "skipped  the service gives training's predictions: there is no live model yet" in examined.output
     assert "Nothing to repair in 15 features and 80,789 rows (77,911 with an outcome)" in examined.output
 
