@@ -179,7 +179,7 @@ def _find_category_faults(
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
             least = max(fewest, TURNOVER_FACTOR * turnover.share * rows.height)
             gone = {value: rate for value, rate in expected.items() if value not in counts and rate >= least}
-            unknown = {value: counts[value] for value in counts.keys() - set(usual[VALUE_COLUMN])}
+            unknown = {value: counts[value] for value in sorted(counts.keys() - set(usual[VALUE_COLUMN]))}
             for fault in _compare_categories(name, rows.height, gone, unknown, least, norms.period):
                 if fault.what == "renamed" or not turnover.is_open:
                     yield fault
@@ -191,11 +191,12 @@ def _compare_categories(
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
         like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
         if like:
-            unknown.pop(like[0])
-            before, after = escape_text(value), escape_text(like[0])
+            nearest = min(like, key=lambda new: abs(unknown[new] - rate))
+            unknown.pop(nearest)
+            before, after = escape_text(value), escape_text(nearest)
             text = f"{name} {before} is gone, with {rate:.0f} rows in a usual {period}, "
-            text += f"and {after} came, never seen before"
-            yield DataFault("renamed", name, text, f"{before} was renamed to {after}")
+            text += f"and {after} came, which the reference doesn't have"
+            yield DataFault("renamed", name, text, f"{before} may have been renamed to {after}")
         elif rate >= MIN_VALUE_ROWS:
             text = f"{name} has no {escape_text(value)}, which has {rate:.0f} rows in a usual {period}"
             yield DataFault("vanished", name, text, "a part of the source fell away")
@@ -284,7 +285,7 @@ def _find_constant_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[D
 def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[str]) -> Iterator[DataFault]:
     judged = {name: by for name, by in norms.shared.items() if name not in empty and {name, *by} <= set(rows.columns)}
     torn: dict[str, tuple[int, int]] = {}
-    for by in set(judged.values()):
+    for by in sorted(set(judged.values())):
         names = [name for name in judged if judged[name] == by]
         differs = ((pl.col(name).n_unique() > 1).alias(name) for name in names)
         groups = rows.group_by(by).agg(*differs, pl.len().alias(COUNT_COLUMN)).filter(pl.col(COUNT_COLUMN) > 1)
@@ -293,5 +294,5 @@ def _find_mismatched_groups(rows: pl.DataFrame, norms: Expectations, empty: Set[
         count, of = torn[name]
         if count >= MIN_MISMATCHES and (share := count / of) > MAX_MISMATCH_SHARE:
             where = f"between rows of the same {' and '.join(by)}"
-            text = f"{name} differs {where} in {format_share(share, 0)} of them, before in none"
-            yield DataFault("torn", name, text, "values are lost or altered on the way, row by row")
+            text = f"{name} differs {where} in {format_share(share, 0)} of them, in the reference in none"
+            yield DataFault("torn", name, text, "values may be lost or altered on the way, row by row")

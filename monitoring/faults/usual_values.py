@@ -59,9 +59,18 @@ def learn_categories(rows: pl.DataFrame, name: str, days: int) -> pl.DataFrame:
     """
     value = pl.col(name).cast(pl.String).alias(VALUE_COLUMN)
     sizes = rows.group_by(DAY_COLUMN).agg(all=pl.len())
-    counts = rows.group_by(DAY_COLUMN, value).len().drop_nulls().join(sizes, on=DAY_COLUMN)
+    counts = (
+        rows.group_by(DAY_COLUMN, value, maintain_order=True)
+        .len()
+        .drop_nulls()
+        .join(sizes, on=DAY_COLUMN, maintain_order="left")
+    )
     share = ((pl.col("len") / pl.col("all")).sum() / days).alias(SHARE_COLUMN)
-    return counts.group_by(VALUE_COLUMN).agg(share, (pl.len() / days).alias(DAY_COLUMN)).sort(VALUE_COLUMN)
+    return (
+        counts.group_by(VALUE_COLUMN, maintain_order=True)
+        .agg(share, (pl.len() / days).alias(DAY_COLUMN))
+        .sort(VALUE_COLUMN)
+    )
 
 
 def learn_turnover(days: Sequence[pl.DataFrame], name: str) -> Turnover:
