@@ -118,7 +118,8 @@ def make_plan(settings: Settings, problem: Problem) -> TrainingPlan:
     store = DataStore(settings.data, problem)
     left_out = excluded_days.find_excluded_days(settings, problem)
     outcomes = batch_outcomes.count_batch_outcomes(store, left_out)
-    excluded = exclusion_report.describe_excluded_days(left_out, settings.monitor.on_faults)
+    share = batch_outcomes.compute_excluded_share(outcomes)
+    excluded = exclusion_report.describe_excluded_days(left_out, share, settings.monitor.on_faults)
     remarks = [*batch_outcomes.describe_outcomes(outcomes), *([excluded] if excluded else [])]
     split = _split_usable_batches(settings, outcomes, remarks)
     files, judged = list_training_files(), [settings.promotion.loss, settings.promotion.loss_ceiling]

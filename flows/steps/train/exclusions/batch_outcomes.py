@@ -52,6 +52,19 @@ def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> Bat
     return BatchOutcomes(learnt.height, known.height, lost, bool((learnt[WEIGHT_COLUMN] != 1).any()))
 
 
+def compute_excluded_share(outcomes: Mapping[str, BatchOutcomes]) -> float:
+    """Compute the share of the rows with an outcome that are on days with faults.
+
+    Args:
+        outcomes: What `count_batch_outcomes` returned.
+
+    Returns:
+        The share, from 0 to 1; 0 where no row has an outcome.
+    """
+    known = sum(batch.known for batch in outcomes.values())
+    return 1 - sum(batch.rows for batch in outcomes.values()) / known if known else 0.0
+
+
 def describe_outcomes(outcomes: Mapping[str, BatchOutcomes]) -> list[str]:
     """Describe what is wrong with the outcomes of batches, in a line for all that lack the same.
 

@@ -6,22 +6,24 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 from flows.steps.train.exclusions.excluded_days import ExcludedDays
-from penumbra.core.text.counts import format_count
+from penumbra.core.text.counts import format_count, format_share
 
 SHOWN_FAULTS, SHOWN_DAYS = 3, 7
+MUCH = 0.1  # of the rows: so many rarely have faults
 FIGURE = re.compile(r"""(?<![\w.'"-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w'"-]|\.\d)""")  # of no name, date or quoted value
 
 
-def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
+def describe_excluded_days(days: ExcludedDays, share: float = 0.0, on_faults: bool = True) -> str:
     """Describe the excluded days, how ever many, in two lines.
 
     Args:
         days: What `find_excluded_days` returned.
+        share: The share of the rows with an outcome that are of these days, from 0 to 1.
         on_faults: The setting `monitor.on_faults`: whether faults were looked for.
 
     Returns:
-        How many days are left out and why, where all of them are listed, and what to do about them; "" if there are
-        none, or that the check was skipped.
+        How many days and rows are left out and why, where all of them are listed, and what to do about them; "" if
+        there are none, or that the check was skipped.
     """
     if not on_faults:
         return "No day was looked at for data faults: monitor.on_faults = false."
@@ -33,10 +35,11 @@ def describe_excluded_days(days: ExcludedDays, on_faults: bool = True) -> str:
         if len(days) == 1
         else f"{format_count(len(days), 'day')} with data faults, {first} to {last}"
     )
+    much = "that is much: see first whether these are faults. " if share > MUCH else ""
     return (
-        f"Nothing is learnt from {span}: {_summarise_faults(days)}\n"
-        "Next: `penumbra quarantine` lists them. What was mended comes by `penumbra ingest --again`; what is no fault "
-        "is accepted by its date, by the name of its column on all days, or by both: of these all by "
+        f"Nothing is learnt from {format_share(share)} of the rows, {span}: {_summarise_faults(days)}\n"
+        f"Next: {much}`penumbra quarantine` lists them. What was mended comes by `penumbra ingest --again`; what is no "
+        "fault is accepted by its date, by the name of its column on all days, or by both: of these all by "
         f"monitor.accept = {json.dumps(_list_accepting_phrases(days))} in settings.toml."
     )
 

@@ -32,3 +32,9 @@ def test_batches_that_lack_outcomes_are_one_line_however_many_they_are() -> None
         "10 batches, 2024-02 to 2024-11: no row has an outcome yet",
     ]
     assert batch_outcomes.describe_outcomes({"2024-01": known}) == []
+
+
+def test_the_share_of_rows_on_days_with_faults_is_of_those_with_an_outcome() -> None:
+    some, none = (batch_outcomes.BatchOutcomes(*counts, False) for counts in ((6, 8, 0), (0, 0, 3)))
+    assert batch_outcomes.compute_excluded_share({"2024-01": some, "2024-02": none}) == 0.25
+    assert batch_outcomes.compute_excluded_share({"2024-02": none}) == 0

@@ -52,7 +52,9 @@ def write_batch(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
 def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
     excluded = excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert list(excluded) == [FAULTY]
-    text = exclusion_report.describe_excluded_days(excluded)
+    text = exclusion_report.describe_excluded_days(excluded, 0.1)
+    assert "Nothing is learnt from 10.0% of the rows, a day with data faults" in text
+    assert "that is much" not in text
     assert "temp has one value all day" in text
     assert f'monitor.accept = ["{FAULTY}"]' in text
     assert f"  {FAULTY}: temp has one value all day" in exclusion_report.list_excluded_spans(excluded)
@@ -61,11 +63,12 @@ def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
 def test_two_hundred_days_are_two_lines_that_say_why_where_to_look_and_what_to_do() -> None:
     days = [str(dt.date(2024, 1, 1) + dt.timedelta(days=number)) for number in range(204)]
     excluded = {day: [["age", "age is frozen"] if number else ["", "no rows"]] for number, day in enumerate(days)}
-    first, second = exclusion_report.describe_excluded_days(excluded).splitlines()
+    first, second = exclusion_report.describe_excluded_days(excluded, 0.373).splitlines()
     assert first == (
-        "Nothing is learnt from 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen on 203 of them; "
-        "no rows on 1 of them"
+        "Nothing is learnt from 37.3% of the rows, 204 days with data faults, 2024-01-01 to 2024-07-22: age is frozen "
+        "on 203 of them; no rows on 1 of them"
     )
+    assert second.startswith("Next: that is much: see first whether these are faults. `penumbra quarantine`")
     assert "`penumbra quarantine`" in second
     assert 'of these all by monitor.accept = ["age", "2024-01-01"]' in second
     assert exclusion_report.list_excluded_spans(excluded).splitlines() == [
