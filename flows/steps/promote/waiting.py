@@ -16,6 +16,7 @@ from penumbra.promotion.day_blocks import compute_block_start
 QUIET = dt.timedelta(days=1)  # so long without an answer is worth a word
 RARE_GAP = 2  # blocks from one with rows to the next, on average, from which on it is worth a word
 LONG_DAYS, YEAR_DAYS = 700, 365.25
+AT_ONCE = "; its labels are here, and `PENUMBRA_LABELS__DELAY_HOURS=0 make promote` lets them count at once"
 
 
 def explain_waiting(
@@ -112,7 +113,8 @@ def _explain_days(
     days = possible.group_by(compute_block_start("event", terms.block_days)).agg(
         due=due.max(), share=pl.col("target").is_not_null().mean()
     )
-    days = days.with_columns(ready=pl.max_horizontal("due", end)).sort("first")
+    is_labelled = (end <= now) & (pl.col("share") >= terms.coverage)
+    days = days.with_columns(is_labelled.alias("labelled"), ready=pl.max_horizontal("due", end)).sort("first")
     days = days.with_columns(pl.col("first").cast(pl.String))  # text, as Python has no year 0 for it
     lacking = days.filter(pl.col("ready") <= now, pl.col("share") < terms.coverage)
     if lacking.height:
@@ -124,10 +126,12 @@ def _explain_days(
         )
         yield from _explain_orphans(index)
     known = pl.col("ready").dt.strftime("%Y-%m-%d %H:%M")
-    for first, ready in days.filter(pl.col("ready") > now).select("first", known).head(1).iter_rows():
+    waiting = days.filter(pl.col("ready") > now).select("first", known, "labelled").head(1)
+    for first, ready, is_known in waiting.iter_rows():
         yield (
             f"the next day to count is {first}, from {ready} UTC on: labels are due {hours:g} h after "
             f"the row's {new.problem.schema.TIME} or the prediction, whichever is later (labels.delay_hours)"
+            f"{AT_ONCE if is_known else ''}"
         )
 
 

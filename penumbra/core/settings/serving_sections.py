@@ -78,7 +78,7 @@ class LabelSettings(SettingsSection):
 
     folder: Path
     max_lag_seconds: float = Field(gt=0)
-    delay_hours: float = Field(gt=0)
+    delay_hours: float = Field(ge=0)
 
 
 class ReviewSettings(SettingsSection):

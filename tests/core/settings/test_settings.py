@@ -308,3 +308,7 @@ def test_a_shared_state_is_an_absolute_folder_or_a_store_with_a_bucket(given: st
 def test_what_machines_could_not_share_is_no_state(given: str) -> None:
     with pytest.raises(SettingsError, match=r"cluster\.state = .*expected an absolute folder, or a store"):
         load_settings(environ={"PENUMBRA_CLUSTER__STATE": given})
+
+
+def test_labels_may_be_due_at_once():
+    assert load_settings(environ={"PENUMBRA_LABELS__DELAY_HOURS": "0"}).labels.delay_hours == 0

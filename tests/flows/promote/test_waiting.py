@@ -71,8 +71,13 @@ def test_rows_of_the_past_that_are_asked_today_never_count_where_the_candidate_h
 def test_rows_asked_today_count_when_their_labels_are_due_and_the_setting_is_named(explain):
     assert explain(7, 8, asked=NOON) == (
         "the next day to count is 2024-06-07, from 2024-06-11 12:00 UTC on: labels are due 24 h after the row's at or "
-        "the prediction, whichever is later (labels.delay_hours)"
+        "the prediction, whichever is later (labels.delay_hours); its labels are here, and "
+        "`PENUMBRA_LABELS__DELAY_HOURS=0 make promote` lets them count at once"
     )
+
+
+def test_no_command_makes_a_day_count_whose_labels_are_missing(explain):
+    assert explain(7, 8, asked=NOON, labels=False).endswith("whichever is later (labels.delay_hours)")
 
 
 def test_a_day_that_isnt_over_counts_when_its_last_label_is_due(explain):
