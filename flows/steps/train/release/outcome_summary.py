@@ -9,9 +9,11 @@ import msgspec
 from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.final_fit import BASELINE_JOB
 from flows.steps.train.release.outcome import TrainingOutcome
+from penumbra.core.text.counts import format_count
 from penumbra.registry.bundles.bundle import ONNX_FILE, SKOPS_FILE
 from penumbra.registry.bundles.manifest import read_manifest
 from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
+from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.training.evaluation.evaluate import Trial, format_score_table
 
@@ -102,13 +104,33 @@ def format_candidate_table(trials: Sequence[Trial]) -> str:
     return format_score_table([(str(trial.job), trial.scores) for trial in sorted(trials, key=lambda each: each.loss)])
 
 
-def describe_outcome(summary: OutcomeSummary, version: str, alias: str) -> str:
+def describe_replaced_candidate(entries: Sequence[LedgerEntry], replaced: str | None) -> str:
+    """Describe the candidate that a new one takes the place of, and the evidence that ends with it.
+
+    Args:
+        entries: The ledger's entries.
+        replaced: Its version; None where there is none.
+
+    Returns:
+        A sentence with the days of its last verdict; "" where nothing is replaced.
+    """
+    if replaced is None:
+        return ""
+    of_it = [entry for entry in entries if entry.versions.get(CANDIDATE_ALIAS) == replaced]
+    days = [(entry.evidence.get("evidence", {}).get("days", 0), entry.number) for entry in of_it]
+    counted, number = next((each for each in reversed(days) if each[0]), (0, 0))
+    had = f", which had {format_count(counted, 'day')} of evidence (entry {number} of the ledger)" if counted else ""
+    return f"It replaces candidate {replaced}{had}: the comparison with the live model begins anew."
+
+
+def describe_outcome(summary: OutcomeSummary, version: str, alias: str, replaced: str = "") -> str:
     """Describe the result of a training run for the terminal.
 
     Args:
         summary: The result.
         version: The registered model version, "" if it can't be served as it was trained.
         alias: The alias that it got: "live", "candidate", or "" for none.
+        replaced: What a candidate replaces, as a sentence; "" for nothing.
 
     Returns:
         Several lines: where there was a choice, how all candidates did; the version and its state, the scores on the
@@ -121,7 +143,8 @@ def describe_outcome(summary: OutcomeSummary, version: str, alias: str) -> str:
         advice = SAME_MODEL_ADVICE.format(live=summary.same_live)
     subject = f"Version {version} {state}" if version else "No version was registered, see the check `forms`"
     before = [summary.validated, ""] if summary.validated else []
-    return "\n".join([*before, f"{subject}: {summary.model}", summary.origin, "", summary.results, advice, ""])
+    ends = [replaced] if replaced and alias == CANDIDATE_ALIAS else []
+    return "\n".join([*before, f"{subject}: {summary.model}", summary.origin, "", summary.results, *ends, advice, ""])
 
 
 def _describe_candidates(outcome: TrainingOutcome) -> str:

@@ -18,7 +18,12 @@ from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.release.bundle_completion import complete_bundle
 from flows.steps.train.release.card_records import read_card_beginning
 from flows.steps.train.release.outcome import TrainingOutcome
-from flows.steps.train.release.outcome_summary import OutcomeSummary, describe_outcome, summarise_outcome
+from flows.steps.train.release.outcome_summary import (
+    OutcomeSummary,
+    describe_outcome,
+    describe_replaced_candidate,
+    summarise_outcome,
+)
 from flows.steps.train.release.run_record import TrainingRuns, build_training_runs, record_training_runs
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.core.system.actor import get_actor
@@ -199,8 +204,10 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     ledger = open_ledger(settings)
     with aliases.hold_alias_lock(ledger) as check_lock:
         enter = partial(_enter_and_set_alias, models, ledger, begun, run, version)
+        before = (models.aliases() or {}).get(CANDIDATE_ALIAS)
         alias = ledger.decide_on_entries(enter, check_lock)
-    text = describe_outcome(begun.summary, version, alias)
+    replaced = describe_replaced_candidate(ledger.entries(), before if before != version else None)
+    text = describe_outcome(begun.summary, version, alias, replaced)
     RunReceipts(settings.training.folder).save(begun.fingerprint, text)
     file.unlink()
     return text

@@ -181,6 +181,27 @@ def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, mo
     assert ledger_sync.rebuild_aliases(settings, open_ledger(settings).entries()) == "live: none -> 1"
 
 
+def test_a_candidate_that_is_replaced_is_named_with_the_days_of_evidence_that_end(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("first", "second"):
+        begin(settings, key=key)
+        prepare_registration(settings)
+    verdict = LedgerEvent(
+        kind="verdict",
+        actor="a",
+        reason="r",
+        verdict="keep collecting",
+        versions={"candidate": "2", "live": "1"},
+        evidence={"evidence": {"days": 5}},
+    )
+    open_ledger(settings).append(verdict)
+    begin(settings, key="third")
+    prepare_registration(settings)
+    said = capsys.readouterr().out
+    assert "It replaces candidate 2, which had 5 days of evidence (entry 4 of the ledger)" in said
+
+
 @pytest.mark.slow
 def test_an_alias_that_was_moved_since_the_verdict_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(settings)
