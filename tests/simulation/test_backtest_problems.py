@@ -145,7 +145,8 @@ def test_too_few_days_before_today_are_a_sentence(tmp_path):
 
 def test_nothing_to_play_after_today_is_a_sentence(tmp_path):
     problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 6, 1))
-    with pytest.raises(BacktestRefused, match=r"from 2024-01-01 to 2024-02-29, and data.today is 2024-06-01"):
+    said = r"from 2024-01-01 to 2024-02-29, and data.today is 2024-06-01: .*; say `PENUMBRA_DATA__TODAY=2024-01-30 pen"
+    with pytest.raises(BacktestRefused, match=said):
         prepare_backtest_data(settings, problem, tmp_path / "backtest")
 
 

@@ -7,9 +7,13 @@ import click
 from penumbra.cli.group import ProjectCommand, refuse_on
 
 
-@click.command("backtest", cls=ProjectCommand, example="penumbra backtest")
+@click.command("backtest", cls=ProjectCommand, example="PENUMBRA_DATA__TODAY=2024-07-01 penumbra backtest")
 def compare_policies() -> None:
-    """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost."""
+    """Compare policies of retraining over the later months: loss, retrainings, mistakes, cost.
+
+    The days after data.today are played; what came before it, the first models learn from. Where all batches are
+    history, set it to a day in their middle.
+    """
     from penumbra.simulation.backtest import run
 
     with refuse_on(*run.RUN_ERRORS):

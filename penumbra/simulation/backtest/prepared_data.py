@@ -106,12 +106,21 @@ def _require_enough_days(history: BacktestData, settings: Settings, last: dt.dat
         raise BacktestRefused(
             f"{span}; on data.today = {settings.data.today} the labels of the first "
             f"{max(0, history.first_unlearnt_day)} of these days are known, and a backtest learns from at least "
-            f"{MIN_DAYS}: set a later data.today"
+            f"{MIN_DAYS}: {_suggest_command(history, last)}"
         )
     if settings.data.today >= last:
         raise BacktestRefused(
-            f"{span}, and data.today is {settings.data.today}: a backtest plays the days after it; set an earlier one"
+            f"{span}, and data.today is {settings.data.today}: a backtest plays the days after it; "
+            f"{_suggest_command(history, last)}"
         )
+
+
+def _suggest_command(history: BacktestData, last: dt.date) -> str:
+    """Suggest the command that learns from the first half of the days; that more of them are needed if it couldn't."""
+    half = (last - history.first) // 2
+    if half.days + 1 - history.delay < MIN_DAYS:
+        return "more days are needed"
+    return f"say `PENUMBRA_DATA__TODAY={history.first + half} penumbra backtest`, which learns from the first half"
 
 
 def list_fit_files() -> list[str]:
