@@ -128,7 +128,10 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     return {
         "model": models.name,
         "made": f"{now:%Y-%m-%d %H:%M} UTC",
-        "links": [("MLflow", addresses.mlflow), ("Evidently", _find_evidently_page(addresses.evidently, reports))],
+        "links": [
+            ("MLflow", f"{addresses.mlflow}/#/models"),  # its first page is about traces
+            ("Evidently", _find_evidently_page(addresses.evidently, reports)),
+        ],
         "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows, steps)),
         **_describe_requests(entries, settings.promotion.approvers),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),

@@ -111,7 +111,7 @@ def _draw_group_charts(windows: Sequence[Window]) -> list[WindowChart]:
 
 
 def find_judged_comparisons(windows: Sequence[Window]) -> dict[str, str]:
-    """Find the sensitive columns whose groups were compared, with the comparison that the gate judges."""
+    """Return by sensitive column whose groups the `windows` compare the comparison that the gate judges."""
     return {each.column: each.comparison for window in windows for each in window.groups if each.limit is not None}
 
 

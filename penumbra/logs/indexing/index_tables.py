@@ -102,7 +102,7 @@ class ParsedPiece(NamedTuple):
 
 
 def parse_piece(piece: LogPiece, parse: Callable[[Sequence[bytes]], list[parsing.IndexRow]]) -> ParsedPiece:
-    """Parse a `piece` of a log by one of the parsers of penumbra/logs/indexing/parsing.py."""
+    """Return the rows of a `piece` of a log as `parse`, a parser of penumbra/logs/indexing/parsing.py, reads them."""
     rows, count = list[parsing.IndexRow](), 0
     for lines in iterate_lines(piece.content):
         rows += parse(lines)
