@@ -39,7 +39,10 @@ def report_shadow(settings: Settings) -> Iterator[str]:
             yield from _explain_progress(*model)
             yield from _quote_last_verdict(settings, *model)
     else:
-        yield "Nobody is in the shadow: a candidate is from `make train` on, the previous model after a promotion."
+        yield (
+            "Nobody is in the shadow: while the service runs, it takes the candidate of a training into it, and the "
+            "previous model after a promotion."
+        )
     version, reason = read_refusal(settings.service.state)
     if version:
         yield f"Version {version} is refused: {reason}"
