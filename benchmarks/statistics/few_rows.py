@@ -16,8 +16,8 @@ import problem.schema
 from benchmarks.helpers import flight_stream
 from benchmarks.statistics.alarms.injected_faults import CONTRACT_COLUMNS, INJECTED_FAULTS, RowChange
 from benchmarks.statistics.alarms.shuffled_year import DAYS_PER_WEEK, YEAR_DAYS
-from monitoring.faults.data_faults import find_grouped_faults
 from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.faults.grouped_faults import find_grouped_faults
 from penumbra.core.columns import DAY_COLUMN
 
 ROWS_PER_DAY = (5, 10, 20, 50, 100)

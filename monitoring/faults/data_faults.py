@@ -5,7 +5,7 @@ lie beyond everything that the reference's days ever showed: people look at each
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,6 @@ from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
-MIN_WIDE_RENAMED_ROWS = 6  # where weeks are looked at together, because a day has few rows
 MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract
 MIN_FROZEN_ROWS = 20  # rows of a group with one value
 MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree any more
@@ -50,37 +49,6 @@ class DataFault:
         return self.what, self.column
 
 
-def find_grouped_faults(
-    days: Sequence[dt.date],
-    counts: Mapping[dt.date, int],
-    read_rows: Callable[[list[dt.date]], pl.DataFrame],
-    norms: Expectations,
-) -> Iterator[tuple[list[dt.date], list[DataFault]]]:
-    """Find the faults of days, each by itself if it has rows enough, or together with others.
-
-    Args:
-        days: The days to judge, ascending.
-        counts: The number of rows of these days and of those before them, which are reached back to.
-        read_rows: Reads the rows of days with the contract's columns.
-        norms: What is expected of a day.
-
-    Yields:
-        Days that were judged together, which may begin before the first of `days`, with their faults; none for days
-        with fewer than 50 rows in all. Where a day has few rows, last the weeks up to the last day, with the values
-        that were renamed or are stuck in them.
-    """
-    for together in norms.group_days(days, counts):
-        if sum(counts.get(day, 0) for day in together) >= MIN_DAY_ROWS:
-            yield together, find_data_faults(read_rows(together), norms)
-    if norms.wide and days:
-        weeks = [days[-1] - dt.timedelta(days=number) for number in reversed(range(norms.wide.block_days))]
-        if min(counts, default=days[-1]) <= weeks[0] and sum(counts.get(day, 0) for day in weeks) >= MIN_DAY_ROWS:
-            rows = read_rows(weeks)
-            found = _find_category_faults(rows, norms.wide, MIN_WIDE_RENAMED_ROWS)
-            renamed = [fault for fault in found if fault.what == "renamed"]
-            yield weeks, [*renamed, *_find_frozen_values(rows, norms.wide)]
-
-
 def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]:
     """Find every fault in the rows of one day, or of the few days that are judged together.
 
@@ -98,13 +66,13 @@ def find_data_faults(rows: pl.DataFrame, norms: Expectations) -> list[DataFault]
     rows = rows.drop(bad & set(rows.columns))
     found += [
         *_find_null_faults(rows, norms),
-        *_find_category_faults(rows, norms),
+        *find_category_faults(rows, norms),
         *_find_range_faults(rows, norms),
         *_find_rule_faults(rows, norms),
     ]
     empty = {fault.column for fault in found if fault.what == "nulls"}
     return found + [
-        *_find_frozen_values(rows, norms),
+        *find_frozen_values(rows, norms),
         *_find_unit_faults(rows, norms),
         *_find_constant_faults(rows, norms),
         *_find_mismatched_groups(rows, norms, empty),
@@ -166,11 +134,22 @@ def _find_null_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
             yield DataFault("nulls", name, text, "a source fell away, or a join finds nothing")
 
 
-def _find_category_faults(
+def find_category_faults(
     rows: pl.DataFrame, norms: Expectations, fewest: float = MIN_RENAMED_ROWS
 ) -> Iterator[DataFault]:
-    """In a part of a day nothing is missed: some values come in the morning only. Where many came in the reference, any
-    may come or go, but not one in the place of another."""
+    """Find values of text columns that vanished, are new, or came in the place of another.
+
+    In a part of a day nothing is missed: some values come in the morning only. Where many came in the reference, any
+    may come or go, but not one in the place of another.
+
+    Args:
+        rows: The rows [n] with the contract's columns.
+        norms: What is expected of the days that they are of.
+        fewest: How many rows a value has at least, to be missed.
+
+    Yields:
+        The faults, column by column.
+    """
     whole = rows[norms.time].n_unique() >= norms.moments / 2
     for name, usual in norms.categories.items():
         if name in rows.columns:
@@ -231,7 +210,16 @@ def _find_rule_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataF
             yield DataFault("rule", check.column, text, "one of the columns has another unit or source")
 
 
-def _find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+def find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:
+    """Find numbers that have one value, in all rows or in one place.
+
+    Args:
+        rows: The rows [n] with the contract's columns.
+        norms: What is expected of the days that they are of.
+
+    Yields:
+        The faults.
+    """
     span = "all day" if norms.block_days == 1 else f"for {norms.period}"
     for by in sorted({by for _, by in norms.fewest_values}):
         names = [name for name, each in norms.fewest_values if each == by and name in rows.columns]

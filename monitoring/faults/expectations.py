@@ -60,6 +60,8 @@ class Expectations:
         constants: By column the columns that determine it, and a frame with its value (`penumbra.value`) for each of
             theirs.
         shared: By column the columns whose values rows share whenever they share this one.
+        daily: What is expected of a day by itself, where several are judged together: a number that stands still for a
+            day. None where each is judged by itself.
         wide: What is expected of some weeks together, where a day has few rows: a value that was renamed, or a place
             where a number is stuck, shows in more rows only. None where a day has rows enough.
     """
@@ -77,6 +79,7 @@ class Expectations:
     grids: Mapping[str, ValueGrid]
     constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
     shared: Mapping[str, tuple[str, ...]]
+    daily: "Expectations | None" = None
     wide: "Expectations | None" = None
 
     @property
@@ -130,7 +133,18 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
     """
     block_days, wide_days = _count_block_days(reference, schema.TIME), _count_wide_days(reference, schema.TIME)
     learnt = _learn_of_blocks(reference, schema, block_days)
-    return replace(learnt, wide=_learn_wide(reference, learnt, wide_days) if wide_days > block_days else None)
+    return replace(
+        learnt,
+        daily=_learn_daily(reference, learnt) if block_days > 1 else None,
+        wide=_learn_wide(reference, learnt, wide_days) if wide_days > block_days else None,
+    )
+
+
+def _learn_daily(reference: pl.DataFrame, learnt: Expectations) -> Expectations:
+    """The same with the fewest values of a single day."""
+    rows = _select_whole_days(reference, learnt.time, 1)
+    numbers = list(learnt.ranges)
+    return replace(learnt, block_days=1, fewest_values=dict(_learn_fewest_values(rows, learnt.time, numbers, [])))
 
 
 def _learn_wide(reference: pl.DataFrame, learnt: Expectations, wide_days: int) -> Expectations | None:

@@ -1,12 +1,16 @@
 """What a replay prints at its end."""
 
+import datetime as dt
 import json
 
 import pytest
 
+from monitoring.windows.window_records import DayFault
+from monitoring.windows.window_store import WindowStore
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.simulation.replay import report, review_report
+from tests.helpers.models.recorded_windows import make_window
 
 REVIEWS = {
     "cases": 0,
@@ -46,13 +50,21 @@ def settings(tmp_path):
 def test_the_loss_has_its_own_name_and_the_fault_is_told_with_its_column(settings, tmp_path):
     steps = make_steps([400.0, 300.0], fault="amount is missing from all rows", columns=["amount"], sabotaged="2")
     words = report.write_replay_report(settings, steps, Task("regression"), 2, tmp_path)
-    assert "The fault: 2024-05-01: amount is missing from all rows; the monitor noticed nothing." in words
+    assert "The fault: 2024-05-01: amount is missing from all rows; the monitor found no data fault then." in words
     assert "The saboteur: version 2 was never promoted." in words
     figures = json.loads(words.splitlines()[-1])
     assert (figures["served_squared_error"], figures["fault_noticed"]) == (350.0, False)
     page = (tmp_path / report.REPORT_FILE).read_text()
     assert "Squared error a row" in page
     assert "amount is missing" in page
+
+
+@pytest.mark.slow
+def test_a_fault_of_days_that_are_judged_together_is_noticed_on_each_of_them(settings):
+    before = DayFault(dt.date(2024, 4, 30), "nulls", "amount", "100% are missing", "a join", 3)
+    WindowStore(settings.monitor.folder).write(make_window(0, faults=[before]))
+    steps = make_steps([400.0, 300.0], fault="amount is missing from all rows", columns=["amount"], sabotaged="2")
+    assert report.compute_replay_figures(settings, steps, "squared_error")["fault_noticed"]
 
 
 @pytest.mark.slow

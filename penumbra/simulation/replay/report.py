@@ -22,6 +22,7 @@ ReplaySteps = Sequence[dict[str, Any]]
 REPORT_FILE, PICTURE_FILE = "report.html", "replay.svg"
 BAR_WIDTH = 30
 NO_FAULT = "none, as no column could be altered within the contract on the days for it"
+ONE_DAY = dt.timedelta(days=1)
 VERDICT_COLOURS = {
     "promote": "#2e7d32",
     "retrain": "#1565c0",
@@ -122,7 +123,7 @@ def compute_replay_figures(settings: Settings, steps: ReplaySteps, loss: str) ->
     Args:
         settings: Section [monitor] (`folder`) is read.
         steps: The days as they were played. The fault counts as noticed if the monitor found one of its columns, or of
-            the rows as a whole, on one of its days.
+            the rows as a whole, on one of its days, or on days that were judged together with it.
         loss: The name of the loss, such as "log_loss".
 
     Returns:
@@ -132,7 +133,8 @@ def compute_replay_figures(settings: Settings, steps: ReplaySteps, loss: str) ->
     sabotaged = {step["sabotaged"] for step in steps if step["sabotaged"]}
     promoted = [entry for entry in entries if entry["kind"] == "promotion"]
     injected = {(step["day"], column) for step in steps if step["fault"] for column in (*step["columns"], "")}
-    found = {(str(f.day), f.column) for window in WindowStore(settings.monitor.folder).read() for f in window.faults}
+    faults = [fault for window in WindowStore(settings.monitor.folder).read() for fault in window.faults]
+    found = {(str(f.day + number * ONE_DAY), f.column) for f in faults for number in range(f.days)}
     served, never = (None if math.isnan(mean) else round(mean, 5) for mean in compute_mean_losses(steps))
     return {
         "days": len(steps),
@@ -158,7 +160,9 @@ def describe_injections(steps: ReplaySteps, facts: dict[str, Any]) -> str:
     faulty = [step for step in steps if step["fault"]]
     days = " to ".join(dict.fromkeys((faulty[0]["day"], faulty[-1]["day"]))) if faulty else ""
     fault = f"{days}: {faulty[0]['fault']}" if faulty else NO_FAULT
-    noticed = {True: "; the monitor noticed", False: "; the monitor noticed nothing", None: ""}[facts["fault_noticed"]]
+    noticed = {True: "; the monitor noticed", False: "; the monitor found no data fault then", None: ""}[
+        facts["fault_noticed"]
+    ]
     saboteurs = ", ".join(step["sabotaged"] for step in steps if step["sabotaged"])
     fate = "was promoted" if facts["sabotage_promoted"] else "was never promoted"
     return f"The fault: {fault}{noticed}.\nThe saboteur: version {saboteurs} {fate}."

@@ -13,8 +13,9 @@ from flows.steps.monitor.alarms import record_alarm
 from flows.steps.monitor.measures import window_signals
 from flows.steps.monitor.measures.window_limits import describe_fault_limits
 from flows.steps.monitor.measures.window_signals import WindowSpan, list_window_faults
-from monitoring.faults.data_faults import find_data_faults, find_grouped_faults
+from monitoring.faults.data_faults import find_data_faults
 from monitoring.faults.expectations import Expectations, learn_expectations
+from monitoring.faults.grouped_faults import find_grouped_faults
 from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.window_records import DayFault
 from penumbra.core.settings import load_settings
@@ -217,6 +218,29 @@ def test_a_value_with_few_rows_a_day_that_is_renamed_shows_in_weeks(orders):
 
     assert find(later) == []
     assert find(renamed) == [(days[63], 7, "renamed")]
+
+
+def find_by_day(rows: pl.DataFrame, norms: Expectations) -> list[tuple[list[dt.date], str, str]]:
+    counts = dict(rows.group_by(pl.col("at").dt.date()).len().iter_rows())
+    groups = find_grouped_faults(WEEK, counts, lambda group: rows.filter(pl.col("at").dt.date().is_in(group)), norms)
+    return [(group, fault.what, fault.text) for group, faults in groups for fault in faults]
+
+
+def test_a_number_that_stands_still_on_each_of_some_days_at_another_value_is_found_by_the_day(orders, norms):
+    day = pl.col("at").dt.date()
+    first_of_day = pl.col("amount").first().over(day)
+    rows = make_rows(orders, WEEK)
+    stuck = rows.with_columns(amount=pl.when(day.is_in(WEEK[2:5])).then(first_of_day).otherwise("amount"))
+    assert find_by_day(rows, norms) == []
+    found = find_by_day(stuck, norms)
+    assert [(group, what) for group, what, _ in found] == [([each], "frozen") for each in WEEK[2:5]]
+    assert found[0][2].startswith("amount has one value all day; in no day of the reference fewer than ")
+
+
+def test_a_number_that_stands_still_for_all_days_that_are_judged_together_is_found_once(orders, norms):
+    still = pl.when(pl.col("at").dt.date().is_in(WEEK[:3])).then(20.0).otherwise("amount")
+    rows = make_rows(orders, WEEK).with_columns(amount=still)
+    assert [(group, what) for group, what, _ in find_by_day(rows, norms)] == [(WEEK[:3], "frozen")]
 
 
 def test_a_fault_of_a_block_that_began_before_its_window_is_one_alarm(tmp_path):

@@ -14,7 +14,8 @@ from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions
 from monitoring.drift.window_drift import ModelProfiles, compute_alarm_budget
 from monitoring.faults.arrivals import find_refusal_faults, find_volume_faults
-from monitoring.faults.data_faults import DataFault, find_grouped_faults, is_accepted_fault
+from monitoring.faults.data_faults import DataFault, is_accepted_fault
+from monitoring.faults.grouped_faults import find_grouped_faults
 from monitoring.losses.loss_threshold import DailyLosses, judge_losses
 from monitoring.losses.realised_loss import compute_mean_band
 from monitoring.losses.slices import find_degraded_slices

@@ -13,8 +13,9 @@ import functools
 
 import polars as pl
 
-from monitoring.faults.data_faults import find_grouped_faults, is_accepted_fault
+from monitoring.faults.data_faults import is_accepted_fault
 from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
+from monitoring.faults.grouped_faults import find_grouped_faults
 from penumbra.core.columns import DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
