@@ -55,11 +55,26 @@ def test_the_longest_look_that_costs_little_is_recommended_and_then_the_least_wo
 
 def test_where_a_plain_schedule_does_better_it_is_said() -> None:
     plain, ours = make_result("every 14 days", 0.491, 19, tested=False), make_result("ours", 0.493, 20)
-    assert "every 14 days does better on these days" in report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)
+    said = report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)
+    assert '"every 14 days", which has no promotion test, does better on these days' in said
 
 
-def test_where_nothing_comes_close_nothing_is_recommended() -> None:
-    assert "Nothing tried" in report.format_advice([WEEKLY, make_result("ours", 0.6, 3)], WEEKLY, SETTINGS)
+def test_where_no_tested_policy_comes_close_none_is_recommended() -> None:
+    said = report.format_advice([WEEKLY, make_result("ours", 0.6, 3)], WEEKLY, SETTINGS)
+    assert said.startswith("No policy with a promotion test comes within 0.8% of weekly retraining")
+    assert "does better" not in said
+
+
+def test_an_untested_policy_with_less_loss_than_weekly_retraining_is_named_where_none_is_recommended() -> None:
+    ours, monthly = make_result("ours", 0.6, 3), make_result("monthly, last 91 days", 0.48, 6, tested=False)
+    said = report.format_advice([WEEKLY, ours, monthly], WEEKLY, SETTINGS)
+    assert '"monthly, last 91 days", which has no promotion test, does better on these days: 0.4800' in said
+
+
+def test_where_never_retraining_is_best_no_promotions_are_counted() -> None:
+    never, ours = make_result("never", 0.48, 0, tested=False), make_result("ours", 0.491, 20)
+    said = report.format_advice([WEEKLY, never, ours], WEEKLY, SETTINGS)
+    assert said.endswith("Never retraining does better on these days: 0.4800 where ours has 0.4910.")
 
 
 def test_the_line_for_machines_has_every_policy_with_its_figures() -> None:

@@ -15,8 +15,8 @@ from penumbra.core.text.tables import align_columns, format_number
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training.evaluation import charts
 
-RESULT_HEADER = ["[95 %]", "than weekly", "[95 %]", "retrained", "promoted", "false", "rejected", "rolled back"]
-RESULT_HEADER += ["false", "CPU s"]
+RESULT_HEADER = ["[95 %]", "than weekly", "[95 %]", "retrained", "promoted", "for worse", "rejected", "rolled back"]
+RESULT_HEADER += ["from better", "CPU s"]
 
 
 def format_result_table(results: Sequence[PolicyResult], standard: PolicyResult, loss: str) -> str:
@@ -112,7 +112,8 @@ def format_advice(results: Sequence[PolicyResult], standard: PolicyResult, setti
     """
     tolerance, best = settings.backtest.tolerance, recommend_policy(results, standard, settings)
     if best is None:
-        return f"Nothing tried comes within {tolerance:.1%} of weekly retraining with less work and no false rollback."
+        beaten = f"No policy with a promotion test comes within {tolerance:.1%} of weekly retraining with less work and"
+        return "\n".join([f"{beaten} no false\nrollback.", *_describe_untested(standard, results)])
     return "\n".join(
         [
             _format_settings(best, settings),
@@ -146,11 +147,14 @@ def _describe_untested(best: PolicyResult, results: Sequence[PolicyResult]) -> l
         return []
     first = min(plain, key=lambda r: r.run.count("retrain"))
     retrains, promotions = (first.run.count(what) for what in ("retrain", "promote"))
+    losses = f"{format_number(first.loss.value)} where {best.name} has {format_number(best.loss.value)}"
+    if not retrains:
+        return [f"Never retraining does better on these days: {losses}."]
     return [
-        f"Without any test {first.name} does better on these days: {format_number(first.loss.value)} where this has "
-        f"{format_number(best.loss.value)}, with {format_count(retrains, 'retraining')}.",
-        f"{first.false_promotions} of its {promotions} models were worse than what they replaced, and nothing would "
-        "have kept out a broken one.",
+        f'"{first.name}", which has no promotion test, does better on these days: {losses}, with '
+        f"{format_count(retrains, 'retraining')}.",
+        f"{first.false_promotions} of its {promotions} promotions were for the worse, and nothing would have kept "
+        "out a broken model.",
     ]
 
 
@@ -204,8 +208,13 @@ def build_backtest_picture(
     ]
     title = "Loss a row since the beginning, less that of never retraining"
     return charts.stack_charts(
-        charts.build_time_chart(title, points),
-        charts.build_slice_chart(f"Loss a row more than {standard.name}, with 95 % intervals over days", ends),
+        charts.build_time_chart(title, points, "policy", "loss a row, less never's"),
+        charts.build_slice_chart(
+            f"Loss a row more than {standard.name}, with 95 % intervals over days",
+            ends,
+            "policy",
+            f"loss a row, less {standard.name}'s",
+        ),
     )
 
 

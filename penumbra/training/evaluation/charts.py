@@ -12,6 +12,7 @@ VegaLiteSpec = dict[str, Any]
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 UTC_DATES: VegaLiteSpec = {"type": "temporal", "title": None, "scale": {"type": "utc"}}
 """Dates are midnights in UTC: on a scale in the machine's time zone they would be drawn a day early or late."""
+UNFLUSHED = {"labelFlush": False, "labelOverlap": True}  # or labels at the ends run into their neighbours
 VERDICT_COLOURS = {"pass": "#2e7d32", "fail": "#c62828", "not enough data": "#f9a825", "skipped": "#9e9e9e"}
 
 
@@ -68,25 +69,30 @@ def build_batch_chart(title: str, rows: list[dict[str, Any]], metric: str) -> Ve
     }
 
 
-def build_slice_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
+def build_slice_chart(
+    title: str, rows: list[dict[str, Any]], series: str = "model", axis: str | None = None
+) -> VegaLiteSpec:
     """Build a chart with a point for each slice and model, and a bar for its interval. Infinite limits have no bar.
 
     Args:
         title: Title of the chart.
         rows: `slice`, `model`, `value`, `low` and `high`.
+        series: The title of the legend.
+        axis: The title of the values' axis, None for none.
 
     Returns:
         The Vega-Lite specification.
     """
     slices = {"field": "slice", "type": "nominal", "sort": None, "title": None}
-    value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
-    bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": _model_encoding()}
+    value = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": axis, "axis": UNFLUSHED}
+    colour = _model_encoding(series)
+    bar = {"y": slices, "x": value | {"field": "low"}, "x2": {"field": "high"}, "color": colour}
     finite = [{"filter": "datum.low !== null && datum.high !== null"}]
     return _base_spec(title, replace_non_finite(rows)) | {
         "width": 420,
         "layer": [
             {"transform": finite, "mark": "rule", "encoding": bar},
-            {"mark": "point", "encoding": {"y": slices, "x": value, "color": _model_encoding()}},
+            {"mark": "point", "encoding": {"y": slices, "x": value, "color": colour}},
         ],
     }
 
@@ -116,12 +122,16 @@ def build_gate_chart(title: str, checks: list[dict[str, Any]]) -> VegaLiteSpec:
     }
 
 
-def build_time_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
+def build_time_chart(
+    title: str, rows: list[dict[str, Any]], series: str = "model", axis: str | None = None
+) -> VegaLiteSpec:
     """Build a chart with a line for each model by date.
 
     Args:
         title: Title of the chart.
         rows: `model`, `date` (ISO) and `value`.
+        series: The title of the legend.
+        axis: The title of the values' axis, None for none.
 
     Returns:
         The Vega-Lite specification.
@@ -131,9 +141,9 @@ def build_time_chart(title: str, rows: list[dict[str, Any]]) -> VegaLiteSpec:
         "height": 280,
         "mark": {"type": "line", "interpolate": "linear"},
         "encoding": {
-            "x": {"field": "date", **UTC_DATES},
-            "y": {"field": "value", "type": "quantitative", "title": None},
-            "color": _model_encoding(),
+            "x": {"field": "date", **UTC_DATES, "title": None if axis is None else "day"},
+            "y": {"field": "value", "type": "quantitative", "title": axis},
+            "color": _model_encoding(series),
         },
     }
 
@@ -227,5 +237,5 @@ def _axis_encoding(rows: list[dict[str, Any]], name: str) -> VegaLiteSpec:
     return {"field": name, "type": "quantitative", "scale": scale, "title": name.replace("_", " ")}
 
 
-def _model_encoding() -> VegaLiteSpec:
-    return {"field": "model", "type": "nominal"}
+def _model_encoding(title: str = "model") -> VegaLiteSpec:
+    return {"field": "model", "type": "nominal", "title": title}
