@@ -99,7 +99,7 @@ def _build_snapshots(sources: ReportSources, window: Window) -> dict[str, Any]:
         model.require_comparable()
         contract = sources.problem.schema.Row.columns()
         dtypes = {name: contract[name].dtype for name in model.read_columns}
-        rows = _sample_live_rows(sources, window, dtypes)
+        rows = sample_live_rows(sources.index, window, dtypes)
         live = _build_live_sides(model, rows, dtypes)
     snapshots = {
         DATA_REPORT: evidently_reports.build_data_report(
@@ -128,10 +128,11 @@ def _build_candidate_snapshots(window: Window, sides: ReportSides | None) -> dic
 
 
 def _build_live_sides(model: ModelVersion, rows: pl.DataFrame, dtypes: dict[str, Any]) -> ReportSides:
-    """The window's rows beside a sample of its model's reference."""
+    """The window's rows beside a sample of its model's reference, which is by time, too."""
     task, threshold = model.task, model.facts.get("threshold")
     numbered = model.reference.with_row_index(ROW_NUMBER_COLUMN)
-    reference = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+    sample = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
+    reference = sample.sort(model.problem.schema.TIME, maintain_order=True)
     return ReportSides(
         build_report_frame(rows, OUTPUT_COLUMN, threshold, task),
         build_report_frame(reference, PREDICTION_COLUMN, threshold, task),
@@ -149,7 +150,8 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     task, ids = Task.from_schema(sources.problem.schema), rows[ID_COLUMN].to_list()
     answers = read_shadow_outputs(sources.index, candidate, ids=ids).filter(status=STATUS_OK)
     output = pl.col("output").cast(rows.schema[OUTPUT_COLUMN]).alias(CANDIDATE_OUTPUT_COLUMN)
-    both = rows.join(answers.select(pl.col("id").alias(ID_COLUMN), output), on=ID_COLUMN, how="inner")
+    named = answers.select(pl.col("id").alias(ID_COLUMN), output)
+    both = rows.join(named, on=ID_COLUMN, how="inner", maintain_order="left")
     return ReportSides(
         build_report_frame(both, CANDIDATE_OUTPUT_COLUMN, threshold, task),
         build_report_frame(both, OUTPUT_COLUMN, threshold, task),
@@ -159,14 +161,26 @@ def _build_candidate_sides(sources: ReportSources, rows: pl.DataFrame, threshold
     )
 
 
-def _sample_live_rows(sources: ReportSources, window: Window, dtypes: dict[str, Any]) -> pl.DataFrame:
-    """A sample of the window's rows with the live model's output and the label."""
-    index = sources.index
+def sample_live_rows(index: LogIndex, window: Window, dtypes: dict[str, Any]) -> pl.DataFrame:
+    """Sample a window's rows, by time, as reports draw them.
+
+    Args:
+        index: The index of the logs.
+        window: The window.
+        dtypes: The columns to read.
+
+    Returns:
+        These with the id, the live model's output and the label of each row, the earliest first.
+    """
     rows = samples.read_sampled_records(index, window.model, window.begin, window.end, dtypes)
-    answers = join_labels(index, ids=rows[ID_COLUMN].to_list()).select(
-        pl.col("id").alias(ID_COLUMN), pl.col("output").alias(OUTPUT_COLUMN), pl.col("target").alias(LABEL_COLUMN)
+    answers = (
+        join_labels(index, ids=rows[ID_COLUMN].to_list())
+        .sort("event", maintain_order=True)
+        .select(
+            pl.col("id").alias(ID_COLUMN), pl.col("output").alias(OUTPUT_COLUMN), pl.col("target").alias(LABEL_COLUMN)
+        )
     )
-    return answers.join(rows, on=ID_COLUMN, how="inner")
+    return answers.join(rows, on=ID_COLUMN, how="inner", maintain_order="left")
 
 
 def log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path], start: float) -> str:
