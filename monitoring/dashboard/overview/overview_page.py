@@ -128,10 +128,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     return {
         "model": models.name,
         "made": f"{now:%Y-%m-%d %H:%M} UTC",
-        "links": [
-            ("MLflow", f"{addresses.mlflow}/#/models"),  # its first page is about traces
-            ("Evidently", _find_evidently_page(addresses.evidently, reports)),
-        ],
+        "links": _list_links(addresses, reports),
         "status": _describe_status(windows, entries, _describe_missing_verdict(settings, flows, steps)),
         **_describe_requests(entries, settings.promotion.approvers),
         "data": reader.try_read(lambda: cards.build_data_card(settings.data, problem), unknown),
@@ -169,6 +166,14 @@ def _describe_requests(entries: Sequence[LedgerEntry], approvers: int) -> dict[s
         "waiting": [f"{request.describe_waiting()}: {request}" for request in asked],
         "investigations": f"Investigations that nobody has ended: {', '.join(numbers)}" if numbers else "",
     }
+
+
+def _list_links(addresses: PageAddresses, reports: ReportWorkspace) -> list[tuple[str, str]]:
+    """The pages of others by name; of MLflow's the models, as its first one is about traces."""
+    return [
+        ("MLflow", f"{addresses.mlflow}/#/models"),
+        ("Evidently", _find_evidently_page(addresses.evidently, reports)),
+    ]
 
 
 def _find_evidently_page(address: str, reports: ReportWorkspace) -> str:
