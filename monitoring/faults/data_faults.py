@@ -158,7 +158,8 @@ def find_category_faults(
             expected = {value: share * rows.height for value, share, days in usual.iter_rows() if whole and days >= 1}
             least = max(fewest, TURNOVER_FACTOR * turnover.share * rows.height)
             gone = {value: rate for value, rate in expected.items() if value not in counts and rate >= least}
-            unknown = {value: counts[value] for value in sorted(counts.keys() - set(usual[VALUE_COLUMN]))}
+            known = {*usual[VALUE_COLUMN], *norms.earlier.get(name, ())}
+            unknown = {value: counts[value] for value in sorted(counts.keys() - known)}
             for fault in _compare_categories(name, rows.height, gone, unknown, least, norms.period):
                 if fault.what == "renamed" or not turnover.is_open:
                     yield fault

@@ -6,8 +6,8 @@ so many that they have rows enough, in a window or before it.
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -60,6 +60,7 @@ class Expectations:
         constants: By column the columns that determine it, and a frame with its value (`penumbra.value`) for each of
             theirs.
         shared: By column the columns whose values rows share whenever they share this one.
+        earlier: Values that text columns had before the reference: what comes again isn't new.
         daily: What is expected of a day by itself, where several are judged together: a number that stands still for a
             day. None where each is judged by itself.
         wide: What is expected of some weeks together, where a day has few rows: a value that was renamed, or a place
@@ -79,6 +80,7 @@ class Expectations:
     grids: Mapping[str, ValueGrid]
     constants: Mapping[str, tuple[tuple[str, ...], pl.DataFrame]]
     shared: Mapping[str, tuple[str, ...]]
+    earlier: Mapping[str, Set[str]] = field(default_factory=dict)
     daily: "Expectations | None" = None
     wide: "Expectations | None" = None
 
@@ -118,12 +120,15 @@ class Expectations:
         return [*reversed(reached), *group]
 
 
-def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations:
+def learn_expectations(
+    reference: pl.DataFrame, schema: ProblemSchema, earlier: Mapping[str, Set[str]] | None = None
+) -> Expectations:
     """Learn what is usual from a reference and read the rest off the contract.
 
     Args:
         reference: Rows [n] of some days, with the contract's columns; nothing is expected of one that is missing.
         schema: The problem's contract.
+        earlier: By text column values that it had before the reference.
 
     Returns:
         The expectations of a day.
@@ -132,7 +137,7 @@ def learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expect
         ValueError: The reference has fewer than two whole days.
     """
     block_days, wide_days = _count_block_days(reference, schema.TIME), _count_wide_days(reference, schema.TIME)
-    learnt = _learn_of_blocks(reference, schema, block_days)
+    learnt = replace(_learn_of_blocks(reference, schema, block_days), earlier=earlier or {})
     return replace(
         learnt,
         daily=_learn_daily(reference, learnt) if block_days > 1 else None,

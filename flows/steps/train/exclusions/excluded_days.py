@@ -1,8 +1,9 @@
 """What nothing should be learnt from: days with a data fault that isn't accepted, and rows without an outcome.
 
-Each batch is judged day by day against the batches before it (days with few rows together, reaching back into those
-batches where it has too few itself), so the result depends on the data, the code and
-`monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel batches aren't judged,
+Each batch is judged day by day against the three before it (days with few rows together, reaching back into those
+batches where it has too few itself), and no value is new to it that any batch had before, so the result depends on the
+data, the code and `monitor.accept` alone: whoever trains on a data version again leaves out the same days.
+Flywheel batches aren't judged,
 as their rows may have been picked; the days that the source's batches exclude are left out of them as well.
 
 <derived>/faults/<key>.json   the days with faults of a batch, which are looked for once
@@ -10,13 +11,14 @@ as their rows may have been picked; the days that the source's batches exclude a
 
 import datetime as dt
 import functools
+from collections.abc import Mapping, Sequence, Set
 
 import polars as pl
 
-from monitoring.faults.data_faults import is_accepted_fault
+from monitoring.faults.data_faults import MIN_RENAMED_ROWS, is_accepted_fault
 from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
 from monitoring.faults.grouped_faults import find_grouped_faults
-from penumbra.core.columns import DAY_COLUMN
+from penumbra.core.columns import COUNT_COLUMN, DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import FAULTS_FOLDER, DataStore
@@ -33,6 +35,40 @@ EARLIER_BATCHES = 3  # batches that tell what is normal
 
 
 ExcludedDays = dict[str, list[list[str]]]  # by day, of each fault its column ("" where it has none) and its words
+
+
+class EarlierValues:
+    """The values that text columns had in batches, on days without faults, in so many rows that they aren't slips.
+
+    Each batch is read once.
+    """
+
+    def __init__(self, store: DataStore) -> None:
+        """Begin with no batch."""
+        self._store, self._read = store, 0
+        columns = store.problem.schema.Row.columns()
+        time = store.problem.schema.TIME
+        texts = [name for name, column in columns.items() if not column.dtype.is_numeric() and name != time]
+        self._values: dict[str, set[str]] = {name: set() for name in texts}
+
+    def read_up_to(self, batches: Sequence[str], excluded: ExcludedDays) -> Mapping[str, Set[str]]:
+        """Read the batches that weren't read before.
+
+        Args:
+            batches: The first batches, at least as many as the time before.
+            excluded: The days of them with faults.
+
+        Returns:
+            The values by column.
+        """
+        time = self._store.problem.schema.TIME
+        for batch in batches[self._read :]:
+            rows = drop_excluded_days(self._store.rows(batch, [time, *self._values]), time, excluded)
+            for name, values in self._values.items():
+                counts = rows[name].cast(pl.String).drop_nulls().value_counts(name=COUNT_COLUMN)
+                values |= set(counts.filter(pl.col(COUNT_COLUMN) >= MIN_RENAMED_ROWS)[name])
+        self._read = len(batches)
+        return self._values
 
 
 def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
@@ -52,15 +88,17 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     unjudged: dict[str, list[str]] = {}
     batches = store.source_batches() if settings.monitor.on_faults else []
     partitions = {batch: store.name_partition(batch) for batch in batches}
+    values = EarlierValues(store)
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
-        read = [partitions[name] for name in [*earlier, batch]]
+        read = [partitions[name] for name in batches[: number + 1]]
         key = fingerprints.compute_fingerprint(
             PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
         )
         faults = judged.find(key)
         if faults is None:
-            faults, reason = _find_batch_faults(store, batch, earlier, excluded, settings.monitor.accept)
+            known = values.read_up_to(batches[: number - len(earlier)], excluded)
+            faults, reason = _find_batch_faults(store, batch, earlier, known, excluded, settings.monitor.accept)
             judged.save(key, faults)
             if reason:
                 unjudged.setdefault(reason, []).append(batch)
@@ -93,14 +131,19 @@ def _fingerprint_code() -> str:
 
 
 def _find_batch_faults(
-    store: DataStore, batch: str, earlier: list[str], excluded: ExcludedDays, accept: list[str]
+    store: DataStore,
+    batch: str,
+    earlier: list[str],
+    known: Mapping[str, Set[str]],
+    excluded: ExcludedDays,
+    accept: list[str],
 ) -> tuple[ExcludedDays, str]:
     """The days of a batch with faults, and why none was looked for; "" where some were."""
     schema, columns = store.problem.schema, list(store.problem.schema.Row.columns())
     try:
         read = [store.rows(name, columns) for name in earlier]
         before = drop_excluded_days(pl.concat(read), schema.TIME, excluded)
-        expectations = learn_expectations(before, schema)
+        expectations = learn_expectations(before, schema, known)
     except ValueError as reason:  # there is nothing before it, or too little
         return {}, str(reason) if earlier else "nothing comes before the first batch"
     day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)

@@ -134,6 +134,21 @@ def test_where_faults_are_switched_off_everything_is_learnt_from(batches: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("first_dest", "days"), [("ATL", ["2013-07-03"]), ("XXX", [])])
+def test_a_value_that_comes_again_after_some_batches_without_it_is_not_new(
+    tmp_path: Path, first_dest: str, days: list[str]
+) -> None:
+    months = {"2013-03": 0, "2013-04": 31, "2013-05": 61, "2013-06": 92, "2013-07": 122}
+    of_month = {month: [make_regular_flights(first + day) for day in range(5)] for month, first in months.items()}
+    some = pl.col("flight") % 8 == 1
+    for month, dest in (("2013-03", first_dest), ("2013-07", "XXX")):
+        of_month[month][2] = of_month[month][2].with_columns(dest=pl.when(some).then(pl.lit(dest)).otherwise("dest"))
+    for month, flights in of_month.items():
+        write_batch(tmp_path, month, flights)
+    assert list(excluded_days.find_excluded_days(make_settings(tmp_path), PROBLEM)) == days
+
+
+@pytest.mark.slow
 def test_a_batch_is_judged_once(batches: Path) -> None:
     settings = make_settings(batches)
     excluded = excluded_days.find_excluded_days(settings, PROBLEM)
