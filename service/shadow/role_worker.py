@@ -22,7 +22,8 @@ from penumbra.logs.schema import (
     ShadowRow,
 )
 from penumbra.logs.shadow.shadow_log import ShadowLog
-from penumbra.registry.pointers import BUNDLES_FOLDER, find_shadow_version
+from penumbra.registry.bundles.manifest import drop_way_out
+from penumbra.registry.pointers import BUNDLES_FOLDER, PREVIOUS_ALIAS, find_shadow_version
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
 from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest, ScorerTimeout, ShadowResult
 
@@ -115,7 +116,10 @@ class ShadowRoleWorker:
             return False
         if self.client.refused:
             self.failures = max(self.failures, FAILURES_BEFORE_BACKOFF)
-            raise ScorerDied(f"its bundle is refused: {self.client.refused}")
+            refused = self.client.refused
+            raise ScorerDied(
+                f"its bundle is refused: {drop_way_out(refused) if self.role == PREVIOUS_ALIAS else refused}"
+            )
         return True
 
     def _start_next_job(self) -> bool:
@@ -161,10 +165,12 @@ class ShadowRoleWorker:
 
         The process may have been killed for no fault of the model's.
         """
+        is_told = self.failures > 0 and str(error) == self.last_failure
         job, self.last_failure = self._job, str(error)
         self.close()
         self.failures += 1
-        logger.warning("version %s failed in the shadow: %s", self.version, error)
+        level = logging.DEBUG if is_told else logging.WARNING
+        logger.log(level, "version %s failed in the shadow: %s", self.version, error)
         if self.failures >= FAILURES_BEFORE_BACKOFF:
             self._resume_at = time.monotonic() + min(
                 FIRST_BACKOFF_SECONDS * 2 ** (self.failures - FAILURES_BEFORE_BACKOFF), MAX_BACKOFF_SECONDS

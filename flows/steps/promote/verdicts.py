@@ -22,7 +22,7 @@ from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.promotion.decision import PromotionDecision, decide_canary, decide_candidate, review_promotion
 from penumbra.promotion.unseen_losses import EarlierDays
 from penumbra.registry.aliases import AliasesChanged, hold_alias_lock, sync_registry
-from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle
+from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, drop_way_out
 from penumbra.registry.errors import MlflowException
 from penumbra.registry.history import ledger_sync
 from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEntry
@@ -173,7 +173,7 @@ def _judge_promotion(
     )
     with live as judged, previous as reference:
         if why := _explain_unfitness(judged, reference):
-            decision = PromotionDecision("ok", f"it isn't compared with the previous version: {why}")
+            decision = PromotionDecision("ok", f"it isn't compared with the previous version: {drop_way_out(why)}")
             return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version)
         comparison = paired_evidence.compare_promotion(settings, judged, reference, since, now)
         decision = review_promotion(comparison.evidence, comparison.faults)

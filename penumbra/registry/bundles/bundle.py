@@ -36,6 +36,7 @@ from penumbra.features import Feature
 from penumbra.registry.bundles import skops_model
 from penumbra.registry.bundles.manifest import (
     CARD_FILES,
+    WAY_OUT,
     BrokenBundle,
     UnfitBundle,
     read_bundle_limits,
@@ -50,10 +51,6 @@ ATTRIBUTIONS_FILE = "attributions.npz"
 OPTIONAL_FILES = (ATTRIBUTIONS_FILE, *CARD_FILES)
 REFERENCE_COLUMNS = (BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN)  # beside the contract's
 PROBE_TOLERANCE = 1e-6
-WAY_OUT = (
-    "undo that change of problem/, or make a version for the changed code: `penumbra train`, then "
-    '`penumbra promote --force --version <the new one> --reason "…"`'
-)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ MANIFEST_FILE = "bundle.json"
 RECORDS_FILE, CARD_FILE = "card.json", "card.md"  # in bundles that have a card
 CARD_FILES = (RECORDS_FILE, CARD_FILE, "card.html")
 LIMITS_FACT = "uncertainty"  # the conformal limits, in bundles that have them
+WAY_OUT = (
+    "undo that change of problem/, or make a version for the changed code: `penumbra train`, then "
+    '`penumbra promote --force --version <the new one> --reason "…"`'
+)
 REQUIRED_FACTS = frozenset({"inputs", "tables", "sha256", "seal"})
 
 
@@ -25,6 +29,18 @@ class BrokenBundle(ValueError):
 
 class UnfitBundle(BrokenBundle):
     """The bundle is whole, but no model for this code; the message says why, and what to do."""
+
+
+def drop_way_out(reason: str) -> str:
+    """Drop the advice to make another version, which is none where the previous version is what can't answer.
+
+    Args:
+        reason: The message of an `UnfitBundle`, or one that ends in it.
+
+    Returns:
+        The message without the advice.
+    """
+    return reason.removesuffix(f"; {WAY_OUT}")
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:

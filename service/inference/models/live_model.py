@@ -21,7 +21,7 @@ from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle
-from penumbra.registry.bundles.manifest import UnfitBundle
+from penumbra.registry.bundles.manifest import UnfitBundle, drop_way_out
 from penumbra.registry.pointers import (
     BUNDLES_FOLDER,
     CANARY_ALIAS,
@@ -193,6 +193,9 @@ class LiveModels:
             if pointer == LIVE_ALIAS:
                 is_fit = not isinstance(error, UnfitBundle)
                 self._refusal = f"the live version {version} can't be loaded: see the log" if is_fit else str(error)
+            if pointer == PREVIOUS_ALIAS and self.model and isinstance(error, UnfitBundle):
+                logger.warning("no previous version to roll back to: %s", drop_way_out(str(error)))
+                return None
             consequence = f"version {self.model.version} goes on" if self.model else "no other model is loaded"
             logger.error("model version %s is refused, %s: %s", version, consequence, error)
             return None

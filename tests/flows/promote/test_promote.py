@@ -307,6 +307,7 @@ def test_a_candidate_that_cant_answer_with_this_code_waits_and_the_promotion_is_
     promoted, candidate = verdicts.judge_cases(settings, PROBLEM, models.aliases())
     assert promoted.decision.verdict == "ok"
     assert promoted.decision.reason.startswith("it isn't compared with the previous version: version 3 can't answer")
+    assert "penumbra train" not in promoted.decision.reason
     assert candidate.decision.verdict == "keep collecting"
     assert candidate.decision.reason.startswith("version 2 can't answer with this code: ")
 

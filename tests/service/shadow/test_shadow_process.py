@@ -7,7 +7,7 @@ import pytest
 
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
-from service.shadow import metrics_file, process, scorer_client
+from service.shadow import metrics_file, process, role_worker, scorer_client
 from tests.helpers.logs.local_shadow import (
     TRIGGER_VALUES,
     compute_expected_scores,
@@ -155,13 +155,19 @@ def test_a_process_that_stands_still_is_ended_and_its_rows_timed_out(tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_bundle_that_is_refused_is_told_and_its_rows_say_so(tmp_path: Path) -> None:
+def test_a_bundle_that_is_refused_is_told_once_and_its_rows_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(role_worker, "FIRST_BACKOFF_SECONDS", 0.01)
     point_role(tmp_path, "candidate", "2")
     (tmp_path / "state/bundles/2/model.onnx").write_bytes(b"damaged")
     log_entries(tmp_path, make_entry(100))
     with start_role_worker(tmp_path) as worker:
         step_until(worker, make_completion_check(worker, tmp_path, "2"))
         assert "damaged or replaced" in worker.last_failure
+        step_until(worker, lambda: worker.failures > role_worker.FAILURES_BEFORE_BACKOFF + 1)
+    told = [record for record in caplog.records if record.levelname == "WARNING" and "is refused" in record.message]
+    assert len(told) == 1
     (row,) = read_rows_by_id(tmp_path, "2").values()
     assert (row["status"], "refused" in row["reason"]) == ("skipped", True)
 
