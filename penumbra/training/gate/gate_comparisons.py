@@ -72,6 +72,9 @@ def check_loss_difference(
     wanted = "0" if rule == "superiority" else scale.describe_share(limits.margin_share)
     asked = f"{rule}, for {reason}," if reason else rule
     sentence = f"{loss} less the {other} model's: {shown}; {asked} has the upper limit below {wanted}{more}"
+    if verdict == "fail" and rule == "superiority":
+        share = scale.describe_share(limits.margin_share)
+        sentence += f"; with the lower limit above -{share}, it is shown not to be better by as much"
     sentence += f"; {capped}" if (capped := clipping.describe("candidate", other)) else ""
     return GateCheck(other, difference.value, limit, verdict, sentence, difference.low, difference.high)
 

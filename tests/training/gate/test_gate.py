@@ -107,6 +107,15 @@ def test_a_comparison_says_what_was_measured_and_what_is_demanded():
     assert "non-inferiority has the upper limit below 0.05" in check.sentence
 
 
+def test_a_new_recipe_that_fails_though_it_may_be_better_says_by_how_little():
+    check = check_loss_difference("live", days(candidate=0.5), "superiority", LIMITS)
+    assert check.low < 0 < check.high
+    assert check.verdict == "fail"
+    assert (
+        "with the lower limit above -0.05 (0.0714 of the baseline's loss, 0.7), it is shown not to be" in check.sentence
+    )
+
+
 def noisy(better_by: float) -> pl.DataFrame:
     noise = np.repeat(simulate_daily_series(1, 24, like_the_day_before=0.2)[0], 2)
     return days(candidate=0.5).with_columns(pl.Series(CANDIDATE_LOSS, 0.5 + 0.4 * (noise - noise.mean()) - better_by))
