@@ -159,11 +159,13 @@ class ShadowDisagreement(msgspec.Struct, frozen=True):
         rows: The number of rows that both predicted.
         disagreement: The mean difference.
         floor: The mean difference of the live model from its own recipe fitted on other rows; None where it is unknown.
+        version: The candidate's version; "" in a record of an early release.
     """
 
     rows: int
     disagreement: float
     floor: float | None
+    version: str = ""
 
 
 class GroupDifference(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ SHOWN_PARTS = ("source",)  # of the problem
 PAGE_FILE, PAGE_TEMPLATE = "overview.html", "overview.html"
 TARGET_BY_FLOW = {"IngestFlow": "ingest", "TrainFlow": "train", "MonitorFlow": "monitor", "PromoteFlow": "promote"}
 MAX_ENTRIES = 8
+RECENT_WINDOWS = 4  # before the last one: whether they were ok is told beside its verdict
 MAX_ENTRY_REASON = 240
 UNREADABLE_ERRORS = (BrokenLedger, DamagedDvcFile, DamagedWindow, MlflowException, SettingsError, OSError)
 
@@ -200,13 +201,20 @@ def _describe_status(
     """The last window's verdict, or that rows have stopped arriving, which no window says; else this status."""
     if windows:
         last = windows[-1]
-        where, risen = f"in the window {last.days}", cards.describe_degraded_slices(windows)
+        where, risen = f"in the window {last.days}{_count_alarms(windows)}", cards.describe_degraded_slices(windows)
         status = {"verdict": last.verdict, "where": where, "reason": last.reason, "risen": risen}
     if silence := _find_open_silence(windows, entries):
         before = f"; {status['verdict']} {status['where']}: {status['reason']}" if windows else ""
         where = f"since {silence.evidence[STALE_KEY]}"
         return status | {"verdict": silence.verdict, "where": where, "reason": f"{silence.reason}{before}"}
     return status
+
+
+def _count_alarms(windows: Sequence[Window]) -> str:
+    """Count the windows before the last one whose verdict is none of "ok", where its own is; "" for none."""
+    before = windows[-1 - RECENT_WINDOWS : -1]
+    alarmed = sum(each.verdict != "ok" for each in before)
+    return f", not in {alarmed} of the {len(before)} before it" if alarmed and windows[-1].verdict == "ok" else ""
 
 
 def _find_open_silence(windows: Sequence[Window], entries: Sequence[LedgerEntry]) -> LedgerEntry | None:

@@ -77,7 +77,7 @@ CHART_DESCRIPTIONS = {
     "Dashed: what is promised; to fall short of it is no alarm.",
     "attributions": "The share of all attributions that other features have than in the reference; in brackets the "
     "feature that has changed most. Never an alarm.",
-    "shadow": "How far the candidate is from the live model. Dotted: the noise floor, as far as a refit is.",
+    "shadow": "How far a window's candidate was from the live model. Dotted: the noise floor, as far as a refit is.",
 }
 LONGER_LOSS_DESCRIPTION = " An alarm below the dashed line is one over more of the latest days than the window's."
 ESTIMATE_DESCRIPTION = " Dotted: estimated without labels, {basis}; assuming {assumed}."
@@ -182,9 +182,9 @@ def _attribution_row(window: Window) -> ChartRow | None:
 def _shadow_row(window: Window) -> ChartRow | None:
     if window.shadow is None:
         return None
-    return _chart_row(
-        window, window.shadow.disagreement, format_number(window.shadow.disagreement), other=window.shadow.floor
-    )
+    shadow = window.shadow
+    last = format_number(shadow.disagreement) + (f", of version {shadow.version}" if shadow.version else "")
+    return _chart_row(window, shadow.disagreement, last, other=shadow.floor)
 
 
 def _format_loss(window: Window) -> str:

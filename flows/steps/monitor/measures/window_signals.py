@@ -205,7 +205,8 @@ def measure_disagreement(
             differences = np.abs(each[0] - each[1])
             rows, known = rows + len(differences), known + int((~np.isnan(differences)).sum())
             total += float(np.nansum(differences))
-    return ShadowDisagreement(rows, total / known if known else float("nan"), model.floor) if rows else None
+    mean = total / known if known else float("nan")
+    return ShadowDisagreement(rows, mean, model.floor, str(candidate)) if rows else None
 
 
 def _measure_realised_loss(

@@ -269,6 +269,15 @@ def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_
 
 
 @pytest.mark.slow
+def test_beside_a_last_window_that_is_ok_the_head_counts_those_before_that_were_not(tmp_path):
+    settings = recorded_windows.make_history_settings(tmp_path)
+    for number, verdict in enumerate(["ok", "retrain", "retrain", "ok"]):
+        WindowStore(settings.monitor.folder).write(recorded_windows.make_window(number, verdict))
+    said = "✓ ok in the window 2013-04-22 to 2013-04-28, not in 2 of the 3 before it"
+    assert read_head(settings).startswith(said)
+
+
+@pytest.mark.slow
 def test_the_head_is_the_windows_again_when_one_begins_after_the_silence(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
     record_silence(settings, "2013-04-05")

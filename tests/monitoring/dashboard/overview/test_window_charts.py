@@ -10,6 +10,7 @@ from monitoring.windows.window_records import (
     GroupDifference,
     LargestDrift,
     RealisedCoverage,
+    ShadowDisagreement,
     WindowLoss,
 )
 from tests.helpers.models.recorded_windows import make_window
@@ -20,6 +21,12 @@ def test_the_loss_is_called_by_its_name_and_nothing_is_said_of_an_estimate_that_
     (chart,) = [each for each in build_window_charts(windows, "squared error") if each.id == "loss"]
     assert chart.title == "Squared error"
     assert chart.about == "The mean of a row on mature labels, with its confidence band. Last: 6,077.1."
+
+
+def test_the_disagreement_of_the_shadow_names_the_version_that_was_the_candidate():
+    windows = [make_window(0, shadow=ShadowDisagreement(900, 0.25, None, "3"))]
+    (chart,) = [each for each in build_window_charts(windows, "log-loss") if each.id == "shadow"]
+    assert chart.about.endswith("Last: 0.2500, of version 3.")
 
 
 def test_an_estimate_is_described_with_what_it_assumes():
