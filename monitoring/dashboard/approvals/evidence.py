@@ -91,7 +91,7 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
         limits = format_limits(facts["low"], facts["high"], format_signed)
         yield facts["loss"], f"{losses}, {format_signed(facts['difference'])} a row in its favour {limits}"
-        yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
+        yield "odds", f"{facts['better']:.3g} to 1 that it is better, {facts['worse']:.3g} to 1 that it is worse"
     if shadow := evidence.get("shadow"):
         yield from _list_shadow_figures(shadow)
     for fault in evidence.get("faults", ()):

@@ -21,6 +21,7 @@ from penumbra.registry.pointers import CANARY_ALIAS, CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.sources.row_reading import find_row_reading
 
 MAX_CARD_SLICES = 3  # slices that are named
+NO_DUE_LABELS = "no judged window has labels that are due; penumbra labels counts those of all rows"
 
 CardLines = list[tuple[str, str]]
 
@@ -157,7 +158,7 @@ def build_label_card(windows: Sequence[Window], has_answers: bool) -> OverviewCa
             "none due", [("next", "labels come by POST /feedback and with the batches of penumbra ingest")]
         )
     if not known:
-        return OverviewCard("none in a judged window", [("all rows", "penumbra labels counts theirs")])
+        return OverviewCard("none yet", [("why", NO_DUE_LABELS)])
     last, labels = known[-1]
     lines = [("window", last.days), ("arrived", f"{labels.arrived:,} of {labels.due:,} due")]
     if last.calibration is not None:
@@ -190,8 +191,8 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     facts: dict[str, Any] = entry.evidence.get("evidence") or {}
     if "days" in facts:
         yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}"
-    if "better" in facts:
-        yield "odds", f"{facts['better']:.3g} for better, {facts['worse']:.3g} for worse"
+    if "better" in facts and facts.get("days"):
+        yield "odds", f"{facts['better']:.3g} to 1 that it is better, {facts['worse']:.3g} to 1 that it is worse"
     if waits_for := entry.evidence.get("waits_for"):
         yield "waits", waits_for[0]
 

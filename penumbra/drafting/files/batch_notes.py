@@ -55,7 +55,7 @@ def _advise_end(draft: ProblemDraft, batches: Sequence[SourceBatch], now: dt.dat
 
 
 def _describe_lack(part: str, lacking: Sequence[str], has_one: bool, draft: ProblemDraft) -> str:
-    where = "before the held-out batches" if part == "training" else f"in the batches of the {part}"
+    where = "before the held-out batches" if part == "training" else f"in the {part} batches"
     what = f"no row {where} has {draft.target.column} {list_names(lacking)}"
     if part != "training":
         return f"{what}: how well they are told isn't measured; join rare classes in target(), or hold out more batches"

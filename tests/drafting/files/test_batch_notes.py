@@ -40,7 +40,7 @@ def test_classes_that_a_part_of_the_batches_lacks_are_told_with_a_remedy():
     both = {"large": 5, "small": 5}
     assert tell(both, both, both, both) == []
     assert tell(both, both, {"large": 5}, both) == [
-        "no row in the batches of the validation has size small: how well they are told isn't measured; join rare "
+        "no row in the validation batches has size small: how well they are told isn't measured; join rare "
         "classes in target(), or hold out more batches"
     ]
     assert tell({"large": 5}, {"large": 5}, both, both) == [

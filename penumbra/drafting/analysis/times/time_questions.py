@@ -21,7 +21,7 @@ PLAIN_LOCATION = re.compile(r"[\w./:*?-]+\.\w+")  # that can stand in a query, a
 PLAIN_NAME = re.compile(r"[A-Za-z_]\w*")
 SERIAL_DAYS = (31_000, 73_050)  # from 1984 to 2099
 SERIAL_TIME = "date_trunc('second', timestamp '1899-12-30' + to_seconds({} * 86400))"
-TABLE_ADVICE = "pass --no-time to deal the rows to days in their order, or make a column of dates first"
+TABLE_ADVICE = "pass --no-time to spread the rows over made-up days in their order, or make a column of dates"
 QUERY_ADVICE = "have the query give each row a date, and pass it as --time"
 
 
