@@ -87,14 +87,11 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     excluded: ExcludedDays = {}
     unjudged: dict[str, list[str]] = {}
     batches = store.source_batches() if settings.monitor.on_faults else []
-    partitions = {batch: store.name_partition(batch) for batch in batches}
     values = EarlierValues(store)
+    key = fingerprints.compute_fingerprint(PROJECT_ROOT, [], _fingerprint_code(), settings.monitor.accept)
     for number, batch in enumerate(batches):
         earlier = batches[max(0, number - EARLIER_BATCHES) : number]
-        read = [partitions[name] for name in batches[: number + 1]]
-        key = fingerprints.compute_fingerprint(
-            PROJECT_ROOT, [], _fingerprint_code(), read, settings.monitor.accept, excluded
-        )
+        key = fingerprints.compute_fingerprint(PROJECT_ROOT, [], key, store.name_partition(batch))  # of all before it
         faults = judged.find(key)
         if faults is None:
             known = values.read_up_to(batches[: number - len(earlier)], excluded)
