@@ -29,8 +29,20 @@ def find(frame, target):
         (pl.col("price") * pl.col("items"), "price, items", "price · items"),
         (pl.col("winner") == pl.col("host"), "winner, host", "winner = host"),
         ((pl.col("home") - pl.col("away")).sign().cast(pl.String), "home, away", "home - away"),
+        (pl.col("wind") > pl.col("rain") + 2, "wind, rain", "wind - rain"),
+        ((pl.col("home") - pl.col("away")).abs() == 1, "home, away", "home - away"),
     ],
-    ids=["a win", "a distance", "a sum", "a ratio", "a product", "the same text", "one of three classes"],
+    ids=[
+        "a win",
+        "a distance",
+        "a sum",
+        "a ratio",
+        "a product",
+        "the same text",
+        "one of three classes",
+        "a rare one",
+        "stripes",
+    ],
 )
 def test_two_features_that_tell_the_target_once_compared_are_a_leak(target, pair, words):
     frame = matches().drop("home" if "items" in pair else "items")
