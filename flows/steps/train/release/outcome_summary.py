@@ -9,6 +9,7 @@ import msgspec
 from flows.steps.train.batch_words import describe_batches
 from flows.steps.train.final_fit import BASELINE_JOB
 from flows.steps.train.release.outcome import TrainingOutcome
+from flows.steps.train.trials.selection import describe_kept_recipe
 from penumbra.core.text.counts import format_count
 from penumbra.registry.bundles.bundle import ONNX_FILE, SKOPS_FILE
 from penumbra.registry.bundles.manifest import read_manifest
@@ -148,11 +149,16 @@ def describe_outcome(summary: OutcomeSummary, version: str, alias: str, replaced
 
 
 def _describe_candidates(outcome: TrainingOutcome) -> str:
-    """Describe how all candidates did on the validation batches, beside the baseline; "" where there was one."""
-    if sum(trial.job != BASELINE_JOB for trial in outcome.trials) < 2:
+    """Describe how all candidates did on the validation batches, beside the baseline, and why the live model's recipe
+    was taken where another is the best; "" where there was one candidate."""
+    candidates = [trial for trial in outcome.trials if trial.job != BASELINE_JOB]
+    if len(candidates) < 2:
         return ""
     batches = describe_batches(outcome.matrices.problem, outcome.plan.split.validation)
-    return f"The candidates on {batches}, the best first:\n\n{format_candidate_table(outcome.trials)}"
+    table = f"The candidates on {batches}, the best first:\n\n{format_candidate_table(outcome.trials)}"
+    best = min(candidates, key=lambda trial: trial.loss).job
+    is_kept = best != outcome.winner and _has_live_recipe(outcome)
+    return f"{table}\n\n{describe_kept_recipe(best, outcome.winner)}." if is_kept else table
 
 
 def _describe_equality(outcome: TrainingOutcome) -> str:
@@ -161,12 +167,19 @@ def _describe_equality(outcome: TrainingOutcome) -> str:
 
 def _has_equal_scores(outcome: TrainingOutcome) -> bool:
     """Tell whether winner and live model have one recipe, and equal scores on the test batches."""
-    live, winner, last = outcome.gate.live, outcome.tested[0], outcome.tested[-1]
-    if live is None or not last.candidate.startswith(LIVE_ALIAS):
+    winner, last = outcome.tested[0], outcome.tested[-1]
+    if not (last.candidate.startswith(LIVE_ALIAS) and _has_live_recipe(outcome)):
+        return False
+    return all(math.isclose(score, last.scores[name]) for name, score in winner.scores.items())
+
+
+def _has_live_recipe(outcome: TrainingOutcome) -> bool:
+    """Tell whether winner and live model have one recipe."""
+    live = outcome.gate.live
+    if live is None:
         return False
     recipe = {RECIPE_FACT: outcome.plan.fingerprint_recipe(outcome.winner)}
-    is_same = outcome.gate.is_same or have_same_recipe(live.facts, recipe)
-    return is_same and all(math.isclose(score, last.scores[name]) for name, score in winner.scores.items())
+    return outcome.gate.is_same or have_same_recipe(live.facts, recipe)
 
 
 def _is_same_model(outcome: TrainingOutcome, live: Mapping[str, Any]) -> bool:

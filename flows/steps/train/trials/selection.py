@@ -60,11 +60,13 @@ def rank_candidates(
     live_job = _find_live_job(settings, plan, matrices, ranking) if len(ranking) > 1 else None
     if live_job in (None, best) or _is_better(settings, plan, matrices, best, live_job):
         return ranking
-    print(
-        f"{best} has the lowest loss, but isn't shown to be better than {live_job}, the live model's recipe, "
-        "which stays"
-    )
+    print(describe_kept_recipe(best, live_job))
     return [live_job, *(job for job in ranking if job != live_job)]
+
+
+def describe_kept_recipe(best: TrialJob, live: TrialJob) -> str:
+    """Return a sentence that the recipe of the `live` model stays, though the `best` candidate has a lower loss."""
+    return f"{best} has the lowest loss, but isn't shown to be better than {live}, the live model's recipe, which stays"
 
 
 def _find_live_job(

@@ -44,6 +44,18 @@ def test_all_candidates_stand_above_the_winner_with_the_best_first() -> None:
     assert text.splitlines()[7].startswith("Version 2 is the candidate: forest")
 
 
+def test_the_live_recipe_that_stays_though_another_is_the_best_is_said_to_stay() -> None:
+    made = make_outcome(linear=0.6, forest=0.61, baseline=0.7)
+    made.winner, made.gate = TrialJob("forest"), SimpleNamespace(live=None, report="gate: pass", is_same=True)
+    kept = "linear has the lowest loss, but isn't shown to be better than forest, the live model's recipe, which stays."
+    assert kept not in describe_outcome(summarise_outcome(made), "2", "candidate")
+    made.gate.live = SimpleNamespace(version="1", unfit=None, facts={})
+    made.plan.fingerprint_recipe = str
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("flows.steps.train.release.outcome_summary._is_same_model", lambda *_: False)
+        assert kept in describe_outcome(summarise_outcome(made), "2", "candidate")
+
+
 def test_one_candidate_alone_has_no_table_of_candidates() -> None:
     text = describe_outcome(summarise_outcome(make_outcome(forest=0.4, baseline=0.7)), "2", "candidate")
     assert text.startswith("Version 2 is the candidate: forest")
