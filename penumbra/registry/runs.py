@@ -242,13 +242,14 @@ class RunRegistry:
         return [self._complete(_record(run)) for run in runs]
 
     def _experiment(self) -> str:
-        if not self.client.get_experiment_by_name(self.name):
+        if not (found := self.client.get_experiment_by_name(self.name)):
             try:
                 self.client.create_experiment(self.name, artifact_location=self.artifacts)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it in this moment
                     raise
-        return str(self.client.get_experiment_by_name(self.name).experiment_id)
+            found = self.client.get_experiment_by_name(self.name)
+        return str(found.experiment_id)
 
 
 def _record(run: "Run") -> RecordedRun:

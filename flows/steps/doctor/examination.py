@@ -5,7 +5,7 @@ Exits with 3 if there is something to repair, with 1 if the data can't be examin
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -167,7 +167,7 @@ class Examination:
             print(f"  skipped  {title}: {reason}", flush=True)
             return
         self.findings += findings
-        result = "ok" if not findings else "FOUND" if self._select_unaccepted(findings) else "accepted"
+        result = "ok" if not findings else "FOUND" if _select_unaccepted(findings, self.accepted) else "accepted"
         print(f"  {result:<7}  {title}{':' if findings else ''}", flush=True)
         for finding in findings:
             advice = f"remedy    {finding.remedy}"
@@ -180,10 +180,7 @@ class Examination:
 
     def list_unaccepted(self) -> list[Finding]:
         """Return the findings whose column isn't accepted."""
-        return self._select_unaccepted(self.findings)
-
-    def _select_unaccepted(self, findings: Sequence[Finding]) -> list[Finding]:
-        return [finding for finding in findings if finding.column not in self.accepted]
+        return _select_unaccepted(self.findings, self.accepted)
 
     def describe_skipped(self) -> str:
         """Describe what was not looked at, as the end of a sentence.
@@ -225,8 +222,7 @@ def find_unaccepted_findings(settings: Settings, problem: Problem) -> list[Findi
     receipts, key = RunReceipts(settings.training.folder), _compute_findings_key(settings)
     if receipts.facts(key) is None:
         _save_findings(settings, examine_store(DataStore(settings.data, problem)))
-    found = (Finding(**facts) for facts in receipts.facts(key))
-    return [finding for finding in found if finding.column not in settings.gate.accept]
+    return _select_unaccepted((Finding(**facts) for facts in receipts.facts(key)), settings.gate.accept)
 
 
 def examine_store(store: DataStore) -> list[Finding]:
@@ -244,6 +240,10 @@ def examine_store(store: DataStore) -> list[Finding]:
         with suppress(skew.CheckSkipped):
             findings += check()
     return findings
+
+
+def _select_unaccepted(findings: Iterable[Finding], accepted: Sequence[str]) -> list[Finding]:
+    return [finding for finding in findings if finding.column not in accepted]
 
 
 def _save_findings(settings: Settings, findings: list[Finding]) -> None:

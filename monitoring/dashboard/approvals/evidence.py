@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from monitoring.dashboard.model_cards.card_reader import link_card_page
+from monitoring.dashboard.overview.cards import describe_odds
 from monitoring.windows.window_records import DayFault
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
@@ -91,7 +92,7 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
         limits = format_limits(facts["low"], facts["high"], format_signed)
         yield facts["loss"], f"{losses}, {format_signed(facts['difference'])} a row in its favour {limits}"
-        yield "odds", f"{facts['better']:.3g} to 1 that it is better, {facts['worse']:.3g} to 1 that it is worse"
+        yield "odds", describe_odds(facts)
     if shadow := evidence.get("shadow"):
         yield from _list_shadow_figures(shadow)
     for fault in evidence.get("faults", ()):

@@ -1,7 +1,7 @@
 """Cards of the overview: data, live model, candidate and labels, from registry, ledger and windows."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,7 +192,7 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     if "days" in facts:
         yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}"
     if "better" in facts and facts.get("days"):
-        yield "odds", f"{facts['better']:.3g} to 1 that it is better, {facts['worse']:.3g} to 1 that it is worse"
+        yield "odds", describe_odds(facts)
     if waits_for := entry.evidence.get("waits_for"):
         yield "waits", waits_for[0]
 
@@ -229,6 +229,18 @@ def _parse_list(listed: str) -> list[str]:
 
 def _version_address(base: str, models: ModelRegistry, version: str) -> str:
     return f"{base}/#/models/{models.name}/versions/{version}"
+
+
+def describe_odds(facts: Mapping[str, Any]) -> str:
+    """Describe the odds of a promotion's evidence.
+
+    Args:
+        facts: The evidence, as the ledger has it: `better` and `worse` are read.
+
+    Returns:
+        Such as "3.2 to 1 that it is better, 0.4 to 1 that it is worse".
+    """
+    return f"{facts['better']:.3g} to 1 that it is better, {facts['worse']:.3g} to 1 that it is worse"
 
 
 def format_moment(time: dt.datetime) -> str:

@@ -29,9 +29,7 @@ from penumbra.core.contract.value_readers import Convert, make_value_readers, ro
 from penumbra.core.text.counts import format_count
 
 INNER_CONFIG = ConfigDict(strict=True, extra="forbid", val_json_bytes="base64")
-REMEMBERED_SCHEMAS = (
-    4  # a service translates its rows' twice, and that of rows with labels as often as it reads answers
-)
+REMEMBERED_SCHEMAS = 4  # a service translates that of its rows twice, and that of rows with labels for each reader
 _CATCHING_WARNINGS = threading.RLock()  # filters are the process's: of two threads, one would bring back the other's
 
 

@@ -23,9 +23,7 @@ MAX_TARGET_CLASSES = 20  # a numeric target with more values is a quantity
 MIN_ROWS_PER_CLASS = 50  # rarer classes are left out
 MAX_LEAKAGE_ROWS = 200_000  # of more rows an even choice is examined
 
-MIN_SHARED_ROWS = (
-    5  # rows lacking both: fewer are broken as a whole, such as a line of totals, and teach a model nothing
-)
+MIN_SHARED_ROWS = 5  # rows lacking both: fewer are broken as a whole, such as a line of totals
 MIN_SHARED_MISSING = 0.9  # share of the rows lacking the feature that lack the outcome too
 MAX_SHARE_OTHERWISE = 0.25  # of that share: how many of the rows that have the feature may lack the outcome
 MIN_OUTCOME_COVERAGE = 0.5  # share of the rows lacking the outcome that lack the feature too

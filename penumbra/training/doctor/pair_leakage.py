@@ -78,9 +78,7 @@ def _measure_comparisons(
     """For each comparison that is sure to tell the target: the mean area over the outcomes, and the comparison in
     words."""
     for words, values in _compare(first, second):
-        if _may_tell(values, outcomes[0]) and any(
-            sure >= MIN_LEAK_AUC_LOWER for _, sure, _ in measure_areas(values, outcomes[:1], half)
-        ):
+        if _may_tell(values, outcomes[0]):
             for area, sure, what in measure_areas(values, outcomes, half):
                 if sure >= MIN_LEAK_AUC_LOWER:
                     yield area, f"of {words} {what}"

@@ -2,9 +2,9 @@
 
 Each batch is judged day by day against the three before it (days with few rows together, reaching back into those
 batches where it has too few itself), and no value is new to it that any batch had before, so the result depends on the
-data, the code and `monitor.accept` alone: whoever trains on a data version again leaves out the same days.
-Flywheel batches aren't judged,
-as their rows may have been picked; the days that the source's batches exclude are left out of them as well.
+data, the code and `monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel
+batches aren't judged, as their rows may have been picked; the days that the source's batches exclude are left out of
+them as well.
 
 <derived>/faults/<key>.json   the days with faults of a batch, which are looked for once
 """

@@ -105,18 +105,16 @@ def format_candidate_table(trials: Sequence[Trial]) -> str:
     return format_score_table([(str(trial.job), trial.scores) for trial in sorted(trials, key=lambda each: each.loss)])
 
 
-def describe_replaced_candidate(entries: Sequence[LedgerEntry], replaced: str | None) -> str:
+def describe_replaced_candidate(entries: Sequence[LedgerEntry], replaced: str) -> str:
     """Describe the candidate that a new one takes the place of, and the evidence that ends with it.
 
     Args:
         entries: The ledger's entries.
-        replaced: Its version; None where there is none.
+        replaced: Its version.
 
     Returns:
-        A sentence with the days of its last verdict; "" where nothing is replaced.
+        A sentence, with the days of its last verdict that has any.
     """
-    if replaced is None:
-        return ""
     of_it = [entry for entry in entries if entry.versions.get(CANDIDATE_ALIAS) == replaced]
     days = [(entry.evidence.get("evidence", {}).get("days", 0), entry.number) for entry in of_it]
     counted, number = next((each for each in reversed(days) if each[0]), (0, 0))
@@ -185,7 +183,8 @@ def _has_live_recipe(outcome: TrainingOutcome) -> bool:
 def _is_same_model(outcome: TrainingOutcome, live: Mapping[str, Any]) -> bool:
     """Tell by the sealed bundle whether the released model is the live one: what it is and what it is given."""
     facts = read_manifest(outcome.matrices.arrays.folder / "bundle")
-    models = (
-        [each["inputs"], each["tables"], [each["sha256"].get(name) for name in MODEL_FILES]] for each in (facts, live)
-    )
-    return next(models) == next(models)
+    return _identify_model(facts) == _identify_model(live)
+
+
+def _identify_model(facts: Mapping[str, Any]) -> list[Any]:
+    return [facts["inputs"], facts["tables"], [facts["sha256"].get(name) for name in MODEL_FILES]]

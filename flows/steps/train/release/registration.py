@@ -204,9 +204,9 @@ def _finish(settings: Settings, begun: BegunRegistration, file: Path) -> str:
     ledger = open_ledger(settings)
     with aliases.hold_alias_lock(ledger) as check_lock:
         enter = partial(_enter_and_set_alias, models, ledger, begun, run, version)
-        before = (models.aliases() or {}).get(CANDIDATE_ALIAS)
+        before = (models.aliases() or {}).get(CANDIDATE_ALIAS, version)
         alias = ledger.decide_on_entries(enter, check_lock)
-    replaced = describe_replaced_candidate(ledger.entries(), before if before != version else None)
+    replaced = describe_replaced_candidate(ledger.entries(), before) if before != version else ""
     text = describe_outcome(begun.summary, version, alias, replaced)
     RunReceipts(settings.training.folder).save(begun.fingerprint, text)
     file.unlink()
