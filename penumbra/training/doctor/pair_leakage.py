@@ -38,7 +38,7 @@ def find_telling_pairs(features: pl.DataFrame, label: pl.Series) -> list[tuple[t
     """Find pairs of columns of which a comparison predicts the target almost perfectly, out of time.
 
     Of two numbers their difference, sum, product and ratio are tried, of two texts whether they are equal. Columns that
-    predict it alone are left out.
+    predict it alone are left out; and nothing is tried where no class has rows enough.
 
     Args:
         features: The columns, [n, k], numbers, Booleans or String, oldest row first.
@@ -50,7 +50,7 @@ def find_telling_pairs(features: pl.DataFrame, label: pl.Series) -> list[tuple[t
     step = max(1, label.len() // MAX_PAIR_ROWS)
     features, label = features.gather_every(step), label.gather_every(step)
     half, outcomes, found = label.len() // 2, split_target(label), []
-    for first, second in _list_pairs(features, outcomes, half):
+    for first, second in _list_pairs(features, outcomes, half) if outcomes else ():
         measured = _measure_comparisons(first, second, outcomes, half)
         area, what = max(measured, key=lambda each: each[0], default=(0.0, ""))
         if area >= MIN_PAIR_AUC:

@@ -77,3 +77,9 @@ def test_independent_features_tell_nothing_once_compared(seed):
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 def test_hardly_any_rows_tell_nothing_once_compared(size):
     assert find_pair_leaks(*noise(7, size)) == []
+
+
+@pytest.mark.parametrize("label", [list("abcdefgh") * 20, [1, 2, 3, 4] * 40], ids=["text", "whole numbers"])
+def test_classes_that_are_all_rare_are_told_by_no_pair(label):
+    frame = matches(len(label))
+    assert find_pair_leaks(frame, pl.Series("label", label)) == []
