@@ -21,7 +21,7 @@ from penumbra.core.text.quoting import escape_text, list_names, quote_value
 
 MIN_RENAMED_ROWS = 4  # rows of one, where an unknown one came at the same time
 MAX_VIOLATION_SHARE = 0.005  # the share of rows outside the contract
-MIN_FROZEN_ROWS = 20  # rows of a group with one value
+MIN_FROZEN_ROWS, MIN_FROZEN_VALUES = 20, 10  # rows of a group with one value; of these so many that aren't missing
 MAX_MISMATCH_SHARE = 0.05  # the share of groups, or of rows, that don't agree any more
 MIN_MISMATCHES = 3  # groups, or rows, that don't agree: one or two may be slips
 
@@ -226,13 +226,13 @@ def find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Data
         names = [name for name, each in norms.fewest_values if each == by and name in rows.columns]
         if not names or (by and by not in rows.columns):
             continue
-        different = [pl.col(name).drop_nulls().n_unique().alias(name) for name in names]
+        same = [_has_one_value(name, norms.fewest_values[name, by][0]) for name in names]
         groups = rows.group_by(by or pl.lit("").alias(VALUE_COLUMN)).agg(
-            *different, pl.len().alias(COUNT_COLUMN), count_moments(norms.time).alias(MOMENTS_COLUMN)
+            *same, pl.len().alias(COUNT_COLUMN), count_moments(norms.time).alias(MOMENTS_COLUMN)
         )
         large = pl.col(COUNT_COLUMN) >= MIN_FROZEN_ROWS
         is_stuck = {
-            name: large & (pl.col(name) == 1) & (pl.col(MOMENTS_COLUMN) >= norms.fewest_values[name, by][1] / 2)
+            name: large & pl.col(name) & (pl.col(MOMENTS_COLUMN) >= norms.fewest_values[name, by][1] / 2)
             for name in names
         }
         occurs = groups.select(rule.any().alias(name) for name, rule in is_stuck.items()).row(0, named=True)
@@ -243,6 +243,13 @@ def find_frozen_values(rows: pl.DataFrame, norms: Expectations) -> Iterator[Data
                 where = f" where {by} is {list_names(sorted(map(str, stuck[by])))}" if by else ""
                 text = f"{name} has one value {span}{where}; in no {norms.period} of the reference fewer than {usual}"
                 yield DataFault("frozen", name, text, "a stuck sensor, or a source that repeats its last value")
+
+
+def _has_one_value(name: str, fewest: int) -> pl.Expr:
+    """Whether the values of a number are all the same, and enough to be different: where most are missing, one or two
+    that are left say nothing of a sensor that is stuck."""
+    values = pl.col(name).drop_nulls()
+    return ((values.n_unique() == 1) & (values.len() >= min(fewest, MIN_FROZEN_VALUES))).alias(name)
 
 
 def _find_unit_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:

@@ -23,6 +23,7 @@ from monitoring.faults.usual_values import (
     learn_null_limit,
     learn_turnover,
 )
+from penumbra.core.bins import is_word_dtype
 from penumbra.core.columns import (
     COUNT_COLUMN,
     DAY_COLUMN,
@@ -173,7 +174,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
     columns = {name: column for name, column in schema.Row.columns().items() if name in known}
     rows = _select_whole_days(reference, schema.TIME, block_days)
     numbers = [name for name, column in columns.items() if column.dtype.is_numeric() and not column.primary_key]
-    texts = [name for name, column in columns.items() if not column.dtype.is_numeric()]
+    texts = [name for name, column in columns.items() if is_word_dtype(column.dtype)]
     days = rows.partition_by(DAY_COLUMN)
     if len(days) < 2:
         raise ValueError(

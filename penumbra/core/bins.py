@@ -41,6 +41,11 @@ def is_countable_dtype(dtype: pl.DataType) -> bool:
     return _classify_dtype(dtype) in ("number", "word")
 
 
+def is_word_dtype(dtype: pl.DataType) -> bool:
+    """Tell whether the values of a column are words: whether it is text, Enum or Boolean."""
+    return _classify_dtype(dtype) == "word"
+
+
 def _classify_dtype(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Array | pl.List):
         return "classes"

@@ -1,7 +1,9 @@
 """Faults of the data: found by the day, named with their cause, and none on usual days."""
 
 import datetime as dt
+from types import SimpleNamespace
 
+import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
@@ -181,3 +183,28 @@ def test_what_is_known_can_be_accepted_by_day_and_column(accept):
 def test_every_conversion_undoes_itself(conversion):
     x = np.array([0.0, 12.5, 40.0])
     assert conversion.undo_conversion(conversion.factor * x + conversion.offset) == pytest.approx(x)
+
+
+class NestedRow(dy.Schema):
+    at = dy.Datetime()
+    tags = dy.List(dy.String(), nullable=True)
+    photo = dy.Binary(nullable=True)
+    quarter = dy.Date()
+    kind = dy.Enum(["a", "b"])
+
+
+def test_lists_bytes_and_dates_have_no_usual_values_and_may_be_missing_as_rarely_as_others():
+    first = dt.datetime(2024, 1, 1)
+    rows = pl.DataFrame(
+        {
+            "at": [first + dt.timedelta(days=n // 60) for n in range(600)],
+            "tags": [["new"], []] * 300,
+            "photo": [b"\xff", b"\xfe"] * 300,
+            "quarter": [dt.date(2024, 1, 1)] * 600,
+            "kind": ["a", "b"] * 300,
+        }
+    )
+    norms = learn_expectations(rows, SimpleNamespace(TIME="at", Row=NestedRow, CHECKS=()))
+    later = rows.head(60).with_columns(quarter=dt.date(2024, 4, 1), photo=None, kind=pl.lit("a"))
+    assert list(norms.categories) == ["kind"]
+    assert {fault.key for fault in find_data_faults(later, norms)} == {("nulls", "photo"), ("vanished", "kind")}

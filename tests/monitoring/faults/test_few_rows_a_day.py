@@ -237,6 +237,16 @@ def test_a_number_that_stands_still_on_each_of_some_days_at_another_value_is_fou
     assert found[0][2].startswith("amount has one value all day; in no day of the reference fewer than ")
 
 
+@pytest.mark.parametrize(("known", "faults"), [(2, []), (12, [[WEEK[2]]])])
+def test_a_number_of_which_most_are_missing_is_stuck_only_where_enough_are_the_same(orders, norms, known, faults):
+    rows = make_rows(orders, WEEK)
+    place = pl.int_range(pl.len()).over(pl.col("at").dt.date())
+    stuck = pl.when(place < known).then(20.0)
+    gaps = pl.when(pl.col("at").dt.date() == WEEK[2]).then(stuck).otherwise("amount")
+    found = find_by_day(rows.with_columns(amount=gaps), norms)
+    assert [group for group, what, _ in found if what == "frozen"] == faults
+
+
 def test_a_number_that_stands_still_for_all_days_that_are_judged_together_is_found_once(orders, norms):
     still = pl.when(pl.col("at").dt.date().is_in(WEEK[:3])).then(20.0).otherwise("amount")
     rows = make_rows(orders, WEEK).with_columns(amount=still)

@@ -18,6 +18,7 @@ import polars as pl
 from monitoring.faults.data_faults import MIN_RENAMED_ROWS, is_accepted_fault
 from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
 from monitoring.faults.grouped_faults import find_grouped_faults
+from penumbra.core.bins import is_word_dtype
 from penumbra.core.columns import COUNT_COLUMN, DAY_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, Settings
@@ -47,9 +48,7 @@ class EarlierValues:
         """Begin with no batch."""
         self._store, self._read = store, 0
         columns = store.problem.schema.Row.columns()
-        time = store.problem.schema.TIME
-        texts = [name for name, column in columns.items() if not column.dtype.is_numeric() and name != time]
-        self._values: dict[str, set[str]] = {name: set() for name in texts}
+        self._values: dict[str, set[str]] = {name: set() for name in columns if is_word_dtype(columns[name].dtype)}
 
     def read_up_to(self, batches: Sequence[str], excluded: ExcludedDays) -> Mapping[str, Set[str]]:
         """Read the batches that weren't read before.
