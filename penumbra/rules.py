@@ -8,7 +8,7 @@ asked at most once of a record, which it can't change.
 A prediction is what penumbra/core/task.py calls so, for one row: a float, or the list of probabilities of the classes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Protocol
@@ -95,7 +95,8 @@ class OneOf:
     @property
     def words(self) -> str:
         """The words that complete a sentence about the rule."""
-        return f"{self.column} is {' or '.join(map(str, self.values))}"
+        values = sorted(map(str, self.values)) if isinstance(self.values, Set) else map(str, self.values)
+        return f"{self.column} is {' or '.join(values)}"
 
     def test(self, known: ModelPriors) -> RuleTest:
         """Prepare the condition for a model version: see `Condition.test`.

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from penumbra.core.columns import PREDICTION_COLUMN
+
 PROFILE_BINS = 64
 MAX_CATEGORIES = 256
 COUNTABLE_CASTS = {
@@ -22,10 +24,12 @@ def cast_countable(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
         columns: Names of the columns.
 
     Returns:
-        Numbers as Float64; text, Enum and Booleans as String; of probabilities of classes the position of the
-        likeliest as String. A column of another type is left out.
+        Numbers as Float64; text, Enum and Booleans as String; of probabilities of classes (`penumbra.prediction`) the
+        position of the likeliest as String. A column of another type is left out.
     """
     kinds = {name: _classify_dtype(rows.schema[name]) for name in columns}
+    if PREDICTION_COLUMN in kinds and isinstance(rows.schema[PREDICTION_COLUMN], pl.Array | pl.List):
+        kinds[PREDICTION_COLUMN] = "classes"
     return rows.select(COUNTABLE_CASTS[kind](name) for name, kind in kinds.items() if kind)
 
 
@@ -38,7 +42,7 @@ def is_countable_dtype(dtype: pl.DataType) -> bool:
     Returns:
         True for numbers, text, Enum and Boolean.
     """
-    return _classify_dtype(dtype) in ("number", "word")
+    return _classify_dtype(dtype) != ""
 
 
 def is_word_dtype(dtype: pl.DataType) -> bool:
@@ -47,8 +51,6 @@ def is_word_dtype(dtype: pl.DataType) -> bool:
 
 
 def _classify_dtype(dtype: pl.DataType) -> str:
-    if isinstance(dtype, pl.Array | pl.List):
-        return "classes"
     if dtype.is_numeric():
         return "number"
     return "word" if dtype in (pl.String, pl.Enum, pl.Categorical, pl.Boolean) else ""

@@ -125,6 +125,15 @@ def test_of_several_classes_the_most_probable_one_counts() -> None:
     assert whole(logged, learnt) == [0, 1, 0, 0]
 
 
+def test_lists_of_a_contract_are_no_probabilities_and_are_not_counted() -> None:
+    lists = {
+        "tags": [["red"], []],
+        "embedding": [[0.1, 0.9], [0.8, 0.2]],
+        "penumbra.prediction": [[0.1, 0.9], [0.8, 0.2]],
+    }
+    assert list(Binning.learn(pl.DataFrame(lists), ["tags", "embedding"]).columns) == ["penumbra.prediction"]
+
+
 def test_the_features_columns_are_watched_but_not_the_time() -> None:
     names = list_profiled_columns(features.FEATURES, schema.TIME)
     assert schema.TIME not in names

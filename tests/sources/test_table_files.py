@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from penumbra.core.raw_files import write_raw_files
 from penumbra.sources import TableFiles, table_files
 from penumbra.sources.tables import table_runs
+from penumbra.sources.tables.locations import find_table_files
 from tests.helpers.problems.table_sources import ORDERS_CSV, read_batches
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -238,6 +239,7 @@ def test_a_batch_that_is_not_there_is_refused_with_those_that_are(tmp_path):
         ({"encoding": "utf-88"}, "encoding = 'utf-88': expected one of Python's, such as 'cp1252'"),
         ({"time_zone": "Berlin"}, "time_zone = 'Berlin': expected a name such as 'Europe/Berlin'"),
         ({"null_words": "NA"}, r"TableFiles\(…\) with null_words = 'NA': expected a list of texts"),
+        ({"null_words": {"NA", "-"}}, "expected a list of texts"),
         ({"columns": ["at", None]}, "columns = \\['at', None\\]: expected a list of texts"),
         ({"trim_blanks": "no"}, "trim_blanks = 'no': expected True or False"),
         ({"rows_per_day": "5"}, "rows_per_day = '5': expected a whole number"),
@@ -248,6 +250,14 @@ def test_a_batch_that_is_not_there_is_refused_with_those_that_are(tmp_path):
 def test_an_option_that_is_none_is_refused_at_once(options, words):
     with pytest.raises(ValueError, match=words):
         TableFiles("orders.csv", time="at", **options)
+
+
+@pytest.mark.parametrize("paths", ["", [], ["orders.csv", ""], {"a.csv", "b.csv"}])
+def test_no_path_is_refused_in_place_of_the_whole_project_folder(paths):
+    with pytest.raises(ValueError, match="paths = .*: expected a"):
+        TableFiles(paths, time="at")
+    with pytest.raises(FileNotFoundError, match="an empty path leads to no file"):
+        find_table_files([""])
 
 
 @pytest.mark.parametrize("period", ["month", "file"])

@@ -1,7 +1,7 @@
 """The types that the names of `problem/` have."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -58,8 +58,13 @@ def _is_values(value: Any, *types: type) -> bool:
     return is_collection and (not types or all(isinstance(item, types) for item in value))
 
 
+def _is_list(value: Any, *types: type) -> bool:
+    """Whether values have an order: that of a set is another one in each process."""
+    return _is_values(value, *types) and not isinstance(value, Set)
+
+
 def _is_paths(value: Any) -> bool:
-    return isinstance(value, str | Path) or _is_values(value, str, Path)
+    return isinstance(value, str | Path) or _is_list(value, str, Path)
 
 
 def _is_condition(value: Any) -> bool:
@@ -101,7 +106,7 @@ ARGUMENT_CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     pl.Expr: (_is_expression, "a polars expression"),
     type[dy.Schema]: (_is_schema, "Row of the contract"),
     Sequence[Any]: (_is_values, "a list of values"),
-    Sequence[str]: (lambda value: _is_values(value, str), "a list of texts"),
+    Sequence[str]: (lambda value: _is_list(value, str), "a list of texts"),
     str | Path | Sequence[str | Path]: (_is_paths, "a path, or a list of some"),
     Condition: (_is_condition, "a condition of penumbra.rules, or of your own"),
     PreModelAction | PostModelAction: (

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from penumbra.drafting.analysis.contracts import draw_contract
+from penumbra.drafting.analysis.contracts import draw_contract, order_by_time
 from penumbra.drafting.analysis.keys import KeyChoice
 from penumbra.drafting.analysis.leaks import Leak, find_leaks
 from penumbra.drafting.analysis.roles import Use, choose_use
@@ -82,7 +82,7 @@ def _draw_column(
     name: str, attribute: str, seen: Observation, values: pl.DataFrame, choices: ColumnChoices
 ) -> DraftColumn:
     """A column without its example."""
-    column = _draw_plain_column(name, attribute, seen, values)
+    column = _draw_plain_column(name, attribute, seen, order_by_time(values, name, choices.time.column))
     if name == choices.time.column:
         return _make_time(column, choices, choose_calendar_features(values, name))
     if name == choices.target.column:
@@ -97,11 +97,11 @@ def _draw_column(
     return replace(column, features=use.features)
 
 
-def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.DataFrame) -> DraftColumn:
+def _draw_plain_column(name: str, attribute: str, seen: Observation, values: pl.Series) -> DraftColumn:
     reading, profile = seen.readings[name], seen.profiles[name]
     if not profile.read:
         return DraftColumn(name, attribute, pl.String(), "unused", nullable=True)
-    contract = draw_contract(name, reading, profile, values[name])
+    contract = draw_contract(name, reading, profile, values)
     return DraftColumn(
         name,
         attribute,

@@ -67,7 +67,7 @@ def draw_contract(name: str, reading: Reading, profile: ColumnProfile, values: p
         name: The column's name.
         reading: How it is read.
         profile: What all rows say of it.
-        values: Its values in the sample, oldest first.
+        values: Its values in the sample, as `order_by_time` orders them.
 
     Returns:
         The contract.
@@ -174,11 +174,27 @@ def _draw_integer(minimum: int, maximum: int, nullable: bool) -> ColumnContract:
     return ColumnContract(dtype, nullable, minimum if minimum >= -(2**63) else None, maximum if is_held else None)
 
 
+def order_by_time(rows: pl.DataFrame, name: str, time: str) -> pl.Series:
+    """Order the values of a column by time; numbers in a way that doesn't depend on the order of rows of one time.
+
+    Args:
+        rows: The values of all columns, oldest row first.
+        name: The column.
+        time: The column with the rows' times, which a made-up time isn't among.
+
+    Returns:
+        The values, oldest first, and of one time the least number first.
+    """
+    if time not in rows.columns or not rows.schema[name].is_numeric():
+        return rows[name]
+    return rows.select(time, name).sort(time, name)[name]
+
+
 def is_growing(values: pl.Series) -> bool:
     """Tell whether numbers grow with time, as counters and sums do.
 
     Args:
-        values: Numbers, oldest first; nulls don't matter.
+        values: Numbers as `order_by_time` orders them; nulls don't matter.
 
     Returns:
         Whether each quarter of the rows lies above the one before.

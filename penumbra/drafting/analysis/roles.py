@@ -6,7 +6,7 @@ import polars as pl
 
 from penumbra.core.text.counts import format_count, format_share
 from penumbra.core.text.quoting import quote_value
-from penumbra.drafting.analysis.contracts import is_growing
+from penumbra.drafting.analysis.contracts import is_growing, order_by_time
 from penumbra.drafting.analysis.times.calendar_features import choose_calendar_features
 from penumbra.drafting.analysis.times.time_copies import find_time_copy
 from penumbra.drafting.draft import FeatureKind
@@ -49,18 +49,18 @@ def choose_use(name: str, reading: Reading, profile: ColumnProfile, rows: pl.Dat
     Returns:
         The kinds of features, or the reason against any.
     """
-    values = rows[name]
+    values, ordered = rows[name], order_by_time(rows, name, time)
     reason = (reading.reason if reading.is_left_out else "") or _find_emptiness(name, profile, values)
     reason = reason or (_find_wordiness(profile, values) if reading.dtype == pl.String else "")
     if not reason and time in rows.columns:
         reason = _find_lateness(values, rows[time]) or find_time_copy(values, rows[time])
-        reason = reason or _find_serial_number(values, profile)
+        reason = reason or _find_serial_number(ordered, profile)
     if reason:
         return Use((), reason)
     if isinstance(reading.dtype, pl.Date | pl.Datetime | pl.Time):
         features = choose_calendar_features(rows, name)
         return Use(features, "" if features else "its hour, weekday and month don't vary, or are columns of their own")
-    return _choose_kind(name, reading.dtype, profile, values)
+    return _choose_kind(name, reading.dtype, profile, ordered)
 
 
 def _find_emptiness(name: str, profile: ColumnProfile, values: pl.Series) -> str:

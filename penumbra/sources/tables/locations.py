@@ -180,6 +180,8 @@ def list_store_errors() -> tuple[type[Exception], ...]:
 
 
 def _find_files(path: str) -> Iterator[TableFile]:
+    if not path:  # which would be the project's folder, with all that lies in it
+        raise FileNotFoundError("an empty path leads to no file: expected CSV or Parquet")
     address = _make_address(path)
     try:
         store, place = find_store(address)

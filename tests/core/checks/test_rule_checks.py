@@ -198,3 +198,8 @@ def test_few_rows_counts_values_of_every_dtype_as_the_feature_writes_them(tmp_pa
     priors = ModelPriors(0.5, {column: {few: 2, many: 500}}, None, {column: feature.scalar()})
     met = FewRows(column, below=30).test(priors)
     assert [met({column: value}, None) for value in (rare, frequent, None)] == [True, False, False]
+
+
+def test_the_values_of_a_set_are_told_in_an_order_that_is_the_same_in_each_process():
+    assert OneOf("country", frozenset(["IT", "FR", "DE", "ES"])).words == "country is DE or ES or FR or IT"
+    assert OneOf("country", ["IT", "FR"]).words == "country is IT or FR"

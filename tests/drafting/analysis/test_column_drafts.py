@@ -333,3 +333,13 @@ def test_the_example_is_a_whole_row_of_the_data_as_json(tmp_path):
     assert isinstance(example["amount"], int)
     assert example["since"] in ("2023-12-24", "2023-11-30")
     assert isinstance(example["late"], bool)
+
+
+def test_what_grows_with_the_days_is_told_in_whichever_order_the_rows_of_a_day_stand(tmp_path):
+    table = make_orders(serial=[str(500 + n) for n in range(ROWS)], level=[f"{n / 8}" for n in range(ROWS)])
+    table["day"] = [(FIRST_DAY + dt.timedelta(days=n // 7)).isoformat() for n in range(ROWS)]
+    newest_first = {name: values[::-1] for name, values in table.items()}
+    drafts = [draft_table(tmp_path, each) for each in (table, newest_first)]
+    for draft in drafts:
+        assert get_column(draft, "serial").reason.startswith("another number in each row, which grows")
+        assert get_column(draft, "level").maximum is None

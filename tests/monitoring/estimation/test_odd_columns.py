@@ -46,6 +46,12 @@ def estimate(before: dict[str, pl.Series], now: dict[str, pl.Series]) -> LossEst
     return found
 
 
+def test_a_list_is_left_out_of_an_estimate():
+    tags = pl.Series([["red"], []] * (ROWS // 2))
+    plain, beside = ({"usual": USUAL, **lists} for lists in ({}, {"tags": tags}))
+    assert estimate(beside, beside).mean == estimate(plain, plain).mean
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_loss_model_is_fitted_whatever_numbers_a_column_lacks(name):
     inputs = np.column_stack([USUAL, COLUMNS[name]])
