@@ -254,7 +254,7 @@ def test_an_option_that_is_none_is_refused_at_once(options, words):
 
 @pytest.mark.parametrize("paths", ["", [], ["orders.csv", ""], {"a.csv", "b.csv"}])
 def test_no_path_is_refused_in_place_of_the_whole_project_folder(paths):
-    with pytest.raises(ValueError, match="paths = .*: expected a"):
+    with pytest.raises(ValueError, match=r"paths = .*: expected a"):
         TableFiles(paths, time="at")
     with pytest.raises(FileNotFoundError, match="an empty path leads to no file"):
         find_table_files([""])

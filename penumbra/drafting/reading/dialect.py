@@ -21,7 +21,7 @@ STRAY_BYTE = re.compile("[\udc80-\udcff]")  # how a byte is decoded that isn't U
 MIN_UTF8 = 0.1  # by stray byte; Western text hardly ever has bytes that are UTF-8
 PIECE_BYTES = 1 << 22
 HEAD_BYTES = 1 << 20
-HEAD_LINES = 200
+HEAD_LINES, MAX_TITLE_LINES = 200, 20
 MIN_EVEN_LINES = 0.9  # the share of lines with as many fields as the first
 MIN_NUMBERS = 0.8  # the share of a column's values that are numbers in a column of numbers
 NUMBER = re.compile(r"\s*[+-]?[0-9][0-9.,]*\s*")
@@ -106,6 +106,24 @@ def find_dialect(head: bytes, encoding: str, name: str) -> Dialect:
     return Dialect(
         encoding, separator, quote, tuple(complete_names(names, name, trim_blanks=True)), has_header, trim_blanks
     )
+
+
+def find_line_of_names(path: Path, name: str) -> int:
+    """Find a line with the names of the columns that isn't the first one, as below a title.
+
+    Args:
+        path: A CSV file in UTF-8.
+        name: A column's name.
+
+    Returns:
+        The number of the first line that has the name among more texts than the first line has; 0 where none has.
+    """
+    with path.open("rb") as file:
+        lines = _cut_lines(file.read(HEAD_BYTES).decode(errors="replace"), is_cut=False)[:MAX_TITLE_LINES]
+    split = re.compile(f"[{re.escape(''.join(SEPARATORS))}]")
+    texts = [[text for each in split.split(line) if (text := each.strip(' "\r\n'))] for line in lines]
+    found = (n for n, names in enumerate(texts, 1) if name in names and len(names) > len(texts[0]))
+    return next(found, 0)
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:

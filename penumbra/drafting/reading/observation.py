@@ -7,11 +7,13 @@ import polars as pl
 
 from penumbra.core.text.quoting import list_names, quote_value
 from penumbra.drafting.draft import DraftRefused
+from penumbra.drafting.reading.dialect import find_line_of_names
 from penumbra.drafting.reading.number_formats import find_decimal_sign
 from penumbra.drafting.reading.profiles import MAX_LISTED_WORDS, ColumnProfile, profile_columns
 from penumbra.drafting.reading.readings import Reading, find_reading, find_time_reading, find_wider_reading
 from penumbra.drafting.reading.samples import draw_sample, find_null_words, has_padded_text
 from penumbra.drafting.reading.tables import DataTable, clean_table
+from penumbra.sources.tables.locations import is_parquet
 from penumbra.sources.tables.text_values import clean_text
 
 MAX_UNREADABLE_SHARE = 0.01  # of a column's values; with more it is text
@@ -83,7 +85,16 @@ def _check_columns(table: DataTable, name: str, wanted: Mapping[str, str | None]
         if column is not None and column in table.left_out:
             raise DraftRefused(f"{name} has the {what} {quote_value(column)}, but {table.left_out[column]}")
         if column is not None and column not in columns:
-            raise DraftRefused(f"{name} has no column {quote_value(column)}: it has {list_names(columns)}")
+            found = f"{name} has no column {quote_value(column)}: it has {list_names(columns)}"
+            raise DraftRefused(found + _describe_lines_above(table, column))
+
+
+def _describe_lines_above(table: DataTable, column: str) -> str:
+    """That the names of the columns are in a later line than the first; "" where they aren't."""
+    for name, path in table.files.items():
+        if not is_parquet(name) and (line := find_line_of_names(path, column)):
+            return f"; line {line} of {name} has that name: remove the lines above it, so that the names are first"
+    return ""
 
 
 def _find_readings(rows: pl.DataFrame, time: str | None) -> dict[str, Reading]:

@@ -170,6 +170,14 @@ def test_a_target_that_some_file_lacks_is_refused_with_the_file(tmp_path):
         draft(write_months(tmp_path, make_orders(), table))
 
 
+@pytest.mark.parametrize(("above", "line"), [("Orders of 2024\n", 2), ('"Orders of 2024",,\n\n', 3)])
+def test_lines_above_the_names_are_told_with_the_line_that_has_the_target(tmp_path, above, line):
+    path = tmp_path / "data.csv"
+    path.write_text(f'{above}day;"late"\n2024-01-01;yes\n')
+    with pytest.raises(DraftRefused, match=rf"; line {line} of data\.csv has that name: remove the lines above it"):
+        draft(path)
+
+
 def test_files_of_different_tables_are_refused(tmp_path):
     with pytest.raises(DraftRefused, match=r"2024-02.csv has no column of 2024-01.csv: it has a, b, and not day, amou"):
         draft(write_months(tmp_path, make_orders(), {"a": ["1"], "b": ["2"]}))
