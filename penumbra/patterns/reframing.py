@@ -52,8 +52,16 @@ class Reframed(TwoClassClassifier):
 
         Returns:
             The fitted classifier itself.
+
+        Raises:
+            ValueError: All of the quantity is on one side of the limit.
         """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan", y_numeric=True)
+        if not y.min() <= self.above < y.max():
+            raise ValueError(
+                f"Reframed(above={self.above!r}) was given a quantity from {y.min():.6g} to {y.max():.6g}: expected a "
+                "limit that some of it exceeds and some doesn't"
+            )
         squashed = np.tanh((y - self.above) / self.scale)
         self.classes_ = np.array([False, True])
         self.regressor_ = fit_weighted(clone(self.regressor), X, squashed, sample_weight)

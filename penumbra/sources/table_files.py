@@ -108,7 +108,9 @@ class TableFiles:
             raise ValueError(f"encoding = {self.encoding!r}: expected one of Python's, such as 'cp1252'")
         paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
         if not paths or not all(map(str, paths)):
-            raise ValueError(f"paths = {self.paths!r}: expected a file, a folder, a pattern or a URL, or several of them")
+            raise ValueError(
+                f"paths = {self.paths!r}: expected a file, a folder, a pattern or a URL, or several of them"
+            )
         layout = CsvLayout(self.separator, self.quote, self.null_words, self.columns, self.trim_blanks)
         time = TimeColumn(self.time, self.time_format, self.time_zone)
         reading = TableReading(layout, time, self.period, self.dated_names, self.rows_per_day)

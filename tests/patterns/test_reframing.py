@@ -1,6 +1,7 @@
 """Reframing: a regressor that gives probabilities."""
 
 import numpy as np
+import pytest
 from sklearn.base import clone, is_classifier
 
 from tests.patterns.small_patterns import INPUTS, PATTERNS, QUANTITY, fit_pattern
@@ -20,3 +21,10 @@ def test_one_extreme_quantity_changes_hardly_any_probability():
         "reframed"
     ).predict_proba(INPUTS)
     assert np.abs(change).max() < 0.05
+
+
+def test_a_limit_that_no_quantity_exceeds_is_named_with_the_quantities():
+    with pytest.raises(
+        ValueError, match=rf"above=1000\) was given a quantity from .* to {QUANTITY.max():.6g}: expected"
+    ):
+        clone(PATTERNS["reframed"]).set_params(above=1000).fit(INPUTS, QUANTITY)

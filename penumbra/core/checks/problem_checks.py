@@ -1,6 +1,7 @@
 """The checks that `problem/` passes when it is loaded: names have the types that are expected, and fit together."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -168,6 +169,9 @@ def check_candidates(part: ProblemCandidates, schema: ProblemSchema) -> Iterator
         for argument in ("window", "trials"):
             if (count := getattr(candidate, argument)) is not None and count < 1:
                 yield f"CANDIDATES has {name!r} with {argument} = {count}: expected at least 1"
+        searched = re.compile(rf"{re.escape(name)}-\d+") if candidate.search else None
+        if searched and (taken := [other for other in part.CANDIDATES if searched.fullmatch(other)]):
+            yield f"CANDIDATES has {taken[0]!r}, as a search of {name!r} is called: expected another name"
         if candidate.learns is not None:
             columns, verb = candidate.learns.meta.root_names(), f"CANDIDATES has {name!r}, which learns"
             yield from _find_unknown(verb, columns, schema.Labelled.columns(), "column of Labelled")

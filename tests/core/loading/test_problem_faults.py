@@ -180,6 +180,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
             FILES["candidates"] + "CANDIDATES = {'tree': Candidate(tree, trials=0)}",
             "CANDIDATES has 'tree' with trials = 0: expected at least 1",
         ),
+        (
+            "candidates",
+            FILES["candidates"] + "CANDIDATES = {'tree': Candidate(tree, search=dict), 'tree-1': Candidate(tree)}",
+            "CANDIDATES has 'tree-1', as a search of 'tree' is called: expected another name",
+        ),
         ("candidates", FILES["candidates"] + "CANDIDATES = {'baseline': Candidate(tree)}", "expected another name"),
         ("candidates", FILES["candidates"] + "baseline = 1", "candidates.py: baseline is 1: expected a function"),
         (

@@ -48,6 +48,17 @@ def test_classifiers_beside_a_numeric_target_are_named_and_nothing_is_trained(ru
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("above", "remarks"), [("1", 0), ("2", 1)])
+def test_a_candidate_that_cuts_what_it_learns_elsewhere_than_the_target_is_named(run_orders, above, remarks):
+    code = f"from penumbra.patterns import Reframed; return Reframed(sklearn.linear_model.Ridge(), above={above})"
+    learns = 'Candidate(boosting, learns=pl.col("churned") * 2.0)'
+    changes = [(BOOSTING, f"import polars as pl\n\n{BOOSTING.replace('Candidate(boosting)', learns)}")]
+    run = run_orders(candidates=[*make_candidate(code), *changes])
+    found = [said for said in screening.screen_run(run.matrices, ["boosting"], run.plan)[1] if "boosting" in said]
+    assert len(found) == remarks
+
+
+@pytest.mark.slow
 def test_a_pipeline_that_refuses_gaps_is_tried_where_the_contract_has_none(run_orders):
     code = (
         "return sklearn.pipeline.make_pipeline("

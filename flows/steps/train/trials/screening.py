@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flows.steps.train.matrices import Matrices
+from flows.steps.train.matrices import Matrices, get_candidate
 from flows.steps.train.plan import TrainingPlan
 from flows.steps.train.release.conformal_calibration import describe_single_day
 from flows.steps.train.trials.attempts import find_problem_folder
@@ -153,7 +153,12 @@ def screen_run(matrices: Matrices, names: Sequence[str], plan: TrainingPlan) -> 
     remarks = [*plan.facts["remarks"], *check_outcomes(matrices, plan.split)]
     require_baseline(matrices, plan.split)
     remarks += describe_weak_baseline(matrices, plan.split)
-    return screen_candidates(matrices, names, plan.split), remarks
+    rejections = screen_candidates(matrices, names, plan.split)
+    left = set(names) - {rejection.candidate for rejection in rejections}
+    return rejections, [
+        *remarks,
+        *(said for name in names if name in left and (said := _describe_limit(matrices, name))),
+    ]
 
 
 def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
@@ -172,6 +177,24 @@ def describe_single_class(matrices: Matrices, batches: Sequence[str]) -> str:
     return (
         f"all {format_count(len(labels), 'row of', 'rows of')} {format_batch_range(batches)} have the outcome "
         f"{_name_outcome(matrices, labels[0])}: not enough data to tell how well a model tells outcomes apart"
+    )
+
+
+def _describe_limit(matrices: Matrices, name: str) -> str:
+    """Say that a candidate cuts what it learns elsewhere than target() does; "" where it cuts nothing, or there."""
+    if get_candidate(matrices.problem, matrices.task, name).learns is None:
+        return ""
+    from penumbra.patterns.reframing import Reframed  # loads scikit-learn
+
+    if not isinstance(estimator := matrices.make_estimator(TrialJob(name)), Reframed):
+        return ""
+    learnt, labels = matrices.arrays.read(f"learns-{name}"), matrices.arrays.read("labels")
+    apart = int(np.count_nonzero((learnt > estimator.above) != labels))
+    if not apart:
+        return ""
+    return (
+        f"{name} learns whether what it `learns` is above {estimator.above}, and target() says otherwise in "
+        f"{format_count(apart, 'row')} of {len(labels):,}: see whether both mean the same limit"
     )
 
 
