@@ -18,7 +18,7 @@ from penumbra.core.contract.feature_specs import UnreadableFeature, read_feature
 from penumbra.core.histograms import list_profiled_columns
 from penumbra.core.metrics.loss_names import AUTO_LOSS
 from penumbra.core.metrics.losses import build_judged_task, name_compared_loss
-from penumbra.core.problem import Problem
+from penumbra.core.problem import Problem, build_utc_time
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
 from penumbra.data.flywheel import find_completion_day
@@ -86,10 +86,12 @@ class ModelVersion:
     def reference(self) -> pl.DataFrame:
         """Held-out rows with the labels, and the predictions of its recipe before it learnt from them.
 
-        Columns that the contract has with another type of values by now are left out, but for the row's time.
+        Columns that the contract has with another type of values by now are left out, but for the row's time. That is
+        in UTC, as the logs' days are, whatever its zone in the contract.
         """
         rows, schema = bundle.read_reference_rows(self.folder), self.problem.schema
-        return rows.drop(name for name in list_changed_columns(rows, schema.Row) if name != schema.TIME)
+        kept = rows.drop(name for name in list_changed_columns(rows, schema.Row) if name != schema.TIME)
+        return kept.with_columns(build_utc_time(schema)) if schema.TIME in kept.columns else kept
 
     @property
     def read_columns(self) -> list[str]:

@@ -127,7 +127,8 @@ def learn_expectations(
     """Learn what is usual from a reference and read the rest off the contract.
 
     Args:
-        reference: Rows [n] of some days, with the contract's columns; nothing is expected of one that is missing.
+        reference: Rows [n] of some days, with the contract's columns; nothing is expected of one that is missing. Their
+            time is in UTC, as days are.
         schema: The problem's contract.
         earlier: By text column values that it had before the reference.
 

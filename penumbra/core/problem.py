@@ -208,6 +208,20 @@ class Problem(Protocol):
     """The Python file of each loaded part that has one, by the part's name."""
 
 
+def build_utc_time(schema: ProblemSchema) -> pl.Expr:
+    """Build the expression of a row's time by the clock that logs and windows go by.
+
+    Args:
+        schema: The problem's schema.
+
+    Returns:
+        The column `TIME`, in UTC if it has a zone; one without zone is taken as UTC.
+    """
+    zone = getattr(schema.Row.columns()[schema.TIME].dtype, "time_zone", None)
+    time = pl.col(schema.TIME)
+    return time.dt.convert_time_zone("UTC") if zone else time
+
+
 def build_utc_date(schema: ProblemSchema) -> pl.Expr:
     """Build the expression of a row's day as logs, windows and monitor count days.
 
@@ -217,9 +231,7 @@ def build_utc_date(schema: ProblemSchema) -> pl.Expr:
     Returns:
         The date (UTC) of the column `TIME`; a time without zone is taken as UTC.
     """
-    zone = getattr(schema.Row.columns()[schema.TIME].dtype, "time_zone", None)
-    time = pl.col(schema.TIME)
-    return (time.dt.convert_time_zone("UTC") if zone else time).dt.date()
+    return build_utc_time(schema).dt.date()
 
 
 def list_sensitive_columns(schema: ProblemSchema) -> list[str]:

@@ -234,9 +234,8 @@ def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[s
     shared_data.fill_data_folder(settings)
     store = DataStore(settings.data, problem)
     rows = _name_first_flywheel(store, pl.concat([store.weighted_rows(batch) for batch in batches]))
-    sound = excluded_days.drop_excluded_days(
-        rows, problem.schema.TIME, excluded_days.find_excluded_days(settings, problem)
-    )
+    days = excluded_days.find_excluded_days(settings, problem)
+    sound = excluded_days.drop_excluded_days(rows, problem.schema, days)
     return select_labelled_rows(sound, problem.schema.target())
 
 

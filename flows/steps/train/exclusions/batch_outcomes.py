@@ -47,7 +47,7 @@ def _count_outcomes(store: DataStore, batch: str, excluded: ExcludedDays) -> Bat
     outcome = [name for name in schema.Labelled.columns() if name not in schema.Row.columns()]
     rows = store.weighted_rows(batch, [schema.TIME, *outcome])
     known = select_labelled_rows(rows, schema.target())
-    learnt = drop_excluded_days(known, schema.TIME, excluded)
+    learnt = drop_excluded_days(known, schema, excluded)
     lost = rows.select(schema.target().is_not_null().sum()).item() - known.height
     return BatchOutcomes(learnt.height, known.height, lost, bool((learnt[WEIGHT_COLUMN] != 1).any()))
 

@@ -20,7 +20,7 @@ from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Ex
 from monitoring.faults.grouped_faults import find_grouped_faults
 from penumbra.core.bins import is_word_dtype
 from penumbra.core.columns import COUNT_COLUMN, DAY_COLUMN
-from penumbra.core.problem import Problem
+from penumbra.core.problem import Problem, ProblemSchema, build_utc_date, build_utc_time
 from penumbra.core.settings import PROJECT_ROOT, Settings
 from penumbra.data.batches import FAULTS_FOLDER, DataStore
 from penumbra.storage import fingerprints
@@ -60,9 +60,9 @@ class EarlierValues:
         Returns:
             The values by column.
         """
-        time = self._store.problem.schema.TIME
+        schema = self._store.problem.schema
         for batch in batches[self._read :]:
-            rows = drop_excluded_days(self._store.rows(batch, [time, *self._values]), time, excluded)
+            rows = drop_excluded_days(self._store.rows(batch, [schema.TIME, *self._values]), schema, excluded)
             for name, values in self._values.items():
                 counts = rows[name].cast(pl.String).drop_nulls().value_counts(name=COUNT_COLUMN)
                 values |= set(counts.filter(pl.col(COUNT_COLUMN) >= MIN_RENAMED_ROWS)[name])
@@ -104,18 +104,18 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     return excluded
 
 
-def drop_excluded_days(rows: pl.DataFrame, time: str, days: ExcludedDays) -> pl.DataFrame:
+def drop_excluded_days(rows: pl.DataFrame, schema: ProblemSchema, days: ExcludedDays) -> pl.DataFrame:
     """Drop the rows of excluded days.
 
     Args:
-        rows: Rows with the column `time`.
-        time: The name of the column with the time of the event (UTC).
+        rows: Rows with the contract's column of the time of the event.
+        schema: The contract.
         days: What `find_excluded_days` returned.
 
     Returns:
         The rows of all other days, with the same columns.
     """
-    return rows.filter(~pl.col(time).dt.date().cast(pl.String).is_in(list(days))) if days else rows
+    return rows.filter(~build_utc_date(schema).cast(pl.String).is_in(list(days))) if days else rows
 
 
 @functools.cache
@@ -137,13 +137,13 @@ def _find_batch_faults(
     """The days of a batch with faults, and why none was looked for; "" where some were."""
     schema, columns = store.problem.schema, list(store.problem.schema.Row.columns())
     try:
-        read = [store.rows(name, columns) for name in earlier]
-        before = drop_excluded_days(pl.concat(read), schema.TIME, excluded)
+        read = pl.concat([store.rows(name, columns) for name in earlier])
+        before = drop_excluded_days(read, schema, excluded).with_columns(build_utc_time(schema))
         expectations = learn_expectations(before, schema, known)
     except ValueError as reason:  # there is nothing before it, or too little
         return {}, str(reason) if earlier else "nothing comes before the first batch"
     day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
-    judged = store.rows(batch, columns).with_columns(day)
+    judged = store.rows(batch, columns).with_columns(build_utc_time(schema)).with_columns(day)
     whole = _list_whole_days(judged, expectations)
     rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
     counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())

@@ -12,6 +12,7 @@ from flows.steps.train.exclusions import excluded_days, exclusion_report
 from penumbra.core.loading.problem_loading import load_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
+from tests.helpers.problems.orders import load_orders
 from tests.helpers.problems.regular_flights import make_regular_flights
 
 PROBLEM = load_problem()
@@ -112,13 +113,23 @@ def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     ]
 
 
+def test_a_day_is_left_out_by_utc_whatever_the_zone_of_the_rows_time(tmp_path: Path) -> None:
+    zone = "America/Los_Angeles"
+    schema = load_orders(
+        tmp_path, schema=[("dy.Datetime(nullable=False)", f'dy.Datetime(nullable=False, time_zone="{zone}")')]
+    ).schema
+    hours = [dt.datetime(2024, 1, 5, hour) for hour in (15, 16)]  # in UTC the second is on the next day
+    rows = pl.DataFrame({"at": hours}).with_columns(pl.col("at").dt.replace_time_zone(zone))
+    left = excluded_days.drop_excluded_days(rows, schema, {"2024-01-06": [["age", "age is frozen"]]})
+    assert left["at"].dt.hour().to_list() == [15]
+
+
 @pytest.mark.slow
 def test_the_rows_of_other_days_stay(batches: Path) -> None:
     settings = make_settings(batches)
     rows = DataStore(settings.data, PROBLEM).rows("2013-04")
-    remaining = excluded_days.drop_excluded_days(
-        rows, PROBLEM.schema.TIME, excluded_days.find_excluded_days(settings, PROBLEM)
-    )
+    excluded = excluded_days.find_excluded_days(settings, PROBLEM)
+    remaining = excluded_days.drop_excluded_days(rows, PROBLEM.schema, excluded)
     assert rows.height - remaining.height == 120
     assert FAULTY not in remaining["time_hour"].dt.date().cast(pl.String).to_list()
 
