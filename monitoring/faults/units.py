@@ -24,6 +24,7 @@ UNIT_FACTORS = {
     "minutes → hours": 1 / 60,
 }
 DECIMAL_DIGITS = 5  # values that differ by less than this decimal are the same
+MAX_EXACT_UNITS = 2.0**53  # of the last digit, which float64 counts without gaps
 STEP_TOLERANCE = 0.05  # of a step, for a value to lie on it
 MAX_RECURRING_NEW_SHARE = 0.15  # where more of a usual day's values are new, only steps can tell
 MIN_STRANGE_SHARE = 0.3  # of a day's values off every step, or new: something happened
@@ -216,9 +217,10 @@ def explain_ratio(ratio: float) -> str:
 
 def _find_step(values: np.ndarray) -> float:
     """The largest number of which all differences between values are multiples; 0 where they lie no further apart than
-    the last digit."""
-    units = np.round(np.diff(values) * 10**DECIMAL_DIGITS).astype(np.int64)
-    step = int(np.gcd.reduce(units)) if len(units) else 0
+    the last digit, or so far that float64 doesn't hold that digit."""
+    units = np.round(np.diff(values) * 10**DECIMAL_DIGITS)
+    is_exact = len(units) > 0 and units.max() <= MAX_EXACT_UNITS
+    step = int(np.gcd.reduce(units.astype(np.int64))) if is_exact else 0
     return step / 10**DECIMAL_DIGITS if step > 10 else 0.0
 
 

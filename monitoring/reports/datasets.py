@@ -66,6 +66,11 @@ def _classes(task: Task) -> Any:
         return BinaryClassification(
             target=LABEL_COLUMN, prediction_labels=DECISION_COLUMN, prediction_probas=PREDICTION_COLUMN, pos_label=1
         )
+    if len(task.classes) == 2:  # of two, Evidently wants to know which is positive
+        positive = task.classes[1]
+        return BinaryClassification(
+            target=LABEL_COLUMN, prediction_labels=DECISION_COLUMN, prediction_probas=positive, pos_label=positive
+        )
     probabilities = list(task.classes) or None
     return MulticlassClassification(
         target=LABEL_COLUMN, prediction_labels=DECISION_COLUMN, prediction_probas=probabilities

@@ -125,8 +125,8 @@ def build_quality_report(sides: ReportSides, **metadata: Any) -> Any | None:
         **metadata: Evidently's `timestamp`, `name`, `tags` and `metadata` of the snapshot.
 
     Returns:
-        The Evidently snapshot, or None where there are too few labels, all labels are the same, or there is a class
-        among them that the reference lacks.
+        The Evidently snapshot, or None where there are too few labels, all labels are the same, there is a class among
+        them that the reference lacks, or there are two alone of more classes.
     """
     labelled = [_select_labelled(rows, sides.task) for rows in (sides.current, sides.reference)]
     if any(len(rows) < MIN_QUALITY_ROWS or rows[LABEL_COLUMN].n_unique() < 2 for rows in labelled):
@@ -134,6 +134,10 @@ def build_quality_report(sides: ReportSides, **metadata: Any) -> Any | None:
     current, reference = labelled
     if sides.task.kind == "multiclass" and not set(current[LABEL_COLUMN]) <= set(reference[LABEL_COLUMN]):
         return None
+    if len(sides.task.classes) > 2 and any(
+        len({*rows[LABEL_COLUMN], *rows[DECISION_COLUMN]}) == 2 for rows in labelled
+    ):
+        return None  # Evidently takes two for yes and no
     has_every_class = all(set(rows[LABEL_COLUMN]) == set(sides.task.classes) for rows in labelled)
     task = sides.task if has_every_class else replace(sides.task, classes=())  # Evidently fails on an absent class
     judged = replace(sides, current=current, reference=reference, declared={}, task=task)

@@ -141,10 +141,21 @@ def _build_record_frame(lines: Iterable[tuple[str, bytes]], columns: Mapping[str
     records = [(name, msgspec.json.decode(_decode_line(line).record)) for name, line in lines]
     wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
     values = {
-        name: pl.Series(name, [record.get(name) for _, record in records], dtype, strict=False)
-        for name, dtype in wanted.items()
+        name: _build_column(name, [record.get(name) for _, record in records], dtype) for name, dtype in wanted.items()
     }
     return pl.DataFrame({ID_COLUMN: pl.Series([name for name, _ in records], dtype=pl.String), **values})
+
+
+def _build_column(name: str, values: Sequence[Any], dtype: Any) -> pl.Series:
+    read = map(_read_duration, values) if isinstance(dtype, pl.Duration) else values
+    return pl.Series(name, list(read), dtype, strict=False)
+
+
+def _read_duration(value: Any) -> dt.timedelta | None:
+    """Of the text that ISO 8601 has for it, which polars doesn't read."""
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(value, dt.timedelta | None)
+    return None
 
 
 def read_lines_by_id(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:

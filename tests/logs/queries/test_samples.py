@@ -80,6 +80,15 @@ def test_records_come_with_the_dtypes_asked_for_and_null_for_what_they_lack(tmp_
     assert found.rows() == [(name, "UA", 5, None)]
 
 
+@pytest.mark.parametrize(("text", "duration"), [("PT1H30M", dt.timedelta(hours=1, minutes=30)), ("soon", None)])
+def test_a_duration_is_read_as_its_request_had_it(tmp_path, text, duration):
+    prediction = prediction_logs.make_prediction(5)
+    prediction.record["wait"] = text
+    (name,) = prediction_logs.log_predictions(tmp_path, prediction)
+    found = samples.read_records_by_id(tmp_path / "predictions", [name], {"wait": pl.Duration("ms")})
+    assert found["wait"].to_list() == [duration]
+
+
 def test_records_whose_segment_is_in_parquet_only_are_found_there(tmp_path):
     names = prediction_logs.log_predictions(
         tmp_path, prediction_logs.make_prediction(5), prediction_logs.make_prediction(6)

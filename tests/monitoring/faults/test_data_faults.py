@@ -208,3 +208,10 @@ def test_lists_bytes_and_dates_have_no_usual_values_and_may_be_missing_as_rarely
     later = rows.head(60).with_columns(quarter=dt.date(2024, 4, 1), photo=None, kind=pl.lit("a"))
     assert list(norms.categories) == ["kind"]
     assert {fault.key for fault in find_data_faults(later, norms)} == {("nulls", "photo"), ("vanished", "kind")}
+
+
+def test_numbers_too_large_to_tell_their_last_digit_have_no_step():
+    days = [np.array([2.0**63, 2.0**63 + 2.0**62, 1.5e14]), np.array([2.0**63, 1.5e14])]
+    grid = units.learn_value_grid(days, whole=True)
+    assert grid
+    assert grid.step == 0

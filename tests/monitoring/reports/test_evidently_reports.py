@@ -39,7 +39,7 @@ PART_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|metric_[0-9a-
 DECLARED = {"temp": pl.Float64(), "carrier": pl.String(), "distance": pl.Int16()}
 PREDICTION, DECISION, LABEL = PREDICTION_COLUMN, DECISION_COLUMN, LABEL_COLUMN
 BINARY, NUMBER = Task("binary"), Task("regression")
-WEATHER = Task("multiclass", ("clear", "cloudy", "rain"))
+WEATHER, YES_OR_NO = Task("multiclass", ("clear", "cloudy", "rain")), Task("multiclass", ("no", "yes"))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def draw_pages(reports, sides: ReportSides) -> list[str]:
     return [PART_ID.sub(lambda found: known.setdefault(found[0], str(len(known))), render_snapshot(m)) for m in made]
 
 
-@pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER])
+@pytest.mark.parametrize("task", [BINARY, NUMBER, WEATHER, YES_OR_NO])
 def test_the_quality_of_predictions_is_reported_for_each_kind_of_task(reports, task):
     made = reports.build_quality_report(ReportSides(rows(1, task), rows(2, task), task, {}, 0.5))
     names = {"binary": "RocAuc", "multiclass": "F1ByLabel", "regression": "RMSE"}
@@ -214,6 +214,14 @@ def test_numbers_that_are_all_the_same_or_none_at_all_make_no_report(reports, nu
 def test_a_class_that_the_reference_never_had_makes_no_report(reports):
     without = rows(2, WEATHER).with_columns(pl.col(LABEL).replace("rain", "clear"))
     assert reports.build_quality_report(ReportSides(rows(1, WEATHER), without, WEATHER, {})) is None
+
+
+@pytest.mark.parametrize(
+    "reference", [rows(2, WEATHER), rows(2, WEATHER).filter((pl.col(LABEL) != "rain") & (pl.col(DECISION) != "rain"))]
+)
+def test_two_of_three_classes_make_no_report(reports, reference):
+    two = rows(1, WEATHER).with_columns(pl.col(LABEL, PREDICTION, DECISION).replace("rain", "clear"))
+    assert reports.build_quality_report(ReportSides(two, reference, WEATHER, {})) is None
 
 
 @pytest.mark.parametrize(
