@@ -1,17 +1,17 @@
 """What nothing should be learnt from: days with a data fault that isn't accepted, and rows without an outcome.
 
-Each batch is judged day by day against the three before it (days with few rows together, reaching back into those
-batches where it has too few itself), and no value is new to it that any batch had before, so the result depends on the
-data, the code and `monitor.accept` alone: whoever trains on a data version again leaves out the same days. Flywheel
-batches aren't judged, as their rows may have been picked; the days that the source's batches exclude are left out of
-them as well.
+Each batch is judged day by day against the three before it, or as many as span four weeks (days with few rows together,
+reaching back into those batches where it has too few itself), and no value is new to it that any batch had before, so
+the result depends on the data, the code and `monitor.accept` alone: whoever trains on a data version again leaves out
+the same days. Flywheel batches aren't judged, as their rows may have been picked; the days that the source's batches
+exclude are left out of them as well.
 
 <derived>/faults/<key>.json   the days with faults of a batch, which are looked for once
 """
 
 import datetime as dt
 import functools
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 import polars as pl
 
@@ -32,7 +32,8 @@ FAULT_MODULES = (
     "flows.steps.train.exclusions.excluded_days",
 )  # a new candidate leaves the days alone
 FAULT_ROOMS = ("monitoring", "penumbra.features", "penumbra.core", "flows.steps.train.exclusions.excluded_days")
-EARLIER_BATCHES = 3  # batches that tell what is normal
+EARLIER_BATCHES, EARLIER_DAYS = 3, 28  # batches that tell what is normal, and more until they span so many days
+MIN_EARLIER_DAYS = 14  # two whole weeks: of fewer, a Saturday may look like a fault, and be left out ever after
 
 
 ExcludedDays = dict[str, list[list[str]]]  # by day, of each fault its column ("" where it has none) and its words
@@ -86,15 +87,18 @@ def find_excluded_days(settings: Settings, problem: Problem) -> ExcludedDays:
     excluded: ExcludedDays = {}
     unjudged: dict[str, list[str]] = {}
     batches = store.source_batches() if settings.monitor.on_faults else []
-    values = EarlierValues(store)
+    values, recent = EarlierValues(store), dict[str, pl.DataFrame]()
     key = fingerprints.compute_fingerprint(PROJECT_ROOT, [], _fingerprint_code(), settings.monitor.accept)
     for number, batch in enumerate(batches):
-        earlier = batches[max(0, number - EARLIER_BATCHES) : number]
         key = fingerprints.compute_fingerprint(PROJECT_ROOT, [], key, store.name_partition(batch))  # of all before it
         faults = judged.find(key)
         if faults is None:
+            recent = _read_earlier(store, batches[:number], recent)
+            earlier, recent[batch] = list(recent.values()), _read_batch(store, batch)
             known = values.read_up_to(batches[: number - len(earlier)], excluded)
-            faults, reason = _find_batch_faults(store, batch, earlier, known, excluded, settings.monitor.accept)
+            faults, reason = _find_batch_faults(
+                problem.schema, recent[batch], earlier, known, excluded, settings.monitor.accept
+            )
             judged.save(key, faults)
             if reason:
                 unjudged.setdefault(reason, []).append(batch)
@@ -126,26 +130,51 @@ def _fingerprint_code() -> str:
     )
 
 
+def _read_batch(store: DataStore, batch: str) -> pl.DataFrame:
+    """The rows of a batch with the contract's columns, their time in UTC, and their day in `penumbra.day`."""
+    schema = store.problem.schema
+    rows = store.rows(batch, list(schema.Row.columns()))
+    return rows.with_columns(build_utc_time(schema), build_utc_date(schema).alias(DAY_COLUMN))
+
+
+def _read_earlier(
+    store: DataStore, batches: Sequence[str], known: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """The last of these batches that tell what is normal, in the order of time; those that are `known` aren't read."""
+    found = dict[str, pl.DataFrame]()
+    for batch in reversed(batches):
+        if len(found) >= EARLIER_BATCHES and _count_span_days(found.values()) >= EARLIER_DAYS:
+            break
+        found[batch] = known[batch] if batch in known else _read_batch(store, batch)
+    return dict(reversed(found.items()))
+
+
+def _count_span_days(batches: Collection[pl.DataFrame]) -> int:
+    """The days from the first with rows to the last."""
+    days = [day for rows in batches for day in (rows[DAY_COLUMN].min(), rows[DAY_COLUMN].max()) if day]
+    return (max(days) - min(days)).days + 1 if days else 0  # type: ignore[operator,union-attr]
+
+
 def _find_batch_faults(
-    store: DataStore,
-    batch: str,
-    earlier: list[str],
+    schema: ProblemSchema,
+    batch: pl.DataFrame,
+    earlier: list[pl.DataFrame],
     known: Mapping[str, Set[str]],
     excluded: ExcludedDays,
     accept: list[str],
 ) -> tuple[ExcludedDays, str]:
     """The days of a batch with faults, and why none was looked for; "" where some were."""
-    schema, columns = store.problem.schema, list(store.problem.schema.Row.columns())
+    if not earlier:
+        return {}, "nothing comes before the first batch"
+    if _count_span_days(earlier) < MIN_EARLIER_DAYS:
+        return {}, f"those before span less than {MIN_EARLIER_DAYS} days"
+    before = drop_excluded_days(pl.concat(earlier), schema, excluded)
     try:
-        read = pl.concat([store.rows(name, columns) for name in earlier])
-        before = drop_excluded_days(read, schema, excluded).with_columns(build_utc_time(schema))
-        expectations = learn_expectations(before, schema, known)
-    except ValueError as reason:  # there is nothing before it, or too little
-        return {}, str(reason) if earlier else "nothing comes before the first batch"
-    day = pl.col(schema.TIME).dt.date().alias(DAY_COLUMN)
-    judged = store.rows(batch, columns).with_columns(build_utc_time(schema)).with_columns(day)
-    whole = _list_whole_days(judged, expectations)
-    rows = pl.concat([before.with_columns(day).filter(pl.col(DAY_COLUMN) < whole[0]), judged], how="diagonal_relaxed")
+        expectations = learn_expectations(before.drop(DAY_COLUMN), schema, known)
+    except ValueError as reason:  # too little comes before it
+        return {}, str(reason)
+    whole = _list_whole_days(batch, expectations)
+    rows = pl.concat([before.filter(pl.col(DAY_COLUMN) < whole[0]), batch], how="diagonal_relaxed")
     counts = dict(rows.group_by(DAY_COLUMN).len().iter_rows())
     if sum(counts.values()) < MIN_DAY_ROWS:
         return {}, "they and those before have too few rows"

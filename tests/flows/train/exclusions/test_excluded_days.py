@@ -100,6 +100,19 @@ def test_of_many_kinds_of_faults_the_most_frequent_are_said() -> None:
 
 
 @pytest.mark.slow
+def test_where_a_batch_is_a_day_a_weekend_is_no_fault_and_a_stuck_sensor_is_one(tmp_path: Path) -> None:
+    for number in range(22):
+        day = make_regular_flights(number)
+        date = day["time_hour"].dt.date()[0]
+        if date.weekday() >= 5:
+            day = day.with_columns(pl.col("dest").replace("ATL", "BOS"))
+        if number == 20:
+            day = day.with_columns(temp=pl.lit(50.0))
+        write_batch(tmp_path, str(date), [day])
+    assert list(excluded_days.find_excluded_days(make_settings(tmp_path), PROBLEM)) == ["2013-03-21"]
+
+
+@pytest.mark.slow
 def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     batches: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,8 +121,7 @@ def test_batches_that_can_not_be_judged_are_one_line_for_each_reason(
     excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert [line for line in capsys.readouterr().out.splitlines() if "aren't looked at" in line] == [
         "2013-01: days aren't looked at for data faults: nothing comes before the first batch",
-        "2 batches, 2013-02 to 2013-03: days aren't looked at for data faults: the reference has 1 whole day of rows, "
-        "or spans of days with 50 rows: at least 2 are needed to say what is normal",
+        "2 batches, 2013-02 to 2013-03: days aren't looked at for data faults: those before span less than 14 days",
     ]
 
 
