@@ -9,7 +9,7 @@ from pathlib import Path
 from penumbra.core.raw_files import RawContent, RawFiles, write_raw_files
 from penumbra.data.flywheel_manifest import BATCHES_FOLDER
 from penumbra.data.versioning.checksums import ChecksumCache
-from penumbra.data.versioning.dvc_listing import build_listing, compute_listing_md5, list_files
+from penumbra.data.versioning.dvc_listing import build_listing, compute_growing_md5s, list_files
 from penumbra.storage.atomic import fill_folder_aside
 
 
@@ -91,8 +91,6 @@ class Staging:
         Returns:
             The md5 after the first batch, after the first two, and so on.
         """
-        files, versions = [], []
-        for folder in sorted(self.batches.glob("[!.]*")):
-            files += list_files(folder)
-            versions.append(compute_listing_md5(build_listing(self.folder, files, checksums)))
-        return versions
+        folders = sorted(self.batches.glob("[!.]*"))
+        parts = (build_listing(self.folder, list_files(folder), checksums) for folder in folders)
+        return list(compute_growing_md5s(parts))

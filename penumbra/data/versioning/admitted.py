@@ -17,7 +17,7 @@ from pathlib import Path
 from penumbra.core.settings import DataSettings
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.checksums import ChecksumCache
-from penumbra.data.versioning.dvc_listing import FileListing, compute_listing_md5
+from penumbra.data.versioning.dvc_listing import FileListing, compute_growing_md5s, compute_listing_md5
 from penumbra.data.versioning.objects import fetch_object
 from penumbra.storage.atomic import replace_by_copy
 
@@ -149,11 +149,14 @@ def is_admitted(data: DataSettings, batch: str, sums: FileListing) -> bool:
 
 def _find_recorded_part(current: FileListing, recorded: str) -> FileListing:
     """The files of the first batches that make the recorded version, where later ones were only admitted since."""
-    batches = sorted({_get_batch(name) for name in current})
-    for last in batches:
-        part = {name: md5 for name, md5 in current.items() if _get_batch(name) <= last}
-        if compute_listing_md5(part) == recorded:
-            return part
+    parts: dict[str, FileListing] = {}
+    for name in sorted(current, key=_get_batch):
+        parts.setdefault(_get_batch(name), {})[name] = current[name]
+    found = FileListing()
+    for part, md5 in zip(parts.values(), compute_growing_md5s(parts.values()), strict=True):
+        found |= part
+        if md5 == recorded:
+            return found
     return {}
 
 

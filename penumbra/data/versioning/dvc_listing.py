@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 
@@ -109,6 +109,29 @@ def _require_text(paths: Sequence[str]) -> None:
 def compute_listing_md5(listing: FileListing) -> str:
     """Return DVC's md5 of a folder with the files of `listing`: 32 hexadecimal digits and `.dir`."""
     return hash_listing(encode_listing(listing))
+
+
+def compute_growing_md5s(parts: Iterable[FileListing]) -> Iterator[str]:
+    """Compute DVC's md5 of a folder that grows; what comes after all that is there already is hashed once.
+
+    Args:
+        parts: The listings of what is added, one after the other.
+
+    Yields:
+        The md5 with the first part, with the first two, and so on, as of `compute_listing_md5`.
+    """
+    listing, last, digest = FileListing(), "", hashlib.md5(b"[")
+    for part in parts:
+        is_after, separator = min(part, default=last) > last, b", " if listing else b""
+        listing |= part
+        if is_after:
+            digest.update(separator + encode_listing(part)[1:-1])
+        else:
+            digest = hashlib.md5(encode_listing(listing)[:-1])
+        last = max([last, *part])
+        whole = digest.copy()
+        whole.update(b"]")
+        yield whole.hexdigest() + ".dir"
 
 
 def hash_listing(encoded: bytes) -> str:

@@ -16,6 +16,8 @@ from penumbra.data.versioning.checksums import ChecksumCache
 from penumbra.data.versioning.dvc_listing import (
     FileListing,
     build_listing,
+    compute_growing_md5s,
+    compute_listing_md5,
     decode_listing,
     encode_listing,
     list_files,
@@ -72,3 +74,10 @@ def test_a_listing_is_the_bytes_that_dvc_writes_and_comes_back_of_them(listing: 
     entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(listing.items())]
     assert encode_listing(listing) == json.dumps(entries).encode()
     assert decode_listing(encode_listing(listing)) == listing
+
+
+@pytest.mark.parametrize("folders", [["a", "b", "c"], ["a", "a-b", "b"], ["c", "a", "b"], ["a", "empty", "b"]])
+def test_a_folder_that_grows_has_the_md5_of_what_is_there_each_time(folders):
+    parts = [{} if name == "empty" else {f"{name}/2": "2" * 32, f"{name}/10": "1" * 32} for name in folders]
+    there = [{name: md5 for part in parts[: count + 1] for name, md5 in part.items()} for count in range(3)]
+    assert list(compute_growing_md5s(parts)) == list(map(compute_listing_md5, there))
