@@ -17,7 +17,7 @@ from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count, format_share
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.labels import read_alone_answers
-from penumbra.logs.queries.shadow import read_outputs_beside
+from penumbra.logs.queries.shadow import find_first_day_beside, read_outputs_beside
 from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import compute_block_start, sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, compute_evidence
@@ -168,16 +168,16 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
         (Boolean), whether the shadow didn't ask the other version as it was behind. The rows begin with the first day
         of which the shadow has seen any.
     """
-    index = LogIndex.of_all_replicas(settings, live.problem.schema)
-    outputs = read_outputs_beside(index, other.folder.name, live.folder.name)
+    index, versions = LogIndex.of_all_replicas(settings, live.problem.schema), (other.folder.name, live.folder.name)
+    first = find_first_day_beside(index, *versions)
+    since = first or dt.datetime.max.replace(tzinfo=dt.UTC)
+    outputs = read_outputs_beside(index, *versions, since)
     left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
     output = _cast_output("output", live.task).alias(SHADOW)
     shadow = outputs.select("id", "status", output, differs="decision", left_out=left_out)
-    rows = read_alone_answers(index, live.folder.name).join(shadow, on="id", how="left")
+    rows = read_alone_answers(index, live.folder.name, since).join(shadow, on="id", how="left")
     differs = pl.col("differs") != _decision_as_indexed(index.label_spec.task)
-    rows = rows.with_columns(differs, pl.col("left_out").fill_null(False))
-    first = rows.filter(pl.col("status").is_not_null() & (pl.col("status") != STATUS_SKIPPED))["event"].min()
-    return rows.clear() if first is None else rows.filter(pl.col("event").dt.date() >= first.date())  # type: ignore[union-attr]
+    return rows.with_columns(differs, pl.col("left_out").fill_null(False))
 
 
 def _build_evidence(

@@ -28,11 +28,12 @@ SELECT p.id, p.model, p.time, p.event, p.output, p.decision, p.alone, t.target, 
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
 IDS_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))"
+# Ordered by p.id itself, SQLite would read all rows in that order.
 ALONE_ANSWERS_QUERY = """
 SELECT p.id, p.time, p.event, p.output, p.decision, t.target, t.source, t.time
-FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key WHERE p.model = ? AND p.alone ORDER BY p.id
+FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+WHERE p.model = ? AND p.alone AND p.event >= ? ORDER BY +p.id
 """
-# Ordered by p.id itself, SQLite would read all rows in that order.
 ANSWERS_WITH_TARGETS_QUERY = """
 SELECT p.id, p.time, p.event, p.output, t.target FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 WHERE p.event >= ? AND p.event < ? AND p.model = ? AND p.alone AND (t.target NOT NULL OR t.key IS NULL) ORDER BY +p.id
@@ -168,12 +169,13 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
     return _decode_rows(index, rows, schema, *columns)
 
 
-def read_alone_answers(index: LogIndex, model: str) -> pl.DataFrame:
+def read_alone_answers(index: LogIndex, model: str, since: dt.datetime) -> pl.DataFrame:
     """Read what a model answered alone, with the latest label of each.
 
     Args:
         index: The index.
         model: The model's version.
+        since: The earliest time of a row (UTC).
 
     Returns:
         A row for each prediction, with the columns id, time, event, output, decision, target, source and arrived of
@@ -185,7 +187,7 @@ def read_alone_answers(index: LogIndex, model: str) -> pl.DataFrame:
     types, task = _build_join_schema(index.label_spec.task), index.label_spec.task
     names = ("id", "time", "event", "output", "decision", "target", "source", "arrived")
     with index.open_for_reading() as db:
-        rows = db.execute(ALONE_ANSWERS_QUERY, (model,)).fetchall()
+        rows = db.execute(ALONE_ANSWERS_QUERY, (model, since.timestamp())).fetchall()
     times = map(_to_datetime, ("time", "event", "arrived"))
     columns = *times, *_decode_output_columns(task), _decode_target(task)
     return _decode_rows(index, rows, {name: types[name] for name in names}, *columns)

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.schema import STATUS_OK
+from penumbra.logs.queries.bottom_k import DAY_SECONDS
+from penumbra.logs.schema import STATUS_OK, STATUS_SKIPPED
 
 SHADOW_OUTPUT_SCHEMA = {
     "id": pl.String,
@@ -18,11 +19,15 @@ SHADOW_OUTPUT_SCHEMA = {
     "status": pl.String,
     "reason": pl.String,
 }
-# The order of the join is fixed: the shadow has no index by model, and a row for each prediction and each model.
+# The order of the joins is fixed: the shadow has no index by model, and a row for each prediction and each model.
 SHADOW_BESIDE_QUERY = """
 SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
 FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
-WHERE p.model = ? AND p.alone ORDER BY p.id
+WHERE p.model = ? AND p.alone AND p.event >= ? ORDER BY +p.id
+"""
+FIRST_BESIDE_QUERY = """
+SELECT min(p.event) FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
+WHERE p.model = ? AND p.alone AND s.status <> ?
 """
 PAIRED_OUTPUTS_QUERY = """
 SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
@@ -55,8 +60,8 @@ def read_shadow_outputs(index: LogIndex, model: str, ids: Sequence[str]) -> pl.D
     return _read_outputs(index, SHADOW_BY_IDS_QUERY, model, json.dumps(list(ids)))
 
 
-def read_outputs_beside(index: LogIndex, model: str, live: str) -> pl.DataFrame:
-    """Read the answers of a shadow model beside those that another model gave alone.
+def find_first_day_beside(index: LogIndex, model: str, live: str) -> dt.datetime | None:
+    """Find the first day of which a shadow model has seen rows that another model answered alone.
 
     Args:
         index: The index.
@@ -64,9 +69,28 @@ def read_outputs_beside(index: LogIndex, model: str, live: str) -> pl.DataFrame:
         live: The version that answered.
 
     Returns:
+        The day's beginning (UTC); None where the shadow model has seen none, or skipped all.
+    """
+    with index.open_for_reading() as db:
+        (event,) = db.execute(FIRST_BESIDE_QUERY, (model, live, STATUS_SKIPPED)).fetchone()
+    if event is None:
+        return None
+    return dt.datetime.fromtimestamp(event // DAY_SECONDS * DAY_SECONDS, dt.UTC)
+
+
+def read_outputs_beside(index: LogIndex, model: str, live: str, since: dt.datetime) -> pl.DataFrame:
+    """Read the answers of a shadow model beside those that another model gave alone.
+
+    Args:
+        index: The index.
+        model: The shadow model's version.
+        live: The version that answered.
+        since: The earliest time of a row (UTC).
+
+    Returns:
         The columns of `read_shadow_outputs`.
     """
-    return _read_outputs(index, SHADOW_BESIDE_QUERY, model, live)
+    return _read_outputs(index, SHADOW_BESIDE_QUERY, model, live, since.timestamp())
 
 
 def pair_shadow_outputs(
@@ -111,7 +135,7 @@ def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | No
         return dict(found)
 
 
-def _read_outputs(index: LogIndex, query: str, *given: str) -> pl.DataFrame:
+def _read_outputs(index: LogIndex, query: str, *given: str | float) -> pl.DataFrame:
     with index.open_for_reading() as db:
         rows = db.execute(query, given).fetchall()
     frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)

@@ -44,7 +44,7 @@ def test_a_row_has_what_was_answered_and_its_label_or_null(tmp_path: Path) -> No
     names = ["id", "time", "event", "output", "target"]
     assert rows.equals(join_labels(make_updated_index(tmp_path)).select(names))
     assert rows["target"].to_list() == [True, None]
-    alone = read_alone_answers(make_updated_index(tmp_path), "7")
+    alone = read_alone_answers(make_updated_index(tmp_path), "7", NOON - make_hours(1))
     assert alone.equals(join_labels(make_updated_index(tmp_path)).select(alone.columns))
 
 
@@ -100,7 +100,7 @@ def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(
         db.execute("UPDATE labels SET target = 'tzue' WHERE target NOT NULL")
     for read in (
         join_labels,
-        lambda index: read_alone_answers(index, "7"),
+        lambda index: read_alone_answers(index, "7", NOON),
         lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1))),
     ):
         with pytest.raises(

@@ -12,7 +12,7 @@ from penumbra.cli.reports.serving.lineage_report import format_lineage
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels
-from penumbra.logs.queries.shadow import read_outputs_beside, read_shadow_outputs
+from penumbra.logs.queries.shadow import find_first_day_beside, read_outputs_beside, read_shadow_outputs
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.segments import parse_start_time
 from penumbra.logs.shadow import shadow_log
@@ -23,7 +23,7 @@ from tests.helpers.logs import prediction_logs
 from tests.helpers.logs.local_shadow import read_shadow_rows
 from tests.helpers.servers import local_service
 
-NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
+MIDNIGHT, NOON = (dt.datetime(2013, 4, 1, hour, tzinfo=dt.UTC) for hour in (0, 12))
 SEGMENT = "f" * 17  # not forgotten for centuries
 BEGAN = ShadowStart("7", NOON, {}, [])
 
@@ -205,7 +205,7 @@ def test_the_index_joins_what_the_shadow_said_to_predictions(tmp_path: Path) -> 
         ShadowRow(other, "8", NOON, **timeout),
         ShadowRow(one, "6", NOON, 0.75, True),
     )
-    frame = read_outputs_beside(prediction_logs.make_updated_index(tmp_path), "8", "7")
+    frame = read_outputs_beside(prediction_logs.make_updated_index(tmp_path), "8", "7", MIDNIGHT)
     assert frame.select("id", "output", "status").rows() == [(one, 0.25, "ok"), (other, None, "timeout")]
     assert labels.count_unreadable_lines(prediction_logs.make_index(tmp_path)) == 0
 
@@ -216,9 +216,24 @@ def test_beside_a_models_answers_are_those_to_its_own_predictions(tmp_path: Path
     )
     said(tmp_path, ShadowRow(own, "8", NOON, 0.25, False), ShadowRow(other, "8", NOON, 0.5, True))
     index = prediction_logs.make_updated_index(tmp_path)
-    assert read_outputs_beside(index, "8", "7")["id"].to_list() == [own]
+    assert read_outputs_beside(index, "8", "7", MIDNIGHT)["id"].to_list() == [own]
     assert read_shadow_outputs(index, "8", [own, other])["id"].to_list() == [own, other]
-    assert labels.read_alone_answers(index, "6")["id"].to_list() == [other]
+    assert labels.read_alone_answers(index, "6", MIDNIGHT)["id"].to_list() == [other]
+
+
+def test_the_days_before_the_first_that_the_shadow_has_seen_are_not_read(tmp_path: Path) -> None:
+    entries = [prediction_logs.make_prediction(1, model=model) for model in ("6", "7", "7", "7")]
+    for day, entry in enumerate(entries, 29):
+        entry.record["time_hour"] = f"2013-03-{day}T12:00:00Z" if day < 32 else "2013-04-01T12:00:00Z"
+    other, early, skipped, own = prediction_logs.log_predictions(tmp_path, *entries)
+    late = {"status": "skipped", "reason": "it was older than catch_up_hours"}
+    answers = [ShadowRow(each, "8", NOON, 0.25, False) for each in (own, other)]
+    said(tmp_path, *answers, ShadowRow(skipped, "8", NOON, **late))
+    index = prediction_logs.make_updated_index(tmp_path)
+    assert find_first_day_beside(index, "8", "7") == MIDNIGHT
+    assert labels.read_alone_answers(index, "7", MIDNIGHT)["id"].to_list() == [own]
+    assert set(labels.read_alone_answers(index, "7", MIDNIGHT - dt.timedelta(days=2))["id"]) == {early, skipped, own}
+    assert find_first_day_beside(index, "9", "7") is None
 
 
 def test_explain_tells_what_the_shadow_said(tmp_path: Path) -> None:
