@@ -172,19 +172,18 @@ def _judge_promotion(
         open_model_version(settings, problem, models, aliases[role]) for role in (LIVE_ALIAS, PREVIOUS_ALIAS)
     )
     with live as judged, previous as reference:
-        if why := _explain_unfitness(judged, reference):
-            decision = PromotionDecision("ok", f"it isn't compared with the previous version: {drop_way_out(why)}")
+        if why := _explain_unfitness(judged) or drop_way_out(_explain_unfitness(reference)):
+            decision = PromotionDecision("ok", f"it isn't compared with the previous version: {why}")
             return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version)
         comparison = paired_evidence.compare_promotion(settings, judged, reference, since, now)
         decision = review_promotion(comparison.evidence, comparison.faults)
         return PromotionCase(LIVE_ALIAS, aliases[LIVE_ALIAS], aliases, decision, judged.data_version, comparison)
 
 
-def _explain_unfitness(*versions: ModelVersion) -> str:
-    """Return why one of these versions can't answer with this code, "" if all can."""
+def _explain_unfitness(version: ModelVersion) -> str:
+    """Return why a version can't answer with this code, "" if it can."""
     try:
-        for version in versions:
-            version.require_fit()
+        version.require_fit()
     except UnfitBundle as unfit:
         return str(unfit)
     return ""

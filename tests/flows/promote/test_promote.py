@@ -291,19 +291,35 @@ def test_a_version_that_cant_answer_with_this_code_is_neither_compared_nor_promo
             verdicts.judge_cases(settings, changed, models.aliases(), forced)
 
 
+def have_fit_versions(monkeypatch: pytest.MonkeyPatch, *fit: str) -> None:
+    """Have all but these versions be of another contract."""
+    require_fit = ModelVersion.require_fit
+    changed = SimpleNamespace(**{**vars(PROBLEM), **PROBLEM.loaded, **vars(drop_column("temp"))})
+
+    def require_of_contract(version: ModelVersion) -> None:
+        require_fit(version if version.folder.name in fit else replace(version, problem=changed))
+
+    monkeypatch.setattr(ModelVersion, "require_fit", require_of_contract)
+
+
+def test_a_promotion_to_a_version_that_cant_answer_with_this_code_says_what_to_do(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = make_aliased_registry(tmp_path, database, live="1", previous="3")
+    append_earlier_event(tmp_path, "promotion", "promote", live="1", previous="3")
+    have_fit_versions(monkeypatch, "3")
+    (promoted,) = verdicts.judge_cases(registered_versions.make_registry_settings(tmp_path), PROBLEM, models.aliases())
+    assert "version 1 can't answer with this code" in promoted.decision.reason
+    assert "make a version for the changed code: `penumbra train`" in promoted.decision.reason
+
+
 def test_a_candidate_that_cant_answer_with_this_code_waits_and_the_promotion_is_reviewed_without_its_like(
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2", previous="3")
     settings = registered_versions.make_registry_settings(tmp_path)
     append_earlier_event(tmp_path, "promotion", "promote", live="1", previous="3")
-    fit = ModelVersion.require_fit
-    changed = SimpleNamespace(**{**vars(PROBLEM), **PROBLEM.loaded, **vars(drop_column("temp"))})
-
-    def require_fit(version: ModelVersion) -> None:
-        fit(version if version.folder.name == "1" else replace(version, problem=changed))
-
-    monkeypatch.setattr(ModelVersion, "require_fit", require_fit)
+    have_fit_versions(monkeypatch, "1")
     promoted, candidate = verdicts.judge_cases(settings, PROBLEM, models.aliases())
     assert promoted.decision.verdict == "ok"
     assert promoted.decision.reason.startswith("it isn't compared with the previous version: version 3 can't answer")
