@@ -4,18 +4,22 @@ Several features that give the target away in a sum are found by `linear_leakage
 compared by `pair_leakage.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from penumbra.core.metrics.proportions import compute_wilson_limits
 from penumbra.core.text.counts import format_count, format_share
+from penumbra.core.text.quoting import quote_value
 from penumbra.features import Feature
 from penumbra.training.doctor.checks import OUT_OF_FEATURES, SHARED_MISSINGNESS, Finding
 
 MIN_LEAK_AUC = 0.99  # area under the ROC curve that no honest feature has alone
 MIN_LEAK_AUC_LOWER = 0.9  # where the lower end of that area's 95 % interval must lie
+MIN_CLASS_AUC = 0.999  # of one of several classes against all others, by a category or by what is missing
+MAX_FLAG_VALUES = 2  # a number with more is no category
 Z_95 = 1.96
 LEAKAGE_BINS, MIN_ROWS_PER_BIN = 256, 5
 MIN_PROXY_AUC = 0.9  # area from which on a feature stands for a group
@@ -31,14 +35,32 @@ MAX_OVERLAP_P_VALUE = 1e-3
 
 LEAKAGE_REMEDY = f"ask whether {{}} is known when the prediction is made; if not, take it {OUT_OF_FEATURES}"
 
+WHETHER_MISSING, BY_VALUE = "whether it is missing", "its value"
 FeatureView = tuple[str, np.ndarray, np.ndarray]
+
+
+class FeatureLook(NamedTuple):
+    """How well a feature alone predicts outcomes, looked at in one way.
+
+    Attributes:
+        area: The mean area under the ROC curve over the outcomes.
+        lower: The lowest of their lower 95 % limits.
+        what: The way in words.
+        areas: For each outcome its area, and the lower 95 % limit of that.
+    """
+
+    area: float
+    lower: float
+    what: str
+    areas: Sequence[tuple[float, float]] = ()
 
 
 def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[Finding]:
     """Find features of which one alone predicts the target almost perfectly, out of time.
 
     What the earlier half teaches is tried on the later half. A quantity counts as predicted if its being above the
-    median is; one of several classes if each class is.
+    median is; several classes if each is, or if a category, or its being missing, tells one of them from all others
+    (by numbers good features do that, too).
 
     Args:
         features: The features, [n, k], oldest row first.
@@ -50,15 +72,32 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
     step = max(1, label.len() // MAX_LEAKAGE_ROWS)
     features, label = features.gather_every(step), label.gather_every(step)
     half, outcomes, found = label.len() // 2, split_target(label), []
-    for name in features.columns:
-        area, sure, what = max(measure_areas(features[name], outcomes, half), default=(0.0, 0.0, ""))
-        if area >= MIN_LEAK_AUC and sure >= MIN_LEAK_AUC_LOWER:
-            evidence = (
-                f"{what} alone tells the target: ROC AUC {area:.4f} on the later "
-                f"{format_count(label.len() - half, 'row')}"
-            )
-            found.append(Finding("leakage", name, evidence, LEAKAGE_REMEDY.format(name)))
+    for values in features:
+        looks = list(measure_areas(values, list(outcomes.values()), half))
+        if told := _find_told_target(looks) or _find_told_class(values, looks, list(outcomes)):
+            evidence = f"{told} on the later {format_count(label.len() - half, 'row')}"
+            found.append(Finding("leakage", values.name, evidence, LEAKAGE_REMEDY.format(values.name)))
     return found
+
+
+def _find_told_target(looks: Sequence[FeatureLook]) -> str:
+    """What tells the target, as a sentence; "" if nothing does."""
+    best = max(looks, default=FeatureLook(0.0, 0.0, ""))
+    is_leak = best.area >= MIN_LEAK_AUC and best.lower >= MIN_LEAK_AUC_LOWER
+    return f"{best.what} alone tells the target: ROC AUC {best.area:.4f}" if is_leak else ""
+
+
+def _find_told_class(values: pl.Series, looks: Sequence[FeatureLook], classes: Sequence[str]) -> str:
+    """What tells one of several classes from all others, as a sentence; "" if nothing does."""
+    is_category = values.dtype == pl.String or values.drop_nulls().n_unique() <= MAX_FLAG_VALUES
+    told = [
+        (area, f"{look.what} alone tells class {quote_value(name)} from all others: ROC AUC {area:.4f}")
+        for look in looks
+        if look.what == WHETHER_MISSING or (look.what == BY_VALUE and is_category)
+        for name, (area, lower) in zip(classes, look.areas, strict=True)
+        if area >= MIN_CLASS_AUC and lower >= MIN_LEAK_AUC_LOWER
+    ]
+    return max(told, default=(0.0, ""))[1]
 
 
 def find_proxies(features: pl.DataFrame, groups: pl.Series) -> list[tuple[str, float]]:
@@ -76,30 +115,33 @@ def find_proxies(features: pl.DataFrame, groups: pl.Series) -> list[tuple[str, f
     if groups.n_unique() <= 1:
         return []
     step = max(1, groups.len() // MAX_LEAKAGE_ROWS)
-    features, outcomes = features.gather_every(step), split_target(groups.gather_every(step))
+    features, outcomes = features.gather_every(step), list(split_target(groups.gather_every(step)).values())
     half = features.height // 2
-    areas = {each.name: max(measure_areas(each, outcomes, half), default=(0.0, 0.0, ""))[0] for each in features}
+    areas = {
+        each.name: max((look.area for look in measure_areas(each, outcomes, half)), default=0.0) for each in features
+    }
     return [(name, area) for name, area in areas.items() if area >= MIN_PROXY_AUC]
 
 
-def split_target(label: pl.Series) -> list[np.ndarray]:
+def split_target(label: pl.Series) -> Mapping[str, np.ndarray]:
     """Split a target into yes-or-no questions.
 
     Args:
         label: The target, [n].
 
     Returns:
-        Bool [n] each: a yes or no itself, of a quantity whether it is above the median, of classes whether it is each.
+        Bool [n] each: a yes or no itself, of a quantity whether it is above the median, of classes whether it is each,
+        by the class's name.
     """
     if label.dtype == pl.Boolean:
-        return [label.to_numpy()]
+        return {label.name: label.to_numpy()}
     if label.dtype.is_numeric() and label.n_unique() > MAX_TARGET_CLASSES:
-        return [(label > label.median()).to_numpy()]
+        return {label.name: (label > label.median()).to_numpy()}
     counts = label.value_counts(name="rows").filter(pl.col("rows") >= MIN_ROWS_PER_CLASS)
-    return [(label == value).to_numpy() for value in counts[label.name].sort()]
+    return {f"{value}": (label == value).to_numpy() for value in counts[label.name].sort()}
 
 
-def measure_areas(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[tuple[float, float, str]]:
+def measure_areas(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) -> Iterator[FeatureLook]:
     """Measure how well a feature alone predicts outcomes: by its value, its order, or its being missing.
 
     Args:
@@ -108,15 +150,15 @@ def measure_areas(values: pl.Series, outcomes: Sequence[np.ndarray], half: int) 
         half: The number of the rows that are learnt from; the later ones are predicted.
 
     Yields:
-        For each way to look at it: the mean area under the ROC curve over the outcomes, the lowest of their lower 95 %
-        limits, and the way in words.
+        What each way to look at it shows.
     """
     codes = _encode_values(values, half)
     looks = [list(_feature_views(values, codes, outcome, half)) for outcome in outcomes]
     for look in zip(*looks, strict=True):
         pairs = zip(outcomes, look, strict=True)
         areas = [_auc_with_lower_limit(outcome[half:][rows], scores[rows]) for outcome, (_, scores, rows) in pairs]
-        yield float(np.mean([area for area, _ in areas])), min(sure for _, sure in areas), look[0][0]
+        mean, lowest = float(np.mean([area for area, _ in areas])), min(lower for _, lower in areas)
+        yield FeatureLook(mean, lowest, look[0][0], areas)
 
 
 def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, half: int) -> Iterator[FeatureView]:
@@ -125,10 +167,10 @@ def _feature_views(values: pl.Series, codes: np.ndarray, outcome: np.ndarray, ha
     """
     known = codes > 0
     learnt, everywhere, present = _target_encode(codes, outcome, half), np.full(len(codes) - half, True), known[half:]
-    yield "its value", learnt, everywhere
+    yield BY_VALUE, learnt, everywhere
     if not known.all():
         yield "its value, where there is one,", learnt, present
-    yield "whether it is missing", _target_encode(known.astype(int), outcome, half), everywhere
+    yield WHETHER_MISSING, _target_encode(known.astype(int), outcome, half), everywhere
     if values.dtype != pl.String:
         numbers = values.cast(pl.Float64).fill_null(0).to_numpy()
         earlier, _ = _auc_with_lower_limit(outcome[:half][known[:half]], numbers[:half][known[:half]])

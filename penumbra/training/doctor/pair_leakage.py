@@ -49,7 +49,7 @@ def find_telling_pairs(features: pl.DataFrame, label: pl.Series) -> list[tuple[t
     """
     step = max(1, label.len() // MAX_PAIR_ROWS)
     features, label = features.gather_every(step), label.gather_every(step)
-    half, outcomes, found = label.len() // 2, split_target(label), []
+    half, outcomes, found = label.len() // 2, list(split_target(label).values()), []
     for first, second in _list_pairs(features, outcomes, half) if outcomes else ():
         measured = _measure_comparisons(first, second, outcomes, half)
         area, what = max(measured, key=lambda each: each[0], default=(0.0, ""))
@@ -64,7 +64,9 @@ def _list_pairs(
     features: pl.DataFrame, outcomes: Sequence[np.ndarray], half: int
 ) -> Iterator[tuple[pl.Series, pl.Series]]:
     """The pairs to try: both numbers, or both text."""
-    areas = {each.name: max((area for area, *_ in measure_areas(each, outcomes, half)), default=0) for each in features}
+    areas = {
+        each.name: max((look.area for look in measure_areas(each, outcomes, half)), default=0) for each in features
+    }
     names = [name for name in sorted(areas, key=lambda name: -areas[name]) if areas[name] < MIN_LEAK_AUC]
     is_text = {name: features.schema[name] == pl.String for name in names}
     for kind in (False, True):
@@ -79,9 +81,9 @@ def _measure_comparisons(
     words."""
     for words, values in _compare(first, second):
         if _may_tell(values, outcomes[0]):
-            for area, sure, what in measure_areas(values, outcomes, half):
-                if sure >= MIN_LEAK_AUC_LOWER:
-                    yield area, f"of {words} {what}"
+            for look in measure_areas(values, outcomes, half):
+                if look.lower >= MIN_LEAK_AUC_LOWER:
+                    yield look.area, f"of {words} {look.what}"
 
 
 def _may_tell(values: pl.Series, outcome: np.ndarray) -> bool:

@@ -130,6 +130,26 @@ def test_other_targets_than_yes_and_no_can_leak_too(label, column):
     ]
 
 
+@pytest.mark.parametrize("values", [["closed", "open", "filed"], [None, "a", "b"], [True, False, False]])
+def test_a_category_that_tells_one_of_several_classes_is_a_leak(values):
+    kinds = np.random.default_rng(10).choice(3, 600, p=[0.7, 0.2, 0.1])
+    others = np.where(kinds == 0, 0, 1 + np.arange(600) % 2)
+    frame = pl.DataFrame({"status": [values[other] for other in others]})
+    label = pl.Series("damage", [["none", "minor", "major"][kind] for kind in kinds])
+    assert [(each.column, each.evidence.split(":")[0]) for each in leakage.find_single_feature_leaks(frame, label)] == [
+        (
+            "status",
+            f"{'whether it is missing' if None in values else 'its value'} alone tells class 'none' from all others",
+        )
+    ]
+
+
+def test_a_number_that_tells_one_of_several_classes_is_an_honest_feature():
+    kinds = np.random.default_rng(11).choice(3, 600)
+    length = np.random.default_rng(12).normal(kinds.clip(1) * 20, 1)
+    assert leakage.find_single_feature_leaks(pl.DataFrame({"length": length}), pl.Series(kinds).cast(pl.String)) == []
+
+
 # Features that add up to the target
 
 
