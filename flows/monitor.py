@@ -100,7 +100,8 @@ class MonitorFlow(FlowSpec):
         monitor, today = self.settings.monitor, self.settings.data.today
         with share_work("monitor"):
             print(window_summary.format_window_summary(monitor, today, self.alarms, self.said))
-            print(f"The loop on one page: {overview_page.write_overview(self.settings, self.problem)}")
+            page = overview_page.write_overview(self.settings, self.problem, flow_run=current.run_id)
+            print(f"The loop on one page: {page}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,26 +89,29 @@ class ProblemCollector:
             return otherwise
 
 
-def write_overview(settings: Settings, problem: Problem, addresses: PageAddresses | None = None) -> Path:
+def write_overview(
+    settings: Settings, problem: Problem, addresses: PageAddresses | None = None, flow_run: str = ""
+) -> Path:
     """Write the page anew, with the cards of the flows' last runs beside it.
 
     Args:
         settings: The settings, of which the page shows nearly every section.
         problem: The user's problem, which names the batches.
         addresses: Where MLflow's and Evidently's pages are; None for the ports of the settings' section `dashboard`.
+        flow_run: The id of the flow's run that writes the page as the last thing that it does, and is done by then.
 
     Returns:
         The page.
     """
     folder = settings.monitor.folder
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings.dashboard))
+    facts = _collect_facts(settings, problem, addresses or _default_addresses(settings.dashboard), flow_run)
     page = render_page(Path(__file__).parent, PAGE_TEMPLATE, facts)
     replace_file(folder / PAGE_FILE, page.encode())
     return folder / PAGE_FILE
 
 
-def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresses) -> dict[str, Any]:
+def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresses, flow_run: str) -> dict[str, Any]:
     """All that the template shows."""
     reader, models = ProblemCollector(), ModelRegistry(settings.registry)
     shadow, now = read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC)
@@ -121,7 +124,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     )
     loss = reader.try_read(lambda: describe_loss(Task.from_schema(problem.schema), settings.promotion.loss), "loss")
     reports = ReportWorkspace(settings.monitor.folder, models.name)
-    flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule), [])
+    flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule, flow_run), [])
     live = reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown)
     charts = window_charts.build_window_charts(windows, loss)
     has_answers = any(read_segment_sizes(settings.service.predictions).values())
@@ -225,9 +228,11 @@ def _find_open_silence(windows: Sequence[Window], entries: Sequence[LedgerEntry]
     return None
 
 
-def _describe_flows(folder: Path, schedule: ScheduleSettings) -> list[dict[str, str]]:
-    """Each flow's last run; its card is copied beside the page, so that both can be moved together."""
-    ran = {run.flow: run for run in flow_runs.list_latest_flow_runs(list(TARGET_BY_FLOW))}
+def _describe_flows(folder: Path, schedule: ScheduleSettings, flow_run: str) -> list[dict[str, str]]:
+    """Each flow's last run, of which this one is at its end; its card is copied beside the page, so that both can be
+    moved together."""
+    latest, now = flow_runs.list_latest_flow_runs(list(TARGET_BY_FLOW)), dt.datetime.now(dt.UTC)
+    ran = {run.flow: replace(run, good=True, ended=now) if run.run == flow_run else run for run in latest}
     due = compute_next_runs(schedule, dt.datetime.now().astimezone())
     following = {
         name: f"{due[name]:%Y-%m-%d %H:%M %Z}" if name in due else _describe_unscheduled(name, due)

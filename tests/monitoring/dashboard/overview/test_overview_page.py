@@ -258,6 +258,16 @@ def test_after_a_pass_that_judged_no_window_the_head_says_what_the_pass_said(tmp
     assert read_head(settings).endswith(f"No verdict yet {said}")
 
 
+@pytest.mark.parametrize(("flow_run", "state"), [("7", "done"), ("", "running")])
+def test_the_run_that_writes_the_page_as_its_last_work_is_done_there(tmp_path, monkeypatch, flow_run, state):
+    writes = FlowRun("MonitorFlow", "7", dt.datetime.now(dt.UTC), None, good=False, at_work=True)
+    monkeypatch.setattr(overview_page.flow_runs, "list_latest_flow_runs", lambda flows: [writes])
+    settings = recorded_windows.make_history_settings(tmp_path)
+    page = overview_page.write_overview(settings, PROBLEM, flow_run=flow_run).read_text()
+    flows = re.sub("<[^>]+>", " ", page.partition('id="flows-title"')[2].partition("</section>")[0])
+    assert {"done", "running"} & set(flows.split()) == {state}
+
+
 @pytest.mark.slow
 def test_the_head_says_that_rows_have_stopped_arriving_and_what_the_last_window_said(tmp_path):
     settings = recorded_windows.make_history_settings(tmp_path)
