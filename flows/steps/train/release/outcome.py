@@ -21,7 +21,7 @@ class TrainingOutcome:
 
     `trials` are those on the validation batches, `tested` those of the winner, the baseline and (where it can be
     scored) the live model on the test batches, the winner's first; `cost` is what the winner costs to serve; `remarks`
-    are sentences about what was left out.
+    are sentences about what was left out; `unreleased` are the better candidates that couldn't be released.
     """
 
     settings: Settings
@@ -33,6 +33,7 @@ class TrainingOutcome:
     cost: ServingMeasurements
     gate: GateOutcome
     remarks: list[str] = field(default_factory=list)
+    unreleased: list[str] = field(default_factory=list)
 
     @property
     def evaluation_folder(self) -> Path:
@@ -67,7 +68,8 @@ def evaluate_winner(
     gate = gate_evaluation.evaluate_gate(settings, plan, matrices, winner, "test", final.cost, doctor_skipped)
     live = [] if gate.live is None else _score_live(gate.live, matrices, plan.split.test)
     tested = [*final.tested, *live]
-    return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks)
+    unreleased = [rejection.candidate for rejection in final.rejections]
+    return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks, unreleased)
 
 
 def sum_cpu_seconds(outcome: TrainingOutcome) -> float:

@@ -155,7 +155,7 @@ def _describe_candidates(outcome: TrainingOutcome) -> str:
     batches = describe_batches(outcome.matrices.problem, outcome.plan.split.validation)
     table = f"The candidates on {batches}, the best first:\n\n{format_candidate_table(outcome.trials)}"
     best = min(candidates, key=lambda trial: trial.loss).job
-    is_kept = best != outcome.winner and _has_live_recipe(outcome)
+    is_kept = outcome.winner != best and str(best) not in outcome.unreleased and _has_live_recipe(outcome)
     return f"{table}\n\n{describe_kept_recipe(best, outcome.winner)}." if is_kept else table
 
 

@@ -25,6 +25,7 @@ def make_outcome(revision: str = "5e9fc217aa", **losses: float) -> Any:
         trials=trials,
         tested=[SimpleNamespace(candidate="forest", scores={"log_loss": 0.5})],
         remarks=[],
+        unreleased=[],
         winner=SimpleNamespace(candidate="forest"),
     )
 
@@ -54,6 +55,8 @@ def test_the_live_recipe_that_stays_though_another_is_the_best_is_said_to_stay()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("flows.steps.train.release.outcome_summary._is_same_model", lambda *_: False)
         assert kept in describe_outcome(summarise_outcome(made), "2", "candidate")
+        made.unreleased = ["linear"]
+        assert kept not in describe_outcome(summarise_outcome(made), "2", "candidate")
 
 
 def test_one_candidate_alone_has_no_table_of_candidates() -> None:
