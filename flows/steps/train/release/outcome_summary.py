@@ -12,7 +12,7 @@ from flows.steps.train.release.outcome import TrainingOutcome
 from flows.steps.train.trials.selection import describe_kept_recipe
 from penumbra.core.text.counts import format_count
 from penumbra.registry.bundles.bundle import ONNX_FILE, SKOPS_FILE
-from penumbra.registry.bundles.manifest import read_manifest
+from penumbra.registry.bundles.manifest import LIMITS_FACT, read_manifest
 from penumbra.registry.bundles.version_facts import RECIPE_FACT, have_same_recipe
 from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.pointers import CANDIDATE_ALIAS, LIVE_ALIAS
@@ -29,7 +29,7 @@ STATE_AND_ADVICE = {
         "Next: see the checks that didn't pass and what they name; `penumbra compare`.",
     ),
 }
-MODEL_FILES = (ONNX_FILE, SKOPS_FILE)
+MODEL_FILES, DECIDING_FACTS = (ONNX_FILE, SKOPS_FILE), ("threshold", LIMITS_FACT)
 UNFIT_LIVE_ADVICE = (
     "Next: version {live}, which is live, can't answer with this code (see the skipped check), so nothing will be "
     'compared in the shadow: `penumbra promote --force --version {new} --reason "…"` lets version {new} answer.'
@@ -181,10 +181,11 @@ def _has_live_recipe(outcome: TrainingOutcome) -> bool:
 
 
 def _is_same_model(outcome: TrainingOutcome, live: Mapping[str, Any]) -> bool:
-    """Tell by the sealed bundle whether the released model is the live one: what it is and what it is given."""
+    """Tell by the sealed bundle whether the released model is the live one: what it is, is given, and decides by."""
     facts = read_manifest(outcome.matrices.arrays.folder / "bundle")
     return _identify_model(facts) == _identify_model(live)
 
 
 def _identify_model(facts: Mapping[str, Any]) -> list[Any]:
-    return [facts["inputs"], facts["tables"], [facts["sha256"].get(name) for name in MODEL_FILES]]
+    decides = [facts.get(name) for name in DECIDING_FACTS]
+    return [facts["inputs"], facts["tables"], decides, [facts["sha256"].get(name) for name in MODEL_FILES]]

@@ -1,5 +1,6 @@
 """What a training says of its winner and of those that it chose from."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,3 +75,7 @@ def test_a_candidate_that_is_the_live_model_says_that_its_shadow_shows_nothing(
     text = describe_outcome(summarise_outcome(made), "2", "candidate")
     assert "It predicts the same as version 1, which is live, the same recipe fitted on the same rows" in text
     assert "equal here: for this comparison one recipe was fitted on the same batches, 2024-01 to 2024-03." in text
+    training = made.settings.training.model_copy(update={"threshold": made.settings.training.threshold / 2})
+    lower = replace(made, settings=made.settings.model_copy(update={"training": training}))
+    bundle_completion.complete_bundle(lower)
+    assert "It predicts the same" not in describe_outcome(summarise_outcome(lower), "2", "candidate")
