@@ -54,7 +54,9 @@ OWN_ANSWERS_QUERY = "SELECT count(*), coalesce(sum(alone), 0), max(time) FROM pr
 LABEL_DELAYS_QUERY = (
     "SELECT CAST(max(delay, 0) / 3600 AS INTEGER) + 1, count(*) FROM ({pairs}) WHERE delay NOT NULL GROUP BY 1"
 )
-LATEST_OUTPUTS_FIRST_QUERY = "SELECT key, output FROM predictions ORDER BY time DESC"
+LATEST_OUTPUTS_FIRST_QUERY = """
+SELECT key, output FROM predictions WHERE key IN (SELECT value FROM json_each(?)) ORDER BY time DESC
+"""
 DAY_ANSWERS_QUERY = "SELECT id, output, decision FROM predictions WHERE event >= ? AND event < ?"
 SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
@@ -232,10 +234,10 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
         A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, and everywhere
         where the contract has no key to find it by.
     """
-    with index.open_for_reading() as db:
-        first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY))
     columns, encode_key = [*index.label_spec.key], KeyEncoder(index.label_spec.key).encode_values
-    keys = (encode_key(key) for key in rows.select(columns).iter_rows()) if columns else [""] * rows.height
+    keys = [encode_key(key) for key in rows.select(columns).iter_rows()] if columns else [""] * rows.height
+    with index.open_for_reading() as db:
+        first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY, (encode_json(keys).decode(),))) if columns else {}
     output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.label_spec.task.kind][0])
     return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
 
