@@ -71,6 +71,10 @@ def find_uncounted_columns(rules: Sequence[Rule], features: Sequence[Feature]) -
 
 def _check_column_values(rule: Rule, dtype: Any) -> Iterator[str]:
     when: Any = rule.when
+    if dtype.is_nested():
+        found = f"{_name(rule, when)}, and {when.column} is {dtype}"
+        yield f"{found}: expected a column of single values, or a condition of your own"
+        return
     values = when.values if isinstance(when, OneOf) else (when.low, when.high)
     accepts = _is_in_column if isinstance(when, OneOf) else _is_comparable
     for value in values:

@@ -1,15 +1,18 @@
 from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 
+import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
 
+from penumbra.core.checks.rule_checks import find_rule_faults
 from penumbra.core.checks.type_checks import find_argument_faults
 from penumbra.core.problem import ProblemError
 from penumbra.core.task import Task
 from penumbra.features import Category
-from penumbra.rules import Answer, Clamp, CloseCall, FewRows, ModelPriors, OneOf, Rule
+from penumbra.rules import Answer, Between, Clamp, CloseCall, FewRows, ModelPriors, OneOf, Rule
 from service.http.requests.responses import make_decision_function
 from service.inference.rules.rule_engine import RuleEngine
 from tests.helpers.problems.orders import load_orders
@@ -203,3 +206,14 @@ def test_few_rows_counts_values_of_every_dtype_as_the_feature_writes_them(tmp_pa
 def test_the_values_of_a_set_are_told_in_an_order_that_is_the_same_in_each_process():
     assert OneOf("country", frozenset(["IT", "FR", "DE", "ES"])).words == "country is DE or ES or FR or IT"
     assert OneOf("country", ["IT", "FR"]).words == "country is IT or FR"
+
+
+class ListedRow(dy.Schema):
+    tags = dy.List(dy.String(), nullable=True)
+
+
+@pytest.mark.parametrize("when", [OneOf("tags", [["red"]]), OneOf("tags", [None]), Between("tags", ["a"], ["b"])])
+def test_a_condition_on_lists_which_would_fail_on_each_request_is_refused(when):
+    rule = Rule("odd", "because", when, Answer())
+    (fault,) = find_rule_faults(rule, SimpleNamespace(Row=ListedRow), Task("binary"))
+    assert "tags is List(String): expected a column of single values, or a condition of your own" in fault
