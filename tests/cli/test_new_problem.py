@@ -83,6 +83,7 @@ def test_what_was_there_is_set_aside_whole_and_the_new_one_written(project, draf
     assert (settings.registry.model, settings.data.today) == ("returned", dt.date(2024, 4, 30))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["problem/rules.py", "settings.toml"])
 def test_what_git_does_not_have_is_not_set_aside_unless_that_is_wanted(project, draft, path):
     commit_all()
@@ -101,6 +102,7 @@ def test_without_git_it_is_set_aside_all_the_same(project, draft):
     assert list((project / "var").glob("before-*/problem/rules.py"))
 
 
+@pytest.mark.slow
 def test_a_second_time_it_asks_for_a_commit_first(project, draft):
     commit_all()
     install_problem(plan(draft), load_own_settings())

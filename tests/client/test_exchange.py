@@ -196,6 +196,7 @@ def test_what_would_fail_again_isnt_sent_again(error: httpx.RequestError) -> Non
     assert "SECRET" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_importing_the_client_loads_nothing_of_the_engine() -> None:
     code = "import sys, penumbra.client; print({name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

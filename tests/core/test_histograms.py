@@ -48,6 +48,7 @@ def test_the_profile_of_two_parts_is_the_sum_of_their_profiles(reference, one, o
         assert (added.rows, added.counts.tolist()) == (profile.rows, profile.counts.tolist())
 
 
+@pytest.mark.slow
 @given(rows, rows, st.integers(0, 20))
 def test_losses_add_up_whatever_parts_the_rows_are_summed_in(reference, values, cut) -> None:  # type: ignore[no-untyped-def]
     learnt, losses = binning(reference), np.random.default_rng(cut).random(len(values))

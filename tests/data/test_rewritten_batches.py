@@ -51,6 +51,7 @@ def fail(batch: str) -> None:
     raise AssertionError(f"{batch} is fetched")
 
 
+@pytest.mark.slow
 def test_a_rewritten_batch_is_told_each_time_and_what_was_admitted_stays(store):
     before = store.sums("2024-02")
     rewrite(store, "2024-02", "north", "south")
@@ -62,6 +63,7 @@ def test_a_rewritten_batch_is_told_each_time_and_what_was_admitted_stays(store):
     assert store.sums("2024-02") == before
 
 
+@pytest.mark.slow
 def test_a_rewritten_batch_that_is_fetched_anew_is_no_longer_told(store):
     rewrite(store, "2024-02", "north", "south")
     assert find_rewritten_batches(store, but="2024-02") == []
@@ -69,6 +71,7 @@ def test_a_rewritten_batch_that_is_fetched_anew_is_no_longer_told(store):
     assert find_rewritten_batches(store) == []
 
 
+@pytest.mark.slow
 def test_rows_that_come_late_into_another_file_are_told_with_that_file(store):
     january = get_file(store, "2024-01").read_text().splitlines(keepends=True)
     get_file(store, "late").write_text(january[0] + january[1].replace(january[1].partition(",")[0], "1", 1))
@@ -76,6 +79,7 @@ def test_rows_that_come_late_into_another_file_are_told_with_that_file(store):
     assert sentence.startswith("2024-01: the source has changed late.csv since")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewrite_rows", [lambda rows: rows.reverse(), lambda rows: rows.select(rows.columns[::-1])])
 def test_the_same_rows_in_other_bytes_are_no_other_rows(store, rewrite_rows):
     path = get_file(store, "2024-02")
@@ -83,6 +87,7 @@ def test_the_same_rows_in_other_bytes_are_no_other_rows(store, rewrite_rows):
     assert find_rewritten_batches(store) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_can_t_be_read_any_more_is_told(store):
     rewrite(store, "2024-02", ",true\n", ",true,1\n")
     [sentence] = find_rewritten_batches(store)

@@ -45,6 +45,7 @@ def whole(name):
 # The source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flights.csv", "weather.csv"])
 def test_the_months_have_every_line_of_the_source_once_byte_for_byte(months, name):
     header, *lines = whole(name).splitlines(keepends=True)
@@ -53,6 +54,7 @@ def test_the_months_have_every_line_of_the_source_once_byte_for_byte(months, nam
     assert sorted(chain.from_iterable(rest for _, *rest in slices)) == sorted(lines)
 
 
+@pytest.mark.slow
 def test_every_flight_of_a_month_is_in_it_by_its_scheduled_date(months):
     dates = pl.read_csv(months["2013-02"]["flights.csv"], null_values="NA", infer_schema_length=None).select(
         "year", "month"

@@ -68,6 +68,7 @@ def test_a_sample_of_small_batches_takes_more_of_them(tmp_path):
 KNOWN = '"churned": str(churned).lower(),'
 
 
+@pytest.mark.slow
 def test_a_sample_reaches_back_for_a_class_that_the_newest_batches_lack(tmp_path):
     only_in_january = '"churned": str(day.month == 1 and n == 0).lower(),'
     sample = sample_orders(tmp_path, source=[(KNOWN, only_in_january)])
@@ -75,6 +76,7 @@ def test_a_sample_reaches_back_for_a_class_that_the_newest_batches_lack(tmp_path
     assert (sample.missing_classes, sample.labelled["penumbra.label"].sum()) == ([], 31)
 
 
+@pytest.mark.slow
 def test_a_sample_reaches_back_over_batches_without_outcomes(tmp_path):
     in_january = '"churned": str(churned).lower() if day.month == 1 else "",'
     assert sample_orders(tmp_path, source=[(KNOWN, in_january)]).store.batches() == ["2024-01", "2024-02", "2024-03"]
@@ -179,6 +181,7 @@ def test_a_source_out_of_reach_is_skipped_and_a_missing_file_is_not(tmp_path, tm
         assert "FileNotFoundError: x" in str(take(SETTINGS, problem, tmp_path_factory))
 
 
+@pytest.mark.slow
 def test_bytes_that_change_from_fetch_to_fetch_are_found(tmp_path):
     stamp = '"fetched.txt": str(time.time_ns()).encode(), "orders.csv"'
     sample = sample_orders(
@@ -188,6 +191,7 @@ def test_bytes_that_change_from_fetch_to_fetch_are_found(tmp_path):
     assert said.startswith("problem/source.py: fetched.txt of batch 2024-03 has other bytes when it is fetched again")
 
 
+@pytest.mark.slow
 def test_an_outcome_that_never_varies_is_found(tmp_path):
     sample = sample_orders(tmp_path, schema=[('pl.col("churned")', 'pl.col("churned") & False')])
     said = fail_message(test_source.test_the_outcome_varies, sample)
@@ -202,6 +206,7 @@ FEATURES = (*FEATURES, Expression("left", pl.col("churned").cast(pl.Float64), La
 """
 
 
+@pytest.mark.slow
 def test_a_feature_that_knows_the_outcome_is_found(tmp_path):
     sample = sample_orders(tmp_path, features=[('Number("age"))\n', f'Number("age"))\n{LEAKY}')])
     said = fail_message(test_features.test_the_doctor_finds_nothing, sample, SETTINGS)
@@ -224,6 +229,7 @@ def test_a_feature_that_is_seldom_there_in_the_newest_batches_fails_only_where_t
     assert re.match(r"amount: 99.\d% missing in all 1,911 rows: ", said)
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_missing_beside_the_outcome_in_the_newest_batches_alone_fails_nothing(tmp_path):
     source = [
         (KNOWN, '"churned": "" if day.month == 3 and n < 20 else str(churned).lower(),'),
@@ -252,6 +258,7 @@ def test_a_feature_without_values_is_found(tmp_path):
 ENDED = ('"amount": amount', '"amount": ""')
 
 
+@pytest.mark.slow
 def test_a_feature_of_a_column_that_has_ended_is_skipped_where_older_batches_may_have_it(tmp_path):
     sample = sample_orders(tmp_path, source=[ENDED])
     test_features.test_the_doctor_finds_nothing(sample, SETTINGS)
@@ -285,6 +292,7 @@ def test_a_candidate_that_can_not_be_fitted_or_shipped_is_named_with_the_reason(
     assert words in said
 
 
+@pytest.mark.slow
 def test_a_baseline_that_looks_at_inputs_is_found(tmp_path):
     sample = sample_orders(
         tmp_path, candidates=[("return DummyClassifier(", "return boosting(columns)\n    DummyClassifier(")]

@@ -139,6 +139,7 @@ def test_a_gain_is_shown_by_both_tests_over_enough_days():
     assert betting.find_shown_gains(days, 0.02, 56).argmax() + 1 == 56
 
 
+@pytest.mark.slow
 @given(SUMS.filter(lambda sums: len(sums) > 12), st.floats(0, 10) | st.floats(1e4, 1e9))
 def test_the_lower_bound_is_above_0_just_when_both_tests_are_beyond_the_level(sums, worst_before):
     def measure(days):

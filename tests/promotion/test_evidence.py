@@ -139,6 +139,7 @@ def test_the_verdict_is_the_same_in_every_unit_of_the_loss():
         assert (said.verdict, said.margin) == ("promote", pytest.approx(0.6 * unit * TERMS.margin_share))
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_seen_from_the_other_side_better_is_worse(differences):
     ours, theirs = (
@@ -147,6 +148,7 @@ def test_seen_from_the_other_side_better_is_worse(differences):
     assert (ours.better, ours.worse) == pytest.approx((theirs.worse, theirs.better))
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-5, 5), max_size=20), st.randoms())
 def test_the_order_of_the_frame_makes_no_difference(differences, random):
     frame = blocks(differences)

@@ -102,6 +102,7 @@ def test_nobody_is_judged_by_fewer_than_a_hundred_rows(rows):
     assert broken(np.full(rows, np.nan), live=LIVE[:rows]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=MIN_GUARDRAIL_ROWS, max_size=150))
 def test_the_live_model_held_against_itself_is_never_at_fault(scores):
     assert broken(scores, live=np.array(scores)) == []

@@ -78,6 +78,7 @@ def test_the_fewest_blocks_that_can_show_anything(level, blocks):
     assert shown.argmax() + 1 == blocks
 
 
+@pytest.mark.slow
 @given(SUMS.filter(lambda sums: len(sums) > 12), st.integers(1, 900))
 def test_the_lower_bound_is_above_0_just_when_the_evidence_is_beyond_the_level(sums, rows):
     evidence, bound = compute_log_e_values(sums)[-1], compute_lower_bound(sums, np.full(len(sums), float(rows)), 0.05)

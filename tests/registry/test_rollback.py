@@ -193,6 +193,7 @@ def test_with_the_store_away_the_previous_version_answers_before_the_ledger_is_a
     assert time.monotonic() - began < 6
 
 
+@pytest.mark.slow
 def test_a_registry_of_mlflow_is_brought_in_line_at_once(tmp_path: Path, database: Path) -> None:
     served(tmp_path)
     models = make_aliased_registry(tmp_path, database, live="2", previous="1", candidate="3")

@@ -48,6 +48,7 @@ def make_replica_state(folder: Path, **pointers: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_replicas_and_registry_follow_a_rollback_from_elsewhere(
     tmp_path: Path, laptop: Settings, database: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_people_who_agree_on_two_machines_are_one_label(replicas: list[Settings]
         assert [entry["reviewers"] for entry in labels] == [["ann", "bob"]]
 
 
+@pytest.mark.slow
 def test_an_answer_whose_label_is_missing_is_completed_by_one_machine(
     replicas: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +103,7 @@ def raise_after_the_action(calls: list[Any]) -> Any:
     return look
 
 
+@pytest.mark.slow
 def test_replicas_share_what_people_look_at_in_a_day_and_no_row_is_picked_twice(
     replicas: list[Settings], tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_close_call_among_classes_compares_the_two_most_probable(tmp_path: Pat
     assert [{name: each[name] for name in names if name in each} for each in (single, listed)] == [marks, marks]
 
 
+@pytest.mark.slow
 def test_records_and_lists_get_exactly_the_predictions_of_training_time(served: Any) -> None:
     rows = Bird.sample(50)
     records = json.loads(rows.write_json())

@@ -166,6 +166,7 @@ def draw_rows(data: Any, name: str, at_least: int) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=CONTRACTS[name].dtypes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_training_a_list_and_single_records_give_the_model_the_same_inputs(name: str, data: Any) -> None:

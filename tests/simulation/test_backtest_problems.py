@@ -90,6 +90,7 @@ def test_a_policy_comes_to_the_same_alone_and_after_others_on_the_same_history(t
     assert after.cpu_seconds == alone.cpu_seconds
 
 
+@pytest.mark.slow
 def test_a_model_predicts_the_days_that_are_asked_for_and_each_once_for_all_processes(tmp_path):
     settings = make_settings(tmp_path)
     history = prepare_backtest_data(settings, load_short_orders(tmp_path), tmp_path / "backtest")
@@ -137,12 +138,14 @@ def test_an_estimator_that_cannot_be_pickled_predicts_for_all_processes_where_it
     assert np.array_equal(again.predictions, read.predictions)
 
 
+@pytest.mark.slow
 def test_too_few_days_before_today_are_a_sentence(tmp_path):
     problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 1, 3))
     with pytest.raises(BacktestRefused, match=r"data.today = 2024-01-03 the labels of the first 1 of these"):
         prepare_backtest_data(settings, problem, tmp_path / "backtest")
 
 
+@pytest.mark.slow
 def test_nothing_to_play_after_today_is_a_sentence(tmp_path):
     problem, settings = load_short_orders(tmp_path), make_settings(tmp_path, dt.date(2024, 6, 1))
     said = r"from 2024-01-01 to 2024-02-29, and data.today is 2024-06-01: .*; say `PENUMBRA_DATA__TODAY=2024-01-30 pen"
@@ -155,6 +158,7 @@ def test_an_unknown_candidate_is_a_sentence(tmp_path):
         prepare_backtest_data(make_settings(tmp_path, candidate="forest"), load_short_orders(tmp_path), tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_fitted_is_named_with_its_days(tmp_path):
     changes = {
         "source": [("churned = draw.random() < 1 / (1 + math.exp(-leaning))", "churned = day.month == 2")],

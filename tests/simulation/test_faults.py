@@ -28,6 +28,7 @@ FEATURES = '(Category("region"), Number("amount"), Number("age"))'
 TEXT = {"schema": [('dy.Enum(["north", "south", "west"])', "dy.String(nullable=False)")]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -46,6 +47,7 @@ def test_the_fault_suits_the_columns(tmp_path, changes, words):
     assert fault.words.replace("north", "west").replace("south", "west").replace("NORTH", "WEST") == words
 
 
+@pytest.mark.slow
 def test_requests_with_the_fault_keep_the_contract_and_only_its_columns_differ(tmp_path):
     problem, fault, days = choose_for_orders(tmp_path)
     for rows in days:
@@ -55,6 +57,7 @@ def test_requests_with_the_fault_keep_the_contract_and_only_its_columns_differ(t
         assert not altered.select(fault.columns).equals(rows.select(fault.columns))
 
 
+@pytest.mark.slow
 def test_columns_that_a_check_ties_together_change_their_unit_together():
     problem = load_problem()
     names = problem.schema.Row.columns()
@@ -73,6 +76,7 @@ def test_columns_that_a_check_ties_together_change_their_unit_together():
     assert fault.words == "temp and dewp have another unit (°F → °C)"
 
 
+@pytest.mark.slow
 def test_a_contract_whose_columns_cannot_vary_gets_no_fault(tmp_path):
     changes = {
         "schema": [

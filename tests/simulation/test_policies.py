@@ -106,6 +106,7 @@ def test_a_tested_model_answers_after_its_days_in_the_shadow_and_meanwhile_there
     assert list_event_days(run, "promote")[0] == 26 + PROMOTION.shadow_days + 1
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_shown_to_be_worse_is_rejected():
     run = simulate_policy(
         RetrainingPolicy("ours", every_days=7, tested=True),

@@ -30,6 +30,7 @@ def shop(tmp_path):
     return f"duckdb:///{tmp_path}/shop.duckdb"
 
 
+@pytest.mark.slow
 def test_a_query_is_cut_into_periods_from_its_first_row_to_its_last(shop):
     source = SqlQuery(shop, "select * from orders", time="ordered")
     batches = source.batches()

@@ -36,6 +36,7 @@ def store(tmp_path) -> FailureSet:
 # The store
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=4))
 def test_every_row_is_kept_once_in_the_order_of_being_added(tmp_path_factory, additions):
     store = FailureSet(tmp_path_factory.mktemp("failures"), Sighting)

@@ -1,6 +1,7 @@
 """The search for parameters."""
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 from penumbra.core.task import Task
@@ -29,5 +30,6 @@ def test_a_search_finds_parameters_that_lower_the_loss():
     assert search_with_seed(1)["C"] > 0.1
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_and_another_one_tries_others():
     assert search_with_seed(1) == search_with_seed(1) != search_with_seed(2)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.faults.load import sustained_load
 from benchmarks.faults.load.labelled_load import LABEL, RECORD, encode_form, make_key
 from benchmarks.faults.load.sustained_load import LoadSample
@@ -18,6 +20,7 @@ from tests.helpers.logs.prediction_logs import (
 from tests.helpers.servers import local_service
 
 
+@pytest.mark.slow
 def test_each_record_has_a_key_of_its_own_and_its_label_the_same() -> None:
     assert len({make_key(number) for number in range(150_000)}) == 150_000
     labels = build_label_reader(schema, max_records=1)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.helpers.servers.processes import run_python
 
 OUTLIVED = """
@@ -17,6 +19,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_outlives_the_command_is_counted_and_ended():
     code = "import json, sys; from benchmarks.helpers.process_costs import measure_command as m; "
     code += f"cost = m([sys.executable, '-c', {OUTLIVED!r}]); print(json.dumps([cost.seconds, cost.cpu_seconds]))"

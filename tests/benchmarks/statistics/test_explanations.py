@@ -1,8 +1,11 @@
 """The benchmark of explanations, on a sample of its worlds."""
 
+import pytest
+
 from benchmarks.statistics.explanations import __main__ as explanations
 
 
+@pytest.mark.slow
 def test_known_changes_are_put_into_made_worlds_and_judged(monkeypatch, capsys):
     monkeypatch.setattr(explanations, "CHANGES", {"both": explanations.CHANGES["both"]})
     covered = explanations.explain_made_worlds(worlds=2, truth_days=30)

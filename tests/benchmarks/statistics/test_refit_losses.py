@@ -14,6 +14,7 @@ def lives() -> list[ModelLife]:
     return [draw_life("linear", "inputs", seed) for seed in WORST_SEEDS]
 
 
+@pytest.mark.slow
 def test_a_line_through_far_inputs_alarms_by_the_reference_of_the_fit_before_and_not_by_the_raised_one(
     lives: list[ModelLife],
 ) -> None:

@@ -29,6 +29,7 @@ def real():
     return replace(REAL_TABLES["iris"](), phases=Phases(train=15, reference=20, weeks=2))
 
 
+@pytest.mark.slow
 def test_each_week_is_judged_by_columns_predictions_and_loss(made, real):
     found = [measure_stationary_alarms(problem, first_seed=0, windows=6) for problem in (made, real)]
     assert [(each.models, each.windows) for each in found] == [(2, 6), (3, 6)]

@@ -32,6 +32,7 @@ def test_where_nothing_changes_every_method_keeps_its_promise(method):
     assert found["size"] == pytest.approx(2 * 1.645, abs=0.25)
 
 
+@pytest.mark.slow
 def test_where_errors_grow_only_limits_that_follow_the_labels_keep_up():
     rows = make_rows(rise=0.01)
     fixed, latest, adaptive = (summarise(rows, method)["covered"] for method in ("split", "latest days", "adaptive"))

@@ -177,6 +177,7 @@ def test_a_float32_is_compared_with_its_bounds_as_a_frame_compares_it(column, li
             SMALL.model_validate_json(f'{{"{column}": {literal}}}')
 
 
+@pytest.mark.slow
 def test_threads_that_build_fields_at_the_same_time_neither_warn_nor_leave_filters() -> None:
     schemas = [type(f"Kinds{n}", (Kinds,), {}) for n in range(100)]
     interval = sys.getswitchinterval()

@@ -111,6 +111,7 @@ def test_only_the_parts_that_are_asked_for_are_imported(write_package):
         problem.source.fetch("2013-01")
 
 
+@pytest.mark.slow
 def test_the_service_loads_its_parts_without_a_training_library_or_sqlalchemy():
     loading = "penumbra.core.loading.problem_loading"
     code = f"import sys; from {loading} import *; load_problem(SERVED_PARTS); print(*sys.modules)"

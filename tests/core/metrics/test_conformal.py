@@ -30,6 +30,7 @@ def is_within(score, limit):
     return limit is None or score <= limit
 
 
+@pytest.mark.slow
 @given(SCORES, COVERAGES)
 def test_of_scores_in_any_order_the_last_is_within_the_limit_of_the_others_as_often_as_promised(scores, coverage):
     """The promise itself: each of the n + 1 rows may be the last one. Ties only make it easier."""
@@ -174,6 +175,7 @@ def test_limits_survive_the_json_of_a_bundle(scores):
     assert msgspec.json.decode(msgspec.json.encode(limits), type=ConformalLimits) == limits
 
 
+@pytest.mark.slow
 def test_describing_an_answer_loads_no_frames():
     code = "import sys, penumbra.core.metrics.conformal; print({'polars', 'dataframely'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)

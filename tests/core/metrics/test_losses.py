@@ -44,6 +44,7 @@ def test_losses_of_numbers_are_those_computed_by_hand(loss, expected):
     np.testing.assert_allclose(compute_row_losses(Task("regression", loss=loss), LABELS, SAID), expected)
 
 
+@pytest.mark.slow
 @given(NUMBERS, NUMBERS)
 def test_the_quantile_loss_at_one_half_is_half_the_absolute_error(labels, said):
     half = compute_clipped_losses(NUMBER, labels, said, "quantile_0.5", np.inf)

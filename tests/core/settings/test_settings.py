@@ -43,6 +43,7 @@ def test_what_the_environment_does_not_name_stays_as_in_the_file(tmp_path):
     assert settings.service.model_copy(update={"port": 3000}) == load_text(tmp_path, SHIPPED).service
 
 
+@pytest.mark.slow
 @given(st.integers(1, 65535))
 def test_every_port_there_is_can_be_set(port):
     assert load_settings(environ={"PENUMBRA_SERVICE__PORT": str(port)}).service.port == port

@@ -65,6 +65,7 @@ def test_dvc_itself_names_the_same_version_with_the_same_pointer_file(project, t
     assert versions.get_dvc_file(project).read_text() == ours
 
 
+@pytest.mark.slow
 def test_dvc_itself_brings_back_from_the_remote_what_was_recorded_in_steps(project, tmp_path):
     versions.record_data_version(project)
     write(project.folder, {"sub/b.csv": b"2\n"})
@@ -78,6 +79,7 @@ def test_dvc_itself_brings_back_from_the_remote_what_was_recorded_in_steps(proje
     assert read_files(project.folder) == before
 
 
+@pytest.mark.slow
 def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(project, tmp_path):
     versions.record_data_version(project)
     moved = project.model_copy(update={"remote": str(tmp_path / "elsewhere")})
@@ -87,6 +89,7 @@ def test_another_remote_gets_the_whole_version_though_the_first_one_has_it(proje
     assert restoring.pull_data(moved) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"b.csv": b"2\n"}], ids=["nothing new", "a new file"])
 def test_another_store_behind_the_same_address_gets_the_whole_version(project, tmp_path, changes):
     versions.record_data_version(project)
@@ -170,6 +173,7 @@ def test_a_listing_that_is_damaged_once_it_was_read_is_not_read_any_more(project
     assert not cached.exists()
 
 
+@pytest.mark.slow
 def test_every_change_of_the_content_is_another_version(project):
     md5s = [versions.record_data_version(project).md5]
     for name, text in [("a.csv", "2\n"), ("b.csv", ""), ("sub/b.csv", "")]:
@@ -178,6 +182,7 @@ def test_every_change_of_the_content_is_another_version(project):
     assert len(set(md5s)) == 4
 
 
+@pytest.mark.slow
 def test_an_old_version_comes_back_from_the_remote_alone(project, tmp_path):
     write(project.folder, {"sub/b.csv": b"2\n"})
     before = read_files(project.folder)
@@ -289,6 +294,7 @@ def test_dvc_itself_takes_a_pointer_file_that_says_whose_data_it_names(project):
     assert (project.folder / "a.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_repository_gets_one_and_is_filled_from_the_remote(project, tmp_path):
     recorded = versions.record_data_version(project).md5
     empty = data_settings(tmp_path / "pod", project.remote)

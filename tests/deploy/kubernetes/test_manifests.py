@@ -39,6 +39,7 @@ SECRETS = {"penumbra-keys", "penumbra-store", "penumbra-database", "penumbra-scr
 CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule", "WorkflowTemplate"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overlay", "version"),
     [("staging", OLDEST), ("production", OLDEST), ("monitoring", OLDEST), ("production", NEWEST)],

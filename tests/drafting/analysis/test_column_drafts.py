@@ -58,6 +58,7 @@ def test_a_number_that_may_become_negative_has_room_below_0(tmp_path, name, valu
     assert (column.minimum, column.maximum) == bounds
 
 
+@pytest.mark.slow
 def test_a_number_of_the_calendar_has_its_range(tmp_path):
     column = draft_column(tmp_path, ["3", "4", "11"], "month")
     assert (column.dtype, column.minimum, column.maximum) == (pl.Int8(), 1, 12)

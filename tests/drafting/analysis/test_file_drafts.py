@@ -56,6 +56,7 @@ def test_quoted_values_keep_their_separators_and_line_ends(tmp_path):
     assert found.rows == ROWS
 
 
+@pytest.mark.slow
 def test_quotation_marks_within_values_are_part_of_them(tmp_path):
     path = write_csv(tmp_path / "data.csv", make_orders(note=["INCH pipe", "7 INCH rod"]))
     path.write_text(path.read_text().replace("INCH", '5"'))
@@ -99,6 +100,7 @@ def test_a_file_that_is_no_table_is_refused_with_the_place(tmp_path, content, se
     assert str(refused.value).removeprefix(f"{tmp_path}/") == sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_blanks_around_names_and_words_are_left_out_by_the_source_too(tmp_path, suffix):
     table = make_orders(place=[" north ", "north", "south"], weight=[" 1.5", "NA ", "-"])
@@ -332,6 +334,7 @@ def test_a_query_whose_time_is_not_sorted_by_a_database_is_refused(tmp_path, mak
         draft("duckdb://", query=query, time="day")
 
 
+@pytest.mark.slow
 def test_rows_of_a_query_without_a_time_get_a_date_by_the_query(tmp_path):
     write_csv(tmp_path / "orders.csv", make_orders())
     query = f"select amount, late from '{tmp_path}/orders.csv'"

@@ -30,6 +30,7 @@ def test_the_key_is_an_identifier_or_a_thing_at_a_time(tmp_path, columns, key):
     assert list_keys(draft_orders(tmp_path, **columns)) == key
 
 
+@pytest.mark.slow
 def test_a_thing_in_the_key_is_a_feature_too_and_an_identifier_isn_t(tmp_path):
     by_store = get_column(draft_orders(tmp_path, store=["north", "south"] * 200), "store")
     assert (by_store.role, by_store.features, by_store.nullable) == ("feature", ("category",), False)
@@ -50,6 +51,7 @@ def test_a_thing_at_a_time_that_is_there_twice_here_and_there_is_no_key_but_told
     assert list_keys(draft_table(tmp_path, make_orders(store=stores), key=["store", "day"])) == ["day", "store"]
 
 
+@pytest.mark.slow
 def test_where_several_columns_tell_rows_apart_the_user_is_asked(tmp_path):
     table = make_orders(order_no=CODES, invoice_no=CODES[::-1])
     with pytest.raises(DraftQuestion) as asked:
@@ -83,6 +85,7 @@ def test_rows_of_one_batch_with_the_same_key_are_told_and_nothing_is_to_be_accep
     assert found.accepted == ()
 
 
+@pytest.mark.slow
 def test_a_key_that_is_left_in_two_batches_once_doubles_of_one_are_out_is_to_be_accepted(tmp_path):
     assert draft_orders(tmp_path, order_id=[CODES[1], CODES[1], *CODES[2:-1], CODES[1]]).accepted == ()
     assert draft_orders(tmp_path, order_id=[CODES[1], *CODES[1:200], CODES[1], *CODES[201:]]).accepted == ()

@@ -136,6 +136,7 @@ def test_values_that_can_t_be_read_are_told(tmp_path):
     assert draft_orders(tmp_path, weight=["1", "2", "heavy"]).notes == ()
 
 
+@pytest.mark.slow
 def test_a_feature_that_hardly_any_row_lacks_is_told(tmp_path):
     heights = ["", *["170", "180", "165.5"] * 333]
     assert draft_orders(tmp_path, 1_000, height=heights).notes == (

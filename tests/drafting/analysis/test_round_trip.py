@@ -91,6 +91,7 @@ def test_rows_of_the_same_kind_are_accepted_now_and_later(tmp_path, seed, kinds,
         assert count_broken_rules(problem) == ({}, (DAYS + LATER_DAYS) * ROWS_A_DAY)
 
 
+@pytest.mark.slow
 def test_columns_of_every_kind_are_features_and_accepted_with_missing_values(tmp_path):
     table = make_table(random.Random(1), KINDS, "answer", "%Y-%m-%d", 0.1, DAYS)
     draft = draft_problem(str(write_csv(tmp_path / "data.csv", table)), "target", time="ordered")

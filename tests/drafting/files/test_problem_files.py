@@ -183,6 +183,7 @@ SIGNS = ["a", '"', "'", "\\", "\n", "#", "{", "(", "type:", '"""', "\u2019", " "
 HOSTILE = st.lists(st.sampled_from(SIGNS), min_size=1).map("".join)
 
 
+@pytest.mark.slow
 @given(name=HOSTILE, reason=HOSTILE, value=HOSTILE)
 @example(name="a", reason="type:", value="a")
 def test_text_of_the_data_never_becomes_code(name, reason, value):

@@ -14,6 +14,7 @@ PLAIN = st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=Fa
 VALUES = PLAIN | st.lists(PLAIN, max_size=3) | st.dictionaries(st.text(max_size=9), PLAIN, max_size=3)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_a_literal_gives_the_value(value):
     assert eval(format_value(value), {"dt": dt}) == value

@@ -32,6 +32,7 @@ def numbers(store, batch=BATCH):
     return sorted(store.rows(batch, ["order_id"])["order_id"].to_list())
 
 
+@pytest.mark.slow
 def test_a_month_that_was_answered_and_labelled_becomes_a_batch_once_its_labels_are_mature(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     for number, day in ((1, 1), (2, 31)):
@@ -78,6 +79,7 @@ def test_an_outcome_counts_instead_of_what_people_said_before(tmp_path):
     assert open_store(settings, problem).rows(BATCH, ["churned", ORIGIN_COLUMN]).rows() == [(False, "outcome")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "label",
     [
@@ -98,6 +100,7 @@ def test_a_label_that_neither_an_outcome_nor_people_gave_never_counts_as_truth(t
     assert (numbers(store), read_manifest(store).unsigned) == ([2], label["source"] == "review")
 
 
+@pytest.mark.slow
 def test_a_row_that_the_source_has_is_the_sources(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     there = open_store(settings, problem).rows("2024-04").row(0, named=True)
@@ -110,6 +113,7 @@ def test_a_row_that_the_source_has_is_the_sources(tmp_path):
     assert (numbers(store), read_manifest(store).of_source) == ([1], 1)
 
 
+@pytest.mark.slow
 def test_what_arrives_later_from_the_source_wins_without_counting_twice(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     for number in (1, 2):
@@ -124,6 +128,7 @@ def test_what_arrives_later_from_the_source_wins_without_counting_twice(tmp_path
     assert store.rows("2024-05", ["order_id", "churned"]).rows() == [(2, False)]
 
 
+@pytest.mark.slow
 def test_a_label_that_came_late_or_was_corrected_is_in_the_next_batch_and_counts_once(tmp_path):
     settings, problem = open_fed_project(tmp_path)
     for number in (1, 2):

@@ -51,6 +51,7 @@ def fed(tmp_path):
     return settings, problem
 
 
+@pytest.mark.slow
 def test_rows_that_were_picked_are_learnt_from_and_nothing_is_judged_on_them(fed):
     split = plan.make_plan(*fed).split
     assert (split.train, split.validation, split.test) == (["2024-01", "2024-02"], ["2024-03"], ["2024-04"])
@@ -167,6 +168,7 @@ def test_the_doctor_examines_the_sources_rows(fed):
     assert (data.batches[-1], data.rows["penumbra.batch"].n_unique()) == ("2024-04", 4)
 
 
+@pytest.mark.slow
 def test_the_overview_counts_flywheel_batches_apart_and_a_model_is_as_new_as_what_it_learnt(fed, tmp_path):
     settings, problem = fed
     lines = dict(build_data_card(settings.data, problem).lines)
@@ -176,6 +178,7 @@ def test_the_overview_counts_flywheel_batches_apart_and_a_model_is_as_new_as_wha
     assert ModelVersion(tmp_path, facts, problem).learnt == dt.date(2024, 6, 1)
 
 
+@pytest.mark.slow
 def test_a_changed_byte_of_a_flywheel_batch_is_brought_back(fed, tmp_path):
     settings, _ = fed
     file = settings.data.folder / "batches" / BATCH / "rows.ndjson"

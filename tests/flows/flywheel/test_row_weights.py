@@ -55,6 +55,7 @@ def test_all_batches_are_read_with_their_weights_by_reading_each_key_once(tmp_pa
     assert len(read) == 2 * 8 + len(store.source_batches())
 
 
+@pytest.mark.slow
 def test_of_rows_that_a_decision_prevents_the_share_is_said_and_the_others_are_marked_as_selected(tmp_path):
     settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
     for number in range(1, 5):
@@ -81,6 +82,7 @@ def test_a_row_that_was_explored_stands_for_those_that_were_not(tmp_path):
     assert (read_manifest(store).prevented, read_manifest(store).explored) == (1, 1)
 
 
+@pytest.mark.slow
 def test_rows_that_were_picked_for_people_stand_for_themselves_where_others_are_explored_early_or_late(tmp_path):
     settings, problem = open_fed_project(tmp_path, rules=REFUSED_LOANS)
     explored = [log_order(tmp_path, number, explored=True, explore_share=0.1) for number in (1, 2, 3)]

@@ -60,6 +60,7 @@ def remove_contents(root: Path) -> None:
                 path.unlink()
 
 
+@pytest.mark.slow
 def test_a_batch_cut_in_half_is_brought_back_and_what_was_in_its_place_is_kept(store: DataStore) -> None:
     recorded, whole = versions.read_recorded_version(store.settings), cut_in_half(raw_file(store))
     (said,) = heal_changed_batches(store)
@@ -70,6 +71,7 @@ def test_a_batch_cut_in_half_is_brought_back_and_what_was_in_its_place_is_kept(s
     assert whole.startswith(aside.read_bytes())
 
 
+@pytest.mark.slow
 def test_without_a_cache_it_comes_from_the_remote(store: DataStore, tmp_path: Path) -> None:
     whole = cut_in_half(raw_file(store))
     shutil.rmtree(tmp_path / ".dvc/cache")
@@ -77,6 +79,7 @@ def test_without_a_cache_it_comes_from_the_remote(store: DataStore, tmp_path: Pa
     assert raw_file(store).read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_where_nobody_has_it_the_batch_is_refused_and_nothing_is_recorded(store: DataStore, tmp_path: Path) -> None:
     cut_in_half(raw_file(store))
     remove_contents(tmp_path)
@@ -123,6 +126,7 @@ def test_the_doctor_brings_back_such_a_byte_where_the_rows_are_gone(
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_damaged_object_of_the_cache_is_never_taken_for_the_content(store: DataStore, tmp_path: Path) -> None:
     whole = cut_in_half(raw_file(store))
     for path in (tmp_path / ".dvc/cache/files").rglob("*"):
@@ -142,6 +146,7 @@ def test_a_missing_file_comes_back_and_a_missing_batch_does_too(store: DataStore
     assert store.batches() == ["2024-01", "2024-02"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner", ["", "deep/extra.csv"])
 def test_a_folder_in_a_files_place_is_set_aside_with_what_is_in_it(store: DataStore, inner: str) -> None:
     whole = raw_file(store).read_bytes()
@@ -207,6 +212,7 @@ def test_data_of_another_problem_is_never_brought_back_into_this_ones_place(stor
     assert heal_changed_batches(store) == []
 
 
+@pytest.mark.slow
 def test_a_cut_off_partition_is_derived_again_with_the_same_rows(
     store: DataStore, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -56,6 +56,7 @@ def test_labels_that_the_log_has_lost_are_logged_again(store: DataStore) -> None
     assert ingestion.attach_batch_labels(store) == f"{rows:,} labels are new"
 
 
+@pytest.mark.slow
 def test_a_label_whose_line_is_damaged_is_logged_again_once_the_index_has_lost_it(store: DataStore) -> None:
     (segment,) = load_settings().labels.folder.glob("*.jsonl")
     line = segment.read_bytes().splitlines(keepends=True)[0]

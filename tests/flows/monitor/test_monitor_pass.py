@@ -74,6 +74,7 @@ def test_after_a_change_of_features_a_version_is_watched_by_what_it_reads_itself
     assert "temp" in after[0].columns  # no feature of the changed code reads it
 
 
+@pytest.mark.slow
 def test_after_a_change_of_the_task_the_answers_of_an_earlier_version_are_passed_over(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_column_without_any_value_in_the_reference_ends_no_pass_whether_the_wi
     assert "extrapolated" in appeared.estimated.method
 
 
+@pytest.mark.slow
 def test_a_window_that_isnt_over_is_not_judged(folder: Path) -> None:
     run_monitor_pass(folder, SECOND - ONE_DAY)
     assert world.read_windows(folder) == []

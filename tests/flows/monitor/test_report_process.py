@@ -63,6 +63,7 @@ print(mlflow.MlflowClient.__name__, mlflow.models.ModelSignature.__name__, evalu
 """
 
 
+@pytest.mark.slow
 def test_where_every_window_has_its_reports_evidently_is_not_imported(tmp_path):
     environ = recorded_windows.make_history_environment(tmp_path)
     assert run_python(PUBLISH_NOTHING, environ) == ["[] False"]

@@ -15,6 +15,7 @@ from tests.helpers.problems.regular_flights import make_regular_flights
 END = WINDOW_BEGIN + 7 * ONE_DAY
 
 
+@pytest.mark.slow
 def test_turned_outcomes_are_a_change_of_the_relation_on_the_page_and_in_the_ledger(empty: Path) -> None:
     world.log_monitored_days(empty, 7, wrong=True)
     assert len(run_monitor_pass(empty, END + ONE_DAY)) == 1

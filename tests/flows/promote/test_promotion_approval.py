@@ -71,6 +71,7 @@ def ordered(tmp_path: Path, database: Path) -> tuple[Settings, ModelRegistry]:
     return settings, models
 
 
+@pytest.mark.slow
 def test_a_promotion_waits_however_often_it_is_judged_and_is_entered_once(waiting: Any) -> None:
     settings, models = waiting
     run_promotion_pass(settings)
@@ -105,6 +106,7 @@ def test_the_same_answer_twice_is_entered_once(waiting: Any) -> None:
         answer(settings, "bob")
 
 
+@pytest.mark.slow
 def test_two_approvers_are_two_people(tmp_path: Path, ordered: Any) -> None:
     settings, models = ordered
     assert "waits for 2 people, of whom carol answered" in answer(settings, "carol")
@@ -115,6 +117,7 @@ def test_two_approvers_are_two_people(tmp_path: Path, ordered: Any) -> None:
     assert read_ledger(settings)[-1].evidence["approved_by"] == ["carol", "bob"]
 
 
+@pytest.mark.slow
 def test_a_key_and_an_account_which_may_be_one_person_s_are_not_added_up(ordered: Any) -> None:
     settings, models = ordered
     answer(settings, "carol", via="page")
@@ -170,6 +173,7 @@ def test_an_order_takes_the_place_of_the_same_promotion_that_waits(waiting: Any)
     assert [entry.verdict for entry in read_ledger(settings)[5:]] == ["promote", "void"]
 
 
+@pytest.mark.slow
 def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2", canary="2")
     append_earlier_event(tmp_path, "verdict", "pass", candidate="2", live="1")
@@ -186,6 +190,7 @@ def test_an_order_to_promote_a_canary_that_was_ended_since_is_refused_and_void(t
     assert "entry 2 is void: entry 3 (canary ended) took version 2 back" in run_promotion_pass(settings)
 
 
+@pytest.mark.slow
 def test_a_rollback_that_the_registry_has_not_heard_of_comes_before_an_approval(waiting: Any) -> None:
     settings, models = waiting
     state = settings.service.state
@@ -323,6 +328,7 @@ def test_the_webhook_is_told_what_waits_and_how_it_ended_once_each(waiting: Any)
     assert announce_approvals(settings) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "words"), [(1, r"entry 1 \(verdict pass\) waits for nobody"), (9, "the ledger has no entry 9: it has 2")]
 )

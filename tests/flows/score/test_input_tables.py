@@ -33,6 +33,7 @@ def test_csv_and_parquet_get_the_same_answers(folder):
     assert_frame_equal(*scores)
 
 
+@pytest.mark.slow
 def test_keys_in_csv_are_written_as_the_service_writes_them(folder):
     flights = make_flights(30).with_columns(pl.col("time_hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
     flights.write_csv(folder / "in.csv")

@@ -116,6 +116,7 @@ def test_of_processes_that_end_together_those_that_are_ended_as_another_one_was_
     assert ([bytes(each.record) for each in blocked.values()], suspects) == ([b'{"x":1}'], {})
 
 
+@pytest.mark.slow
 def test_what_runs_leave_that_were_killed_accuses_no_record_whoever_ends_later(tmp_path: Path) -> None:
     ends = ProcessEnds(tmp_path)
     left = [mark_call(tmp_path, b'{"x":1}') for _ in range(2)]

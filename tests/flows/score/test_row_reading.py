@@ -115,6 +115,7 @@ def test_a_query_is_a_source_too_and_functions_leave_rows_as_they_are():
     assert find_row_reading(SimpleNamespace(source=flights_source)) == RowReading()
 
 
+@pytest.mark.slow
 def test_a_table_without_an_answer_is_refused_the_second_time_too(tmp_path):
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     flights = make_flights(3).with_columns(distance=pl.lit("far"))

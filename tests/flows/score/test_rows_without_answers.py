@@ -78,6 +78,7 @@ def test_a_table_that_can_not_be_scored_keeps_no_other_one_from_it(folder):
     require_all_scored([])
 
 
+@pytest.mark.slow
 def test_without_a_live_model_no_table_is_tried(tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     settings, asked = make_score_settings(tmp_path), ScoreOrder(str(source), str(tmp_path / "out.csv"))

@@ -22,6 +22,7 @@ from tests.flows.score.scored_flights import (
 )
 
 
+@pytest.mark.slow
 def test_while_rows_are_scored_nothing_in_the_state_marks_them_for_whoever_looks_after_workers_that_ended(folder):
     left = []
 

@@ -17,6 +17,7 @@ from tests.flows.score.scored_flights import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv"])
 def test_every_row_is_in_the_output_in_its_order_and_in_the_log_once(folder, name):
     flights = make_flights()

@@ -18,6 +18,7 @@ from tests.flows.score.scored_flights import (
 )
 
 
+@pytest.mark.slow
 def test_columns_that_may_be_null_may_be_missing(folder):
     score_files(folder, write_flights(folder / "in.csv", make_flights().drop("temp", "visib")))
     assert {entry["record"]["temp"] for entry in read_logged(folder)} == {None}

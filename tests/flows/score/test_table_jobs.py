@@ -96,6 +96,7 @@ def test_whoever_comes_while_a_table_is_scored_leaves_what_is_done_of_it(folder,
     assert (pl.read_parquet(asked.output).height, len(read_logged(folder))) == (100, 100)
 
 
+@pytest.mark.slow
 def test_a_table_that_was_begun_anew_is_not_scored_as_it_was_begun_before(folder):
     source = write_flights(folder / "in.parquet", make_flights())
     settings, asked = make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet"))
@@ -186,6 +187,7 @@ def test_a_task_that_is_done_again_says_what_became_of_the_tables_as_the_lost_on
         assert next(format_receipts(scored, schema)).startswith("in.parquet: 30 of 30 rows answered by version 1")
 
 
+@pytest.mark.slow
 def test_two_machines_do_not_score_one_table_at_once(enter_pod, tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.6)
     source = write_flights(tmp_path / "in.parquet", make_flights())
@@ -231,6 +233,7 @@ def test_of_a_table_that_is_refused_for_its_rows_machines_share_no_parts(enter_p
     assert [path.name for path in (tmp_path / "shared/score").rglob("*") if path.is_file()] == ["begun.json"]
 
 
+@pytest.mark.slow
 def test_a_query_whose_rows_were_refused_is_run_anew(folder):
     source = write_flights(folder / "in.parquet", make_flights(30).drop("dest"))
     with pytest.raises(RowsRefused, match="the query has no column dest"):
@@ -259,6 +262,7 @@ def test_what_the_system_refuses_ends_a_flow_with_a_sentence(folder):
         begin_tables(make_score_settings(folder), ScoreOrder(str(source), str(folder / "scores.parquet")))
 
 
+@pytest.mark.slow
 def test_a_part_of_which_a_lost_machine_left_half_is_scored_again(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))
@@ -306,6 +310,7 @@ def test_parts_with_other_columns_are_joined_by_their_names(tmp_path, name):
     assert joined.rows() == [(0, 1.0, 2.0, None), (1, None, 7.0, 8.0)]
 
 
+@pytest.mark.slow
 def test_another_machine_finds_that_a_table_is_done(enter_pod, tmp_path):
     source = write_flights(tmp_path / "in.parquet", make_flights())
     order = ScoreOrder(str(source), str(tmp_path / "scores.parquet"))

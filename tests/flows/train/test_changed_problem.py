@@ -215,6 +215,7 @@ def test_the_deployer_keeps_the_last_good_version_and_says_why(made: Path, tmp_p
     assert read_pointer(state) == "2"
 
 
+@pytest.mark.slow
 def test_a_service_that_starts_with_no_version_that_can_answer_says_which_and_why(tmp_path: Path) -> None:
     then, now = load_orders(tmp_path / "then"), load_orders(tmp_path / "now", **CANNOT_GO_ON["renamed"][0])
     make_version(tmp_path / "registry/1", then)
@@ -250,6 +251,7 @@ def registered(made: Path, registry: RegistrySettings) -> RegistrySettings:
     return registry
 
 
+@pytest.mark.slow
 def test_a_training_with_other_features_is_compared_with_the_live_version(
     registered: RegistrySettings, made: Path, tmp_path: Path
 ) -> None:

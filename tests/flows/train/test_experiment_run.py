@@ -30,6 +30,7 @@ def read_arrays(folder):
     return {path.relative_to(folder).as_posix(): np.load(path).tobytes() for path in folder.rglob("*.npy")}
 
 
+@pytest.mark.slow
 def test_a_run_takes_what_was_prepared_ahead_as_if_it_had_prepared_it_itself(orders, tmp_path, monkeypatch):
     settings, _ = orders
     ahead = settings.training.folder / "ahead"
@@ -50,6 +51,7 @@ def test_a_candidate_that_there_is_not_is_refused_before_any_matrix_is_written(o
     assert not (tmp_path / "own").exists()
 
 
+@pytest.mark.slow
 def test_no_candidate_is_made_for_which_scikit_learn_would_be_loaded_until_the_run_begins(orders, tmp_path):
     made = sys.modules[f"{orders[1].package}.candidates"].MADE
     prepared = experiment_run.prepare_experiment(*orders, NAME, tmp_path / "own")

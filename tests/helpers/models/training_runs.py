@@ -36,6 +36,25 @@ def admit_batches(folder: Path, problem: Problem, **changes: str) -> Settings:
     Returns:
         The settings, with all folders below `folder`.
     """
+    settings = make_run_settings(folder, problem, **changes)
+    store = DataStore(settings.data, problem)
+    for batch in problem.source.batches():
+        store.stage(batch.name, problem.source.fetch(batch.name))
+    store.admit([batch.name for batch in problem.source.batches()])
+    return settings
+
+
+def make_run_settings(folder: Path, problem: Problem, **changes: str) -> Settings:
+    """Make settings with all folders below one.
+
+    Args:
+        folder: The folder for data and results.
+        problem: The problem, all of whose candidates are tried.
+        changes: Settings by section and name, such as `training__candidates`.
+
+    Returns:
+        The settings.
+    """
     names = {
         "data__folder": "data",
         "data__derived": "derived",
@@ -52,12 +71,7 @@ def admit_batches(folder: Path, problem: Problem, **changes: str) -> Settings:
     places |= {"registry__tracking": f"sqlite:///{folder}/mlflow.db", "data__today": str(dt.date(2035, 1, 1))}
     candidates = ", ".join(problem.candidates.CANDIDATES)
     every = {**places, "training__candidates": candidates, **changes}
-    settings = load_settings(environ={f"PENUMBRA_{name.upper()}": value for name, value in every.items()})
-    store = DataStore(settings.data, problem)
-    for batch in problem.source.batches():
-        store.stage(batch.name, problem.source.fetch(batch.name))
-    store.admit([batch.name for batch in problem.source.batches()])
-    return settings
+    return load_settings(environ={f"PENUMBRA_{name.upper()}": value for name, value in every.items()})
 
 
 def prepare_run(folder: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch, **changes: str) -> PreparedRun:

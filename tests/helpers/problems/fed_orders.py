@@ -1,6 +1,9 @@
 """Orders of May 2024 that the service answered and that were labelled, beside the source's months before."""
 
 import datetime as dt
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,21 @@ def open_fed_project(
     folder: Path, today: str = "2024-06-02", settings: dict[str, str] | None = None, **changes: Replacements
 ) -> tuple[Settings, Problem]:
     """The orders of January to April in the data store, on a day on which May's labels are mature."""
-    problem = load_orders(folder, source=training_runs.FEW_ROWS, **changes)
+    problem, admitted = _admit_orders(tuple((name, tuple(pairs)) for name, pairs in changes.items()))
+    shutil.copytree(admitted.name, folder, dirs_exist_ok=True)
     given = {"data__today": today, "flywheel__period": "month", "labels__delay_hours": "24", **(settings or {})}
-    return training_runs.admit_batches(folder, problem, **given), problem
+    return training_runs.make_run_settings(folder, problem, **given), problem
+
+
+@functools.cache
+def _admit_orders(
+    changes: tuple[tuple[str, tuple[tuple[str, str], ...]], ...],
+) -> tuple[Problem, "tempfile.TemporaryDirectory[str]"]:
+    """The loaded problem and the folder with its files and admitted batches, which most tests take: they get copies."""
+    made = tempfile.TemporaryDirectory(prefix="penumbra-orders-")
+    problem = load_orders(Path(made.name), source=training_runs.FEW_ROWS, **dict(changes))
+    training_runs.admit_batches(Path(made.name), problem)
+    return problem, made
 
 
 def log_order(folder: Path, number: int, day: int = 1, decision: bool = False, **changes: Any) -> str:

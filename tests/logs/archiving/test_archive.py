@@ -128,6 +128,7 @@ def test_a_segment_closed_late_goes_to_a_further_part(tmp_path: Path) -> None:
 lines = st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(st.lists(lines, min_size=1, max_size=3))
 def test_whatever_was_logged_comes_back_byte_by_byte(
     tmp_path_factory: pytest.TempPathFactory, contents: list[list[bytes]]

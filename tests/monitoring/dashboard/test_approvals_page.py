@@ -93,6 +93,7 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
+@pytest.mark.slow
 def test_whoever_reads_the_overview_reads_the_evidence_and_all_of_it_is_text(site: SimpleNamespace) -> None:
     shown = site.client.get("/approvals")
     assert (shown.status_code, "form-action 'self'" in shown.headers["content-security-policy"]) == (200, True)

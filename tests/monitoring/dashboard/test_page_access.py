@@ -70,6 +70,7 @@ def sites(tmp_path_factory):
         yield found
 
 
+@pytest.mark.slow
 def test_reading_needs_no_key(sites):
     answer = sites.mlflow.get("/ajax-api/2.0/mlflow/runs/get", params={"run_id": "a b"})
     assert answer.json()["what"] == "GET /ajax-api/2.0/mlflow/runs/get?run_id=a+b"

@@ -56,6 +56,7 @@ def list_windows(profiles: ModelProfiles) -> list[dt.date]:
     return [FIRST + dt.timedelta(days=WEEK * week) for week in range(len(profiles.answered) // WEEK)]
 
 
+@pytest.mark.slow
 def test_a_coarse_model_fitted_on_other_rows_than_the_reference_s_raises_no_alarm() -> None:
     """As the weeks were judged before, by the reference of another fit, most of them are drift."""
     now, before = [], []
@@ -71,6 +72,7 @@ def test_a_coarse_model_fitted_on_other_rows_than_the_reference_s_raises_no_alar
     assert sum(now) <= 1
 
 
+@pytest.mark.slow
 def test_scores_that_change_after_weeks_in_production_are_drift_of_the_predictions() -> None:
     profiles = make_profiles(0, change=1.3)
     found = [compute_window_drift(profiles, begin, WEEK, 300) for begin in list_windows(profiles)]

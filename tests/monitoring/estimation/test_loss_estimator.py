@@ -47,6 +47,7 @@ def estimate(problem: ShiftedProblem, known: LossEstimator, shift: InputShift) -
     return known.estimate_window(week.scored), measure_losses(problem.task, week, known.ceiling).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_a_change_of_loss_by_a_shift_of_inputs_is_seen_for_each_task(problems, estimators, number):
     found, realised = estimate(problems[number], estimators[number], HIGHER)

@@ -30,11 +30,13 @@ def test_of_a_window_unlike_anything_in_the_reference_hardly_any_row_is_covered(
     assert weigh(9.0)[1].covered < 0.25
 
 
+@pytest.mark.slow
 def test_without_a_shift_all_rows_weigh_nearly_the_same():
     for seed in range(3):
         assert weigh(0.0, seed=seed)[1].effective_rows > 0.95 * len(DAYS)
 
 
+@pytest.mark.slow
 def test_days_that_differ_as_days_do_are_no_shift_that_leaves_a_few_days_alone():
     for seed in range(3):
         assert weigh(0.0, level=0.5, seed=seed)[1].effective_days > 15

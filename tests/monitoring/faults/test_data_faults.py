@@ -45,6 +45,7 @@ def learn_where_values_come(rows: int, days: int, name: str) -> Expectations:
     return learn_expectations(pl.concat(reference), schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("days", "faults"), [(0, {("new", "dest")}), (10, set())])
 def test_a_new_value_is_no_fault_where_many_came_before(days, faults):
     norms = learn_where_values_come(1, days, "N{}")
@@ -58,6 +59,7 @@ def test_a_new_value_is_no_fault_where_one_came_with_about_as_many_rows(rows, fa
     assert {fault.key for fault in find_data_faults(FAULTS["new", "dest"], norms)} == faults
 
 
+@pytest.mark.slow
 def test_a_value_in_the_place_of_another_is_a_fault_where_many_come_and_go():
     norms = learn_where_values_come(1, 10, "N{}")
     assert {fault.key for fault in find_data_faults(FAULTS["renamed", "dest"], norms)} == {("renamed", "dest")}

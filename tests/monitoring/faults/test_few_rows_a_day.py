@@ -50,6 +50,7 @@ def test_so_many_days_are_judged_together_as_have_rows_enough(norms):
     assert [len(group) for group in norms.group_days(WEEK)] == [3, 4]
 
 
+@pytest.mark.slow
 def test_a_fault_of_three_days_is_found_and_a_sound_week_has_none(orders, norms):
     broken = make_rows(orders, WEEK[:3]).with_columns(region=pl.lit("north").cast(orders.schema.Row.region.dtype))
     frozen = make_rows(orders, WEEK[:3]).with_columns(amount=pl.lit(20.0))

@@ -39,6 +39,7 @@ def test_a_slice_that_got_better_is_not_named():
     assert find_degraded_slices(days(7, 1, EV=-0.3), days(50, 2), BINNING) == []
 
 
+@pytest.mark.slow
 def test_where_nothing_has_changed_few_windows_name_anything():
     """One in twenty is allowed."""
     named = [find_degraded_slices(days(7, seed), days(50, 1000 + seed), BINNING) for seed in range(200)]

@@ -67,6 +67,7 @@ def test_a_single_day_has_no_band(days):
     assert banded(np.ones(len(days)), np.array(days)) is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 10), min_size=2, max_size=30))
 def test_the_mean_lies_within_its_band(values):
     found = banded(np.array(values), np.arange(len(values)) % 5)

@@ -154,6 +154,7 @@ def imported_modules(module):
     return imports(module) & MODULES.keys() - {module, *PACKAGES}
 
 
+@pytest.mark.slow
 def test_a_room_imports_only_the_rooms_that_it_may():
     used = {module: {room(name) for name in imported_modules(module)} - {room(module)} for module in MODULES}
     forbidden = {module: rooms - MAY_IMPORT[room(module)] for module, rooms in used.items()}
@@ -267,6 +268,7 @@ HOSTS = r"https?://[^\s/]*(pypi|pythonhosted|anaconda|artifactory|nexus|devpi|in
 PLACES = r"/(root|home|Users|work|tmp/pytest)/\w+"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "pattern"), [("package index", HOSTS), ("machine's path", PLACES)])
 def test_no_file_names_a_package_index_or_a_path_of_one_machine(what, pattern):
     found = [(name, match.group()) for name, text in text_files() for match in re.finditer(pattern, text)]

@@ -21,6 +21,7 @@ def test_no_public_name_is_defined_in_two_modules():
     assert find_shared_names() == {}
 
 
+@pytest.mark.slow
 def test_only_functions_whose_names_others_fix_are_one_bare_word():
     """What problem/ supplies is called as the contract with it says; `setup` is Sphinx' name."""
     ours = [name for name in find_one_word_functions() if not name.startswith("problem/")]

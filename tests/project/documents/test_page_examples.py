@@ -32,6 +32,7 @@ def keep_blocks(page: str, language: str) -> str:
     return "\n".join(kept) + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if "```pycon" in PAGES[page]])
 def test_the_examples_of_a_page_print_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -57,6 +57,7 @@ def run_make(folder, *words):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_words_for_the_tests_are_passed_on_as_they_are(folder):
     words = "-k 'a or b' $(shell touch made) $$(touch made)"
     shown = [json.loads(line) for line in run_make(folder, "test", f"ARGS={words}")]
@@ -70,6 +71,7 @@ def test_paths_in_one_folder_leave_the_other_out(folder):
     assert shown == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "tests/cli", "-x"]
 
 
+@pytest.mark.slow
 def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
     for name, mark in (("test_load.py", "alone"), ("test_other.py", "slow")):
         (folder / "tests" / name).write_text(f"@pytest.mark.{mark}\n")
@@ -78,6 +80,7 @@ def test_of_tests_that_run_alone_only_the_files_are_collected(folder):
     assert alone == ["tests/test_load.py", "-m", "alone", "-n", "2", "--dist", "loadgroup"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failing", "named"),
     [("tests", "tests/"), ("problem_tests", "problem_tests/"), ("tests problem_tests", "tests/ problem_tests/")],
@@ -113,6 +116,7 @@ def test_tests_of_the_problem_without_a_cache_are_given_none(folder):
     assert [json.loads(line) for line in shown] == [[*words, "problem_tests"]]
 
 
+@pytest.mark.slow
 def test_without_tests_of_the_engine_those_of_the_problem_run_alone(folder):
     (folder / "tests").rmdir()
     shutil.rmtree(folder / ".venv-label-studio")  # which only tests of the engine need

@@ -113,6 +113,7 @@ def test_problem_is_the_folder_of_its_start(started):
     assert (started.project / "data.dvc").exists() == (not started.answers)
 
 
+@pytest.mark.slow
 def test_settings_fit_the_start_and_have_the_name(started):
     project = started.project
     settings = load_settings(project / "settings.toml", {})

@@ -128,6 +128,7 @@ def test_nobody_rolls_back_to_an_unsigned_version(tmp_path: Path, signer: str) -
     assert read_pointer(tmp_path / "state") == "2"
 
 
+@pytest.mark.slow
 def test_no_training_begins_whose_result_would_not_be_served(
     tmp_path: Path, signer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

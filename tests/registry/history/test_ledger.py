@@ -45,6 +45,7 @@ def write_ledger(folder: Path, entries: int) -> Ledger:
     return ledger
 
 
+@pytest.mark.slow
 @given(st.lists(EVENTS, max_size=4))
 def test_what_was_appended_is_read_back_in_its_order(tmp_path_factory, events):
     ledger = Ledger(tmp_path_factory.mktemp("ledger"))

@@ -148,6 +148,7 @@ def test_an_interrupt_after_the_commit_leaves_the_run_with_its_artifacts(
     assert read_files(folder).keys() == {"page/page.html"}
 
 
+@pytest.mark.slow
 def test_a_run_that_a_killed_process_has_begun_is_left_to_mlflow_which_completes_it(
     models: ModelRegistry, database: Path, tmp_path: Path
 ) -> None:

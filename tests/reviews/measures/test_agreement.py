@@ -96,6 +96,7 @@ def test_whatever_people_answer_there_is_an_alpha_with_an_interval_around_it_or_
         assert agreement.interval[0] <= agreement.alpha <= agreement.interval[1] <= 1
 
 
+@pytest.mark.slow
 def test_where_few_of_many_answers_differ_there_is_no_interval():
     same = [{"a": n % 2 == 0, "b": n % 2 == 0} for n in range(500)]
     for differing in (1, 2):

@@ -159,6 +159,7 @@ def test_the_same_rows_in_another_order_say_the_same(seed):
     assert (one.low, one.high) == pytest.approx((other.low, other.high))
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_and_the_plain_rate_is_beside_it():
     drawn = [draw_estimates(seed) for seed in range(300)]
     covered = np.mean([found.low <= truth <= found.high for truth, found, _ in drawn])

@@ -97,6 +97,7 @@ def test_the_first_block_has_a_days_budget(tmp_path):
     assert compute(tmp_path, 0) == 24
 
 
+@pytest.mark.slow
 def test_deferred_rows_count_against_the_budget_but_leave_the_share_of_chance(tmp_path):
     assert compute(tmp_path / "two", 4, make_block(0), *make_deferred(1, 2)) == pytest.approx(2)
     flood = [make_block(0), *make_deferred(1, 500)]

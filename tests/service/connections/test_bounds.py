@@ -17,6 +17,7 @@ print(made.max_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("soft", "hard", "connections"), [(64, 4000, 1000), (64, 500, 154), (64, 64, 16)])
 def test_the_limit_of_handles_is_raised_and_bounds_the_connections(soft: int, hard: int, connections: int) -> None:
     command = [sys.executable, "-c", SCRIPT.format(soft=soft, hard=hard)]

@@ -52,6 +52,7 @@ def read_terms(explanation: dict[str, Any]) -> dict[str, float]:
     return {each["feature"]: each["attribution"] for each in explanation["attributions"]}
 
 
+@pytest.mark.slow
 def test_an_explanation_adds_up_to_the_log_odds_of_the_probability(client: Any) -> None:
     answer = ask(client, EXAMPLE)
     explanation = answer["explanation"]

@@ -62,6 +62,7 @@ def test_it_is_what_the_same_request_without_a_key_gets(client: Any, body: Any) 
     assert strip(post(client, body).json()) == strip(client.post("/predict", json=body).json())
 
 
+@pytest.mark.slow
 def test_a_repeated_request_gets_the_answer_of_the_model_that_was_live_then(client: Any, tmp_path: Path) -> None:
     first = post(client, EXAMPLE)
     local_service.deploy_version(tmp_path, "2", seed=2)
@@ -69,6 +70,7 @@ def test_a_repeated_request_gets_the_answer_of_the_model_that_was_live_then(clie
     assert post(client, EXAMPLE).json() == first.json()
 
 
+@pytest.mark.slow
 def test_it_is_known_after_a_restart(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
     answers = []
@@ -142,6 +144,7 @@ def test_a_refused_request_leaves_its_key_free(client: Any) -> None:
     assert post(client, EXAMPLE).status_code == 200
 
 
+@pytest.mark.slow
 def test_of_a_list_that_was_cut_short_the_refusal_of_the_rest_says_the_positions_in_all_of_it(tmp_path: Path) -> None:
     local_service.deploy_version(tmp_path, "1")
     with local_service.open_test_client(tmp_path) as http:

@@ -43,6 +43,7 @@ def post_changed_example(client: Any, **changed: Any) -> Any:
     return client.post("/predict", json={**EXAMPLE, **changed})
 
 
+@pytest.mark.slow
 def test_an_answer_by_rule_names_it_in_answer_and_log(client: Any, folder: Path) -> None:
     answer = post_changed_example(client, carrier="AA").json()
     assert (answer["probability"], answer["decision"], answer["rules"]) == (0.25, False, ["rare"])
@@ -96,6 +97,7 @@ FLIGHTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(FLIGHTS, min_size=1, max_size=4))
 def test_lists_and_single_records_get_the_same_answers(client: Any, changes: list[dict[str, Any]]) -> None:
     records = [{**EXAMPLE, **changed} for changed in changes]

@@ -48,6 +48,7 @@ def served(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         yield SimpleNamespace(kind=kind, place=place, live=live, http=http, rows=rows)
 
 
+@pytest.mark.slow
 def test_a_record_alone_in_a_list_and_in_a_frame_has_the_same_set(served: Any) -> None:
     rows = served.rows.sample(40).rechunk()  # polars writes columns in unlike chunks as JSON only in part
     records = json.loads(rows.write_json())

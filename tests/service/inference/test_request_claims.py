@@ -192,6 +192,7 @@ def test_what_was_claimed_in_a_segment_that_is_about_to_be_written_anew_is_waite
     assert worker.answer(REQUEST) == [name]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(

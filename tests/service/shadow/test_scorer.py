@@ -26,6 +26,7 @@ def make_log_lines(*bad: int, **changes: Any) -> list[bytes]:
     return [encode_json(make_entry(d, **(changes if n in bad else {}))) for n, d in enumerate(DISTANCES)]
 
 
+@pytest.mark.slow
 def test_a_logged_prediction_gets_the_score_of_training_time(tmp_path: Path) -> None:
     scorer = make_scorer(tmp_path, "")
     expected = scorer.bundle.score(RECORD_CONTRACT.to_frame([make_record(distance) for distance in DISTANCES])).tolist()

@@ -273,6 +273,7 @@ def test_nothing_changed_costs_one_listing_on_s3(tmp_path: Path, moto: MotoServe
     assert moto.requests[begin:] == [f"GET /{bucket.removeprefix('s3://')}"] * 2
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.tuples(st.sampled_from("ht"), st.sampled_from("abc"), st.text("xy", max_size=4)), max_size=6))
 def test_both_machines_have_the_latest_of_each_file_once_each_has_fetched_before_it_wrote(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, str]]

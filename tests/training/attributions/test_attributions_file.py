@@ -110,6 +110,7 @@ def test_a_value_that_single_precision_rounds_over_a_threshold_goes_with_it() ->
     assert found.scores.tolist() == pytest.approx([0.0])
 
 
+@pytest.mark.slow
 def test_the_attributions_of_a_cascade_are_those_of_the_model_that_answers() -> None:
     model, inputs = clone(CASES["cascade of pipeline and forest"][0]).fit(rows(), binary(rows())), rows()
     model.report_ |= {"low": 0.2, "high": 0.8}
@@ -217,6 +218,7 @@ def test_a_model_whose_explanation_fails_is_no_less_a_model_and_says_so(caplog: 
     assert "can't be explained" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_value_without_a_lower_bound_reaches_a_leaf() -> None:
     """Trees compare in single precision, which -1e39 exceeds."""
     inputs = np.nan_to_num(rows())

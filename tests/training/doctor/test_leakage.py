@@ -40,6 +40,7 @@ def test_independent_features_are_no_leak(seed):
     assert leakage.find_single_feature_leaks(frame, label) == []
 
 
+@pytest.mark.slow
 @given(SEEDS, st.sampled_from([1.0, -3.0]), st.integers(-5, 5))
 def test_the_label_as_a_feature_is_always_a_leak(seed, weight, shift):
     frame, label = noise(seed)
@@ -197,6 +198,7 @@ def test_a_target_that_is_nearly_always_zero_is_no_sum():
     assert linear_leakage.find_linear_leaks(frame.drop("wind"), rare) == []
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_independent_features_add_up_to_nothing(seed):
     frame, label = noise(seed)
@@ -206,6 +208,7 @@ def test_independent_features_add_up_to_nothing(seed):
     assert linear_leakage.find_linear_leaks(frame.select("size", "count"), outcomes) == []
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_the_label_column_among_the_features_is_always_a_sum(seed):
     frame, _ = noise(seed)

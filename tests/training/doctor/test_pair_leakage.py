@@ -69,6 +69,7 @@ def test_two_strong_features_that_leave_doubt_are_no_leak():
     assert find(frame, pl.col("wind") - pl.col("rain") + doubt > 0) == []
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_independent_features_tell_nothing_once_compared(seed):
     assert find_pair_leaks(*noise(seed)) == []

@@ -129,6 +129,7 @@ def test_numbers_are_cut_into_groups_and_a_column_that_is_left_out_gives_none():
     assert found["sex"].to_list() == [None, None, None]
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from([None, "a", "b"]), st.booleans(), st.floats(0, 1), st.integers(0, 4)), min_size=1
@@ -247,6 +248,7 @@ def test_a_column_of_many_groups_hides_no_difference_in_another():
     assert (check.verdict, "of sex=a" in check.sentence, "town" in check.sentence) == ("fail", True, False)
 
 
+@pytest.mark.slow
 def test_of_a_column_the_20_groups_with_the_most_rows_are_judged():
     groups = [f"g{number:02}" for number in range(22) for _ in range(300 if number < 20 else 200)]
     size = len(groups)

@@ -361,6 +361,7 @@ def alarms(harm: float, simulations: int) -> float:
     )
 
 
+@pytest.mark.slow
 def test_equal_models_raise_an_alarm_about_any_slice_in_at_most_5_percent():
     assert alarms(harm=0, simulations=1000) <= 0.05
 

@@ -143,6 +143,7 @@ def test_what_a_row_gets_depends_on_no_other_row_to_the_last_bit(case: str) -> N
         assert together.tobytes() == np.concatenate(each).tobytes(), size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_compiled_cascade_agrees_however_many_rows_the_expensive_model_gets(share: float) -> None:
     cascade = clone(CASES["cascade"][0]).fit(rows(), binary(rows()))
@@ -213,6 +214,7 @@ def test_no_record_tells_compiled_patterns_from_fitted(records: list[tuple[float
         assert measure_parity(*fitted(case), np.array(records)) <= EXACT
 
 
+@pytest.mark.slow
 @given(st.integers(2, 200), st.integers(-1, 40), st.sampled_from([0, 0.3]), st.integers(0, 99))
 def test_category_sets_of_any_size_and_offset_are_exact(n_codes: int, first: int, missing: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -142,6 +142,7 @@ def test_a_column_of_years_is_named_as_a_time_and_makes_a_batch_of_each_year(tmp
     )
 
 
+@pytest.mark.slow
 def test_columns_of_year_month_and_day_are_made_a_date_by_the_query_that_is_named(tmp_path):
     table = make_orders()
     for part, number in (("year", 0), ("month", 1), ("day_", 2)):

@@ -213,6 +213,7 @@ def test_a_rise_that_a_window_can_t_show_alone_is_in_the_record_with_the_days_be
     assert together.threshold > together.mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [0.3, 0.0])
 def test_the_references_losses_are_raised_by_what_the_live_fit_loses_more_on_its_rows(
     folder: Path, monkeypatch: pytest.MonkeyPatch, moved: float
@@ -229,6 +230,7 @@ def test_the_references_losses_are_raised_by_what_the_live_fit_loses_more_on_its
     assert model.losses.mean == pytest.approx(before.mean() + model.excess)
 
 
+@pytest.mark.slow
 def test_the_days_before_a_window_are_those_since_the_model_s_first_answer(folder: Path) -> None:
     made = reader(folder)
     profiles = ProfileStore(made.settings.monitor.folder, made.settings.service.predictions, schema)

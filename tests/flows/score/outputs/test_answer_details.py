@@ -77,6 +77,7 @@ def test_details_are_those_of_frames_and_null_where_a_rule_answered_before_the_m
     assert scores.filter(~asked).select(columns).null_count().row(0) == (20,) * len(columns)
 
 
+@pytest.mark.slow
 def test_why_an_answer_is_so_stands_beside_it(tmp_path: Path) -> None:
     live = local_service.deploy_version(tmp_path, "1", uncertainty=msgspec.to_builtins(LIMITS["binary"]))
     flights = make_flights()
@@ -97,6 +98,7 @@ def test_features_may_be_called_as_the_sums_of_an_explanation_are(monkeypatch: p
     assert found.columns == [*(f"penumbra.why.{name}" for name in names[:3]), *(f"penumbra.why_{n}" for n in names[:3])]
 
 
+@pytest.mark.slow
 def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) -> None:
     limits = msgspec.to_builtins(LIMITS["binary"])
     bundles = {"1": local_service.deploy_version(tmp_path, "1", uncertainty=limits)}
@@ -120,6 +122,7 @@ def test_each_answer_is_explained_by_the_version_that_gave_it(tmp_path: Path) ->
         assert_frame_equal(scores[numbers].select(sets.columns), sets)
 
 
+@pytest.mark.slow
 def test_details_of_several_classes_are_there_where_all_rows_are_scored_one_by_one(tmp_path: Path) -> None:
     """As they are while their records are suspect."""
     limits = LIMITS["multiclass"]

@@ -50,6 +50,7 @@ def write_batch(folder: Path, batch: str, days: list[pl.DataFrame]) -> None:
     weather.write_csv(raw / "weather.csv")
 
 
+@pytest.mark.slow
 def test_a_day_with_a_fault_is_left_out_and_named(batches: Path) -> None:
     excluded = excluded_days.find_excluded_days(make_settings(batches), PROBLEM)
     assert list(excluded) == [FAULTY]

@@ -57,7 +57,8 @@ def read_days(run, batches):
     return rows[run.matrices.problem.schema.TIME].dt.date().to_numpy()
 
 
-@pytest.mark.parametrize("name", [pytest.param("boosting", marks=pytest.mark.slow), "memory"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["boosting", "memory"])
 def test_across_days_each_row_is_predicted_by_a_fit_on_the_other_spans(prepare, name):
     run = prepare(name, uncertainty__method="cross")
     conformal_calibration.write_cross_predictions(run.matrices, JOB, run.plan.split)
@@ -71,6 +72,7 @@ def test_across_days_each_row_is_predicted_by_a_fit_on_the_other_spans(prepare, 
         assert (found.round() == labels).mean() < 0.9
 
 
+@pytest.mark.slow
 def test_a_candidate_with_a_window_is_measured_on_the_batches_that_it_learns_from(prepare):
     run = prepare("boosting", "Candidate(boosting, window=2)", uncertainty__method="cross")
     conformal_calibration.write_cross_predictions(run.matrices, JOB, run.plan.split)
@@ -95,6 +97,7 @@ def test_held_out_rows_that_count_for_more_than_one_have_no_part(prepare):
     assert calibrate(run.settings.uncertainty, run.matrices, JOB, run.plan.split).rows == rows - 5
 
 
+@pytest.mark.slow
 def test_a_candidate_that_learns_from_a_single_day_is_left_out_across_days_before_anything_is_fitted(prepare):
     run = prepare("boosting", "Candidate(boosting, window=1)", uncertainty__method="cross")
     screen = screening.screen_candidates

@@ -85,6 +85,7 @@ FIRST = (
 )
 
 
+@pytest.mark.slow
 def test_the_first_model_is_live_since_its_promotion(settings: Settings) -> None:
     begin(settings)
     prepare_registration(settings)
@@ -167,6 +168,7 @@ def test_of_two_trainings_of_the_same_on_two_machines_one_is_registered(
     assert read_state(settings) == FIRST
 
 
+@pytest.mark.slow
 def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(settings)
 
@@ -181,6 +183,7 @@ def test_the_ledger_has_the_first_model_before_it_is_live(settings: Settings, mo
     assert ledger_sync.rebuild_aliases(settings, open_ledger(settings).entries()) == "live: none -> 1"
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_replaced_is_named_with_the_days_of_evidence_that_end(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +233,7 @@ def test_without_the_bundle_it_is_given_up(settings: Settings, capsys: pytest.Ca
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_the_first_pass_of_promotion_follows_the_first_training(settings: Settings) -> None:
     begin(settings)
     prepare_registration(settings)
@@ -266,6 +270,7 @@ def test_a_registry_in_order_is_found_so_without_mlflow(settings: Settings) -> N
     assert run_python(code, environ) == ["False"]
 
 
+@pytest.mark.slow
 def test_a_ledger_without_a_promotion_takes_no_live_alias_away(settings: Settings) -> None:
     begin(settings)
     prepare_registration(settings)

@@ -75,6 +75,7 @@ def release(production: Settings, staging: Settings, name: str = "live") -> str:
     return release_version(production, local_service.PROBLEM, staging.registry.tracking, staging.cluster.state, name)
 
 
+@pytest.mark.slow
 def test_the_first_version_becomes_live_with_its_run_and_the_gates_verdict(
     staging: Settings, production: Settings
 ) -> None:

@@ -46,6 +46,7 @@ def act(case, kind="answer", label=LATE, number=1, **fields):
     return {"token": f"{number:032x}", "case": case, "kind": kind, **given, **fields}
 
 
+@pytest.mark.slow
 def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
     found = list_next(open_page(made), count="30")
     assert (found["reviewer"], found["form"]) == ("alice", [{"name": "late", "nullable": True, "kind": "boolean"}])
@@ -170,6 +171,7 @@ def test_two_that_differ_are_a_conflict_which_is_shown_with_both_answers_and_dec
     assert send(page, act(case, "adjudicate", number=3), holder=BOB)[0]["status"] == "decided"
 
 
+@pytest.mark.slow
 def test_progress_counts_what_each_did_today_and_estimates_the_error_rate_of_all_rows(tmp_path):
     reviewed = pick_logged_rows(tmp_path, 3)
     page = open_page(reviewed)

@@ -30,6 +30,7 @@ def body(reviewed):
     return {"actions": [{"token": "0" * 32, "case": reviewed.ids[0], "kind": "answer", "label": {"late": True}}]}
 
 
+@pytest.mark.slow
 def test_the_page_takes_a_reviewer_s_key_for_reading_too(client):
     assert client.get("/review").status_code == client.get("/review/next", headers=CAROL).status_code == 401
     assert client.get("/review/next", headers=ALICE).json()["reviewer"] == "alice"

@@ -25,6 +25,7 @@ def comparison(loaded):
     return RowComparison(loaded)
 
 
+@pytest.mark.slow
 def test_only_what_the_prediction_depends_on_matters(loaded, comparison):
     row = schema.Row.sample(1, generator=dy.random.Generator(4))
     relevance = comparison.measure_relevance(row)

@@ -52,6 +52,7 @@ def test_a_finished_look_up_leaves_its_place() -> None:
     assert asyncio.run(ask_one_by_one()) == {200}
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_503_with_the_reason_and_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

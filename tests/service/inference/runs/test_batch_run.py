@@ -59,6 +59,7 @@ def test_no_part_of_a_slow_list_is_larger_for_lists_that_a_rule_answered_before_
     assert sum(parts) == 2000
 
 
+@pytest.mark.slow
 def test_a_list_begins_with_as_many_records_as_the_pace_of_the_list_before_allows(
     pipeline: InferencePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

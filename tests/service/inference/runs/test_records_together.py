@@ -44,6 +44,7 @@ class Stumbling(LoadedModel):
         return [self.score_one(record) for record in records]
 
 
+@pytest.mark.slow
 @given(distances=st.lists(st.sampled_from([500, 1000, 1500, 8999, 9000]), min_size=1, max_size=9), fails=st.booleans())
 def test_rules_say_of_a_record_in_a_list_what_they_say_of_it_alone(
     many_trees: LoadedModel, distances: list[int], fails: bool
@@ -136,6 +137,7 @@ def test_lists_within_a_record_stay_what_they_are_whatever_a_condition_does_with
     assert record == {"stops": [{"at": "ORD"}], "distance": 9000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [ValueError("this row"), float("nan")])
 def test_only_the_rows_that_a_model_fails_on_are_answered_without_it(pipeline: InferencePipeline, what: Any) -> None:
     """Rows 3 and 7 fail the live model, row 7 the previous one too."""

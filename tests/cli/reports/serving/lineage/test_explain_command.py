@@ -26,6 +26,7 @@ from tests.helpers.servers import local_service
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 
+@pytest.mark.slow
 def test_the_service_explains_as_the_command_does(client: Any, deployed: Path, name: str) -> None:
     answer = client.get(f"/explain/{name}")
     assert answer.status_code == 200

@@ -16,6 +16,7 @@ from tests.helpers.servers import local_service
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 
+@pytest.mark.slow
 def test_the_labels_are_told_with_what_came_of_each(client: Any, deployed: Path, name: str) -> None:
     client.post("/feedback", json=[{"prediction_id": name, "arr_delay": minutes} for minutes in (3, 3, 42)])
     catch_up(deployed)

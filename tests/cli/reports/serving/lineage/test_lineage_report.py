@@ -22,6 +22,7 @@ from tests.helpers.servers import local_service
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 
 
+@pytest.mark.slow
 def test_the_chain_goes_from_the_answer_to_the_raw_batches(deployed: Path, name: str) -> None:
     model = explain_prediction(catch_up(deployed), name)["model"]
     assert (model["version"], model["run"], model["candidate"]) == ("1", "run-1", "forest")
