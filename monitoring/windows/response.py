@@ -46,7 +46,8 @@ class WindowSignals:
         loss: Realised mean loss, over the days that are nearest to an alarm.
         threshold: The mean loss above which it is an alarm.
         loss_stretch: Over which days, as `windows.describe_stretch` says it.
-        age: How many days of events ago the live model's data ended.
+        model: The version that answered.
+        age: How many days of events before the window's end the data ended that it learnt from.
         has_newer_data: Whether there is data that no version was made from.
         limits: What of the window isn't judged, or not as usual, and why: a clause each.
     """
@@ -58,6 +59,7 @@ class WindowSignals:
     loss: float | None = None
     threshold: float | None = None
     loss_stretch: str = ""
+    model: str = ""
     age: int | None = None
     has_newer_data: bool = True
     limits: Sequence[str] = ()
@@ -124,7 +126,8 @@ def _list_alarms(signals: WindowSignals, policy: ResponseSettings) -> list[str]:
     ):
         found.append(f"{_describe_loss(signals)}, above {format_number(signals.threshold)}")
     if policy.every_days and signals.age is not None and signals.age >= policy.every_days:
-        found.append(f"age: the live model's data ended {format_count(signals.age, 'day')} ago")
+        days = format_count(signals.age, "day")
+        found.append(f"age: what version {signals.model} learnt from ended {days} before the window did")
     return found
 
 

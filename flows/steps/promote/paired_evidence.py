@@ -12,6 +12,7 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from flows.steps.promote.waiting import drop_learnt_rows, explain_rare_days, explain_waiting
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.losses import LossScale, describe_loss
+from penumbra.core.predictions import compute_distances
 from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count, format_share
@@ -251,7 +252,7 @@ def _summarise_shadow(answers: pl.DataFrame, task: Task) -> dict[str, Any]:
     counts = dict(answers.drop_nulls("status").group_by("status").len().iter_rows())
     skipped = counts.get(STATUS_SKIPPED, 0)
     served, shadow = (extract_predictions(task, ok[column]) for column in (SERVED, SHADOW))
-    distances = np.abs(served - shadow) if ok.height else None
+    distances = compute_distances(served, shadow) if ok.height else None
     return {
         "rows": answers.height,
         "answered": ok.height,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from flows.steps.model_version import ModelVersion, open_model_version
@@ -17,6 +16,7 @@ from monitoring.faults.usual_arrivals import UsualArrivals, learn_arrivals
 from monitoring.losses.loss_threshold import DailyLosses, measure_refit_excess
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.metrics.conformal import ConformalLimits
+from penumbra.core.predictions import compute_distances
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -124,7 +124,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             ceiling=ceiling,
             excess=excess,
             losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
-            floor=None if live is None else float(np.abs(live - predictions).mean()),
+            floor=None if live is None else float(compute_distances(live, predictions).mean()),
             attributions=learn_attributions(loaded, reference) if loaded else None,
             limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
             learnt=opened.learnt,

@@ -142,6 +142,7 @@ def _read_signals(window: Window, age: int | None) -> WindowSignals:
         loss=nearest.mean if nearest else None,
         threshold=nearest.threshold if nearest else None,
         loss_stretch=describe_stretch(loss.longer.days, window.length) if loss and loss.longer else "",
+        model=window.model,
         age=age,
         limits=window.limits,
     )

@@ -30,6 +30,7 @@ from monitoring.windows.window_records import (
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, sum_losses_by_day
 from penumbra.core.metrics.calibration import compute_binned_calibration_error
+from penumbra.core.predictions import compute_distances
 from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.daily import read_day_records, summarise_broken_records
@@ -201,10 +202,9 @@ def measure_disagreement(
     for day in span.days:
         begin, end = get_day_start(day), get_day_start(day + ONE_DAY)
         for part in pair_shadow_outputs(index, model.version, str(candidate), begin, end):
-            each = [extract_predictions(model.task, part[name]) for name in ("output", "said")]
-            differences = np.abs(each[0] - each[1])
-            rows, known = rows + len(differences), known + int((~np.isnan(differences)).sum())
-            total += float(np.nansum(differences))
+            distances = compute_distances(*(extract_predictions(model.task, part[name]) for name in ("output", "said")))
+            rows, known = rows + len(distances), known + int((~np.isnan(distances)).sum())
+            total += float(np.nansum(distances))
     mean = total / known if known else float("nan")
     return ShadowDisagreement(rows, mean, model.floor, str(candidate)) if rows else None
 
