@@ -15,7 +15,7 @@ from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
 THRESHOLD_SERIES = f"{RESERVED_PREFIX}threshold"  # beside the lines of columns
-VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2}
+VERDICT_CODES = {"ok": 0, "investigate": 1, "retrain": 2, "wait": 3}
 
 
 @dataclass(frozen=True)

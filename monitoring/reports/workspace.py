@@ -49,7 +49,7 @@ class DashboardPanel:
 
 
 DASHBOARD_PANELS = (
-    DashboardPanel("verdict", "Verdict", "0 is ok, 1 investigate, 2 retrain.", "bar", "full"),
+    DashboardPanel("verdict", "Verdict", "0 is ok, 1 investigate, 2 retrain, 3 wait.", "bar", "full"),
     DashboardPanel(
         "drift",
         "Drift by column",

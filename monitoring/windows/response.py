@@ -26,11 +26,11 @@ class WindowVerdict:
     """The verdict on a window.
 
     Attributes:
-        verdict: "ok", "investigate" or "retrain".
+        verdict: "ok", "wait", "investigate" or "retrain".
         reason: Why, in one sentence.
     """
 
-    verdict: Literal["ok", "investigate", "retrain"]
+    verdict: Literal["ok", "wait", "investigate", "retrain"]
     reason: str
 
 
@@ -71,8 +71,8 @@ def decide_response(
     """Decide what follows from a window.
 
     A fault comes first, because what is learned from broken data is a broken model; what is beyond its threshold is
-    named after it. Drift, loss and age call for a retraining, which waits for the cool-down of the last one; at the
-    limit of a period people are asked to look, as retraining doesn't seem to help.
+    named after it. Drift, loss and age call for a retraining, which waits for newer data, and for the cool-down of the
+    last one; at the limit of a period people are asked to look, as retraining doesn't seem to help.
 
     Args:
         signals: What the window showed.
@@ -99,12 +99,12 @@ def _choose_response(
     why = "; ".join(alarms)
     if not signals.has_newer_data:
         return WindowVerdict(
-            "ok", f"{why}; but there is nothing newer to learn from than what the latest version knows"
+            "wait", f"{why}; but there is nothing newer to learn from than what the latest version knows"
         )
     recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
     if recent and (day - max(recent)).days < policy.cooldown_days:
         return WindowVerdict(
-            "ok",
+            "wait",
             f"{why}; but the last retraining was on {max(recent)}, within {format_count(policy.cooldown_days, 'day')}",
         )
     if len(recent) >= policy.max_retrains:

@@ -256,7 +256,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         end: The first day after the window.
         model: The version that answered.
         rows: The number of rows that it answered; those by other versions are among the limits.
-        verdict: "ok", "investigate" or "retrain".
+        verdict: "ok", "wait", "investigate" or "retrain".
         reason: Why, in one sentence.
         judged: When the verdict was given.
         columns: The distance of each column from the reference.

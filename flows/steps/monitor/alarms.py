@@ -37,7 +37,7 @@ EVIDENCE_FIELDS = (
 
 
 def record_alarm(settings: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:
-    """Enter a window's verdict in the ledger where it is new.
+    """Enter a window's verdict in the ledger where it is new: a retraining that waits where that begins.
 
     Args:
         settings: The settings; the sections `monitor` and `labels` become part of the entry. With `monitor.approve =
@@ -53,12 +53,14 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         BrokenLedger: The ledger is damaged.
     """
     new = list(_select_new_faults(window, before[-1] if before else None))
-    goes_on = window.verdict == "investigate" and not new and bool(before) and before[-1].verdict == "investigate"
-    if window.verdict == "ok" or goes_on:
+    last = before[-1].verdict if before else ""
+    goes_on = window.verdict == last == "investigate" and not new
+    still_waits = window.verdict == "wait" and last in ("wait", "retrain")
+    if window.verdict == "ok" or goes_on or still_waits:
         return []
     span = {"begin": str(window.begin), "end": str(window.end)}
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
-    is_asked = settings.monitor.approve == "people"
+    is_asked = settings.monitor.approve == "people" and window.verdict != "wait"
     terms = make_approval_terms(settings.promotion, is_lasting=window.verdict == "investigate") if is_asked else {}
     event = LedgerEvent(
         kind="verdict",

@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 
 from flows.steps.monitor import retraining
+from flows.steps.monitor.alarms import record_alarm
 from monitoring.reports import window_figures
+from monitoring.windows.window_records import Window
+from penumbra.approvals.requests import list_requests
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from tests.helpers.logs import prediction_logs
@@ -71,9 +74,31 @@ def test_loss_beyond_its_threshold_asks_for_a_retraining_once_within_the_cool_do
     world.log_monitored_days(empty, 14, wrong=True)
     (alarm,) = run_monitor_pass(empty, DONE, cooldown_days=14)
     assert alarm.startswith("2013-04-04 to 2013-04-10, version 1: retrain: loss")
-    assert [each.verdict for each in world.read_windows(empty)] == ["retrain", "ok"]
+    assert [each.verdict for each in world.read_windows(empty)] == ["retrain", "wait"]
     assert "the last retraining was on 2013-04-11" in world.read_windows(empty)[1].reason
     assert retraining.find_pending_verdict(read_ledger_entries(empty)) == read_ledger_entries(empty)[0]
+
+
+def test_a_retraining_that_has_to_wait_is_told_where_that_begins_and_asks_nobody(tmp_path: Path) -> None:
+    settings = world.make_monitor_settings(tmp_path, DONE, approve="people")
+    verdicts, before = ["ok", "wait", "wait", "retrain", "wait", "ok", "wait"], list[Window]()
+    for number, verdict in enumerate(verdicts):
+        begin = WINDOW_BEGIN + 7 * number * ONE_DAY
+        before.append(
+            Window(
+                begin=begin,
+                end=begin + 7 * ONE_DAY,
+                model="1",
+                rows=840,
+                verdict=verdict,
+                reason="drift",
+                judged=dt.datetime(2013, 7, 1, tzinfo=dt.UTC),
+            )
+        )
+        record_alarm(settings, before[-1], before[:-1], "data-1")
+    entries = read_ledger_entries(tmp_path)
+    assert [entry.evidence["window"]["begin"] for entry in entries] == ["2013-04-11", "2013-04-25", "2013-05-16"]
+    assert [request.entry.verdict for request in list_requests(entries)] == ["retrain"]
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_a_model_can_be_made_anew_by_its_age(age, verdict):
     assert decide_response(WindowSignals(age=age), DAY, [], policy(every_days=30)).verdict == verdict
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(13, "ok"), (14, "retrain")])
+@pytest.mark.parametrize(("days", "verdict"), [(13, "wait"), (14, "retrain")])
 def test_a_retraining_waits_for_the_cool_down_of_the_last_one(days, verdict):
     said = decide_response(DRIFT, DAY, ago(days), POLICY)
     assert said.verdict == verdict
@@ -73,7 +73,7 @@ def test_at_the_limit_of_a_period_people_are_asked_to_look():
 
 def test_where_there_is_nothing_newer_to_learn_from_nothing_is_trained():
     said = decide_response(WindowSignals(column="temp", ratio=1.5, has_newer_data=False), DAY, [], POLICY)
-    assert said.verdict == "ok"
+    assert said.verdict == "wait"
     assert "nothing newer to learn from" in said.reason
 
 
