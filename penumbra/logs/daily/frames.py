@@ -45,8 +45,9 @@ class LogFrameReader:
             content: Whole lines of the log.
 
         Returns:
-            A frame with the columns (Float64, Boolean or String), `penumbra.prediction` (Float64 or List of them),
-            `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer where the row has no time).
+            A frame with the columns (Float64, Boolean or String), `penumbra.prediction` (Float64 or List of them, null
+            where the answer is of another task), `penumbra.model` (String) and `penumbra.day` (Date, UTC; of the answer
+            where the row has no time).
         """
         frames = list[pl.DataFrame]()
         for lines in iterate_lines(content) if content else [[]]:
@@ -85,10 +86,8 @@ class LogFrameReader:
 
     def has_profile_columns(self, rows: pl.DataFrame) -> bool:
         """Return whether the frame `rows` has the columns and dtypes that `read_aligned` returns."""
-        wanted = {**self.columns, MODEL_COLUMN: pl.String, DAY_COLUMN: pl.Date}
-        return PREDICTION_COLUMN in rows.columns and all(
-            rows.schema.get(name) == dtype for name, dtype in wanted.items()
-        )
+        wanted = {**self.columns, PREDICTION_COLUMN: self._output, MODEL_COLUMN: pl.String, DAY_COLUMN: pl.Date}
+        return all(rows.schema.get(name) == dtype for name, dtype in wanted.items())
 
     def _align(self, each: Sequence[Any]) -> pl.DataFrame:
         counted = [at for at, answer in enumerate(each) if answer and not answer.fallback]
@@ -111,9 +110,18 @@ class LogFrameReader:
         moments = fields[0]
         if None in moments:
             moments = [answer.time if of is None else of for of, answer in zip(moments, answers, strict=True)]
-        said = pl.Series(PREDICTION_COLUMN, [answer.output for answer in answers], None if answers else self._output)
+        said = self._make_predictions([answer.output for answer in answers])
         model = pl.Series(MODEL_COLUMN, [answer.model for answer in answers], pl.String)
         return pl.DataFrame([*columns, said, model, _parse_days(moments)])
+
+    def _make_predictions(self, outputs: Sequence[Any]) -> pl.Series:
+        """Predictions of the contract's task; null for those of another, which was the task when they were made."""
+        try:
+            return pl.Series(PREDICTION_COLUMN, outputs, self._output)
+        except (TypeError, pl.exceptions.PolarsError):
+            is_list = self._output == pl.List
+            same = [output if isinstance(output, list) is is_list else None for output in outputs]
+            return pl.Series(PREDICTION_COLUMN, same, self._output)
 
     def _make_column(self, name: str, values: Sequence[Any]) -> pl.Series:
         if name in self._decimals:

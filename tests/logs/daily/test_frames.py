@@ -46,6 +46,17 @@ def test_the_archive_counts_the_lines_that_the_monitor_counts_whatever_its_own_c
     assert archived["penumbra.day"].null_count() == 1
 
 
+def test_an_answer_of_another_task_counts_without_its_prediction(tmp_path):
+    entries = [prediction_logs.make_prediction(number) for number in (1, 2)]
+    entries[0] = msgspec.structs.replace(entries[0], output=[0.2, 0.8], decision="rain")
+    prediction_logs.log_predictions(tmp_path, *entries)
+    (path,) = append_log.list_segments(tmp_path / "predictions")
+    reader = LogFrameReader(load_problem(["schema"]).schema)
+    rows = reader.frame(path.read_bytes())
+    assert rows["penumbra.prediction"].to_list() == [None, 0.2]
+    assert reader.has_profile_columns(rows)
+
+
 @pytest.mark.parametrize(
     ("moment", "day"),
     [
