@@ -72,6 +72,7 @@ class Evidence:
         ceiling: The most that a row's loss counts; None where that isn't known.
         by_people: How many of the labels are reviewers' answers, as no outcome has arrived.
         baseline_clipped: The share of rows on which the baseline's loss counts as the ceiling.
+        block_days: The days of a block: one with rows counts as so many.
     """
 
     rule: PromotionRule
@@ -101,6 +102,7 @@ class Evidence:
     ceiling: float | None = None
     by_people: int = 0
     baseline_clipped: float = 0.0
+    block_days: int = 1
 
 
 def compute_evidence(
@@ -152,6 +154,7 @@ def compute_evidence(
         loss=scale.name,
         baseline_loss=scale.baseline,
         baseline_clipped=scale.clipped,
+        block_days=settings.block_days,
         margin=odds.margin,
         promote_odds=1 / settings.promote_level,
         harm_odds=1 / settings.harm_level,

@@ -129,7 +129,8 @@ def _format_odds(odds: float, limit: float) -> str:
 
 
 def _describe_seen(evidence: Evidence) -> str:
-    return f"{format_count(evidence.days, 'day')} and {format_count(evidence.labels, 'label')}"
+    blocks = f" in blocks of {evidence.block_days}" if evidence.block_days > 1 else ""
+    return f"{format_count(evidence.days, 'day')}{blocks} and {format_count(evidence.labels, 'label')}"
 
 
 def _describe_forecast(evidence: Evidence) -> str:

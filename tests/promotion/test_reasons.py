@@ -64,6 +64,11 @@ BETTER, WORSE = "it isn't shown to be better than the live model: ", "it is wors
             "it is better than the live model: odds of more than 1,000,000 to 1 after 3,000 days and 300,000 labels, "
             "50 are enough",
         ),
+        (
+            compute_evidence(blocks([1.0] * 7), "superiority", TERMS.model_copy(update={"block_days": 7}), SCALE, GATE),
+            f"{BETTER}odds of 9.73 to 1 after 49 days in blocks of 7 and 700 labels, 50 are needed; "
+            "about 77 more days with 1,100 labels",
+        ),
     ],
 )
 def test_the_reason_says_what_is_shown_or_what_is_missing(evidence: Evidence, reason: str) -> None:

@@ -98,7 +98,7 @@ def _explain_learnt_rows(scored: pl.DataFrame, new: ModelVersion) -> Iterator[st
         yield (
             f"{learnt:,} of {format_count(scored.height, 'scored row')} {dont_count} "
             f"{new.problem.schema.TIME} isn't after "
-            f"{new.learnt}, up to which version {new.folder.name} has learnt"
+            f"{new.learnt}, when the last batch was complete that version {new.folder.name} has learnt from"
         )
 
 

@@ -50,15 +50,18 @@ class EvidenceProgress:
     Attributes:
         done: Days of evidence so far.
         whole: Days that are needed in all.
+        block_days: The days of a block: one with rows counts as so many.
     """
 
     done: int
     whole: int
+    block_days: int = 1
 
     @property
     def words(self) -> str:
         """The progress as a sentence."""
-        return f"{self.done} of about {format_count(self.whole, 'day')} of evidence"
+        blocks = f", in blocks of {self.block_days}" if self.block_days > 1 else ""
+        return f"{self.done} of about {format_count(self.whole, 'day')} of evidence{blocks}"
 
 
 def build_data_card(data: DataSettings, problem: Problem) -> OverviewCard:
@@ -199,7 +202,7 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
 
 def _evidence_progress(facts: dict[str, Any]) -> EvidenceProgress | None:
     needed = facts.get("days_needed")
-    return EvidenceProgress(facts["days"], facts["days"] + needed) if needed else None
+    return EvidenceProgress(facts["days"], facts["days"] + needed, facts.get("block_days", 1)) if needed else None
 
 
 def _format_live_since(models: ModelRegistry, version: str, entries: Sequence[LedgerEntry]) -> str:

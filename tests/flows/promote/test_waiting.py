@@ -64,7 +64,8 @@ def test_before_the_first_answer_nothing_has_been_asked(explain):
 def test_rows_of_the_past_that_are_asked_today_never_count_where_the_candidate_has_learnt_them(explain):
     """Last month's orders, posted today with their labels."""
     assert explain(3, 4, month=5, asked=NOON) == (
-        "4 of 4 scored rows don't count: their at isn't after 2024-06-01, up to which version 2 has learnt"
+        "4 of 4 scored rows don't count: their at isn't after 2024-06-01, when the last batch was "
+        "complete that version 2 has learnt from"
     )
 
 
