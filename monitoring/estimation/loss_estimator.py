@@ -132,6 +132,11 @@ class LossEstimator:
         chosen = reference.select_sample(MAX_REFERENCE_ROWS)
         return cls(task, loss, ceiling, reference.take_rows(chosen), labels[chosen])
 
+    def learn(self) -> None:
+        """Learn from the reference what each estimate takes, unless it has too few rows or days."""
+        if not self.describe_shortage():
+            _ = self._expected
+
     def estimate_window(self, window: ScoredRows) -> LossEstimate | None:
         """Estimate the mean loss of a window, from a sample of 10,000 of its rows at most.
 

@@ -22,7 +22,7 @@ from penumbra.logs.lag import (
 )
 from penumbra.logs.replicas.log_union import read_coverage
 from penumbra.logs.segments import parse_start_time
-from penumbra.logs.shadow.shadow_log import load_shadow_state
+from penumbra.logs.shadow.shadow_log import read_shadow_state
 
 ONE_DAY = dt.timedelta(days=1)
 LOGS_TO_INDEX = ("predictions", "labels")  # the shadow's answers may wait
@@ -96,7 +96,7 @@ def _find_archive_alarms(settings: Settings, now: dt.datetime) -> Iterator[str]:
 def _find_shadow_alarms(settings: Settings, shadow: Mapping[str, str], now: dt.datetime) -> Iterator[str]:
     if not (settings.shadow.enabled and (settings.service.shadow_log / METRICS_FILE).exists()):
         return
-    models = load_shadow_state(settings.service.shadow_log, repair=False).models
+    models = read_shadow_state(settings.service.shadow_log).models
     for role, version in shadow.items():
         if version in models:
             lag, _ = measure_backlog(settings.service.predictions, models[version])

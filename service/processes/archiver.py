@@ -23,7 +23,7 @@ from penumbra.logs.queries import lookup
 from penumbra.logs.replicas.log_shipping import delete_archived_copies
 from penumbra.logs.replicas.shared_logs import SharedLogs, find_archive
 from penumbra.logs.segments import delete_fetched_segments, is_segment_shipped
-from penumbra.logs.shadow.shadow_log import find_newest_segment, load_shadow_state
+from penumbra.logs.shadow.shadow_log import find_newest_segment, read_shadow_state
 from penumbra.registry.pointers import read_shadow_versions
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.storage.atomic import replace_file
@@ -108,7 +108,7 @@ def _archive_log(
 
 def _make_needed_check(settings: Settings) -> Callable[[Path], bool]:
     """Return a function that tells whether shadow, label index or review queue has yet to read a segment to its end."""
-    state = load_shadow_state(settings.service.shadow_log, repair=False)
+    state = read_shadow_state(settings.service.shadow_log)
     versions = read_shadow_versions(settings.service.state).values()
     models = [state.models[version] for version in versions if version in state.models]
     indexed = _read_indexed_positions(settings.labels.folder)

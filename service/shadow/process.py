@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
-from penumbra.core.settings import ServiceSettings, Settings, load_settings
+from penumbra.core.settings import Settings, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, end_orphans
 from penumbra.logs.shadow.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
 from service.processes.workers.process_control import (
@@ -22,9 +22,8 @@ from service.processes.workers.process_control import (
     sleep_while_running,
 )
 from service.shadow import metrics_file
-from service.shadow.role_worker import ShadowRoleWorker
+from service.shadow.role_worker import ShadowRoleWorker, compute_pause
 
-IDLE_POLL_SECONDS = 0.2  # between checks of the log while there is nothing to do, at most
 HEARTBEAT_SECONDS = 1.0
 SHADOW_RETRY_SECONDS = 1.0
 
@@ -55,23 +54,11 @@ def run_shadow(settings: Settings, log: ShadowLog, running: Callable[[], bool]) 
             if not busy:
                 wait(
                     [worker.client.connection for worker in workers if worker.client and worker.is_waiting],
-                    timeout=compute_idle_pause(settings.service),
+                    timeout=compute_pause(settings.service),
                 )
     finally:
         for worker in workers:
             worker.close()
-
-
-def compute_idle_pause(service: ServiceSettings) -> float:
-    """Compute how long to wait before the log is checked again, while there is nothing to do.
-
-    Args:
-        service: Section [service] (`poll_seconds`), as a service that looks for new models often is waited for.
-
-    Returns:
-        Seconds.
-    """
-    return min(IDLE_POLL_SECONDS, service.poll_seconds / 4)
 
 
 def main() -> None:

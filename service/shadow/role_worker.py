@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from penumbra.core.settings import Settings
+from penumbra.core.settings import ServiceSettings, Settings
 from penumbra.core.text.counts import format_count
 from penumbra.logs.schema import (
     BEHIND_REASON,
@@ -31,9 +31,23 @@ FAILURES_BEFORE_BACKOFF = 3  # failures in a row before the model is left alone
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 300.0
 MAX_JOB_TRIES = 2
 SKIPPED_BATCHES = 32  # batches that a model that is behind leaves out at most before its next one
-GATHER_SECONDS = 0.2  # pause after a batch that wasn't full: a few rows cost as much as many
+MAX_PAUSE_SECONDS = 0.2
 
 logger = logging.getLogger("service.shadow.process")
+
+
+def compute_pause(service: ServiceSettings) -> float:
+    """Compute how long the shadow waits for more rows: where it has none, and after a batch that wasn't full.
+
+    A few rows cost as much as many. A service that looks for new models often is waited for.
+
+    Args:
+        service: Section [service] (`poll_seconds`).
+
+    Returns:
+        Seconds.
+    """
+    return min(MAX_PAUSE_SECONDS, service.poll_seconds / 4)
 
 
 @dataclass
@@ -189,7 +203,7 @@ class ShadowRoleWorker:
         self.log.append(summarise_shadow_batch(version, job, pairs), rows)
         self._job = self._retry_job = None
         is_full = len(job.lines) >= self.settings.shadow.batch_rows or self._is_overloaded()
-        self._next_batch_at = 0.0 if is_full else time.monotonic() + GATHER_SECONDS
+        self._next_batch_at = 0.0 if is_full else time.monotonic() + compute_pause(self.settings.service)
 
     def _get_client(self) -> ScorerClient:
         if self.client is None:

@@ -27,6 +27,7 @@ from service.http.requests.responses import make_decision_function
 from service.shadow.scorer_client import LoadResult, ScoreRequest, ShadowResult
 
 MAX_REASON_LENGTH = 200
+UNKNOWN_OUTPUT = ShadowResult(status=STATUS_NAN, reason="the prediction is not a finite number")
 
 
 class UnusableOutput(Exception):
@@ -90,7 +91,11 @@ class Scorer:
                 return self._score_records(records[:middle]) + self._score_records(records[middle:])
             status = error.status if isinstance(error, UnusableOutput) else STATUS_ERROR
             return [ShadowResult(status=status, reason=f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH])]
-        return [self._make_result(prediction) for prediction in predictions]
+        are_known = np.isfinite(predictions.reshape(len(records), -1)).all(axis=1).tolist()
+        return [
+            ShadowResult(output, self._decide(output)) if is_known else UNKNOWN_OUTPUT
+            for output, is_known in zip(predictions.tolist(), are_known, strict=True)
+        ]
 
     def _predict(self, records: Sequence[RecordDict]) -> np.ndarray:
         inputs = self.bundle.inputs
@@ -101,12 +106,6 @@ class Scorer:
         if outputs.shape != expected:
             raise UnusableOutput(STATUS_SHAPE, f"the output has shape {outputs.shape}, expected {expected}")
         return outputs[:, 1] if self._task.kind == "binary" else outputs
-
-    def _make_result(self, prediction: np.ndarray) -> ShadowResult:
-        if not np.isfinite(prediction).all():
-            return ShadowResult(status=STATUS_NAN, reason="the prediction is not a finite number")
-        output = prediction.tolist()
-        return ShadowResult(output, self._decide(output))
 
 
 def main(arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sqlite3
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,11 +49,13 @@ class KnownModels:
         watched: The models that were loaded so far.
         regressions: What explains the losses of their references.
         estimators: What estimates losses without labels.
+        beside: What a window's loss is estimated by while the rest of it is measured; None to do one after the other.
     """
 
     watched: dict[str, WatchedModel] = field(default_factory=dict)
     regressions: dict[str, LossRegression | None] = field(default_factory=dict)
     estimators: dict[str, LossEstimator] = field(default_factory=dict)
+    beside: Executor | None = None
 
 
 @dataclass
@@ -160,7 +163,7 @@ def begin_monitor_pass(settings: Settings, problem: Problem, known: KnownModels 
 
 
 def learn_model(settings: Settings, problem: Problem, known: KnownModels, name: str) -> None:
-    """Learn of a model what the passes of this process will ask of it, at a time when there is nothing else to do.
+    """Learn of a model what the passes of this process will ask of it, beside what else there is to do.
 
     Args:
         settings: The settings.
@@ -172,8 +175,9 @@ def learn_model(settings: Settings, problem: Problem, known: KnownModels, name: 
         BrokenBundle: The bundle is damaged.
         MlflowException: The registry can't be read.
     """
+    monitor_pass = _make_pass(settings, problem, known)
     with suppress(UnfitBundle):
-        _make_pass(settings, problem, known).model(name)
+        monitor_pass.unlabelled.learn(monitor_pass.model(name))
 
 
 def _make_pass(settings: Settings, problem: Problem, known: KnownModels | None = None) -> MonitorPass:
@@ -182,7 +186,7 @@ def _make_pass(settings: Settings, problem: Problem, known: KnownModels | None =
     profiles = ProfileStore(settings.monitor.folder, settings.service.predictions, problem.schema)
     models, ledger = ModelRegistry(settings.registry), open_ledger(settings)
     now, explainer = get_flow_time(settings.data.today), WindowExplainer(settings, known.regressions)
-    unlabelled = UnlabelledLosses(index, settings.promotion.loss, known.estimators)
+    unlabelled = UnlabelledLosses(index, settings.promotion.loss, known.estimators, known.beside)
     learnt = explainer, unlabelled, None, known.watched
     return MonitorPass(settings, problem, now, index, models, profiles, ledger, *learnt)
 

@@ -10,6 +10,7 @@ penumbra/logs/schema.py, the state in penumbra/logs/shadow/shadow_state.py.
 """
 
 import datetime as dt
+import functools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -148,6 +149,7 @@ class ShadowStateReader:
         newest = find_newest_segment(self._folder)
         if newest != self._segment:
             self._segment, self._position = newest, 0
+            self._state = self._state if newest else ShadowState({})
         position = self._position
         while newest and (content := read_tail(newest, position)):
             for line in content.splitlines(keepends=True):
@@ -164,6 +166,26 @@ class ShadowStateReader:
             self._state = entry
         else:
             self._state.apply_line(entry)
+
+
+def read_shadow_state(folder: Path) -> ShadowState:
+    """Read the state of the shadow log; a process that reads it again doesn't read again what it has read.
+
+    Args:
+        folder: The log's folder.
+
+    Returns:
+        What `load_shadow_state` returns without repairing anything; it changes with the next call.
+    """
+    try:
+        return _get_state_reader(folder.absolute()).read()
+    except ValueError:  # a line is damaged
+        return load_shadow_state(folder, repair=False)
+
+
+@functools.cache
+def _get_state_reader(folder: Path) -> ShadowStateReader:
+    return ShadowStateReader(folder)
 
 
 def _read_state(lines: Sequence[bytes]) -> ShadowState:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger_entries import LedgerEntry
 from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
+from penumbra.registry.pointers import BUNDLES_FOLDER, CANDIDATE_ALIAS, LIVE_ALIAS
 from penumbra.simulation.replay import sabotage, sandbox
 from penumbra.simulation.replay.faults import InjectedFault
 from penumbra.simulation.replay.reviewers import SimulatedReviewers
@@ -53,7 +54,9 @@ class DayLoop:
         self.models, self.task = ModelRegistry(settings.registry), Task.from_schema(problem.schema)
         self.index = LogIndex.from_settings(settings, problem.schema)
         self.label_days = count_label_days(settings)
-        self.known = KnownModels()
+        self._beside = ThreadPoolExecutor(1)
+        self.known = KnownModels(beside=self._beside)
+        self._learning = self._begin_learning()
         self.reviewers = SimulatedReviewers(settings, problem)
 
     def run_day(
@@ -76,22 +79,29 @@ class DayLoop:
         self.settings = set_clock(day)
         self._send_labels(service, self.traffic.select_day(day - dt.timedelta(days=self.label_days)))
         self._monitor()
-        service.wait_for_shadow(self._aliases())
+        service.wait_for_shadow(self._aliases(), self.index.catch_up)
         self._promote()
         service.wait_for_version(self._aliases()[LIVE_ALIAS])
         version = sabotage.register_sabotaged(self.settings, self.problem) if sabotaged else ""
         rows = self.traffic.select_day(day)
         figures = self._send_requests(service, rows, fault)
-        learn_model(self.settings, self.problem, self.known, figures["version"])  # beside the shadow
-        service.wait_for_shadow(self._aliases())
+        service.wait_for_shadow(self._aliases(), self.index.catch_up)
         figures["reviews"] = self.reviewers.review_day(rows, self._read_answers(day))
+        self._learning.result()  # which the next morning's pass asks for
         entries = [_summarise_entry(entry) for entry in self._entries()[before:]]
         wrong = {"fault": fault.words if fault else "", "columns": fault.columns if fault else (), "sabotaged": version}
         return {"day": str(day), **figures, **wrong, "entries": entries}
 
     def close(self) -> None:
-        """Close the logs that reviewers write."""
+        """Close the logs that reviewers write, and end what is done beside the days."""
+        self._beside.shutdown()
         self.reviewers.close()
+
+    def _begin_learning(self) -> Future[None]:
+        """Begin to learn, beside the days, what the monitor will ask of the model that is to answer next."""
+        aliases = self._aliases()
+        version = aliases.get(CANDIDATE_ALIAS, aliases[LIVE_ALIAS])
+        return self._beside.submit(learn_model, self.settings, self.problem, self.known, version)
 
     def _send_labels(self, service: RunningService, day: TrafficDay) -> None:
         """Report the outcomes of a day's rows to the service, by key or else by the answers' ids."""
@@ -112,6 +122,7 @@ class DayLoop:
         except ReplayFailed as error:
             print(error)
             return False
+        self._learning = self._begin_learning()  # while the shadow takes the candidate in
         return True
 
     def _promote(self) -> None:

@@ -158,7 +158,7 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_MONITOR__WINDOW_DAYS": str(min(settings.monitor.window_days, plan.window_days)),
         "PENUMBRA_SERVICE__WORKERS": "1",  # the log has the answers in the order of the requests
         "PENUMBRA_SERVICE__PORT": str(find_free_port()),
-        "PENUMBRA_SERVICE__POLL_SECONDS": "0.2",
+        "PENUMBRA_SERVICE__POLL_SECONDS": "0.1",
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
         "PENUMBRA_LOG__KEEP_DAYS": "3650",

@@ -157,10 +157,19 @@ class RunningService:
         """Wait until this `version` answers. Raises: ReplayTimeout."""
         self.wait(f"version {version} answers", lambda: self._version() == version)
 
-    def wait_for_shadow(self, aliases: dict[str, str]) -> None:
-        """Wait until the shadow models among the `aliases` have answered everything. Raises: ReplayTimeout."""
+    def wait_for_shadow(self, aliases: dict[str, str], read_logs: Callable[[], object]) -> None:
+        """Wait until the shadow models among the `aliases` have answered everything.
+
+        Args:
+            aliases: The versions by alias.
+            read_logs: Called again and again, so that the answers are read as they are logged.
+
+        Raises:
+            ReplayTimeout: They don't in ten minutes, or the service ends.
+        """
         for role, version in [(role, aliases[role]) for role in (CANDIDATE_ALIAS, PREVIOUS_ALIAS) if role in aliases]:
-            self.wait(f"version {version} has answered all", functools.partial(self._caught_up, role, version))
+            has_caught_up = functools.partial(self._has_caught_up, role, version, read_logs)
+            self.wait(f"version {version} has answered all", has_caught_up)
 
     def wait(self, what: str, happened: Callable[[], bool]) -> None:
         """Wait until something happens.
@@ -185,7 +194,8 @@ class RunningService:
         except OSError:
             return None
 
-    def _caught_up(self, role: str, version: str) -> bool:
+    def _has_caught_up(self, role: str, version: str, read_logs: Callable[[], object]) -> bool:
+        read_logs()
         if read_pointer(self.settings.service.state, role) != version:
             return False
         sizes = append_log.read_segment_sizes(self.settings.service.predictions)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,15 +162,20 @@ def test_loss_waits_for_the_last_label_and_is_then_judged(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_pass_that_knows_what_earlier_ones_have_learnt_says_what_a_pass_by_itself_says(folder: Path) -> None:
+def test_a_pass_that_knows_what_earlier_ones_have_learnt_and_has_a_thread_says_what_a_pass_by_itself_says(
+    folder: Path,
+) -> None:
     run_monitor_pass(folder, SECOND)
     run_monitor_pass(folder, SECOND + ONE_DAY)
-    alone, known = world.read_windows(folder), KnownModels()
+    alone = world.read_windows(folder)
     shutil.rmtree(folder / "monitor" / "windows")
-    for day in (SECOND, SECOND + ONE_DAY):
-        due_windows.judge_due_windows(world.make_monitor_settings(folder, day), PROBLEM, known)
+    with ThreadPoolExecutor(1) as beside:
+        known = KnownModels(beside=beside)
+        for day in (SECOND, SECOND + ONE_DAY):
+            due_windows.judge_due_windows(world.make_monitor_settings(folder, day), PROBLEM, known)
     again = world.read_windows(folder)
     assert (known.watched.keys(), known.estimators.keys()) == ({"1"}, {"1"})
+    assert len(known.watched["1"].row_faults) == 1
     assert [(each.loss, each.estimated, each.drift, each.explanation) for each in again] == [
         (each.loss, each.estimated, each.drift, each.explanation) for each in alone
     ]
@@ -180,6 +186,7 @@ def test_a_model_that_was_learnt_ahead_is_not_loaded_by_a_pass(folder: Path, mon
     settings, known = world.make_monitor_settings(folder, SECOND), KnownModels()
     learn_model(settings, PROBLEM, known, "1")
     monkeypatch.delattr("flows.steps.monitor.measures.watched_model.load_watched_model")
+    monkeypatch.delattr("monitoring.estimation.loss_estimator.LossModel.fit")
     due_windows.judge_due_windows(settings, PROBLEM, known)
     assert [(each.verdict, each.model) for each in world.read_windows(folder)] == [("ok", "1")]
 

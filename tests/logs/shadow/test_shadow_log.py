@@ -16,7 +16,13 @@ from penumbra.logs.queries.shadow import find_first_day_beside, read_outputs_bes
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.segments import parse_start_time
 from penumbra.logs.shadow import shadow_log
-from penumbra.logs.shadow.shadow_log import ShadowLog, ShadowLogLocked, ShadowStateReader, load_shadow_state
+from penumbra.logs.shadow.shadow_log import (
+    ShadowLog,
+    ShadowLogLocked,
+    ShadowStateReader,
+    load_shadow_state,
+    read_shadow_state,
+)
 from penumbra.logs.shadow.shadow_state import ShadowState
 from penumbra.registry.lineage import explain_prediction
 from tests.helpers.logs import prediction_logs
@@ -86,6 +92,16 @@ def test_who_reads_the_state_on_finds_what_who_reads_it_whole_finds(tmp_path: Pa
     for until in (2, 6, 12):
         go_on(tmp_path, until, megabytes=megabytes)
         assert reader.read() == load_shadow_state(tmp_path, repair=False)
+
+
+def test_a_process_that_asks_again_is_told_of_what_is_new_and_of_a_damaged_line_what_is_whole(tmp_path: Path) -> None:
+    for until in (2, 6):
+        go_on(tmp_path, until)
+        assert read_shadow_state(tmp_path).models["7"].spans == {SEGMENT: [(0, until)]}
+    path = max(append_log.list_segments(tmp_path), key=shadow_log._read_serial)
+    content = path.read_bytes()
+    path.write_bytes(content + content.splitlines(keepends=True)[-1].replace(b'"end"', b'"enD"'))
+    assert read_shadow_state(tmp_path) == load_shadow_state(tmp_path, repair=False)
 
 
 def test_rows_that_are_cut_off_later_were_read_for_nothing(tmp_path: Path) -> None:

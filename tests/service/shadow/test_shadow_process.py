@@ -40,11 +40,11 @@ def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("poll_seconds", "pause"), [(60.0, 0.2), (1.0, 0.2), (0.2, 0.05)])
-def test_an_idle_shadow_rests_a_fifth_of_a_second_and_less_where_new_models_are_looked_for_often(
+def test_a_shadow_that_has_caught_up_rests_a_fifth_of_a_second_and_less_where_new_models_are_looked_for_often(
     tmp_path: Path, poll_seconds: float, pause: float
 ) -> None:
     settings = local_service.make_service_settings(tmp_path, poll_seconds=poll_seconds)
-    assert process.compute_idle_pause(settings.service) == pause
+    assert role_worker.compute_pause(settings.service) == pause
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """Loss of windows without their labels, from samples of their rows beside the models' references."""
 
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -25,22 +28,37 @@ class UnlabelledLosses:
         index: The index of predictions and labels.
         loss: The loss, as `promotion.loss` names it.
         estimators: What was learnt so far, by the model's version.
+        beside: What estimates are begun by; None to compute them when they are asked for.
     """
 
     index: LogIndex
     loss: str
     estimators: dict[str, LossEstimator] = field(default_factory=dict, repr=False)
+    beside: Executor | None = field(default=None, repr=False)
 
-    def estimate(self, model: WatchedModel, span: WindowSpan) -> EstimatedLoss | None:
-        """Estimate the mean loss of a window.
+    def learn(self, model: WatchedModel) -> None:
+        """Learn from a model's reference what estimates take.
+
+        Args:
+            model: The model.
+        """
+        self._estimator(model).learn()
+
+    def begin_estimate(self, model: WatchedModel, span: WindowSpan) -> Callable[[], EstimatedLoss | None]:
+        """Begin to estimate the mean loss of a window, which takes as long as all its other measures.
 
         Args:
             model: The model that answered.
             span: The window's days.
 
         Returns:
-            The estimate; None where the window has no rows, or the reference too few rows or days.
+            A function that returns the estimate; None where the window has no rows, or the reference too few rows or
+            days.
         """
+        estimate = partial(self._estimate, model, span)
+        return self.beside.submit(estimate).result if self.beside else estimate
+
+    def _estimate(self, model: WatchedModel, span: WindowSpan) -> EstimatedLoss | None:
         rows = self._sample_rows(model, span)
         found = self._estimator(model).estimate_window(_score_rows(model, rows, OUTPUT_COLUMN, EVENT_COLUMN))
         if found is None:

@@ -1,7 +1,7 @@
 """The watched model: its reference, what is expected of its rows, and its losses. Loaded once a pass."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import polars as pl
 from flows.steps.model_version import ModelVersion, open_model_version
 from flows.steps.monitor.measures.attribution_drift import UsualAttributions, learn_attributions
 from flows.steps.prediction_losses import compute_known_losses, extract_predictions, measure_loss_ceiling
+from monitoring.faults.data_faults import DataFault
 from monitoring.faults.expectations import Expectations, learn_expectations
 from monitoring.faults.usual_arrivals import UsualArrivals, learn_arrivals
 from monitoring.losses.loss_threshold import DailyLosses, measure_refit_excess
@@ -24,6 +25,8 @@ from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.bundles.version_facts import find_bundle_limits
 from penumbra.registry.models import ModelRegistry
+
+JudgedDays = tuple[Sequence[dt.date], Set[tuple[dt.date, int]]]  # and the numbers of rows until their end
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class WatchedModel:
         limits: Its conformal limits; of a version whose bundle has none, by its reference.
         learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
         problem: The user's problem.
+        row_faults: The faults of days' rows that were found so far, by the days and the numbers of rows until then: a
+            window is judged again once all of its labels are due.
     """
 
     version: str
@@ -62,6 +67,7 @@ class WatchedModel:
     limits: ConformalLimits
     learnt: dt.date | None
     problem: Problem = field(repr=False)
+    row_faults: dict[JudgedDays, list[tuple[list[dt.date], list[DataFault]]]] = field(default_factory=dict, repr=False)
 
     @property
     def profiled_reference(self) -> pl.DataFrame:

@@ -90,7 +90,7 @@ def _count_answers(rows: pl.DataFrame, begin: dt.date, end: dt.date) -> dict[str
 
 
 def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSpan) -> MeasuredWindow:
-    settings = monitor_pass.settings
+    settings, estimate = monitor_pass.settings, monitor_pass.unlabelled.begin_estimate(model, span)
     shadow = ShadowProfileStore(settings.monitor.folder, monitor_pass.index)
     known = read_model_profiles(shadow, monitor_pass.profiles, model, span)
     drift, unjudged = measure_drift(settings.monitor, known, span)
@@ -124,7 +124,7 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         attributions=measure_attribution_drift(
             monitor_pass.index, model.version, model.attributions, span.begin, span.end
         ),
-        estimated=monitor_pass.unlabelled.estimate(model, span),
+        estimated=estimate(),
         **drift,
         **losses,
     )

@@ -115,14 +115,16 @@ def list_window_faults(
 
 def _list_row_faults(
     index: LogIndex, model: WatchedModel, span: WindowSpan, days: Sequence[dt.date]
-) -> Iterator[tuple[list[dt.date], list[DataFault]]]:
-    """Yield the faults of each day's rows; of the rows of some days together where a day has too few."""
+) -> list[tuple[list[dt.date], list[DataFault]]]:
+    """Find the faults of each day's rows; of the rows of some days together where a day has too few."""
 
     def read_rows(together: list[dt.date]) -> pl.DataFrame:
         return pl.concat(read_day_records(index, day, model.problem.schema) for day in together if span.rows.get(day))
 
-    if model.norms:
-        yield from find_grouped_faults(days, span.rows, read_rows, model.norms)
+    key = tuple(days), frozenset(each for each in span.rows.items() if each[0] < span.end)
+    if model.norms and key not in model.row_faults:
+        model.row_faults[key] = list(find_grouped_faults(days, span.rows, read_rows, model.norms))
+    return model.row_faults.get(key, [])
 
 
 def _list_refusal_faults(turned_away: pl.DataFrame, day: dt.date) -> list[DataFault]:
