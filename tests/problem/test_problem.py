@@ -62,6 +62,7 @@ def test_every_flight_of_a_month_is_in_it_by_its_scheduled_date(months):
     assert dates.unique().rows() == [(2013, 2)]
 
 
+@pytest.mark.slow
 def test_fetching_twice_gives_the_same_bytes(months):
     assert source.fetch("2013-03") == months["2013-03"]
 
@@ -76,6 +77,7 @@ def test_the_batches_are_the_months_each_complete_on_the_first_day_after_it():
     assert batches[-1].complete == dt.date(2014, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("month", "flights", "cancelled"), [("2013-01", 27004, 606), ("2013-02", 24951, 1340), ("2013-03", 28834, 932)]
 )
@@ -84,6 +86,7 @@ def test_january_to_march_keep_the_contract(months, month, flights, cancelled):
     assert (rows.height, broken.counts(), rows["arr_delay"].null_count()) == (flights, {}, cancelled)
 
 
+@pytest.mark.slow
 def test_parsing_keeps_the_order_and_number_of_the_flights(months):
     lines = pl.read_csv(months["2013-01"]["flights.csv"], infer_schema=False)
     assert source.parse(months["2013-01"])["flight"].equals(lines["flight"])
@@ -188,6 +191,7 @@ def test_a_candidate_learns_the_same_from_the_same_rows(some_flights, learnt, na
     assert compile_model(first, first.n_features_in_) == compile_model(second, second.n_features_in_)
 
 
+@pytest.mark.slow
 def test_the_baseline_says_the_base_rate(some_flights, learnt):
     rows, inputs, _ = some_flights
     said = learnt("baseline").predict_proba(inputs)[:, 1]

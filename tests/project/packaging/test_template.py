@@ -195,6 +195,7 @@ def test_the_name_is_that_of_the_folder_unless_another_one_is_given(rendered, tm
     assert load_settings(project / "settings.toml", {}).registry.model == name
 
 
+@pytest.mark.slow
 def test_the_settings_that_fit_the_problem_are_recorded_as_they_were_made(started):
     settings = tomllib.loads((started.project / "settings.toml").read_text())
     made = yaml.safe_load((started.project / ".copier-answers.yml").read_text())["settings_as_made"]

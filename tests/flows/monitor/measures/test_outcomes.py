@@ -81,6 +81,7 @@ def came(folder: Path) -> list[dict[str, object]]:
     return [plain(day) for day in reader(folder).outcomes()]
 
 
+@pytest.mark.slow
 def test_sums_are_those_of_the_rows(folder: Path) -> None:
     made = reader(folder)
     rows = join_labels(made.index)

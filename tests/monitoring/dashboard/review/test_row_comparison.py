@@ -41,6 +41,7 @@ def test_only_what_the_prediction_depends_on_matters(loaded, comparison):
     assert relevance[least] == 0
 
 
+@pytest.mark.slow
 def test_the_nearest_row_is_the_row_itself_where_it_is_in_the_reference(loaded, comparison):
     reference = read_reference_rows(loaded.path)
     row = reference[3:4].select(schema.Row.column_names())

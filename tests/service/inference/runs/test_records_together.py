@@ -208,6 +208,7 @@ def test_what_comes_together_shares_no_failure(pipeline: InferencePipeline) -> N
     assert [one.model for one in scored] == ["2", "1", "2"]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 32, 500])
 def test_a_few_are_scored_as_each_is_alone_to_the_last_bit(many_trees: LoadedModel, n: int) -> None:
     records = schema.Row.sample(n, generator=dy.random.Generator(n)).to_dicts()
