@@ -249,3 +249,13 @@ def test_a_row_is_answered_with_what_was_said_first_and_with_null_where_nobody_a
         [make_key(flight) for flight in (5, 4, 3)], schema=["carrier", "flight", "time_hour"], orient="row"
     )
     assert labels.find_first_outputs(make_updated_index(tmp_path), rows).to_list() == [0.5, None, 0.3]
+
+
+def test_what_a_row_was_answered_while_the_task_was_another_is_no_output(tmp_path: Path) -> None:
+    log_predictions(
+        tmp_path, msgspec.structs.replace(make_prediction(3), output=[0.2, 0.8], decision="rain"), make_prediction(5)
+    )
+    rows = pl.DataFrame(
+        [make_key(flight) for flight in (3, 5)], schema=["carrier", "flight", "time_hour"], orient="row"
+    )
+    assert labels.find_first_outputs(make_updated_index(tmp_path), rows).to_list() == [None, 0.5]

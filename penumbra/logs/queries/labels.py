@@ -231,14 +231,15 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
         rows: A frame with the columns of the contract's key.
 
     Returns:
-        A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, and everywhere
-        where the contract has no key to find it by.
+        A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, or one of
+        another task, and everywhere where the contract has no key to find it by.
     """
     columns, encode_key = [*index.label_spec.key], KeyEncoder(index.label_spec.key).encode_values
     keys = [encode_key(key) for key in rows.select(columns).iter_rows()] if columns else [""] * rows.height
     with index.open_for_reading() as db:
         first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY, (encode_json(keys).decode(),))) if columns else {}
-    output = pl.Series("output", [first.get(key) for key in keys], SQLITE_DTYPES[index.label_spec.task.kind][0])
+    said = [each if _is_output(each, index.label_spec.task) else None for each in map(first.get, keys)]
+    output = pl.Series("output", said, SQLITE_DTYPES[index.label_spec.task.kind][0])
     return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
 
 
@@ -287,6 +288,13 @@ def _build_join_schema(task: Task) -> dict[str, Any]:
     said = {"output": output, "decision": decision, "alone": pl.Boolean}
     given = {"source": pl.String, "probability": pl.Float64, "target": pl.String}
     return {"id": pl.String, "model": pl.String, **moments, **said, **given}
+
+
+def _is_output(value: Any, task: Task) -> bool:
+    """Whether an output as the index has it is one of the task: a number, or JSON of as many as there are classes."""
+    if task.kind != "multiclass":
+        return isinstance(value, float | int)
+    return isinstance(value, str) and value.count(",") == len(task.classes) - 1
 
 
 def _decode_output_columns(task: Task) -> list[pl.Expr]:
