@@ -116,6 +116,22 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         members[np.arange(len(members)), likeliest] = True
         return members
 
+    def find_ambiguous(self, predictions: FloatArray) -> BoolArray:
+        """Find the rows of which several classes, or none, can hold the truth.
+
+        A class without a limit is in every set, so it counts only where it is the most probable one.
+
+        Args:
+            predictions: Of classes, float64 [n] or [n, classes].
+
+        Returns:
+            Whether each row is one, bool [n].
+        """
+        doubts = _compute_doubts(predictions)
+        is_likeliest = doubts == doubts.min(axis=1, keepdims=True)
+        counts = np.isfinite(self._list_limits()) | is_likeliest
+        return np.asarray((self.find_members(predictions) & counts).sum(axis=1) != 1)
+
     def compute_intervals(self, predictions: FloatArray) -> FloatArray:
         """Compute the prediction intervals of numbers.
 

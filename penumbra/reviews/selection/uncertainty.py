@@ -53,14 +53,14 @@ class ModelUncertainty:
             outputs: float64 [n], or [n, classes]: see penumbra/core/task.py.
 
         Returns:
-            Whether several classes, or none, can hold the truth by the version's limits, bool [n]. Of numbers, whether
-            the interval is the widest of those that the version gives.
+            Whether several classes, or none, can hold the truth by the version's limits, bool [n]; not counting classes
+            that no set is without. Of numbers, whether the interval is the widest of those that the version gives.
         """
         if not self._limits.rows:
             return np.zeros(len(outputs), bool)
         if self._task.kind == "regression":
             return self._limits.find_widest(outputs)
-        return self._limits.find_members(outputs).sum(axis=1) != 1
+        return self._limits.find_ambiguous(outputs)
 
     def _measure_margins(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._task.kind == "binary":

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
+from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.settings import load_settings
 from penumbra.core.task import Task
 from penumbra.registry.bundles.version_facts import find_bundle_limits
@@ -49,6 +50,15 @@ def test_an_empty_set_is_wide_where_the_model_seldom_errs():
     predictions, labels = [0.01] * 50 + [0.99] * 50, [False] * 50 + [True] * 50
     wide = learn(Task("binary"), 0.5, labels, predictions).find_wide_sets(np.array([0.01, 0.4, 0.99]))
     assert wide.tolist() == [False, True, False]
+
+
+def test_a_class_that_is_in_every_set_makes_a_row_wide_only_where_it_is_the_most_probable():
+    limits = ConformalLimits(0.9, "split", 300, ["a", "b", "rare"], [0.4, 0.4, None])
+    outputs = np.array([[0.9, 0.05, 0.05], [0.5, 0.5, 0.0], [0.62, 0.38, 0.0], [0.05, 0.05, 0.9]])
+    reference = pl.DataFrame({PREDICTION_COLUMN: outputs.tolist()})
+    found = ModelUncertainty(Task("multiclass", ("a", "b", "rare")), np.nan, reference, limits)
+    assert limits.find_members(outputs)[:, 2].all()
+    assert found.find_wide_sets(outputs).tolist() == [False, True, False, False]
 
 
 def test_of_numbers_the_bin_with_the_widest_interval_is_wide():
