@@ -55,7 +55,7 @@ def test_an_empty_set_is_wide_where_the_model_seldom_errs():
 def test_a_class_that_is_in_every_set_makes_a_row_wide_only_where_it_is_the_most_probable():
     limits = ConformalLimits(0.9, "split", 300, ["a", "b", "rare"], [0.4, 0.4, None])
     outputs = np.array([[0.9, 0.05, 0.05], [0.5, 0.5, 0.0], [0.62, 0.38, 0.0], [0.05, 0.05, 0.9]])
-    reference = pl.DataFrame({PREDICTION_COLUMN: outputs.tolist()})
+    reference = pl.DataFrame({PREDICTION_COLUMN: outputs})
     found = ModelUncertainty(Task("multiclass", ("a", "b", "rare")), np.nan, reference, limits)
     assert limits.find_members(outputs)[:, 2].all()
     assert found.find_wide_sets(outputs).tolist() == [False, True, False, False]
