@@ -275,7 +275,7 @@ def test_a_fault_of_days_that_are_judged_together_names_the_first_and_the_last(o
     monkeypatch.setattr(window_signals, "summarise_broken_records", lambda index, schema: empty)
     monkeypatch.setattr(window_signals, "read_day_records", lambda index, day, schema: records[(day,)])
     span = WindowSpan(WEEK[0], WEEK[-1] + dt.timedelta(days=1), NOON, dict.fromkeys(WEEK, 24))
-    model = SimpleNamespace(norms=norms, arrivals=UsualArrivals(), problem=orders)
+    model = SimpleNamespace(norms=norms, arrivals=UsualArrivals(), problem=orders, row_faults={})
     monitor = SimpleNamespace(on_faults=True, accept=[])
     (fault,) = list_window_faults(monitor, None, model, span)
     assert (fault.what, fault.column, fault.day, fault.last) == ("nulls", "amount", WEEK[0], WEEK[2])
