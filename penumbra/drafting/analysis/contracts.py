@@ -175,7 +175,7 @@ def _draw_integer(minimum: int, maximum: int, nullable: bool) -> ColumnContract:
 
 
 def order_by_time(rows: pl.DataFrame, name: str, time: str) -> pl.Series:
-    """Order the values of a column by time; numbers in a way that doesn't depend on the order of rows of one time.
+    """Order the values of a column by time; numbers that may grow with it whichever order the rows of one time have.
 
     Args:
         rows: The values of all columns, oldest row first.
@@ -183,10 +183,17 @@ def order_by_time(rows: pl.DataFrame, name: str, time: str) -> pl.Series:
         time: The column with the rows' times, which a made-up time isn't among.
 
     Returns:
-        The values, oldest first, and of one time the least number first.
+        The values, oldest first, and of one time the least number first where the first quarter lies below the last:
+        other numbers don't grow, however they are ordered.
     """
-    if time not in rows.columns or not rows.schema[name].is_numeric():
-        return rows[name]
+    values = rows[name]
+    if time not in rows.columns or not values.dtype.is_numeric():
+        return values
+    first, last = (
+        part(values.drop_nulls(), values.count() // GROWTH_PARTS) for part in (pl.Series.head, pl.Series.tail)
+    )
+    if first.is_empty() or first.max() > last.min():  # type: ignore[operator]
+        return values
     return rows.select(time, name).sort(time, name)[name]
 
 

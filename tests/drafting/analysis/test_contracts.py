@@ -1,9 +1,11 @@
+import datetime as dt
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penumbra.drafting.analysis.contracts import fit_integer, is_growing, round_outward
+from penumbra.drafting.analysis.contracts import fit_integer, is_growing, order_by_time, round_outward
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,10 @@ def test_numbers_grow_where_each_quarter_lies_above_the_one_before():
     assert not is_growing(pl.Series([1, 2, 3, 4, 8, 7, 6, 5]))
     assert not is_growing(pl.Series([7, 7, 7, 7, 7, 7, 7, 7]))
     assert not is_growing(pl.Series([1, 2, 3]))
+
+
+def test_numbers_of_which_nearly_all_have_one_time_do_not_grow_as_they_could_be_ordered():
+    numbers = [*range(20, 40), *range(18), 40, 41]
+    rows = pl.DataFrame({"at": [dt.date(2024, 1, 1)] * 38 + [dt.date(2024, 2, 1)] * 2, "n": numbers})
+    assert is_growing(rows.sort("at", "n")["n"])
+    assert not is_growing(order_by_time(rows, "n", "at"))
