@@ -5,6 +5,7 @@ lie beyond everything that the reference's days ever showed: people look at each
 """
 
 import datetime as dt
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
@@ -168,8 +169,11 @@ def find_category_faults(
 def _compare_categories(
     name: str, rows: int, gone: dict[str, float], unknown: dict[str, int], least: float, period: str
 ) -> Iterator[DataFault]:
+    spelt = {_fold_spelling(new): new for new in unknown}
+    same = {value: spelt[key] for value in gone if (key := _fold_spelling(value)) in spelt}
     for value, rate in sorted(gone.items(), key=lambda item: -item[1]):
-        like = [new for new, count in unknown.items() if rate / 2 <= count <= 2 * rate]
+        others = [new for new in unknown.keys() - same.values() if rate / 2 <= unknown[new] <= 2 * rate]
+        like = [same[value]] if same.get(value) in unknown else sorted(others)
         if like:
             nearest = min(like, key=lambda new: abs(unknown[new] - rate))
             unknown.pop(nearest)
@@ -184,6 +188,12 @@ def _compare_categories(
         if count > max(MIN_NEW_VALUE_SHARE * rows, MIN_VALUE_ROWS, least):
             text = f"{name} has a new value {quote_value(value)} with {count:,} of {format_count(rows, 'row')}"
             yield DataFault("new", name, text, "something new, or a new spelling of something known")
+
+
+def _fold_spelling(value: str) -> str:
+    """A text without case, blanks and accents."""
+    letters = unicodedata.normalize("NFKD", value.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter) and not letter.isspace())
 
 
 def _find_range_faults(rows: pl.DataFrame, norms: Expectations) -> Iterator[DataFault]:

@@ -130,6 +130,15 @@ def test_of_two_new_values_the_one_with_as_many_rows_may_be_the_renamed_one(othe
     assert causes == ["ATL may have been renamed to XXX"]
 
 
+@pytest.mark.parametrize("after", ["atl", " ATL", "Átl"])
+def test_a_new_value_that_is_a_gone_one_but_for_case_blanks_and_accents_is_the_renamed_one(after):
+    renamed = FAULTS["renamed", "dest"]
+    came = renamed.filter(pl.col("dest") == "XXX").with_columns(dest=pl.lit(after))
+    rows = pl.concat([renamed, came.head(came.height * 2 // 3)])
+    causes = [fault.cause for fault in find_data_faults(rows, NORMS) if fault.what == "renamed"]
+    assert causes == [f"ATL may have been renamed to {after}"]
+
+
 @pytest.mark.parametrize(
     "rows", [TODAY.with_columns(pl.col("dest").replace("ATL", HOSTILE)), where(EVERY_EIGHTH, HOSTILE, "dest")]
 )
