@@ -24,6 +24,7 @@ class RowReading:
         has_made_up_days: Whether the source makes up the days of its rows, so that other rows have no time either.
         conversions: `CONVERSIONS` of `problem/source.py`.
         has_query: Whether a query gives the source's rows, so that it may make columns that other tables lack.
+        has_own_parse: Whether the source's rows go through a `parse()` of `problem/source.py`, and so may its columns.
     """
 
     layout: CsvLayout = field(default_factory=CsvLayout)
@@ -33,6 +34,7 @@ class RowReading:
     has_made_up_days: bool = False
     conversions: Sequence[pl.Expr] = ()
     has_query: bool = False
+    has_own_parse: bool = False
 
     def read(self, rows: pl.DataFrame, name: str, dtypes: Mapping[str, pl.DataType], now: dt.datetime) -> pl.DataFrame:
         """Read rows as the source does.
@@ -82,12 +84,15 @@ def find_row_reading(problem: Problem) -> RowReading:
         problem: The problem.
 
     Returns:
-        As its `SOURCE` reads its own, with its `CONVERSIONS`; where functions of its own stand there, or the source
-        isn't loaded, as they are written.
+        As its `SOURCE` reads its own, with its `CONVERSIONS`, but for what a `parse()` that stands there does to a
+        batch; as they are written where `fetch()` is a function of its own, too, or the source isn't loaded.
     """
     source = getattr(problem, "source", None)
-    reading = getattr(getattr(getattr(source, "parse", None), "__self__", None), "row_reading", None)
-    return replace(reading, conversions=tuple(problem.source.CONVERSIONS)) if reading else RowReading()
+    for name in ("parse", "fetch"):
+        reading = getattr(getattr(getattr(source, name, None), "__self__", None), "row_reading", None)
+        if reading:
+            return replace(reading, conversions=tuple(problem.source.CONVERSIONS), has_own_parse=name != "parse")
+    return RowReading()
 
 
 def _is_read(dtype: pl.DataType, wanted: pl.DataType) -> bool:

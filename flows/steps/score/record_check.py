@@ -18,6 +18,10 @@ from penumbra.sources.tables.csv_tables import suggest_separator
 MAKING_QUERY = (
     "; the source's rows come from a query: where it makes a column, score a query that makes such a column, too"
 )
+OWN_PARSE = (
+    "; parse() of problem/source.py is for batches: where it makes or renames a column, expected the table to have "
+    "that column, or CONVERSIONS to make it"
+)
 
 
 class RowsRefused(ValueError):
@@ -90,6 +94,7 @@ class RecordCheck:
         if lost := [column for column in missing if column not in self._nullable]:
             found = list_names(rows.columns) + suggest_separator(rows.columns)
             found += MAKING_QUERY if self._reading.has_query else ""
+            found += OWN_PARSE if self._reading.has_own_parse else ""
             raise RowsRefused(f"{name} has no column {list_names(lost)}; it has {found}")
         unread = [column for column in rows.columns if column not in self._read_columns]
         given = read.with_columns(pl.lit(None).alias(column) for column in missing)

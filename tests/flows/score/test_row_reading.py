@@ -73,6 +73,28 @@ def test_of_a_column_that_the_sources_query_makes_a_table_that_lacks_it_is_told_
         read_cars(SqlQuery("duckdb://", "select make_date(y, 1, 1) as year, * from 'cars.csv'", time="year"), rows)
 
 
+def test_tables_are_read_as_the_sources_files_where_a_parse_of_its_own_stands_beside_it():
+    source = TableFiles("cars.csv", time="year", time_format="%Y", separator=";", encoding="cp1252")
+    own = SimpleNamespace(parse=lambda files: source.parse(files), fetch=source.fetch, CONVERSIONS=())
+    reading = find_row_reading(SimpleNamespace(source=own))
+    assert (reading.layout.separator, reading.encoding) == (";", "cp1252")
+    check = RecordCheck(CARS, reading)
+    assert check.check(pl.DataFrame({"year": ["1987"]}), 0, "new.csv", NOW).good["year"].item() == dt.datetime(
+        1987, 1, 1
+    )
+    with pytest.raises(
+        RowsRefused, match=r"no column year; it has built; parse\(\) of problem/source.py is for batches"
+    ):
+        check.check(pl.DataFrame({"built": ["1987"]}), 0, "new.csv", NOW)
+
+
+def test_a_conversion_joins_the_names_of_a_column_that_was_renamed():
+    source = TableFiles("cars.csv", time="year", time_format="%Y")
+    joined = pl.coalesce("^(miles|Meilen)$").alias("miles")
+    for name in ("miles", "Meilen"):
+        assert read_cars(source, {"year": ["1987"], name: ["7"]}, joined)[0] == [(dt.datetime(1987, 1, 1), 7.0)]
+
+
 def test_rows_of_dated_files_get_the_date_of_their_name():
     source = TableFiles("cars/", time="year", dated_names=True)
     assert read_cars(source, {"miles": ["1"]}, name="cars-2024-03-05.csv")[0] == [(dt.datetime(2024, 3, 5), 1.0)]
