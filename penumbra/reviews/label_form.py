@@ -19,11 +19,12 @@ def build_label_form(schema: ProblemSchema) -> list[dict[str, Any]]:
 
     Returns:
         For each column its `name`, its `kind` ("boolean", "classes", "number", "whole", "text"), whether it may have no
-        value (`nullable`), of classes the `classes`, and the bounds `min` and `max` of a number that the contract
-        states.
+        value (`nullable`), whether the target is made of it (`tells_target`), of classes the `classes`, and the bounds
+        `min` and `max` of a number that the contract states.
     """
-    given = schema.Row.columns()
-    return [_make_field(name, column) for name, column in schema.Labelled.columns().items() if name not in given]
+    given, read = schema.Row.columns(), set(schema.target().meta.root_names())
+    outcomes = {name: column for name, column in schema.Labelled.columns().items() if name not in given}
+    return [_make_field(name, column) | {"tells_target": name in read} for name, column in outcomes.items()]
 
 
 def _make_field(name: str, column: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import dataframely as dy
+import polars as pl
 import pytest
 
 from penumbra.core.task import Task
@@ -24,7 +25,10 @@ class Judged(Row):
 
 
 def test_each_outcome_column_is_a_field_by_its_dtype_with_the_contract_s_bounds():
-    assert build_label_form(SimpleNamespace(Row=Row, Labelled=Judged)) == [
+    schema = SimpleNamespace(Row=Row, Labelled=Judged, target=lambda: pl.col("sky"))
+    fields = build_label_form(schema)
+    assert [field["name"] for field in fields if field.pop("tells_target")] == ["sky"]
+    assert fields == [
         {"name": "late", "nullable": True, "kind": "boolean"},
         {"name": "sky", "nullable": False, "kind": "classes", "classes": ["clear", "fog"]},
         {"name": "delay", "nullable": False, "kind": "whole", "min": -9, "max": 99},

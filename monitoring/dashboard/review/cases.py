@@ -151,7 +151,7 @@ class CaseReader:
         return [
             (
                 f"{roles.get(result['model'], 'a model')} (version {result['model']})",
-                format_output(self._task, result["output"]) if "output" in result else str(result["reason"]),
+                format_output(self._task, result["output"]) if "output" in result else "no answer",
             )
             for result in results
         ]

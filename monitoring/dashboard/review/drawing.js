@@ -147,13 +147,14 @@ function drawInput(field) {
   return { field, entry, label, absence: field.nullable ? makeAbsence(field, entry) : null };
 }
 
-// A button that says that a column has no value; pressed again, it has one.
+// A button that says that a column has no value; pressed again, it has one. It is pressed where the target isn't made of it.
 function makeAbsence(field, entry) {
+  entry.disabled = field.tells_target === false;
   const button = makeButton("No value", NO_VALUE_KEY, () => {
     entry.disabled = !entry.disabled;
     button.setAttribute("aria-pressed", String(entry.disabled));
     (entry.disabled ? entry.form.querySelector("[type=submit]") : entry).focus();
-  }, { "aria-pressed": "false", "aria-label": `${field.name}: no value` });
+  }, { "aria-pressed": String(entry.disabled), "aria-label": `${field.name}: no value` });
   return button;
 }
 

@@ -55,6 +55,18 @@ def test_a_column_that_may_have_no_value_can_be_answered_with_none(open_as):
         assert given.json_value() == [{"delay": None}]
 
 
+def test_a_column_that_may_have_no_value_and_tells_no_target_begins_with_none(open_as):
+    fields = [{"kind": "classes", "classes": ["none", "short"], "tells_target": True}]
+    fields += [{"name": "cost", "kind": "number", "nullable": True, "tells_target": False}] * 2
+    fields[2] = fields[2] | {"name": "paid"}
+    place, given = draw_form(open_as("noa"), *fields)
+    place.query_selector("select").select_option("short")
+    place.query_selector("[aria-label='paid: no value']").click()
+    place.query_selector_all("input")[1].fill("3.5")
+    place.query_selector("[type=submit]").click()
+    assert given.json_value() == [{"delay": "short", "cost": None, "paid": 3.5}]
+
+
 def test_numbers_are_shown_with_all_digits_before_the_point_and_what_people_said_is_not_rounded(open_as):
     page = open_as("mia")
     shown = page.evaluate(NUMBERS_SCRIPT, [1234567, -2000000001, 1234567.25, 0.123456789, 51.0])

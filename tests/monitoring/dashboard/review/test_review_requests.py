@@ -49,7 +49,8 @@ def act(case, kind="answer", label=LATE, number=1, **fields):
 @pytest.mark.slow
 def test_a_case_has_the_whole_row_those_like_it_and_the_form_of_an_answer(made):
     found = list_next(open_page(made), count="30")
-    assert (found["reviewer"], found["form"]) == ("alice", [{"name": "late", "nullable": True, "kind": "boolean"}])
+    field = {"name": "late", "nullable": True, "tells_target": True, "kind": "boolean"}
+    assert (found["reviewer"], found["form"]) == ("alice", [field])
     assert {case["case"] for case in found["cases"]} == set(made.ids)
     first = next(case for case in found["cases"] if case["case"] == made.ids[0])
     weights = [weight for _, _, weight in first["columns"]]
@@ -118,13 +119,14 @@ def test_a_count_that_is_no_number_of_cases_is_refused_with_words(made, count):
         open_page(made).list_next({"count": count}, ALICE)
 
 
-def test_what_the_candidate_says_stands_beside_the_service_s_answer(tmp_path):
+@pytest.mark.parametrize(("output", "said"), [(0.75, "probability 0.75"), (float("nan"), "no answer")])
+def test_what_the_candidate_says_stands_beside_the_service_s_answer(tmp_path, output, said):
     reviewed = pick_logged_rows(tmp_path, 1)
     now = dt.datetime.now(dt.UTC)
-    registered_versions.log_shadow_answers(tmp_path, "2", reviewed.ids, [now], [0.75])
+    registered_versions.log_shadow_answers(tmp_path, "2", reviewed.ids, [now], [output])
     replace_sealed_file(tmp_path / "state" / "candidate", "2")
     (answered,) = send(open_page(reviewed), act(reviewed.ids[0]))
-    assert answered["said"]["models"][1] == ("candidate (version 2)", "probability 0.75")
+    assert answered["said"]["models"][1] == ("candidate (version 2)", said)
 
 
 def test_where_answers_needn_t_be_blind_they_are_said_at_once(tmp_path):
