@@ -73,6 +73,11 @@ class WindowLoss(msgspec.Struct, frozen=True):
     longer: StretchLoss | None = None
 
     @property
+    def nearest(self) -> "WindowLoss | StretchLoss":
+        """The loss that is nearest to an alarm, over the window's days or more of the latest ones."""
+        return self.longer or self
+
+    @property
     def is_high(self) -> bool:
         """Whether it is an alarm, over the window's days or more of the latest ones."""
         is_longer_high = self.longer is not None and self.longer.is_high
@@ -316,6 +321,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     def drift_stretch(self) -> str:
         """Over which days the most drifted column has moved, and where to, in words."""
         return describe_stretch(self.drift.days, self.length, self.drift.shift) if self.drift else ""
+
+    @property
+    def loss_stretch(self) -> str:
+        """Over which days the loss is that is nearest to an alarm, in words."""
+        return describe_stretch(self.loss.longer.days, self.length) if self.loss and self.loss.longer else ""
 
 
 def has_alarm(window: Window) -> bool:

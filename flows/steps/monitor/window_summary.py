@@ -41,8 +41,8 @@ def format_window_summary(monitor: MonitorSettings, today: dt.date, alarms: Sequ
 
 
 def _build_window_row(window: Window) -> dict[str, str | int]:
-    drift, loss, labels = window.drift, window.loss, window.labels
-    limit = f" of {format_number(loss.threshold)}" if loss and loss.threshold is not None else ""
+    drift, nearest, labels = window.drift, window.loss and window.loss.nearest, window.labels
+    limit = f" of {format_number(nearest.threshold)}" if nearest and nearest.threshold is not None else ""
     guess = format_number(window.estimated.mean) if window.estimated else "-"
     return {
         "window": str(window.begin),
@@ -50,7 +50,7 @@ def _build_window_row(window: Window) -> dict[str, str | int]:
         "rows": window.rows,
         "labels": format_share(labels.arrived / labels.due, 0) if labels and labels.due else "-",
         "drift": f"{drift.ratio:.2f} {drift.column}{window.drift_stretch}" if drift else "-",
-        "loss": f"{format_number(loss.mean)}{limit}" if loss else "-",
+        "loss": f"{format_number(nearest.mean)}{limit}{window.loss_stretch}" if nearest else "-",
         "estimated": guess,
         "faults": len({(fault.what, fault.column) for fault in window.faults}),
         "verdict": window.verdict,

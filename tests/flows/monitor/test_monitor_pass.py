@@ -11,8 +11,10 @@ import pytest
 
 from flows.steps.monitor import due_windows, window_summary
 from flows.steps.monitor.monitor_pass import KnownModels, learn_model
+from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
-from monitoring.windows.window_records import ScoreReference
+from monitoring.windows.window_records import ScoreReference, WindowLoss
+from monitoring.windows.window_store import WindowStore
 from penumbra.logs.schema import PredictionEntry
 from penumbra.registry.bundles import bundle
 from penumbra.registry.history.ledger_entries import BrokenLedger
@@ -20,6 +22,7 @@ from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers.logs import prediction_logs
 from tests.helpers.logs.prediction_logs import NOON
 from tests.helpers.models import monitored_model as world
+from tests.helpers.models import recorded_windows
 from tests.helpers.models.monitored_model import DONE, ONE_DAY, PROBLEM, SECOND, WEEK, WINDOW_BEGIN, run_monitor_pass
 from tests.helpers.models.registered_versions import read_ledger_entries
 from tests.helpers.planted_secrets import PLANTED, find_planted_files
@@ -282,6 +285,15 @@ def test_without_any_answers_there_is_nothing_to_judge(entered: Path) -> None:
     assert "No window is over yet" in window_summary.format_window_summary(
         world.make_monitor_settings(entered, DONE).monitor, DONE, [], ""
     )
+
+
+def test_the_table_shows_the_loss_that_is_nearest_to_an_alarm_with_its_days(entered: Path) -> None:
+    monitor = world.make_monitor_settings(entered, DONE).monitor
+    loss = WindowLoss(100, 0.5, 0.4, 0.6, 0.7, longer=StretchLoss(56, 0.55, 0.52))
+    WindowStore(monitor.folder).write(recorded_windows.make_window(0, loss=loss))
+    table = window_summary.format_window_summary(monitor, DONE, [], "")
+    assert "0.5500 of 0.5200, over the last 56 days" in table
+    assert "of 0.7000" not in table
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from flows.steps.monitor.measures.window_signals import WindowSpan, get_day_star
 from flows.steps.monitor.monitor_pass import MonitorPass
 from monitoring.windows.recurring_faults import describe_faults
 from monitoring.windows.response import WindowSignals
-from monitoring.windows.window_days import describe_stretch
 from monitoring.windows.window_records import Window
 from penumbra.core.text.counts import format_count
 from penumbra.logs.daily.shadow_profiles import ShadowProfileStore
@@ -132,8 +131,7 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
 
 
 def _read_signals(window: Window, age: int | None) -> WindowSignals:
-    drift, loss = window.drift, window.loss
-    nearest = loss and (loss.longer or loss)
+    drift, nearest = window.drift, window.loss and window.loss.nearest
     return WindowSignals(
         faults=list(describe_faults(window.faults).values()),
         column=drift.column if drift else "",
@@ -141,7 +139,7 @@ def _read_signals(window: Window, age: int | None) -> WindowSignals:
         stretch=window.drift_stretch,
         loss=nearest.mean if nearest else None,
         threshold=nearest.threshold if nearest else None,
-        loss_stretch=describe_stretch(loss.longer.days, window.length) if loss and loss.longer else "",
+        loss_stretch=window.loss_stretch,
         model=window.model,
         age=age,
         limits=window.limits,
