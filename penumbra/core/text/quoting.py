@@ -2,18 +2,22 @@
 
 Values of requests, batches and labels reach pages of other tools, the ledger, the webhook, cards and logs. Each of
 these has characters of its own that make text into markup, a mention, a link or a line. So nothing but letters, digits,
-blanks and a little punctuation stays as it is, whatever the reader; all else is written as an escape.
+blanks, signs of currencies and units, and a little punctuation stays as it is, whatever the reader; all else is written
+as an escape.
 """
 
 import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import starmap
 
 MAX_QUOTED_LENGTH = 80  # characters of a value
 MAX_QUOTED_NAMES = 20
 PLAIN_PUNCTUATION = frozenset(" -_.,:;/+%=()?!~")
+LINK_STARTS = "([:"  # that a closing bracket makes a link with
 PLAIN_TEXT = re.compile(r"(?a:[\w \-.,:;/+%=()?!~])*")  # what needs no look at each character
+SIGNS = ("Sc", "So")  # categories of Unicode: currencies, and others such as the degree
 DIGEST_LENGTH = 8
 
 
@@ -25,14 +29,16 @@ def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
         most: The largest number of characters of it that are shown.
 
     Returns:
-        One line. All but letters, digits, blanks and a little punctuation is written as `\x3c` or `\u202e`, a colon
-        before two slashes too. Of a longer text the beginning, "…" and a digest, so that different texts stay
+        One line. All but letters, digits, blanks, signs such as "€" and "°" and a little punctuation is written as
+        `\x3c` or `\u202e`; a colon before two slashes too, brackets where they may make a link, and a dollar before
+        what it may be the name of. Of a longer text the beginning, "…" and a digest, so that different texts stay
         different.
     """
     text = str(value)
     shown = text if len(text) <= most else text[:most]
     if not PLAIN_TEXT.fullmatch(shown):
-        shown = "".join(map(_escape_character, shown))
+        neighbours = zip(["", *shown], shown, [*shown[1:], ""], strict=False)
+        shown = "".join(starmap(_escape_character, neighbours))
     shown = shown.replace("://", "\\x3a//")
     return shown if len(text) <= most else f"{shown}… ({_digest(text)})"
 
@@ -108,8 +114,14 @@ def _show_name(name: str) -> str:
     return quote_value(name) if "," in name or name != name.strip() or not name else escape_text(name)
 
 
-def _escape_character(character: str) -> str:
-    if character in PLAIN_PUNCTUATION or unicodedata.category(character)[0] in "LMN":
+def _escape_character(before: str, character: str, following: str) -> str:
+    is_harmless = {
+        "[": before != "",
+        "]": following == "" or following not in LINK_STARTS,
+        "$": following in ("", " ", ")"),
+    }.get(character, character in PLAIN_PUNCTUATION)
+    category = unicodedata.category(character)
+    if is_harmless or category[0] in "LMN" or (category in SIGNS and not character.isascii()):
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

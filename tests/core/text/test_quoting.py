@@ -10,7 +10,20 @@ from penumbra.core.text.quoting import MAX_QUOTED_LENGTH, escape_text, list_name
 
 
 @pytest.mark.parametrize(
-    "text", ["UA", "N/A", "été à München", "10.5 %", "2013-04-01 21:00:00+00:00", "नमस्ते", "a_b (c)"]
+    "text",
+    [
+        "UA",
+        "N/A",
+        "été à München",
+        "10.5 %",
+        "2013-04-01 21:00:00+00:00",
+        "नमस्ते",
+        "a_b (c)",
+        "Speed [km/h]",
+        "Cost $",
+        "5 $ (or 4 €)",
+        "21 °C",
+    ],
 )
 def test_usual_values_stay_as_they_are(text):
     assert escape_text(text) == text
@@ -21,7 +34,9 @@ def test_usual_values_stay_as_they_are(text):
     [
         ("<b id=marker>", "\\x3cb id=marker\\x3e"),
         ("</script>", "\\x3c/script\\x3e"),
-        ("a\nb\x1b[31m", "a\\x0ab\\x1b\\x5b31m"),
+        ("a\nb\x1b[31m", "a\\x0ab\\x1b[31m"),
+        ("[x](y)", "\\x5bx\\x5d(y)"),
+        ("see [x][y] $HOME", "see [x\\x5d[y] \\x24HOME"),
         ("<!channel> @here", "\\x3c!channel\\x3e \\x40here"),
         ("http://a.example", "http\\x3a//a.example"),
         ("`$(x)`|{{y}}", "\\x60\\x24(x)\\x60\\x7c\\x7b\\x7by\\x7d\\x7d"),
