@@ -25,9 +25,11 @@ SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
 FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
 WHERE p.model = ? AND p.alone AND p.event >= ? ORDER BY +p.id
 """
+# It begins with the first day of the model that answered: before that it would look at each row by itself.
 FIRST_BESIDE_QUERY = """
-SELECT min(p.event) FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
-WHERE p.model = ? AND p.alone AND s.status <> ?
+SELECT min(p.event) FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = :model
+WHERE p.model = :live AND p.alone AND s.status <> :skipped
+  AND p.event >= :day_seconds * (SELECT min(day) FROM days WHERE days.model = :live)
 """
 PAIRED_OUTPUTS_QUERY = """
 SELECT p.output, s.output FROM predictions AS p JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
@@ -71,8 +73,9 @@ def find_first_day_beside(index: LogIndex, model: str, live: str) -> dt.datetime
     Returns:
         The day's beginning (UTC); None where the shadow model has seen none, or skipped all.
     """
+    given = {"model": model, "live": live, "skipped": STATUS_SKIPPED, "day_seconds": DAY_SECONDS}
     with index.open_for_reading() as db:
-        (event,) = db.execute(FIRST_BESIDE_QUERY, (model, live, STATUS_SKIPPED)).fetchone()
+        (event,) = db.execute(FIRST_BESIDE_QUERY, given).fetchone()
     if event is None:
         return None
     return dt.datetime.fromtimestamp(event // DAY_SECONDS * DAY_SECONDS, dt.UTC)
