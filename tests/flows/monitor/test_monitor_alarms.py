@@ -1,7 +1,6 @@
 """What a pass of `make monitor` enters and alarms of: faults, loss, rows that stop, readers that are behind."""
 
 import datetime as dt
-import multiprocessing
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +18,7 @@ from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import DONE, ONE_DAY, SECOND, WINDOW_BEGIN, run_monitor_pass
 from tests.helpers.models.registered_versions import read_ledger_entries
 from tests.helpers.problems.regular_flights import make_regular_flights
+from tests.helpers.programs.forking import get_pass_forks
 from tests.helpers.servers import local_service
 
 
@@ -56,7 +56,7 @@ def test_a_fault_that_is_known_can_be_accepted(empty: Path) -> None:
 def test_killed_at_one_thing_it_writes_after_the_other_a_pass_ends_as_if_nothing_had_been(empty: Path) -> None:
     world.log_monitored_days(empty, 14, {number: frozen(number) for number in (1, 8)})
     for written in ("monitor/profiles.db", "ledger/ledger.jsonl", f"monitor/windows/{WINDOW_BEGIN}.json"):
-        process = multiprocessing.get_context("spawn").Process(target=run_monitor_pass, args=(empty, DONE))
+        process = get_pass_forks().Process(target=run_monitor_pass, args=(empty, DONE))
         process.start()
         local_service.wait_until((empty / written).exists, seconds=60)
         process.kill()

@@ -1,6 +1,5 @@
 """Moves of aliases: by force, of two passes at once, and finished after a kill."""
 
-import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.helpers.models.registered_versions import (
     make_aliased_registry,
     read_ledger_entries,
 )
+from tests.helpers.programs.forking import get_pass_forks
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def promote_version(folder: Path, version: str) -> None:
 @pytest.mark.slow
 def test_of_two_promotions_at_once_one_wins_and_the_ledger_has_both(tmp_path: Path, database: Path) -> None:
     models = make_aliased_registry(tmp_path, database, live="1", candidate="2")
-    context = multiprocessing.get_context("spawn")
+    context = get_pass_forks()
     processes = [context.Process(target=promote_version, args=(tmp_path, version)) for version in ("2", "3")]
     for process in processes:
         process.start()

@@ -2,11 +2,13 @@
 
 import atexit
 import functools
+import multiprocessing
 import os
 import secrets
 import socket
 import subprocess
 import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from flows.steps.processes.parallel import SINGLE_THREAD_ENVIRONMENT
@@ -18,6 +20,22 @@ LIBRARIES = (  # none of whose threads a fork would miss
     *("polars", "dataframely", "duckdb", "sklearn.ensemble", "mlflow.store.tracking.sqlalchemy_store"),
     *("s3fs", "boto3", "onnx", "onnxruntime", "vl_convert"),
 )
+PASS_MODULES = (
+    *("flows.steps.promote.verdicts", "flows.steps.monitor.due_windows", "penumbra.training.onnx.compile"),
+    *("service.service_factory", "mlflow.store.tracking.sqlalchemy_store", "sklearn.tree"),
+    *("starlette.testclient", "pytest"),
+)
+"""What processes that run passes have imported: nothing of it has polars compute."""
+
+
+def get_pass_forks() -> ForkServerContext:
+    """Return what starts processes for functions of tests: forks of one that has imported what passes take.
+
+    A process that imports it all itself takes seconds, and a fork of the test hangs where polars has computed.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PASS_MODULES))
+    return context
 
 
 def open_listener() -> tuple[str, socket.socket]:
