@@ -145,7 +145,8 @@ def check_slices(
     wanted = f"worse than live by more than {scale.describe_share(limits.slice_margin_share)}"
     measured = float(contributions[worst].mean())
     if not is_harmed.any():
-        return GateCheck("slices", measured, margin, "pass", f"{kind} none is shown to be {wanted}")
+        doubtful = f"; {kept[worst]} {format_signed(measured)} may be chance" if measured > margin else ""
+        return GateCheck("slices", measured, margin, "pass", f"{kind} none is shown to be {wanted}{doubtful}")
     harmed = [f"{kept[k]} {format_signed(contributions[k].mean())}" for k in np.flatnonzero(is_harmed)]
     sentence = f"{kind} are {wanted}: {list_beginning(harmed)}{describe_limit_setting('gate.slice_margin_share')}"
     return GateCheck("slices", measured, margin, "fail", sentence)

@@ -162,6 +162,14 @@ def test_a_slice_that_is_worse_within_the_margin_passes():
     assert "of 2 slices with 20 days or more none is shown to be worse than live by more than 0.1" in check.sentence
 
 
+def test_a_slice_that_is_beyond_the_margin_by_what_may_be_chance_passes_and_is_named():
+    noise = np.repeat(np.resize([3.0, -2.6], 24), 2)
+    losses = days(candidate=0.5).with_columns(pl.col(CANDIDATE_LOSS) + pl.Series(noise) * (pl.col("origin") == "JFK"))
+    check = check_slices(losses, LIMITS)
+    assert (check.verdict, check.measured > check.limit) == ("pass", True)
+    assert check.sentence.endswith("; origin=JFK +0.2004 may be chance")
+
+
 def test_a_slice_on_too_few_days_is_left_out():
     rare = days(candidate=0.4).with_columns(
         pl.when(pl.col(DAY_COLUMN) < 5).then(9.0).otherwise(CANDIDATE_LOSS).alias(CANDIDATE_LOSS),
