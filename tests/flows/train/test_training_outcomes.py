@@ -1,6 +1,7 @@
 """Batches whose outcomes are missing, all the same, infinite or new: left out, refused, or scored as far as may be."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -192,6 +193,7 @@ def test_a_training_is_judged_by_the_loss_of_the_setting(run_orders):
     run = run_orders({"promotion__loss": "quantile_0.9"}, schema=SPENT, source=AMOUNTS, candidates=candidates)
     _, remarks = screening.screen_run(run.matrices, ["boosting"], run.plan)
     assert remarks[-1].startswith("by quantile loss (0.9) the baseline of problem/candidates.py loses")
+    assert re.search(r", both on the [\d,]+ rows of \S+ to \S+ that they are fitted on: margins", remarks[-1])
     trial = try_boosting(run)
     made = finish_training(run, trial, remarks)
     assert (next(iter(trial.scores)), next(iter(made.gate.intervals))) == ("quantile_0.9", "quantile_0.9")

@@ -104,7 +104,9 @@ def describe_weak_baseline(matrices: Matrices, split: Split) -> list[str]:
         return []
     return [
         f"by {describe_loss(task, task.loss)} the baseline of problem/candidates.py loses {loss:.4g} a row, and the "
-        f"constant {constant:.4g} {best:.4g}: margins are shares of the baseline's loss; see docs/problem-folder.md"
+        f"constant {constant:.4g} {best:.4g}, both on the {format_count(len(learnt.y), 'row')} of "
+        f"{format_batch_range(split.train)} that they are fitted on: margins are shares of the baseline's loss; "
+        "see docs/problem-folder.md"
     ]
 
 
