@@ -92,7 +92,7 @@ def check_fairness(sums: GroupSums, limits: GateLimits) -> GateCheck:
     ]
     sentence = f"of {list_names(sorted({column for column, _ in known}))} no groups are shown to exceed "
     sentence += _describe_limit(sums, limits)
-    sentence += f"; {_name_pairs(kept, [worst])} may be chance" if means[worst] > allowed[worst] else ""
+    sentence += f"; {_name_pairs(kept, np.array([worst]))} may be chance" if means[worst] > allowed[worst] else ""
     names = [f"{metric.replace('_', ' ')} of {column}" for column, metric in unknown]
     sentence += f"; {list_names(names)} can't be judged" if names else ""
     verdict: GateVerdict = NOT_ENOUGH_DATA if names else "pass"
