@@ -26,6 +26,7 @@ from penumbra.sources.tables.plain_files import open_plain_file
 from penumbra.sources.tables.text_values import clean_text
 
 READ_BY_QUERY = "have a query read it, as with --from duckdb:// --query \"select * from read_json('{location}')\""
+RENAMED_ADVICE = "if it is the same column, see 'A column that was renamed' in docs/recipes.md"
 FOREIGN_FILES = {
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), f"JSON: {READ_BY_QUERY}"),
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "a spreadsheet: save it as CSV, dates as 2024-03-01"),
@@ -242,5 +243,8 @@ def _find_exclusion(column: str, names: Mapping[str, Sequence[str]]) -> str:
         return f"column {place + 1}, which has no name"
     lacking = [file for file, columns in names.items() if column not in columns]
     if lacking:
-        return f"the file {lacking[0]} hasn't it"
+        every = dict.fromkeys(name for columns in names.values() for name in columns)
+        others = [name for name in every if [file for file in names if name in names[file]] == lacking]
+        renamed = f"; {quote_value(others[0])} is there in its place: {RENAMED_ADVICE}" if len(others) == 1 else ""
+        return f"the file {lacking[0]} hasn't it{renamed}"
     return find_name_fault(column)

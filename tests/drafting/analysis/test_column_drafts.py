@@ -37,7 +37,7 @@ def test_a_number_has_the_smallest_type_and_room_around_its_range(tmp_path, valu
     assert (column.role, column.features, column.nullable) == ("feature", ("number",), False)
 
 
-@pytest.mark.parametrize("name", ["n_items", "Price (EUR)", "age", "duration", "postings count"])
+@pytest.mark.parametrize("name", ["n_items", "Price (EUR)", "age", "duration", "postings count", "Nächte Woche"])
 def test_what_is_counted_or_paid_is_never_below_0(tmp_path, name):
     assert draft_column(tmp_path, ["1", "12", "40"], name).minimum == 0
 

@@ -165,6 +165,17 @@ def test_a_column_that_some_file_lacks_is_left_out_with_the_file(tmp_path):
     assert (weight.role, weight.reason) == ("unused", "the file 2024-02.csv hasn't it")
 
 
+def test_a_column_that_begins_where_another_ends_is_named_beside_it(tmp_path):
+    found = draft(write_months(tmp_path, make_orders(weight=["1", "2"]), make_orders(mass=["1", "2"])))
+    advice = "if it is the same column, see 'A column that was renamed' in docs/recipes.md"
+    assert get_column(found, "weight").reason == (
+        f"the file 2024-02.csv hasn't it; 'mass' is there in its place: {advice}"
+    )
+    assert get_column(found, "mass").reason == (
+        f"the file 2024-01.csv hasn't it; 'weight' is there in its place: {advice}"
+    )
+
+
 def test_a_target_that_some_file_lacks_is_refused_with_the_file(tmp_path):
     table = make_orders()
     del table["late"]
