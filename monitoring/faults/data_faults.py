@@ -140,7 +140,8 @@ def find_category_faults(
 ) -> Iterator[DataFault]:
     """Find values of text columns that vanished, are new, or came in the place of another.
 
-    In a part of a day nothing is missed: some values come in the morning only. Where many came in the reference, any
+    In a part of a day nothing is missed: some values come in the morning only. Nor is one alone where the reference has
+    less than a week: it may never come on a Saturday. Where many came in the reference, any
     may come or go, but not one in the place of another.
 
     Args:
@@ -162,7 +163,8 @@ def find_category_faults(
             known = {*usual[VALUE_COLUMN], *norms.earlier.get(name, ())}
             unknown = {value: counts[value] for value in sorted(counts.keys() - known)}
             for fault in _compare_categories(name, rows.height, gone, unknown, least, norms.period):
-                if fault.what == "renamed" or not turnover.is_open:
+                is_usual = turnover.is_open or (fault.what == "vanished" and not norms.has_whole_week)
+                if fault.what == "renamed" or not is_usual:
                     yield fault
 
 

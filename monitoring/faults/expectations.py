@@ -37,6 +37,7 @@ MIN_DAY_ROWS = 50  # rows, to judge a day by them
 MIN_WHOLE_DAY_SHARE = 0.5  # a day with a smaller share of the usual day's rows isn't whole, and teaches nothing
 MAX_WATCHED_GROUPS = 8  # a category with no more values is a place to watch each of: a sensor, a line
 MIN_WIDE_ROWS, MAX_WIDE_WEEKS = 140, 4  # rows in which a renamed value shows; the most weeks to gather them from
+DAYS_OF_WEEK = 7
 MAX_BLOCK_DAYS = 92  # a window's days are judged together with so many days before its end at most
 
 
@@ -49,6 +50,7 @@ class Expectations:
         time: The name of the column with the row's time.
         dtypes: The contract's dtype of each other column.
         moments: The fewest different times of a day's rows.
+        has_whole_week: Whether the reference spans a week, so that it shows what a Saturday has.
         nulls: The largest share of missing values on a day, and the share above which too many are missing, by column.
         categories: By text column a frame with its values (`penumbra.value`), each one's mean share of a day's rows
             (`penumbra.share`), and the share of the days that had it (`penumbra.day`).
@@ -72,6 +74,7 @@ class Expectations:
     time: str
     dtypes: Mapping[str, Any]
     moments: int
+    has_whole_week: bool
     nulls: Mapping[str, tuple[float, float]]
     categories: Mapping[str, pl.DataFrame]
     turnover: Mapping[str, Turnover]
@@ -192,6 +195,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
+        has_whole_week=_count_span_days(rows[schema.TIME].dt.date()) >= DAYS_OF_WEEK,
         nulls={name: learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
         categories={name: learn_categories(rows, name, len(days)) for name in texts},
         turnover={name: learn_turnover(days, name) for name in texts},
@@ -225,10 +229,15 @@ def _count_block_days(reference: pl.DataFrame, time: str) -> int:
     return math.ceil(MIN_DAY_ROWS * span / reference.height)
 
 
+def _count_span_days(dates: pl.Series) -> int:
+    """The days from the first of these dates to the last."""
+    return (dates.max() - dates.min()).days + 1  # type: ignore[operator,union-attr]
+
+
 def _count_wide_days(reference: pl.DataFrame, time: str) -> int:
     """How many whole weeks have rows enough to miss a value that one row in twenty has, in days; 0 if a day has."""
     dates = reference[time].dt.date()
-    span = (dates.max() - dates.min()).days + 1 if len(dates) else 1  # type: ignore[operator,union-attr]
+    span = _count_span_days(dates) if len(dates) else 1
     weeks = math.ceil(MIN_WIDE_ROWS * span / 7 / max(reference.height, 1))
     return 0 if reference.height >= MIN_WIDE_ROWS * span else 7 * min(weeks, MAX_WIDE_WEEKS)
 

@@ -226,3 +226,10 @@ def test_numbers_too_large_to_tell_their_last_digit_have_no_step():
     grid = units.learn_value_grid(days, whole=True)
     assert grid
     assert grid.step == 0
+
+
+@pytest.mark.parametrize(("days", "faults"), [(3, set()), (7, {("vanished", "dest")})])
+def test_a_value_is_missed_where_the_reference_knows_each_day_of_the_week(days, faults):
+    norms = learn_expectations(pl.concat([make_regular_flights(number) for number in range(days)]), schema)
+    without = TODAY.filter(pl.col("dest") != "ATL")
+    assert {fault.key for fault in find_data_faults(without, norms) if fault.column == "dest"} == faults
