@@ -118,18 +118,25 @@ def _examine_data_folder(with_files: bool = True) -> None:
     for title, check in _list_checks(data):
         examination.run(title, check)
     _save_findings(settings, examination.findings)
+    before = [*files.list_unaccepted(), *examination.list_unaccepted()]
     live_skew = partial(skew.examine_live_skew, data.rows, settings.registry, problem)
     examination.run("the service gives training's predictions", live_skew)
     for note in _list_notes(data, settings, problem):
         print(f"  note     {note}")
     if faults := [*files.list_unaccepted(), *examination.list_unaccepted()]:
-        advice = (
-            "Repair it, or accept it (gate.accept in settings.toml): the first training stops at it, and the gate "
-            "refuses each model. `penumbra train --skip-doctor` trains all the same, and the gate records that."
-        )
-        print(f"\n{len(faults)} found in {data}. {advice}", file=sys.stderr)
+        print(f"\n{len(faults)} found in {data}. {_advise(is_live_model=not before)}", file=sys.stderr)
         sys.exit(EXIT_FINDINGS)
     print(f"\nNothing to repair in {data}{examination.describe_skipped()}.")
+
+
+def _advise(*, is_live_model: bool) -> str:
+    """What to do about what was found, which may be of the live model alone: a new one is no worse for it."""
+    if is_live_model:
+        return "Repair it: it is of the live model alone, so no training stops at it, and the gate doesn't judge it."
+    return (
+        "Repair it, or accept it (gate.accept in settings.toml): the first training stops at it, and the gate refuses "
+        "each model. `penumbra train --skip-doctor` trains all the same, and the gate records that."
+    )
 
 
 def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Iterator[str]:

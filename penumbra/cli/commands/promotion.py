@@ -34,7 +34,7 @@ def return_to_previous(reason: str, to: str) -> None:
     from penumbra.registry.pointers import ROLLBACK_PIN_FILE
     from penumbra.registry.rollback import RollbackRefused, roll_back_live, sync_rollback
 
-    with refuse_on(RollbackRefused, SettingsError):
+    with refuse_on(RollbackRefused, SettingsError), show_progress("Going back to the previous version"):
         settings = load_settings()
         try:
             click.echo(roll_back_live(settings, reason, to))
@@ -45,7 +45,9 @@ def return_to_previous(reason: str, to: str) -> None:
         except (BrokenLedger, OSError) as error:
             sync_rollback(settings)
             raise Refusal(f"the previous version answers again, but the ledger doesn't have it: {error}") from None
-    click.echo(sync_rollback(settings))
+    with show_progress("Telling the registry"):
+        said = sync_rollback(settings)
+    click.echo(said)
 
 
 @click.command("history", cls=ProjectCommand, example="penumbra history 7")

@@ -110,6 +110,11 @@ def test_what_is_accepted_is_said_to_be_so_in_place_of_a_remedy(capsys):
     assert examined.list_unaccepted() == [early]
 
 
+def test_what_is_found_of_the_live_model_alone_is_said_to_stop_no_training():
+    assert "no training stops at it" in examination._advise(is_live_model=True)
+    assert "the first training stops at it" in examination._advise(is_live_model=False)
+
+
 FAULTY_FEATURES = """
 import polars as pl
 from penumbra.features import Expression
