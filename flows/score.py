@@ -32,7 +32,8 @@ class ScoreFlow(FlowSpec):
     def start(self):
         """Find the tables; those that are begun go on."""
         from flows.steps.processes.parallel import count_parallel_tasks, split_jobs
-        from flows.steps.score import part_scoring, score_order, scoring
+        from flows.steps.score import score_order, scoring
+        from flows.steps.score.parts import part_scoring
         from penumbra.core.loading.project_loading import load_project
 
         with stop_with_one_sentence(*scoring.SCORE_ERRORS):
@@ -50,7 +51,8 @@ class ScoreFlow(FlowSpec):
     @step
     def score(self):
         """Score some tables, and write the output and the receipt of each."""
-        from flows.steps.score import part_scoring, scoring
+        from flows.steps.score import scoring
+        from flows.steps.score.parts import part_scoring
         from penumbra.core.loading.project_loading import load_project
 
         with share_work("score", self.order.job), stop_with_one_sentence(*scoring.SCORE_ERRORS):

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from flows.steps.processes.parallel import open_fork_pool
-from flows.steps.score.part_scoring import SCORED_PARTS, PartScorer
+from flows.steps.score.parts.part_scoring import SCORED_PARTS, PartScorer
 from flows.steps.score.replaced_processes import Attempt
 from flows.steps.score.table_job import TableJob
 from flows.steps.score.table_parts import score_lane

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from flows.steps.score.input_tables import is_query
 from flows.steps.score.outputs.answer_details import EXPLAIN, UNCERTAINTY
 from flows.steps.score.outputs.output_places import (
     keep_from_inputs,
@@ -15,6 +14,7 @@ from flows.steps.score.outputs.output_places import (
     name_output,
     name_outputs,
 )
+from flows.steps.score.parts.input_tables import is_query
 from flows.steps.score.spooled_query import RESULT_FILE
 from flows.steps.score.table_job import BegunTable, TableJob, begin_table
 from penumbra.core.problem import Problem

@@ -12,14 +12,14 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from flows.steps.score.input_tables import estimate_parts
 from flows.steps.score.live_versions import follow_live_versions
 from flows.steps.score.outputs.answer_details import DetailsMissing
 from flows.steps.score.outputs.output_files import has_file, write_outputs
 from flows.steps.score.outputs.output_places import require_writable
-from flows.steps.score.part_scoring import PartScorer
+from flows.steps.score.parts.input_tables import estimate_parts
+from flows.steps.score.parts.part_scoring import PartScorer
+from flows.steps.score.parts.record_check import RowsRefused
 from flows.steps.score.process_pool import open_process_pool, score_in_process
-from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.replaced_processes import MEMORY_ADVICE, Attempt, ProcessEnds
 from flows.steps.score.score_order import ScoreOrder, ScoreRefused, describe_refusal
 from flows.steps.score.shared_parts import SharedParts

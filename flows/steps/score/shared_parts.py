@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows.steps.score.part_scoring import BROKEN, FACTS_FILE, PREDICTIONS, REFUSED
+from flows.steps.score.parts.part_scoring import BROKEN, FACTS_FILE, PREDICTIONS, REFUSED
 from flows.steps.score.table_job import BEGUN_FILE, DONE_FILE, BegunTable, TableJob
 from flows.steps.score.table_parts import publish_parts
 from flows.steps.shared.shared_folders import LAST_FILES, list_flow_folders

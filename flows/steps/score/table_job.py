@@ -24,8 +24,8 @@ from typing import TypeVar
 
 import msgspec
 
-from flows.steps.score.part_facts import PartFacts, sum_facts
-from flows.steps.score.part_scoring import FACTS_FILE
+from flows.steps.score.parts.part_facts import PartFacts, sum_facts
+from flows.steps.score.parts.part_scoring import FACTS_FILE
 from penumbra.sources.tables.locations import TableFile
 from penumbra.storage.atomic import replace_file
 from penumbra.storage.work_lock import WorkInProgress, hold_work_lock

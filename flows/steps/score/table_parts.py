@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.steps.score.input_tables import iterate_parts
-from flows.steps.score.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
+from flows.steps.score.parts.input_tables import iterate_parts
+from flows.steps.score.parts.part_scoring import BROKEN, PREDICTIONS, REFUSED, PartScorer
 from flows.steps.score.table_job import TableJob
 from penumbra.logs.append_log import SEGMENT_SUFFIX
 from penumbra.logs.schema import get_broken_counts_folder, get_refusals_folder

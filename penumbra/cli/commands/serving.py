@@ -215,7 +215,7 @@ def score_rows(source: str, output: str, database: str, processes: int | None, a
     attempt = replace_ended(settings.service.state)
 
     from flows.steps.score import receipts
-    from flows.steps.score.part_scoring import SCORED_PARTS
+    from flows.steps.score.parts.part_scoring import SCORED_PARTS
     from flows.steps.score.score_order import make_order
     from flows.steps.score.scoring import SCORE_ERRORS
     from penumbra.cli.reports.serving.score_report import score_with_progress

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import dataframely as dy
 
-from flows.steps.score.part_facts import PartFacts
+from flows.steps.score.parts.part_facts import PartFacts
 from flows.steps.score.receipts import format_receipts
 from flows.steps.score.table_job import BegunTable, TableReceipt
 

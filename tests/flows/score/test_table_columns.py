@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from flows.steps.score.parts.record_check import RowsRefused
 from flows.steps.score.receipts import describe_receipts, format_receipts
-from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import ScoreRefused, begin_tables, make_order
 from flows.steps.score.scoring import score_tables
 from problem import schema

@@ -12,10 +12,10 @@ import pytest
 from flows.steps.errors import FlowStopped, stop_with_one_sentence
 from flows.steps.score import scoring
 from flows.steps.score.outputs.output_files import write_outputs
-from flows.steps.score.part_facts import PartFacts
-from flows.steps.score.part_scoring import FACTS_FILE, SCORES_FILE
+from flows.steps.score.parts.part_facts import PartFacts
+from flows.steps.score.parts.part_scoring import FACTS_FILE, SCORES_FILE
+from flows.steps.score.parts.record_check import RowsRefused
 from flows.steps.score.receipts import format_receipts
-from flows.steps.score.record_check import RowsRefused
 from flows.steps.score.score_order import TOKENS, ScoreOrder, begin_tables
 from flows.steps.score.scoring import SCORE_ERRORS, score_share, score_tables
 from flows.steps.score.shared_parts import SharedParts

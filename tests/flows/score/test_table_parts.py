@@ -10,7 +10,7 @@ import polars as pl
 import psutil
 import pytest
 
-from flows.steps.score.input_tables import iterate_parts
+from flows.steps.score.parts.input_tables import iterate_parts
 from flows.steps.score.score_order import ScoreOrder, begin_tables
 from flows.steps.score.scoring import score_tables
 from flows.steps.score.table_parts import publish_part

@@ -11,7 +11,7 @@ import polars as pl
 
 from flows.steps.score.outputs.csv_texts import make_texts
 from flows.steps.score.outputs.output_places import name_rejected
-from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE
+from flows.steps.score.parts.part_scoring import REJECTED_FILE, SCORES_FILE
 from flows.steps.score.table_job import TableJob
 from penumbra.core.text.addresses import get_scheme
 from penumbra.core.text.masking import mask_address

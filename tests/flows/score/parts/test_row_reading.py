@@ -7,8 +7,8 @@ import dataframely as dy
 import polars as pl
 import pytest
 
+from flows.steps.score.parts.record_check import RecordCheck, RowsRefused
 from flows.steps.score.receipts import BROKEN_CONTRACT, UNREADABLE, NothingAnswered, format_receipts, require_answers
-from flows.steps.score.record_check import RecordCheck, RowsRefused
 from flows.steps.score.score_order import ScoreRefused, make_order
 from penumbra.core.settings import load_settings
 from penumbra.sources import SqlQuery, TableFiles, read_numbers

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import polars.selectors as cs
 
-from flows.steps.score.record_check import RowsRefused
+from flows.steps.score.parts.record_check import RowsRefused
 from penumbra.core.columns import RESERVED_PREFIX
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import escape_text

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from flows.steps.score.input_tables import RowPart
 from flows.steps.score.outputs.answer_details import compute_details
 from flows.steps.score.outputs.entry_tables import make_entry_tables
 from flows.steps.score.outputs.score_columns import list_keys, list_other_scores, list_plain_scores
-from flows.steps.score.part_facts import PartFacts
-from flows.steps.score.record_check import CheckedRecords, RecordCheck
+from flows.steps.score.parts.input_tables import RowPart
+from flows.steps.score.parts.part_facts import PartFacts
+from flows.steps.score.parts.record_check import CheckedRecords, RecordCheck
 from flows.steps.score.replaced_processes import Attempt, CallTimer, PartTimer
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.contract.value_readers import list_records

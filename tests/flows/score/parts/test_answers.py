@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.steps.score.input_tables import RowPart
-from flows.steps.score.part_scoring import REJECTED_FILE, SCORES_FILE, PartScorer
+from flows.steps.score.parts.input_tables import RowPart
+from flows.steps.score.parts.part_scoring import REJECTED_FILE, SCORES_FILE, PartScorer
 from penumbra.logs.append_log import decode_entry, encode_json
 from penumbra.rules import (
     Answer,
