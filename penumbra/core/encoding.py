@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -38,8 +39,12 @@ def derive_features(kinds: Sequence[Feature], rows: pl.DataFrame) -> pl.DataFram
     Raises:
         UncomputableFeature: An expression fails for a row, as a strict cast does for a text that is no number.
     """
+    return _select_features(kinds, list_feature_expressions(kinds), rows)
+
+
+def _select_features(kinds: Sequence[Feature], expressions: Sequence[pl.Expr], rows: pl.DataFrame) -> pl.DataFrame:
     try:
-        return rows.select(list_feature_expressions(kinds))
+        return rows.select(expressions)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         names = [kind.name for kind in kinds if not _can_compute(kind, rows)]
         raise UncomputableFeature(
@@ -74,7 +79,8 @@ def learn_category_tables(kinds: Sequence[Feature], features: pl.DataFrame) -> d
 class FeatureEncoder:
     """The problem's features with their category tables.
 
-    The same numbers come from `encode_frame` for frames and from `row` for one record.
+    The same numbers come from `encode_rows` for frames and from `row` for one record. Expressions are built once:
+    that takes about as long as computing them for a thousand rows.
     """
 
     kinds: tuple[Feature, ...]
@@ -95,18 +101,54 @@ class FeatureEncoder:
         """Positions of the other columns in the matrix."""
         return [i for i, kind in enumerate(self.kinds) if not kind.categorical]
 
+    def derive(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Compute the features of each row, as `derive_features` does.
+
+        Args:
+            rows: Rows with the columns that they read.
+
+        Returns:
+            A column for each feature, under its name: Float64, or String for a category; null is missing.
+
+        Raises:
+            UncomputableFeature: An expression fails for a row.
+        """
+        return _select_features(self.kinds, self._derivations, rows)
+
+    def encode_rows(self, rows: pl.DataFrame) -> np.ndarray:
+        """Derive the features of n rows, and encode them.
+
+        Args:
+            rows: Rows with the columns that the features read.
+
+        Returns:
+            Float64 [n, k], as `encode_frame` gives it.
+
+        Raises:
+            UncomputableFeature: An expression fails for a row.
+        """
+        return self.encode_frame(self.derive(rows))
+
     def encode_frame(self, features: pl.DataFrame) -> np.ndarray:
         """Encode derived features as a matrix.
 
         Args:
-            features: The columns that `derive_features` gives, of n rows.
+            features: The columns that `derive` gives, of n rows.
 
         Returns:
             Float64 [n, k]: NaN for a missing number; categories as codes, -1 for missing or unseen.
         """
-        return features.select(self._encoded(kind) for kind in self.kinds).to_numpy(order="c")
+        return features.select(self._encodings).to_numpy(order="c")
 
-    def _encoded(self, kind: Feature) -> pl.Expr:
+    @cached_property
+    def _derivations(self) -> Sequence[pl.Expr]:
+        return list_feature_expressions(self.kinds)
+
+    @cached_property
+    def _encodings(self) -> Sequence[pl.Expr]:
+        return [self._encode(kind) for kind in self.kinds]
+
+    def _encode(self, kind: Feature) -> pl.Expr:
         if not kind.categorical:
             return select_column(kind.name).fill_null(float("nan"))
         table = self.tables[kind.name]

@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from penumbra.core.encoding import derive_features
 from penumbra.core.loading.problem_loading import SERVED_PARTS, load_problem
 from penumbra.core.system.process_tree import adopt_orphans
 from penumbra.logs.append_log import BYTES_PER_MEGABYTE, is_line_whole
@@ -98,10 +97,7 @@ class Scorer:
         ]
 
     def _predict(self, records: Sequence[RecordDict]) -> np.ndarray:
-        inputs = self.bundle.inputs
-        outputs = self.bundle.compute_outputs(
-            inputs.encode_frame(derive_features(inputs.kinds, self.contract.to_frame(records)))
-        )
+        outputs = self.bundle.compute_outputs(self.bundle.inputs.encode_rows(self.contract.to_frame(records)))
         expected = (len(records), *self._row_shape)
         if outputs.shape != expected:
             raise UnusableOutput(STATUS_SHAPE, f"the output has shape {outputs.shape}, expected {expected}")

@@ -27,7 +27,7 @@ def test_a_record_gives_the_same_numbers_as_its_row_in_a_frame(known, rows):
     inputs = learnt(EVERY_KIND, ROWS.head(known))
     settings, row = ROWS[rows], inputs.row()
     one_by_one = np.array([row(record) for record in settings.to_dicts()], dtype=float)
-    np.testing.assert_array_equal(inputs.encode_frame(derive_features(EVERY_KIND, settings)), one_by_one)
+    np.testing.assert_array_equal(inputs.encode_rows(settings), one_by_one)
 
 
 def test_the_rows_of_that_test_have_missing_values_in_every_nullable_column():
@@ -69,9 +69,20 @@ def test_the_matrix_is_contiguous_float64_whatever_the_number_of_rows(count):
 def test_the_tables_survive_json():
     inputs = learnt(EVERY_KIND, ROWS)
     again = FeatureEncoder(EVERY_KIND, json.loads(json.dumps(inputs.tables)))
-    np.testing.assert_array_equal(
-        again.encode_frame(derive_features(EVERY_KIND, ROWS)), inputs.encode_frame(derive_features(EVERY_KIND, ROWS))
-    )
+    np.testing.assert_array_equal(again.encode_rows(ROWS), inputs.encode_rows(ROWS))
+
+
+def test_the_expressions_of_features_are_built_once_however_many_lists_are_encoded():
+    built = []
+
+    class NotedNumber(Number):
+        def expr(self):
+            built.append(self.column)
+            return super().expr()
+
+    inputs = FeatureEncoder((NotedNumber("size"),), {})
+    assert [inputs.encode_rows(FEW.head(count)).shape for count in (1, 2)] == [(1, 1), (2, 1)]
+    assert built == ["size"]
 
 
 def test_only_columns_without_any_value_become_constant():

@@ -18,7 +18,6 @@ import msgspec
 import polars as pl
 
 from flows.steps.doctor.skew_sample import pick_skew_rows
-from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import RegistrySettings, remove_api_keys
 from penumbra.core.system.http_client import OPEN_WITHOUT_PROXY, extract_prediction, find_free_port, is_service_ready
@@ -115,7 +114,7 @@ def make_skew_sample(
     """
     real, awkward = pick_skew_rows(rows, contract, SKEW_ROWS)
     sample_rows = pl.concat([real.select(awkward.columns), awkward])
-    features = derive_features(live.inputs.kinds, sample_rows)
+    features = live.inputs.derive(sample_rows)
     expected = live.predictions(live.inputs.encode_frame(features))
     return serving_skew.SkewSample(sample_rows.to_dicts(), features, expected), sample_rows
 

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.columns import LABEL_COLUMN
-from penumbra.core.encoding import derive_features
 from penumbra.registry.bundles.bundle import Bundle, read_reference_rows
 
 REPLACEMENT_ROWS = 32  # of the reference, whose values replace each column's in turn
@@ -90,4 +89,4 @@ class RowComparison:
         return np.where(spreads > 0, spreads, 1.0)
 
     def _encode(self, rows: pl.DataFrame) -> np.ndarray:
-        return self._bundle.inputs.encode_frame(derive_features(self._bundle.inputs.kinds, rows))
+        return self._bundle.inputs.encode_rows(rows)

@@ -28,7 +28,7 @@ from penumbra.core.attributions.additive_model import Explainer, NotExplainable,
 from penumbra.core.columns import BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, add_missing_prefix
 from penumbra.core.contract.contract_changes import find_contract_break
 from penumbra.core.contract.feature_specs import UnreadableFeature, read_features
-from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.metrics.conformal import ConformalLimits
 from penumbra.core.problem import Problem
 from penumbra.core.task import Task
@@ -133,7 +133,7 @@ class Bundle:
         Returns:
             float64 [n], or [n, classes] (see penumbra/core/task.py).
         """
-        return self.predictions(self.inputs.encode_frame(derive_features(self.inputs.kinds, rows)))
+        return self.predictions(self.inputs.encode_rows(rows))
 
     def predictions(self, matrix: np.ndarray) -> np.ndarray:
         """Predict for encoded rows.

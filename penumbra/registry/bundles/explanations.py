@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from penumbra.core.attributions.additive_model import Attributions, NotExplainable
-from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.problem import Problem
 from penumbra.registry.bundles.bundle import Bundle, read_bundle
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, verify_bundle
@@ -51,7 +51,7 @@ def compute_attributions(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         NotExplainable: As of `attribute_scores`.
     """
-    found = attribute_scores(bundle, bundle.inputs.encode_frame(derive_features(bundle.inputs.kinds, rows)))
+    found = attribute_scores(bundle, bundle.inputs.encode_rows(rows))
     classes = bundle.task.classes
     return pl.DataFrame(found.values, schema=bundle.inputs.names, orient="row").with_columns(
         pl.Series(EXPECTED_COLUMN, found.expected),

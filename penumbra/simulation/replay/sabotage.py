@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
 from penumbra.core.system.actor import get_actor
@@ -54,7 +53,7 @@ def register_sabotaged(settings: Settings, problem: Problem) -> str:
 def _invert_model(folder: Path, version: str, problem: Problem) -> dict[str, str]:
     """Replace a bundle's model by one that learnt the opposite of its predictions; return the facts of the bundle."""
     made = bundle.read_bundle(folder, problem, version)
-    matrix = made.inputs.encode_frame(derive_features(made.inputs.kinds, bundle.read_reference_rows(folder)))
+    matrix = made.inputs.encode_rows(bundle.read_reference_rows(folder))
     opposite = fit_opposite(made.task, matrix, made.predictions(matrix))
     probe = matrix[:SABOTAGE_PROBE_ROWS]
     bundle_writing.write_model_files(

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from penumbra.core.encoding import derive_features
 from penumbra.core.problem import Problem
 from penumbra.features import Record
 from penumbra.registry.bundles import bundle
@@ -83,13 +82,13 @@ class LoadedModel:
         Returns:
             Inputs float64 [n, k] and predictions float64 [n] or [n, classes] (see penumbra/core/task.py).
         """
-        return self.score_features(derive_features(self.bundle.inputs.kinds, rows))
+        return self.score_features(self.bundle.inputs.derive(rows))
 
     def score_features(self, features: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Score derived features.
 
         Args:
-            features: The columns that `derive_features` gives, of n rows.
+            features: The columns that `FeatureEncoder.derive` gives, of n rows.
 
         Returns:
             As `score_batch` does.

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from penumbra.core.encoding import derive_features
 from penumbra.core.task import Task
 from penumbra.core.text.errors import USER_ERRORS
 from penumbra.features import Record
@@ -58,7 +57,7 @@ def run_frame(
     if not model.rules.can_rule_rows:
         return None
     try:
-        features = derive_features(model.bundle.inputs.kinds, rows)
+        features = model.bundle.inputs.derive(rows)
         unscored = FramePredictions(rows, features, None)
         numbers = np.flatnonzero(~model.rules.find_decided_rows(unscored))
         if len(numbers) < rows.height and not apart and model.rules.may_refuse(unscored):

@@ -13,7 +13,6 @@ import polars as pl
 
 from monitoring.windows.window_records import AttributionDrift
 from penumbra.core.attributions.additive_model import NotExplainable
-from penumbra.core.encoding import derive_features
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.queries.samples import read_sampled_lines
 from penumbra.registry.bundles.bundle import Bundle
@@ -61,8 +60,7 @@ def learn_attributions(loaded: Bundle, reference: pl.DataFrame) -> UsualAttribut
         return None
     max_rows = min(max(MAX_LEAVES // max(leaves, 1), MIN_ROWS), MAX_ROWS)
     positions = np.linspace(0, reference.height - 1, min(reference.height, max_rows)).astype(int)
-    rows = derive_features(loaded.inputs.kinds, reference[positions])
-    sizes = _compute_sizes(loaded, loaded.inputs.encode_frame(rows))
+    sizes = _compute_sizes(loaded, loaded.inputs.encode_rows(reference[positions]))
     return None if sizes is None else UsualAttributions(loaded, sizes, max_rows)
 
 

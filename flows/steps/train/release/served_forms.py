@@ -14,7 +14,7 @@ import polars as pl
 from flows.steps.doctor.skew_sample import pick_skew_rows
 from flows.steps.train.matrices import Matrices
 from penumbra.core.columns import INPUTS_COLUMN
-from penumbra.core.encoding import FeatureEncoder, derive_features
+from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.problem import Problem
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import quote_value
@@ -71,9 +71,7 @@ def compare_served_forms(problem: Problem, released: bundle.Bundle, rows: pl.Dat
     trained = real[INPUTS_COLUMN].struct.unnest()
     both = pl.concat([real.select(awkward.columns), awkward])
     try:
-        return _compare_rows(
-            problem, released, both, pl.concat([trained, derive_features(released.inputs.kinds, awkward)])
-        )
+        return _compare_rows(problem, released, both, pl.concat([trained, released.inputs.derive(awkward)]))
     except Exception:  # a value that the contract allows and the model can't take: real rows decide
         return _compare_real_rows(problem, released, both.head(real.height), trained)
 
