@@ -10,7 +10,7 @@ import msgspec
 
 from monitoring.windows.window_records import Window
 from penumbra.storage.sealed import DamagedFile, get_seal_path, read_sealed_file, replace_sealed_file
-from penumbra.storage.window_files import WINDOWS_FOLDER, list_window_files
+from penumbra.storage.window_files import list_window_files, locate_window_file
 
 DAMAGED_SUFFIX = ".damaged"
 
@@ -38,7 +38,7 @@ class WindowStore:
         Returns:
             The file.
         """
-        path = _locate_record(self.folder, window)
+        path = locate_window_file(self.folder, window.begin)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_sealed_file(path, msgspec.json.format(msgspec.json.encode(window), indent=1) + b"\n")
         return path
@@ -81,10 +81,6 @@ def _read_window(path: Path) -> Window:
         raise DamagedWindow(f"{path}: {error}: the next `penumbra monitor` judges the window again") from None
 
 
-def _locate_record(folder: Path, window: Window) -> Path:
-    return folder / WINDOWS_FOLDER / f"{window.begin}.json"
-
-
 def describe_missing_explanation(window: Window, folder: Path) -> str:
     """Describe why a window isn't explained that was judged before explanations were recorded.
 
@@ -95,7 +91,7 @@ def describe_missing_explanation(window: Window, folder: Path) -> str:
     Returns:
         A sentence without its full stop, with the remedy.
     """
-    record = _locate_record(folder, window)
+    record = locate_window_file(folder, window.begin)
     return (
         f"the window {window.days} was judged by a version that kept no explanation: remove {record} and run "
         "`penumbra monitor`, which judges it again"

@@ -18,6 +18,7 @@ from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
 from penumbra.core.text.tables import format_number
+from penumbra.storage.window_files import locate_window_file
 
 LARGE_EXCESS = 0.01  # of the reference's mean loss: what the live fit loses more there is said
 
@@ -56,7 +57,7 @@ def list_window_limits(
     if settings.monitor.on_drift:
         words = _describe_drift_limits(settings.monitor, known, span) or predictions
         yield from [words] if words else []
-    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes, before)):
+    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, span.begin, outcomes, before)):
         yield words
     if loss is None and shortage:
         yield f"loss can't be estimated without labels: {shortage}"
@@ -184,18 +185,23 @@ def describe_day_limits(kind: str, monitor: MonitorSettings, latest: int, refere
 
 
 def describe_loss_limits(
-    settings: Settings, model: WatchedModel, outcomes: Sequence[OutcomeSums], before: Sequence[OutcomeSums] = ()
+    settings: Settings,
+    model: WatchedModel,
+    begin: dt.date,
+    outcomes: Sequence[OutcomeSums],
+    before: Sequence[OutcomeSums] = (),
 ) -> str:
     """Describe why a window's loss isn't judged, or not on all of its days.
 
     Args:
         settings: The settings' sections `monitor` and `promotion` are read.
         model: The model that answered.
+        begin: The window's first day.
         outcomes: The outcome sums of the window's days, at least one.
         before: Those of the days before it that are judged together with it.
 
     Returns:
-        Words; "" where it is judged on all days with rows.
+        Words, with what to do once labels have come that are late; "" where it is judged on all days with rows.
     """
     whole, counted = reduce(add, outcomes), sum(day.labels > 0 for day in outcomes)
     days = sum(day.rows > 0 for day in outcomes)
@@ -205,7 +211,8 @@ def describe_loss_limits(
         arrived = f"{whole.arrived:,} of {format_count(whole.due, 'label has', 'labels have')} arrived"
         return (
             f"loss isn't judged: {arrived}, on {format_count(counted, 'day')} enough of them, and it takes "
-            f"{MIN_BAND_DAYS} days"
+            f"{MIN_BAND_DAYS} days (once they have come, remove {locate_window_file(settings.monitor.folder, begin)}, "
+            "and the next `penumbra monitor` judges the window again)"
         )
     latest = counted + sum(day.labels > 0 for day in before)
     if words := describe_day_limits("loss", settings.monitor, latest, len(model.losses.sums)):
