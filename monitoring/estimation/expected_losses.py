@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitoring.estimation.input_matrix import make_boosting_options
+from monitoring.estimation.boosting import import_boosting, make_boosting_options
 from penumbra.core.day_folds import FOLDS, assign_day_folds
 from penumbra.core.encoding import fill_empty_columns
 from penumbra.core.metrics.losses import compute_probability_losses, name_compared_loss
-from penumbra.core.system.lean_imports import import_lean
 from penumbra.core.task import Task
 
 if TYPE_CHECKING:  # importing it takes longer than all that doesn't estimate
@@ -110,7 +109,5 @@ class LossModel:
 
 
 def _make_regressor(rows: int, categorical: Sequence[int]) -> "HistGradientBoostingRegressor":
-    import_lean("sklearn.ensemble")
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(max_iter=40, learning_rate=0.1, **make_boosting_options(rows, categorical))
+    options = make_boosting_options(rows, categorical)
+    return import_boosting().HistGradientBoostingRegressor(max_iter=40, learning_rate=0.1, **options)

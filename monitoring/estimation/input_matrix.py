@@ -1,8 +1,7 @@
 """Matrices of the columns that a model reads, as they are logged: for models that are fitted to watch it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -59,23 +58,3 @@ class InputColumns:
         known = numbers.fill_null(np.nan).to_numpy().reshape(rows.height, -1)
         known = np.where(np.abs(known) <= LARGEST_NUMBER, known, np.nan)
         return np.column_stack([known, *codes]) if codes else known
-
-
-def make_boosting_options(rows: int, categorical: Sequence[int]) -> dict[str, Any]:
-    """Make the options that all histogram boosting on such matrices has: small trees, the same ones each time.
-
-    Args:
-        rows: The number of rows, of which a leaf has 1 % at least.
-        categorical: The positions of the columns of category codes.
-
-    Returns:
-        Keyword arguments of scikit-learn's estimators.
-    """
-    return {
-        "categorical_features": list(categorical),
-        "max_leaf_nodes": 8,
-        "min_samples_leaf": max(20, rows // 100),
-        "l2_regularization": 10.0,
-        "early_stopping": False,
-        "random_state": 0,
-    }

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitoring.estimation.input_matrix import make_boosting_options
+from monitoring.estimation.boosting import import_boosting, make_boosting_options
 from penumbra.core.day_folds import FOLDS, assign_day_folds
 from penumbra.core.encoding import fill_empty_columns
-from penumbra.core.system.lean_imports import import_lean
 
 if TYPE_CHECKING:  # importing it takes longer than all that doesn't estimate
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -117,7 +116,5 @@ def _find_shrinkage(log_odds: np.ndarray, is_window: np.ndarray, balance: np.nda
 
 
 def _make_classifier(rows: int, categorical: Sequence[int]) -> "HistGradientBoostingClassifier":
-    import_lean("sklearn.ensemble")
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(max_iter=20, learning_rate=0.15, **make_boosting_options(rows, categorical))
+    options = make_boosting_options(rows, categorical)
+    return import_boosting().HistGradientBoostingClassifier(max_iter=20, learning_rate=0.15, **options)

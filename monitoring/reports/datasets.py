@@ -12,7 +12,7 @@ import polars as pl
 
 from monitoring.reports.columns import ReportColumns
 from penumbra.core.columns import DECISION_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, name_class_column
-from penumbra.core.system.lazy_packages import defer_modules
+from penumbra.core.system.lazy_packages import SCIPY_PACKAGES, defer_modules
 from penumbra.core.system.lean_imports import UNUSED_BY_REPORTS, hide_modules
 from penumbra.core.task import Task
 from penumbra.core.text.quoting import escape_text
@@ -23,7 +23,7 @@ EVIDENTLY_PACKAGES = (  # of which a report needs a part
     *(f"evidently.legacy.{name}" for name in ("descriptors", "features", "metric_preset", "metrics", "report")),
     *(f"evidently.legacy.{name}" for name in ("test_preset", "test_suite", "tests", "ui.dashboards")),
     *("evidently.legacy.calculations.stattests", "plotly.figure_factory"),
-    *("sklearn.metrics", "sklearn.preprocessing"),
+    *("sklearn.metrics", "sklearn.preprocessing", *SCIPY_PACKAGES),
 )
 
 # Evidently uses deprecated parts of its dependencies, and of SciPy and scikit-learn some that few reports call or none.

@@ -4,12 +4,16 @@ import ast
 import functools
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
+
+SCIPY_PACKAGES = ("scipy.integrate", "scipy.interpolate", "scipy.optimize")  # scikit-learn takes little of each
+PUBLIC_NAMES = re.compile(rb"^__all__ = (\[[\s\w'\",#]*\])$", re.MULTILINE)
 
 
 def defer_modules(*packages: str) -> None:
@@ -125,6 +129,17 @@ def _read_sources(source: bytes, package: str) -> dict[str, tuple[str, str]]:
         if not isinstance(each, ast.ImportFrom):
             continue
         origin = importlib.util.resolve_name("." * each.level + (each.module or ""), package)
-        if origin != package:  # the names of others are modules of the package
+        if each.names[0].name == "*":
+            sources |= {name: (origin, name) for name in _read_public_names(origin)}
+        elif origin != package:  # the names of others are modules of the package
             sources |= {alias.asname or alias.name: (origin, alias.name) for alias in each.names}
     return sources
+
+
+def _read_public_names(module: str) -> list[str]:
+    """The list `__all__` that a module begins with; none where its text doesn't tell."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
+        return []
+    found = PUBLIC_NAMES.search(spec.loader.get_data(spec.loader.path))
+    return list(ast.literal_eval(found[1].decode())) if found else []

@@ -16,6 +16,7 @@ UNUSED = {
     "sklearn.compose": ("scipy.stats",),
     "sklearn.linear_model": ("scipy.stats",),
     "sklearn.ensemble": ("pandas", "scipy.stats"),
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting": ("pandas", "scipy.stats"),
     "sklearn.discriminant_analysis": ("scipy.stats",),
 }
 UNUSED_BY_REPORTS = (  # what Evidently imports for texts and embeddings, beside SciPy's statistics
@@ -46,11 +47,12 @@ def import_lean(library: str) -> None:
     """
     if library in sys.modules:
         return
+    has_transformers = "sklearn.compose" in sys.modules
     with hide_modules(UNUSED[library]) as hidden:
         importlib.import_module(library)
     if "sqlalchemy" in hidden:
         _fill_placeholders()
-    if library == "sklearn.compose":
+    if "sklearn.compose" in sys.modules and not has_transformers:
         _spare_pandas()
 
 

@@ -69,6 +69,20 @@ def test_who_takes_all_names_gets_all(package):
     assert {"LARGE", "LITTLE", "plain", "OWN"} <= names.keys()
 
 
+def test_a_name_of_a_module_of_which_the_package_takes_all_is_found_by_the_list_that_the_module_begins_with(
+    package, tmp_path
+):
+    (tmp_path / package / "__init__.py").write_text("from .small import *\nfrom .large import *\n")
+    (tmp_path / package / "large.py").write_text("__all__ = ['LARGE',\n  'LARGER']\nLARGE, LARGER = 100, 1000\n")
+    defer_modules(package)
+    from lazily import LARGER
+
+    assert (LARGER, list_loaded()) == (1000, ["large"])
+    from lazily import SMALL
+
+    assert (SMALL, list_loaded()) == (1, ["__init__", "large", "small"])
+
+
 def test_a_name_that_is_nowhere_is_an_error_as_ever(package):
     defer_modules(package)
     with pytest.raises(ImportError, match="cannot import name 'NOTHING' from 'lazily'"):

@@ -75,6 +75,25 @@ print(model.predict(rows[[3, 43]]).tolist(), {"pandas", "scipy.stats"} & sys.mod
     assert run_python(IMPORTS + code) == ["set()", "[False, True] set()"]
 
 
+def test_boosting_alone_is_loaded_without_the_estimators_and_the_parts_of_scipy_that_it_does_without() -> None:
+    code = """
+import sys
+from monitoring.estimation.boosting import import_boosting
+import numpy
+rows = numpy.array([[category, number] for category in (0.0, 1.0) for number in range(40)])
+made = import_boosting().HistGradientBoostingRegressor(categorical_features=[0], max_iter=5).fit(rows, rows[:, 0])
+spared = {"pandas", "scipy.stats", "scipy.fft", "scipy.optimize._linprog"}
+spared |= {"sklearn.ensemble._forest", "sklearn.linear_model._base"}
+print(made.predict(rows[[3, 43]]).round(1).tolist(), spared & sys.modules.keys())
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+import scipy.optimize
+print([model.fit(rows, rows[:, 0]).n_features_in_ for model in (LogisticRegression(), RandomForestClassifier(3))])
+print(scipy.optimize.minimize_scalar(lambda x: (x - 2) ** 2).x.round(3))
+"""
+    assert run_python(code) == ["[0.3, 0.7] set()", "[2, 2]", "2.0"]
+
+
 def test_scikit_learn_loads_scipys_statistics_when_it_calls_them() -> None:
     code = """
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
