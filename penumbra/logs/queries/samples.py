@@ -1,10 +1,11 @@
 """Rows of the prediction log by their ids, with their records: for reports, which can't be made of all rows."""
 
 import datetime as dt
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines
 from penumbra.logs.queries import bottom_k
-from penumbra.logs.schema import LoggedRecord
 from penumbra.storage.sealed import DamagedFile
 
-_decode_line = msgspec.json.Decoder(LoggedRecord).decode
+KEPT_DECODERS = 8
 
 
 def read_sampled_records(
@@ -138,17 +138,25 @@ def _read_archived_columns(
 
 
 def _build_record_frame(lines: Iterable[tuple[str, bytes]], columns: Mapping[str, Any]) -> pl.DataFrame:
-    records = [(name, msgspec.json.decode(_decode_line(line).record)) for name, line in lines]
+    decode = _make_record_decoder(tuple(columns))
+    rows = [(name, *msgspec.structs.astuple(decode(line).record)) for name, line in lines]
     wanted = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in columns.items()}
-    values = {
-        name: _build_column(name, [record.get(name) for _, record in records], dtype) for name, dtype in wanted.items()
-    }
-    return pl.DataFrame({ID_COLUMN: pl.Series([name for name, _ in records], dtype=pl.String), **values})
+    values = zip(*rows, strict=True) if rows else repeat(())
+    named = zip({ID_COLUMN: pl.String(), **wanted}.items(), values, strict=False)
+    return pl.DataFrame({name: _build_column(name, each, dtype) for (name, dtype), each in named})
+
+
+@functools.lru_cache(maxsize=KEPT_DECODERS)
+def _make_record_decoder(columns: Sequence[str]) -> Callable[[bytes], Any]:
+    """Make what decodes of a line the record's values of some columns alone, None where it has none."""
+    fields = {f"column_{number}": name for number, name in enumerate(columns)}
+    record = msgspec.defstruct("SampledRecord", [(field, Any, None) for field in fields], rename=fields)
+    return msgspec.json.Decoder(msgspec.defstruct("SampledLine", [("record", record)])).decode
 
 
 def _build_column(name: str, values: Sequence[Any], dtype: Any) -> pl.Series:
-    read = map(_read_duration, values) if isinstance(dtype, pl.Duration) else values
-    return pl.Series(name, list(read), dtype, strict=False)
+    read = [*map(_read_duration, values)] if isinstance(dtype, pl.Duration) else values
+    return pl.Series(name, read, dtype, strict=False)
 
 
 def _read_duration(value: Any) -> dt.timedelta | None:
