@@ -5,7 +5,7 @@ A test compares the pages with those of all the work, byte for byte.
 
 import functools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,9 @@ with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monito
     from evidently.core.datasets import PandasDataset
     from evidently.legacy.calculations.stattests import get_stattest
     from evidently.legacy.core import ColumnType
+    from evidently.legacy.metrics.classification_performance.base_classification_metric import (
+        ThresholdClassificationMetric,
+    )
     from evidently.legacy.metrics.data_drift import dataset_drift_metric
     from evidently.legacy.utils import dashboard
     from evidently.metrics import classification, column_statistics
@@ -29,7 +32,8 @@ with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monito
 
 HIDDEN_BESIDE = {"binary": ("conf_matrix",)}  # a metric of such a task
 HIDDEN_STATISTICS = ("Maximum value", "Mean value", "Std value", "Quantile")
-PLAIN_TYPES = {str, float, int, bool, type(None)}
+PLAIN_TYPES = frozenset({str, float, int, bool, type(None)})
+KEPT_PREDICTIONS = 8  # of datasets, by threshold: a report has two
 
 
 @contextmanager
@@ -43,8 +47,9 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
     is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
     number of each picture whether it is a model, a dictionary, a list or an Enum. To count the columns that have
-    drifted, Evidently prepares a picture of each; of each dataset it computes statistics that no metric reads; and it
-    reads the script that all pages have anew for each.
+    drifted, Evidently prepares a picture of each; of each dataset it computes statistics that no metric reads, and for
+    each metric of a classification it takes target and predictions out of the dataset anew; and it reads the script
+    that all pages have anew for each.
 
     Args:
         task: The kind of prediction that is reported on.
@@ -59,9 +64,13 @@ def spare_needless_work(task: Task) -> Iterator[None]:
 
     @classmethod  # type: ignore[misc]
     def get_plain_value(model: type[BaseModel], value: Any, *arguments: Any, **options: Any) -> Any:
-        return value if type(value) in PLAIN_TYPES else get_value(model, value, *arguments, **options)
+        kind = type(value)
+        if kind in PLAIN_TYPES or (kind is list and PLAIN_TYPES.issuperset(map(type, value))):
+            return value[:] if kind is list else value
+        return get_value(model, value, *arguments, **options)
 
     get_value = vars(BaseModel)["_get_value"].__func__
+    take_predictions = ThresholdClassificationMetric.get_target_prediction_data
     hidden = HIDDEN_BESIDE.get(task.kind, ())
     beside = {name: each for name, each in classification.ADDITIONAL_WIDGET_MAPPING.items() if name not in hidden}
     replacements = (
@@ -71,6 +80,7 @@ def spare_needless_work(task: Task) -> Iterator[None]:
         (BaseModel, "_get_value", get_plain_value),
         (dataset_drift_metric, "get_drift_for_columns", _count_drifted_columns),
         (PandasDataset, "_collect_stats", lambda *_: None),
+        (ThresholdClassificationMetric, "get_target_prediction_data", _keep_predictions(take_predictions)),
         (dashboard, "__load_js", functools.cache(vars(dashboard)["__load_js"])),
     )
     originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
@@ -81,6 +91,21 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     finally:
         for original in originals:
             setattr(*original)
+
+
+def _keep_predictions(take: Callable[..., Any]) -> Callable[..., Any]:
+    """Let metrics share what is taken of the same dataset at the same threshold."""
+    kept = dict[tuple[int, str, Any, Any], tuple[pd.DataFrame, Any]]()
+
+    def take_once(metric: Any, data: pd.DataFrame, column_mapping: Any) -> Any:
+        key = id(data), repr(column_mapping), metric.probas_threshold, metric.k
+        if key not in kept:
+            kept[key] = data, take(metric, data, column_mapping)  # with the data, so that its id stays its own
+            if len(kept) > KEPT_PREDICTIONS:
+                del kept[next(iter(kept))]
+        return kept[key][1]
+
+    return take_once
 
 
 def _count_drifted_columns(
