@@ -126,7 +126,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule, flow_run), [])
     live = reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown)
-    charts = window_charts.build_window_charts(windows, loss)
+    charts = window_charts.build_kept_charts(windows, loss, settings.monitor.folder)
     has_answers = any(read_segment_sizes(settings.service.predictions).values())
     steps = {"make train": live.title != "none", "make serve": has_answers}
     return {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitoring import charts
+from monitoring.dashboard.overview.kept_drawings import KeptDrawings, draw_chart
 from monitoring.explanations.records import Explanation
 from monitoring.explanations.sentences import (
     describe_column_shift,
@@ -44,24 +45,47 @@ class WindowChart:
     svg: str
 
 
-def build_window_charts(windows: Sequence[Window], loss: str) -> list[WindowChart]:
+def build_kept_charts(windows: Sequence[Window], loss: str, folder: Path) -> list[WindowChart]:
+    """Build the charts of `build_window_charts`, and draw those that weren't kept when the page was last made.
+
+    Args:
+        windows: The windows, the earliest first.
+        loss: The name of the loss.
+        folder: The settings' `monitor.folder`.
+
+    Returns:
+        As `build_window_charts`.
+
+    Raises:
+        OSError: The pictures can't be kept.
+    """
+    drawings = KeptDrawings(folder)
+    drawn = build_window_charts(windows, loss, drawings.draw)
+    drawings.keep()
+    return drawn
+
+
+def build_window_charts(
+    windows: Sequence[Window], loss: str, draw: Callable[[charts.ChartSpec], str] = draw_chart
+) -> list[WindowChart]:
     """Draw drift, loss, label coverage, coverage of prediction sets and shadow disagreement over the windows.
 
     Args:
         windows: The windows, the earliest first.
         loss: The name of the loss.
+        draw: Returns the picture of a Vega-Lite specification as SVG.
 
     Returns:
         The charts for which at least one window has a value.
     """
     drawn = [
-        _draw_chart("drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
-        _draw_chart("loss", loss[0].upper() + loss[1:], _loss_row, windows),
-        _draw_chart("labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
-        _draw_chart("coverage", "Prediction sets with the truth", _coverage_row, windows, charts.SHARE_DOMAIN),
-        _draw_chart("shadow", "Shadow disagreement", _shadow_row, windows),
-        _draw_chart("attributions", "Change of the model's reasons", _attribution_row, windows),
-        *_draw_group_charts(windows),
+        _draw_chart(draw, "drift", "Drift ÷ threshold", _drift_row, windows, (0, 1.2)),
+        _draw_chart(draw, "loss", loss[0].upper() + loss[1:], _loss_row, windows),
+        _draw_chart(draw, "labels", "Label coverage", _label_row, windows, charts.SHARE_DOMAIN),
+        _draw_chart(draw, "coverage", "Prediction sets with the truth", _coverage_row, windows, charts.SHARE_DOMAIN),
+        _draw_chart(draw, "shadow", "Shadow disagreement", _shadow_row, windows),
+        _draw_chart(draw, "attributions", "Change of the model's reasons", _attribution_row, windows),
+        *_draw_group_charts(draw, windows),
     ]
     return [picture for picture in drawn if picture]
 
@@ -84,27 +108,26 @@ ESTIMATE_DESCRIPTION = " Dotted: estimated without labels, {basis}; assuming {as
 
 
 def _draw_chart(
+    draw: Callable[[charts.ChartSpec], str],
     name: str,
     title: str,
     row: Callable[[Window], ChartRow | None],
     windows: Sequence[Window],
     domain: Sequence[float] | None = None,
 ) -> WindowChart | None:
-    from vl_convert import vegalite_to_svg
-
     rows = [found for window in windows[-MAX_CHART_WINDOWS:] if (found := row(window)) is not None]
     if not rows:
         return None
     about = CHART_DESCRIPTIONS[name] + (_describe_loss_lines(windows) if name == "loss" else "")
-    return WindowChart(
-        name, title, f"{about} Last: {rows[-1]['last']}.", vegalite_to_svg(charts.build_line_chart(rows, domain))
-    )
+    return WindowChart(name, title, f"{about} Last: {rows[-1]['last']}.", draw(charts.build_line_chart(rows, domain)))
 
 
-def _draw_group_charts(windows: Sequence[Window]) -> list[WindowChart]:
+def _draw_group_charts(draw: Callable[[charts.ChartSpec], str], windows: Sequence[Window]) -> list[WindowChart]:
     """A chart for each sensitive column, of the difference between its groups that the gate judges."""
     drawn = [
-        _draw_chart("groups", f"{_describe_comparison(name)} by {column}", partial(_group_row, column, name), windows)
+        _draw_chart(
+            draw, "groups", f"{_describe_comparison(name)} by {column}", partial(_group_row, column, name), windows
+        )
         for column, name in find_judged_comparisons(windows).items()
     ]
     return [replace(picture, id=f"groups-{number}") for number, picture in enumerate(drawn, 1) if picture]
