@@ -8,7 +8,6 @@ from typing import Any
 from penumbra.core.system.lazy_packages import SCIPY_PACKAGES, defer_modules
 from penumbra.core.system.lean_imports import import_lean
 
-BOOSTING_MODULE = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
 BOOSTING_PACKAGES = (  # of which boosting needs a part
     *("sklearn.compose", "sklearn.decomposition", "sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics"),
     *("sklearn.model_selection", "sklearn.neighbors", "sklearn.preprocessing", "sklearn.tree"),
@@ -21,10 +20,10 @@ def import_boosting() -> Any:
     Returns:
         The module with `HistGradientBoostingClassifier` and `HistGradientBoostingRegressor`.
     """
-    if BOOSTING_MODULE not in sys.modules:
+    if "sklearn.ensemble" not in sys.modules:
         defer_modules(*SCIPY_PACKAGES, *BOOSTING_PACKAGES)
-        import_lean(BOOSTING_MODULE)
-    return importlib.import_module(BOOSTING_MODULE)
+        import_lean("sklearn.ensemble", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+    return importlib.import_module("sklearn.ensemble")
 
 
 def make_boosting_options(rows: int, categorical: Sequence[int]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ UNUSED = {
     "sklearn.compose": ("scipy.stats",),
     "sklearn.linear_model": ("scipy.stats",),
     "sklearn.ensemble": ("pandas", "scipy.stats"),
-    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting": ("pandas", "scipy.stats"),
     "sklearn.discriminant_analysis": ("scipy.stats",),
 }
 UNUSED_BY_REPORTS = (  # what Evidently imports for texts and embeddings, beside SciPy's statistics
@@ -31,7 +30,7 @@ PLACEHOLDERS = {  # what dataframely takes for modules that it doesn't find, and
 }
 
 
-def import_lean(library: str) -> None:
+def import_lean(library: str, *names: str) -> None:
     """Import a library without those that it would load in vain; who imports one of them gets it nevertheless.
 
     scikit-learn loads pandas, which it asks for again where it uses it, and SciPy's statistics, which are then loaded
@@ -41,6 +40,7 @@ def import_lean(library: str) -> None:
 
     Args:
         library: One of `UNUSED`.
+        *names: What of it is loaded, too, where the library loads its modules by the names that are asked for.
 
     Raises:
         ImportError: The library isn't installed.
@@ -49,7 +49,9 @@ def import_lean(library: str) -> None:
         return
     has_transformers = "sklearn.compose" in sys.modules
     with hide_modules(UNUSED[library]) as hidden:
-        importlib.import_module(library)
+        module = importlib.import_module(library)
+        for name in names:
+            getattr(module, name)
     if "sqlalchemy" in hidden:
         _fill_placeholders()
     if "sklearn.compose" in sys.modules and not has_transformers:
