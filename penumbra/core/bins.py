@@ -46,7 +46,14 @@ def is_countable_dtype(dtype: pl.DataType) -> bool:
 
 
 def is_word_dtype(dtype: pl.DataType) -> bool:
-    """Tell whether the values of a column are words: whether it is text, Enum or Boolean."""
+    """Tell whether the values of a column are words.
+
+    Args:
+        dtype: The column's dtype.
+
+    Returns:
+        True for text, Enum and Boolean.
+    """
     return _classify_dtype(dtype) == "word"
 
 
