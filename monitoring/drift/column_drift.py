@@ -25,6 +25,7 @@ from penumbra.core.histograms import Binning, Profile
 from penumbra.core.text.counts import format_count
 
 MIN_THRESHOLD = 1e-9
+PREDICTIONS = "the predictions"  # among the names of columns
 ORDERS_AT_ONCE = 250  # whose sums stay in the processor's cache
 
 
@@ -147,7 +148,7 @@ def _build_result(found: dict[str, ColumnDrift]) -> DriftResult:
     column = max(found, key=lambda name: found[name].ratio, default="")
     largest = found.get(column)
     prediction = found.pop(PREDICTION_COLUMN, None)
-    return DriftResult(found, prediction, "the predictions" if column == PREDICTION_COLUMN else column, largest)
+    return DriftResult(found, prediction, PREDICTIONS if column == PREDICTION_COLUMN else column, largest)
 
 
 def _judge_stretches(

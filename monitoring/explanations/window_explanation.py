@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from monitoring.drift.column_drift import PREDICTIONS
 from monitoring.explanations.change_days import estimate_change_day
 from monitoring.explanations.column_shifts import describe_shift, project_days
 from monitoring.explanations.loss_regression import MIN_REFERENCE_DAYS, LossRegression
@@ -16,8 +17,6 @@ from monitoring.losses.slices import list_category_slices
 from penumbra.core.columns import PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, DegradedSlice, OutcomeSums, Profile
 from penumbra.core.text.quoting import escape_text
-
-PREDICTIONS = "the predictions"
 
 DayT = TypeVar("DayT")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from monitoring.drift.column_drift import PREDICTIONS
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.tables import format_number
 
@@ -143,7 +144,8 @@ def _describe_signals(signals: WindowSignals) -> list[str]:
 
 
 def _describe_drift(signals: WindowSignals) -> str:
-    return f"drift: {signals.column or 'nothing'} is at {signals.ratio:.2f} times its threshold{signals.stretch}"
+    is_at, its = ("are at", "their") if signals.column == PREDICTIONS else ("is at", "its")
+    return f"drift: {signals.column or 'nothing'} {is_at} {signals.ratio:.2f} times {its} threshold{signals.stretch}"
 
 
 def _describe_loss(signals: WindowSignals) -> str:

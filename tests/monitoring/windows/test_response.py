@@ -47,6 +47,11 @@ def test_a_fault_comes_before_drift_and_loss_which_are_named_after_it_where_they
     assert calm.reason == "temp is stuck"
 
 
+def test_the_predictions_are_at_their_threshold():
+    said = decide_response(WindowSignals(column="the predictions", ratio=1.7), DAY, [], POLICY)
+    assert "drift: the predictions are at 1.70 times their threshold" in said.reason
+
+
 @pytest.mark.parametrize(
     ("seen", "off"), [(DRIFT, "on_drift"), (LOSS, "on_loss"), (WindowSignals(["temp is stuck"]), "on_faults")]
 )
