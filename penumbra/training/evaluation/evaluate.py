@@ -12,6 +12,7 @@ from penumbra.core.metrics.loss_names import LOSS_WORDS, describe_loss_name, rea
 from penumbra.core.metrics.scores import compute_defined_metrics
 from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.quoting import escape_text
 from penumbra.training.evaluation.bootstrap import Interval
 from penumbra.training.fit import TrainingSet, fit_estimator
 
@@ -19,6 +20,7 @@ EvaluationSet = tuple[np.ndarray, np.ndarray]
 """Inputs float64 [n, k] and labels [n] (penumbra/core/task.py) of the rows to score on."""
 ModelScores = Sequence[tuple[str, Mapping[str, float | Interval]]]
 """Each model's name, and its scores by metric."""
+MIN_CLASS_ROWS = 20  # of a class, with which one row moves its ROC AUC by a twentieth at most
 METRIC_TITLES = {
     "brier": "Brier",
     "roc_auc": "ROC AUC",
@@ -218,6 +220,26 @@ def predict_for_task(task: Task, estimator: Any, inputs: np.ndarray) -> np.ndarr
             "class with another in target(), or learn from more batches"
         )
     return probabilities
+
+
+def describe_rare_classes(task: Task, labels: np.ndarray) -> list[str]:
+    """Say of which classes the scored rows are so few that each of them moves the ROC AUC.
+
+    Args:
+        task: The task.
+        labels: The labels of the scored rows [n], as the task has them.
+
+    Returns:
+        A sentence where a class of several has some rows, but fewer than `MIN_CLASS_ROWS`; else nothing.
+    """
+    if task.kind != "multiclass":
+        return []
+    counts = zip(task.classes, np.bincount(labels.astype(int), minlength=len(task.classes)).tolist(), strict=True)
+    rare = [
+        f"{escape_text(name)} has {format_count(rows, 'row')}" for name, rows in counts if 0 < rows < MIN_CLASS_ROWS
+    ]
+    said = "The ROC AUC is a mean in which each class counts the same, so that a row of a rare one weighs much"
+    return [f"{said}: of those scored {', '.join(rare)}."] if rare else []
 
 
 def get_metric_title(name: str) -> str:

@@ -6,7 +6,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from penumbra.core.task import Task
-from penumbra.training.evaluation.evaluate import TrialJob, predict_for_task, run_trial, score_predictions
+from penumbra.training.evaluation.evaluate import (
+    TrialJob,
+    describe_rare_classes,
+    predict_for_task,
+    run_trial,
+    score_predictions,
+)
 from penumbra.training.fit import TrainingSet
 
 BINARY = Task("binary")
@@ -56,3 +62,10 @@ def test_predictions_that_are_there_already_are_scored_the_same():
     done, said = run_small_trial(LogisticRegression())
     again = score_predictions("live", BINARY, LABELS, said)
     assert (again.scores, again.curves) == (done.scores, done.curves)
+
+
+def test_classes_of_which_few_rows_are_scored_are_said_to_weigh_much_in_the_mean():
+    task, labels = Task("multiclass", ("none", "minor", "lost", "new")), np.array([0] * 30 + [1] * 20 + [2])
+    (said,) = describe_rare_classes(task, labels)
+    assert said.endswith("a row of a rare one weighs much: of those scored lost has 1 row.")
+    assert describe_rare_classes(task, labels[:50]) == describe_rare_classes(BINARY, LABELS) == []

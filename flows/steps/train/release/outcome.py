@@ -10,7 +10,7 @@ from flows.steps.train.live_model import LivePredictions
 from flows.steps.train.matrices import Matrices
 from flows.steps.train.plan import TrainingPlan
 from penumbra.core.settings import Settings
-from penumbra.training.evaluation.evaluate import Trial, TrialJob, score_predictions
+from penumbra.training.evaluation.evaluate import Trial, TrialJob, describe_rare_classes, score_predictions
 from penumbra.training.gate.gate_checks import ServingMeasurements
 from penumbra.training.split import format_batch_range
 
@@ -69,6 +69,7 @@ def evaluate_winner(
     live = [] if gate.live is None else _score_live(gate.live, matrices, plan.split.test)
     tested = [*final.tested, *live]
     unreleased = [rejection.candidate for rejection in final.rejections]
+    remarks = [*remarks, *describe_rare_classes(matrices.task, matrices.read_evaluation_set(plan.split.test)[1])]
     return TrainingOutcome(settings, plan, matrices, winner, all_trials, tested, final.cost, gate, remarks, unreleased)
 
 
