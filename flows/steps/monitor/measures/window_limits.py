@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
@@ -209,10 +210,14 @@ def describe_loss_limits(
         return f"loss isn't judged yet: {whole.due:,} of {format_count(whole.rows, 'label is', 'labels are')} due"
     if counted < MIN_BAND_DAYS:
         arrived = f"{whole.arrived:,} of {format_count(whole.due, 'label has', 'labels have')} arrived"
+        record = locate_window_file(Path(), begin)  # whichever machine judges has the same words
+        late = (
+            f" (once the others have, remove {record} below monitor.folder, and the next `penumbra monitor` judges the "
+            "window again)"
+        )
         return (
             f"loss isn't judged: {arrived}, on {format_count(counted, 'day')} enough of them, and it takes "
-            f"{MIN_BAND_DAYS} days (once they have come, remove {locate_window_file(settings.monitor.folder, begin)}, "
-            "and the next `penumbra monitor` judges the window again)"
+            f"{MIN_BAND_DAYS} days{late if whole.arrived < whole.due else ''}"
         )
     latest = counted + sum(day.labels > 0 for day in before)
     if words := describe_day_limits("loss", settings.monitor, latest, len(model.losses.sums)):

@@ -35,8 +35,12 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
         (
             [DAY] + [replace(DAY, arrived=1, labels=0)] * 6,
             "loss isn't judged: 16 of 70 labels have arrived, on 1 day enough of them, and it takes 2 days (once "
-            "they have come, remove var/monitor/windows/2013-03-07.json, and the next `penumbra monitor` judges the "
-            "window again)",
+            "the others have, remove windows/2013-03-07.json below monitor.folder, and the next `penumbra monitor` "
+            "judges the window again)",
+        ),
+        (
+            [DAY],
+            "loss isn't judged: 10 of 10 labels have arrived, on 1 day enough of them, and it takes 2 days",
         ),
         (
             [DAY] * 5 + [replace(DAY, arrived=1, labels=0)] * 2,
@@ -44,7 +48,7 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
         ),
         ([DAY] * 5 + [replace(DAY, rows=0, due=0, arrived=0, labels=0)] * 2, ""),
     ],
-    ids=["all", "not due", "not there", "some days", "weekend"],
+    ids=["all", "not due", "not there", "one day", "some days", "weekend"],
 )
 def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words):
     assert describe_loss_limits(SETTINGS, MODEL, dt.date(2013, 3, 7), outcomes) == words
