@@ -195,7 +195,7 @@ def _learn_of_blocks(reference: pl.DataFrame, schema: ProblemSchema, block_days:
         time=schema.TIME,
         dtypes={name: column.dtype for name, column in columns.items()},
         moments=min(day[schema.TIME].n_unique() for day in days),
-        has_whole_week=_count_span_days(rows[schema.TIME].dt.date()) >= DAYS_OF_WEEK,
+        has_whole_week=count_span_days(rows[schema.TIME].dt.date()) >= DAYS_OF_WEEK,
         nulls={name: learn_null_limit([day[name].null_count() / day.height for day in days]) for name in columns},
         categories={name: learn_categories(rows, name, len(days)) for name in texts},
         turnover={name: learn_turnover(days, name) for name in texts},
@@ -225,19 +225,19 @@ def _count_block_days(reference: pl.DataFrame, time: str) -> int:
     counts = reference.group_by(pl.col(time).dt.date().alias(DAY_COLUMN)).len()
     if counts.is_empty() or counts["len"].median() >= MIN_DAY_ROWS:  # type: ignore[operator]
         return 1
-    span = (counts[DAY_COLUMN].max() - counts[DAY_COLUMN].min()).days + 1  # type: ignore[operator,union-attr]
+    span = count_span_days(counts[DAY_COLUMN])
     return math.ceil(MIN_DAY_ROWS * span / reference.height)
 
 
-def _count_span_days(dates: pl.Series) -> int:
-    """The days from the first of these dates to the last."""
-    return (dates.max() - dates.min()).days + 1  # type: ignore[operator,union-attr]
+def count_span_days(dates: pl.Series) -> int:
+    """Return the days from the first of these `dates` (Date [n]) to the last; 0 where there is none."""
+    return (dates.max() - dates.min()).days + 1 if dates.count() else 0  # type: ignore[operator,union-attr]
 
 
 def _count_wide_days(reference: pl.DataFrame, time: str) -> int:
     """How many whole weeks have rows enough to miss a value that one row in twenty has, in days; 0 if a day has."""
     dates = reference[time].dt.date()
-    span = _count_span_days(dates) if len(dates) else 1
+    span = max(count_span_days(dates), 1)
     weeks = math.ceil(MIN_WIDE_ROWS * span / 7 / max(reference.height, 1))
     return 0 if reference.height >= MIN_WIDE_ROWS * span else 7 * min(weeks, MAX_WIDE_WEEKS)
 

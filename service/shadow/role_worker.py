@@ -242,7 +242,7 @@ def summarise_shadow_batch(
 
 
 def compute_output_difference(live: float | list[float], shadow: float | list[float]) -> float:
-    """Compute how far two outputs are apart.
+    """Compute how far two outputs are apart: what `compute_distances` is to arrays, without NumPy in this process.
 
     Args:
         live: The live model's output: a number, or the probabilities of the classes.

@@ -18,7 +18,7 @@ from penumbra.logs.archiving import archive_parts
 from penumbra.logs.archiving.archive_parts import ROW_PREFIX
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.line_decoding import blank_damaged_lines
+from penumbra.logs.line_decoding import blank_damaged_lines, define_record
 from penumbra.logs.queries import bottom_k
 from penumbra.storage.sealed import DamagedFile
 
@@ -149,8 +149,7 @@ def _build_record_frame(lines: Iterable[tuple[str, bytes]], columns: Mapping[str
 @functools.lru_cache(maxsize=KEPT_DECODERS)
 def _make_record_decoder(columns: Sequence[str]) -> Callable[[bytes], Any]:
     """Make what decodes of a line the record's values of some columns alone, None where it has none."""
-    fields = {f"column_{number}": name for number, name in enumerate(columns)}
-    record = msgspec.defstruct("SampledRecord", [(field, Any, None) for field in fields], rename=fields)
+    record = define_record({}, dict.fromkeys(columns, Any))
     return msgspec.json.Decoder(msgspec.defstruct("SampledLine", [("record", record)])).decode
 
 

@@ -11,12 +11,18 @@ exclude are left out of them as well.
 
 import datetime as dt
 import functools
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import polars as pl
 
 from monitoring.faults.data_faults import MIN_RENAMED_ROWS, is_accepted_fault
-from monitoring.faults.expectations import MIN_DAY_ROWS, MIN_WHOLE_DAY_SHARE, Expectations, learn_expectations
+from monitoring.faults.expectations import (
+    MIN_DAY_ROWS,
+    MIN_WHOLE_DAY_SHARE,
+    Expectations,
+    count_span_days,
+    learn_expectations,
+)
 from monitoring.faults.grouped_faults import find_grouped_faults
 from penumbra.core.bins import is_word_dtype
 from penumbra.core.columns import COUNT_COLUMN, DAY_COLUMN
@@ -143,16 +149,15 @@ def _read_earlier(
     """The last of these batches that tell what is normal, in the order of time; those that are `known` aren't read."""
     found = dict[str, pl.DataFrame]()
     for batch in reversed(batches):
-        if len(found) >= EARLIER_BATCHES and _count_span_days(found.values()) >= EARLIER_DAYS:
+        if len(found) >= EARLIER_BATCHES and _count_days(found.values()) >= EARLIER_DAYS:
             break
         found[batch] = known[batch] if batch in known else _read_batch(store, batch)
     return dict(reversed(found.items()))
 
 
-def _count_span_days(batches: Collection[pl.DataFrame]) -> int:
-    """The days from the first with rows to the last."""
-    days = [day for rows in batches for day in (rows[DAY_COLUMN].min(), rows[DAY_COLUMN].max()) if day]
-    return (max(days) - min(days)).days + 1 if days else 0  # type: ignore[operator,union-attr]
+def _count_days(batches: Iterable[pl.DataFrame]) -> int:
+    """The days that these batches, at least one, span."""
+    return count_span_days(pl.concat([rows[DAY_COLUMN] for rows in batches]))
 
 
 def _find_batch_faults(
@@ -166,7 +171,7 @@ def _find_batch_faults(
     """The days of a batch with faults, and why none was looked for; "" where some were."""
     if not earlier:
         return {}, "nothing comes before the first batch"
-    if _count_span_days(earlier) < MIN_EARLIER_DAYS:
+    if _count_days(earlier) < MIN_EARLIER_DAYS:
         return {}, f"those before span less than {MIN_EARLIER_DAYS} days"
     before = drop_excluded_days(pl.concat(earlier), schema, excluded)
     try:
