@@ -73,12 +73,13 @@ def decide_response(
 
     A fault comes first, because what is learned from broken data is a broken model; what is beyond its threshold is
     named after it. Drift, loss and age call for a retraining, which waits for newer data, and for the cool-down of the
-    last one; at the limit of a period people are asked to look, as retraining doesn't seem to help.
+    last one. None follows where a later window has led to one already, as it may where labels take weeks. At the limit
+    of a period people are asked to look, as retraining doesn't seem to help.
 
     Args:
         signals: What the window showed.
         day: The first day after the window.
-        retrained: The days of earlier retrainings, in days of events like `day`.
+        retrained: The days of other retrainings, in days of events like `day`: a later window may have led to one.
         policy: The settings that decide.
 
     Returns:
@@ -102,6 +103,8 @@ def _choose_response(
         return WindowVerdict(
             "wait", f"{why}; but there is nothing newer to learn from than what the latest version knows"
         )
+    if later := [each for each in retrained if each > day]:
+        return WindowVerdict("wait", f"{why}; but a later window has led to a retraining, on {max(later)}")
     recent = [each for each in retrained if 0 <= (day - each).days < policy.period_days]
     if recent and (day - max(recent)).days < policy.cooldown_days:
         return WindowVerdict(

@@ -13,7 +13,7 @@ from monitoring.windows.window_records import DayFault, Window
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import REQUEST_KEY, ApprovalRequest, list_requests, make_approval_terms
 from penumbra.approvals.voiding import void_requests
-from penumbra.core.settings import Settings
+from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.core.system.actor import get_actor
 from penumbra.logs.archiving.archive_health import read_archive_health
 from penumbra.registry.history.ledger import Ledger
@@ -22,6 +22,8 @@ from penumbra.registry.history.shared_ledger import open_ledger
 
 ONE_DAY = dt.timedelta(days=1)
 ARCHIVE_KEY = "archive"  # in a verdict's evidence: since when the archiver fails
+ALARMS_KEY = "alarms"  # in the evidence of a window's verdict: what is beyond its threshold, "drift" or "loss"
+LASTING_VERDICTS = {("investigate", "investigate"), ("wait", "wait"), ("retrain", "wait")}  # of a window and the next
 EVIDENCE_FIELDS = (
     "rows",
     "prediction",
@@ -37,7 +39,10 @@ EVIDENCE_FIELDS = (
 
 
 def record_alarm(settings: Settings, window: Window, before: Sequence[Window], data_version: str) -> list[str]:
-    """Enter a window's verdict in the ledger where it is new: a retraining that waits where that begins.
+    """Enter a window's verdict in the ledger where there is news: a fault, or drift or loss beyond its threshold.
+
+    What lasts from window to window is entered once, a retraining that waits, too. A window that is judged again, with
+    its labels, is entered again for what wasn't known of it; one that asked for a retraining asks for no other.
 
     Args:
         settings: The settings; the sections `monitor` and `labels` become part of the entry. With `monitor.approve =
@@ -52,13 +57,16 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
     Raises:
         BrokenLedger: The ledger is damaged.
     """
-    new = list(_select_new_faults(window, before[-1] if before else None))
-    last = before[-1].verdict if before else ""
-    goes_on = window.verdict == last == "investigate" and not new
-    still_waits = window.verdict == "wait" and last in ("wait", "retrain")
-    if window.verdict == "ok" or goes_on or still_waits:
-        return []
+    ledger, last = open_ledger(settings), before[-1] if before else None
     span = {"begin": str(window.begin), "end": str(window.end)}
+
+    def is_of_window(entry: LedgerEntry) -> bool:
+        return entry.evidence.get(WINDOW_KEY) == span and entry.verdict == window.verdict
+
+    entered = list(filter(is_of_window, ledger.entries()))
+    news = _find_news(settings.monitor, window, last, entered)
+    if news is None:
+        return []
     facts = {name: value for name, value in msgspec.to_builtins(window).items() if name in EVIDENCE_FIELDS}
     is_asked = settings.monitor.approve == "people" and window.verdict != "wait"
     terms = make_approval_terms(settings.promotion, is_lasting=window.verdict == "investigate") if is_asked else {}
@@ -70,11 +78,9 @@ def record_alarm(settings: Settings, window: Window, before: Sequence[Window], d
         versions={"live": window.model},
         data_version=data_version,
         settings=settings.describe_sections("monitor", "labels"),
-        evidence={WINDOW_KEY: span, **terms, **facts, FAULTS_KEY: msgspec.to_builtins(new)},
+        evidence={WINDOW_KEY: span, **terms, **facts, **news},
     )
-    is_new = open_ledger(settings).append_once(
-        event, lambda entry: entry.evidence.get(WINDOW_KEY) == span and entry.verdict == window.verdict
-    )
+    is_new = ledger.append_once(event, lambda entry: is_of_window(entry) and entry not in entered)
     return [f"{window.days}, version {window.model}: {window.verdict}: {window.reason}"] if is_new else []
 
 
@@ -121,23 +127,22 @@ def record_archive_failure(settings: Settings) -> list[str]:
     return _record_once(ledger, ARCHIVE_KEY, since, reason + (f" (and {more} more)" if more else ""))
 
 
-def list_retrained_ends(entries: Sequence[LedgerEntry], begin: dt.date) -> list[dt.date]:
-    """List the ends of the windows that led to a retraining.
+def list_retrained_windows(entries: Sequence[LedgerEntry]) -> dict[dt.date, dt.date]:
+    """List the windows that led to a retraining.
 
     Args:
         entries: The ledger's entries.
-        begin: The first day of the window that is judged, which doesn't count.
 
     Returns:
-        The first day after each such window, without those for which there was nothing new to learn from, and those
-        that people declined or let expire.
+        The first day of each such window, and the first one after it: without those for which there was nothing new to
+        learn from, and those that people declined or let expire.
     """
     ended = (each.number for each in list_requests(entries) if each.status in ("declined", "void"))
     trained = {e.evidence.get(REQUEST_KEY): e.verdict for e in entries if e.kind == "retrain"}
     outcomes: dict[Any, str] = dict.fromkeys(ended, NOTHING_NEW) | trained
     led = [e for e in entries if e.kind == "verdict" and e.verdict == "retrain" and WINDOW_KEY in e.evidence]
     spans = [e.evidence[WINDOW_KEY] for e in led if outcomes.get(e.number) != NOTHING_NEW]
-    return [dt.date.fromisoformat(span["end"]) for span in spans if span["begin"] != str(begin)]
+    return {dt.date.fromisoformat(span["begin"]): dt.date.fromisoformat(span["end"]) for span in spans}
 
 
 def _record_once(ledger: Ledger, key: str, value: str, reason: str) -> list[str]:
@@ -155,6 +160,39 @@ def _end_past_alarms(ledger: Ledger, key: str, is_over: Callable[[str], bool], w
         return why if key in request.entry.evidence and is_over(request.entry.evidence[key]) else ""
 
     void_requests(ledger, "investigation", explain)
+
+
+def _find_news(
+    monitor: MonitorSettings, window: Window, last: Window | None, entered: Sequence[LedgerEntry]
+) -> dict[str, Any] | None:
+    """What is to be told of a window, as evidence; None for nothing. The window before, and the entries of this one
+    with the same verdict, have told the rest."""
+    alarms, goes_on = (
+        _list_alarms(monitor, window),
+        last is not None and (last.verdict, window.verdict) in LASTING_VERDICTS,
+    )
+    known = {each for entry in entered for each in entry.evidence.get(ALARMS_KEY, alarms)}
+    known |= set(_list_alarms(monitor, last)) if last and goes_on else set()
+    faults = [fault for fault in _select_new_faults(window, last) if not _is_entered(fault, entered)]
+    has_news = faults or not known.issuperset(alarms) if entered or goes_on else window.verdict != "ok"
+    if not has_news or (entered and window.verdict == "retrain"):
+        return None
+    return {ALARMS_KEY: alarms, FAULTS_KEY: msgspec.to_builtins(faults)}
+
+
+def _list_alarms(monitor: MonitorSettings, window: Window) -> list[str]:
+    """What of a window is beyond its threshold, of what is judged; drift beside a fault is taken for its doing."""
+    has_drift = monitor.on_drift and not window.faults and window.drift is not None and window.drift.ratio > 1
+    has_loss = monitor.on_loss and window.loss is not None and window.loss.is_high
+    return [*(["drift"] if has_drift else []), *(["loss"] if has_loss else [])]
+
+
+def _is_entered(fault: DayFault, entries: Sequence[LedgerEntry]) -> bool:
+    """Whether one of a window's entries has a fault."""
+    found = (each for entry in entries for each in entry.evidence.get(FAULTS_KEY, []))
+    return any(
+        (each["day"], each["what"], each["column"]) == (str(fault.day), fault.what, fault.column) for each in found
+    )
 
 
 def _select_new_faults(window: Window, before: Window | None) -> Iterator[DayFault]:

@@ -240,9 +240,12 @@ def _judge_window(settings: Settings, problem: Problem, measured: MeasuredWindow
     Returns the verdict and the new alarms. A pass that is killed in between judges the window again and enters it once.
     """
     window, entries = measured.window, open_ledger(settings).entries()
-    signals = replace(measured.signals, has_newer_data=retraining.has_new_data(settings.data, problem, entries))
-    retrained = alarms.list_retrained_ends(entries, window.begin)
-    verdict = decide_response(signals, window.end, retrained, settings.monitor)
+    led = alarms.list_retrained_windows(entries)
+    has_led = window.begin in led  # judged before without its labels, which change nothing of that
+    has_newer_data = has_led or retraining.has_new_data(settings.data, problem, entries)
+    others = [end for begin, end in led.items() if begin < window.begin or (begin > window.begin and not has_led)]
+    signals = replace(measured.signals, has_newer_data=has_newer_data)
+    verdict = decide_response(signals, window.end, others, settings.monitor)
     window = msgspec.structs.replace(window, verdict=verdict.verdict, reason=verdict.reason)
     store = WindowStore(settings.monitor.folder)
     before = [each for each in store.read() if each.begin < window.begin]

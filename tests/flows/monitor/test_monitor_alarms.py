@@ -3,19 +3,21 @@
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
 from flows.steps.monitor import retraining
 from flows.steps.monitor.alarms import record_alarm
 from monitoring.reports import window_figures
-from monitoring.windows.window_records import Window
+from monitoring.windows.window_records import LargestDrift, Window, WindowLoss
 from penumbra.approvals.requests import list_requests
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from tests.helpers.logs import prediction_logs
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import DONE, ONE_DAY, SECOND, WINDOW_BEGIN, run_monitor_pass
+from tests.helpers.models.recorded_windows import make_window
 from tests.helpers.models.registered_versions import read_ledger_entries
 from tests.helpers.problems.regular_flights import make_regular_flights
 from tests.helpers.programs.forking import get_pass_forks
@@ -99,6 +101,45 @@ def test_a_retraining_that_has_to_wait_is_told_where_that_begins_and_asks_nobody
     entries = read_ledger_entries(tmp_path)
     assert [entry.evidence["window"]["begin"] for entry in entries] == ["2013-04-11", "2013-04-25", "2013-05-16"]
     assert [request.entry.verdict for request in list_requests(entries)] == ["retrain"]
+
+
+CALM, DRIFT, RISEN = LargestDrift(0.5, "temp"), LargestDrift(1.6, "temp"), WindowLoss(6_000, 0.6, 0.58, 0.62, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("wait", [("2013-04-01", ["drift"]), ("2013-04-15", ["drift", "loss"]), ("2013-04-29", ["drift", "loss"])]),
+        ("investigate", [("2013-04-01", []), ("2013-04-15", ["loss"])]),
+    ],
+)
+def test_what_comes_to_be_beyond_its_threshold_is_told_while_something_else_lasts(
+    tmp_path: Path, verdict: str, told: list[tuple[str, list[str]]]
+) -> None:
+    settings = world.make_monitor_settings(tmp_path, DONE)
+    lasting = [msgspec.structs.replace(fault, days=35) for fault in make_window(0, verdict).faults]
+    changes = [(DRIFT, None), (DRIFT, None), (DRIFT, RISEN), (CALM, RISEN), (DRIFT, RISEN)]
+    before = list[Window]()
+    for number, (drift, loss) in enumerate(changes):
+        before.append(make_window(number, verdict, drift=drift, loss=loss, faults=lasting))
+        record_alarm(settings, before[-1], before[:-1], "data-1")
+    entries = read_ledger_entries(tmp_path)
+    assert [(entry.evidence["window"]["begin"], entry.evidence["alarms"]) for entry in entries] == told
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [("wait", [["drift"], ["drift", "loss"]]), ("investigate", [[], ["loss"]]), ("retrain", [["drift"]])],
+)
+def test_a_window_that_is_judged_again_tells_what_its_labels_show(
+    tmp_path: Path, verdict: str, told: list[list[str]]
+) -> None:
+    settings = world.make_monitor_settings(tmp_path, DONE, approve="people")
+    for loss in (None, RISEN, RISEN):
+        record_alarm(settings, make_window(0, verdict, drift=DRIFT, loss=loss), [], "data-1")
+    entries = read_ledger_entries(tmp_path)
+    assert [entry.evidence["alarms"] for entry in entries] == told
+    assert sum(len(entry.evidence["faults"]) for entry in entries) == (verdict == "investigate")
 
 
 @pytest.mark.slow

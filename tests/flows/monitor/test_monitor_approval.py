@@ -65,8 +65,7 @@ def test_a_retraining_waits_and_is_done_by_the_pass_after_its_approval(settings:
 def test_a_declined_retraining_is_not_done_and_begins_no_cool_down(settings: Settings, tmp_path: Path) -> None:
     answer(settings, ask_retraining(settings), "decline")
     assert respond(settings) == ""
-    later = WINDOW_BEGIN + 7 * ONE_DAY
-    assert alarms.list_retrained_ends(read_ledger_entries(tmp_path), later) == []
+    assert alarms.list_retrained_windows(read_ledger_entries(tmp_path)) == {}
 
 
 def test_of_two_retrainings_that_wait_the_earlier_is_void(settings: Settings, tmp_path: Path) -> None:
@@ -90,8 +89,8 @@ def test_a_retraining_that_waits_is_done_where_the_rule_decides_again(settings: 
     assert (retrained.kind, "approved_by" in retrained.evidence) == ("retrain", False)
     assert (void.verdict, void.evidence, void.reason) == ("void", {"verdict": 1}, "entry 2 is one")
     assert respond(rule) == ""
-    ends = alarms.list_retrained_ends(read_ledger_entries(tmp_path), WINDOW_BEGIN + 7 * ONE_DAY)
-    assert ends == [WINDOW_BEGIN + 7 * ONE_DAY]
+    led = alarms.list_retrained_windows(read_ledger_entries(tmp_path))
+    assert led == {WINDOW_BEGIN: WINDOW_BEGIN + 7 * ONE_DAY}
 
 
 @pytest.mark.slow

@@ -15,9 +15,12 @@ from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference, WindowLoss
 from monitoring.windows.window_store import WindowStore
+from penumbra.data.batches import DataStore
+from penumbra.data.versioning import versions
 from penumbra.logs.schema import PredictionEntry
 from penumbra.registry.bundles import bundle
-from penumbra.registry.history.ledger_entries import BrokenLedger
+from penumbra.registry.history.ledger_entries import BrokenLedger, LedgerEvent
+from penumbra.registry.history.shared_ledger import open_ledger
 from penumbra.storage.work_lock import PassInProgress, hold_pass_lock
 from tests.helpers.logs import prediction_logs
 from tests.helpers.logs.prediction_logs import NOON
@@ -232,6 +235,21 @@ def test_a_pass_killed_before_the_record_was_written_enters_nothing_twice(empty:
     assert run_monitor_pass(empty, SECOND + ONE_DAY) == []
     assert world.read_windows(empty)[0].verdict == "retrain"
     assert len(read_ledger_entries(empty)) == 1
+
+
+@pytest.mark.slow
+def test_a_window_that_led_to_a_retraining_says_so_once_its_labels_are_judged_too(folder: Path) -> None:
+    (alarm,) = run_monitor_pass(folder, SECOND, every_days=1)
+    assert "version 1: retrain: age" in alarm
+    settings = world.make_monitor_settings(folder, SECOND)
+    for batch in DataStore(settings.data, PROBLEM).arrived():
+        (settings.data.folder / "batches" / batch).mkdir(parents=True)
+        (settings.data.folder / "batches" / batch / "flights.csv").write_text("a flight\n")
+    trained = {"versions": {"candidate": "2"}, "data_version": versions.compute_data_version(settings.data)}
+    open_ledger(settings).append(LedgerEvent(kind="verdict", verdict="pass", actor="ann", reason="gate", **trained))
+    assert run_monitor_pass(folder, SECOND + ONE_DAY, every_days=1) == []
+    (window,) = world.read_windows(folder)
+    assert (window.verdict, window.loss is None) == ("retrain", False)
 
 
 @pytest.mark.slow

@@ -82,6 +82,12 @@ def test_where_there_is_nothing_newer_to_learn_from_nothing_is_trained():
     assert "nothing newer to learn from" in said.reason
 
 
+def test_a_window_whose_labels_came_after_a_later_one_led_to_a_retraining_leads_to_no_second_one():
+    said = decide_response(LOSS, DAY, ago(-7), POLICY)
+    assert said.verdict == "wait"
+    assert said.reason.endswith("above 0.5000; but a later window has led to a retraining, on 2013-07-15")
+
+
 def test_loss_without_a_threshold_is_no_alarm():
     assert decide_response(WindowSignals(loss=9.0), DAY, [], POLICY).verdict == "ok"
 
@@ -90,7 +96,7 @@ def test_where_nothing_is_known_nothing_is_done():
     assert decide_response(WindowSignals(), DAY, [], POLICY).verdict == "ok"
 
 
-@given(st.lists(st.integers(0, 200)), st.integers(0, 5), st.integers(0, 30))
+@given(st.lists(st.integers(-20, 200)), st.integers(0, 5), st.integers(0, 30))
 def test_no_more_retrainings_than_allowed_whatever_the_history(days, most, cooldown):
     said = decide_response(DRIFT, DAY, ago(*days), policy(max_retrains=most, cooldown_days=cooldown))
     if said.verdict == "retrain":
