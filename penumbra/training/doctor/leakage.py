@@ -82,9 +82,8 @@ def find_single_feature_leaks(features: pl.DataFrame, label: pl.Series) -> list[
 
 def _find_told_target(looks: Sequence[FeatureLook]) -> str:
     """What tells the target, as a sentence; "" if nothing does."""
-    best = max(looks, default=FeatureLook(0.0, 0.0, ""))
-    is_leak = best.area >= MIN_LEAK_AUC and best.lower >= MIN_LEAK_AUC_LOWER
-    return f"{best.what} alone tells the target: ROC AUC {best.area:.4f}" if is_leak else ""
+    sure = [look for look in looks if look.area >= MIN_LEAK_AUC and look.lower >= MIN_LEAK_AUC_LOWER]
+    return f"{max(sure).what} alone tells the target: ROC AUC {max(sure).area:.4f}" if sure else ""
 
 
 def _find_told_class(values: pl.Series, looks: Sequence[FeatureLook], classes: Sequence[str]) -> str:

@@ -97,6 +97,15 @@ def test_a_feature_that_gives_the_label_wherever_it_has_a_value_is_a_leak():
     assert "where there is one" in found[0].evidence
 
 
+def test_a_leak_is_one_beside_a_few_rows_that_fit_even_better():
+    number = np.arange(4000)
+    label = number % 2 == 0
+    value = np.where(label & (number % 200 > 0), np.random.default_rng(14).normal(size=4000), np.nan)
+    value[number % 200 == 1] = 99.0  # of the rows with a value, all that lack the label
+    (finding,) = leakage.find_single_feature_leaks(pl.DataFrame({"paid": value}).fill_nan(None), pl.Series(label))
+    assert finding.evidence.startswith("its value alone tells the target: ROC AUC 0.99")
+
+
 def test_a_strong_but_honest_feature_is_no_leak():
     random = np.random.default_rng(6)
     label = random.random(4000) < 0.3
