@@ -145,6 +145,7 @@ class ShadowStateReader:
 
         Raises:
             ValueError: A line is damaged.
+            FileNotFoundError: The segment was removed, or set aside, as it was read.
         """
         newest = find_newest_segment(self._folder)
         if newest != self._segment:
@@ -179,7 +180,7 @@ def read_shadow_state(folder: Path) -> ShadowState:
     """
     try:
         return _get_state_reader(folder.absolute()).read()
-    except ValueError:  # a line is damaged
+    except (ValueError, FileNotFoundError):  # a line is damaged, or its segment was removed or set aside meanwhile
         return load_shadow_state(folder, repair=False)
 
 

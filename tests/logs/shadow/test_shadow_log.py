@@ -104,6 +104,14 @@ def test_a_process_that_asks_again_is_told_of_what_is_new_and_of_a_damaged_line_
     assert read_shadow_state(tmp_path) == load_shadow_state(tmp_path, repair=False)
 
 
+def test_of_a_segment_that_is_gone_as_it_is_read_on_what_is_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on(tmp_path, 2)
+    monkeypatch.setattr(shadow_log, "find_newest_segment", lambda folder: folder / "gone.jsonl")
+    assert read_shadow_state(tmp_path) == load_shadow_state(tmp_path, repair=False)
+
+
 def test_rows_that_are_cut_off_later_were_read_for_nothing(tmp_path: Path) -> None:
     go_on(tmp_path, 2)
     reader, (path,) = ShadowStateReader(tmp_path), append_log.list_segments(tmp_path)

@@ -11,7 +11,7 @@ exclude are left out of them as well.
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import polars as pl
 
@@ -147,17 +147,14 @@ def _read_earlier(
     store: DataStore, batches: Sequence[str], known: Mapping[str, pl.DataFrame]
 ) -> dict[str, pl.DataFrame]:
     """The last of these batches that tell what is normal, in the order of time; those that are `known` aren't read."""
-    found = dict[str, pl.DataFrame]()
+    found, ends = dict[str, pl.DataFrame](), pl.Series(DAY_COLUMN, [], pl.Date)
     for batch in reversed(batches):
-        if len(found) >= EARLIER_BATCHES and _count_days(found.values()) >= EARLIER_DAYS:
+        if len(found) >= EARLIER_BATCHES and count_span_days(ends) >= EARLIER_DAYS:
             break
         found[batch] = known[batch] if batch in known else _read_batch(store, batch)
+        days = pl.concat([ends, found[batch][DAY_COLUMN]])
+        ends = pl.Series(DAY_COLUMN, [days.min(), days.max()], pl.Date)
     return dict(reversed(found.items()))
-
-
-def _count_days(batches: Iterable[pl.DataFrame]) -> int:
-    """The days that these batches, at least one, span."""
-    return count_span_days(pl.concat([rows[DAY_COLUMN] for rows in batches]))
 
 
 def _find_batch_faults(
@@ -171,7 +168,7 @@ def _find_batch_faults(
     """The days of a batch with faults, and why none was looked for; "" where some were."""
     if not earlier:
         return {}, "nothing comes before the first batch"
-    if _count_days(earlier) < MIN_EARLIER_DAYS:
+    if count_span_days(pl.concat([rows[DAY_COLUMN] for rows in earlier])) < MIN_EARLIER_DAYS:
         return {}, f"those before span less than {MIN_EARLIER_DAYS} days"
     before = drop_excluded_days(pl.concat(earlier), schema, excluded)
     try:
