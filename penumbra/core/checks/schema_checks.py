@@ -81,7 +81,8 @@ def _count_values(rule: pl.Expr, rows: pl.DataFrame) -> int:
 
 def _find_unreported_columns(schema: ProblemSchema) -> list[str]:
     """A label that is reported later has the outcome's columns, and no other."""
-    row, read = schema.Row.columns(), schema.target().meta.root_names()
+    row, meta = schema.Row.columns(), schema.target().meta
+    read = meta.root_names()
     outcome = [name for name in schema.Labelled.columns() if name not in row]
     if known := [name for name in read if name in row]:
         return [
@@ -89,8 +90,9 @@ def _find_unreported_columns(schema: ProblemSchema) -> list[str]:
             f"of the outcome only ({', '.join(outcome)}); have parse() in problem/source.py compute what it needs as "
             "one more column of Labelled"
         ]
-    if not read:
-        return [f"target() reads no column: expected columns of the outcome by their names ({', '.join(outcome)})"]
+    if not read or meta.has_multiple_outputs():
+        what = "columns by a pattern, a list or a type" if meta.has_multiple_outputs() else "no column"
+        return [f"target() reads {what}: expected columns of the outcome by their names ({', '.join(outcome)})"]
     return []
 
 

@@ -56,6 +56,11 @@ ROW_OF_TEXT = FILES["schema"].replace("dy.Datetime(nullable=False)", "dy.String(
         ("schema", FILES["schema"] + "target = lambda: pl.lit(True)", "schema.py: target() reads no column: expected"),
         (
             "schema",
+            FILES["schema"] + 'target = lambda: pl.col("wingspan") + pl.max_horizontal("^wing.*$")',
+            "schema.py: target() reads columns by a pattern, a list or a type: expected columns of the outcome",
+        ),
+        (
+            "schema",
             FILES["schema"] + "target = lambda: pl.col('wingspan').cum_sum() > 3",
             "schema.py: target() reads other rows",
         ),
