@@ -16,8 +16,14 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.keys import KeyEncoder
 from penumbra.logs.queries import samples
 from penumbra.logs.queries.bottom_k import DAY_SECONDS
+from penumbra.logs.queries.row_decoding import (
+    SQLITE_DTYPES,
+    decode_moment,
+    decode_output_columns,
+    decode_rows,
+    decode_target,
+)
 from penumbra.logs.schema import REVIEW_SOURCE
-from penumbra.storage.sealed import DamagedFile
 
 HOUR_SECONDS = 3600.0
 COVERAGE_GROUPS = {"day": "date(event, 'unixepoch')", "model": "model"}
@@ -58,7 +64,6 @@ LATEST_OUTPUTS_FIRST_QUERY = """
 SELECT key, output FROM predictions WHERE key IN (SELECT value FROM json_each(?)) ORDER BY time DESC
 """
 DAY_ANSWERS_QUERY = "SELECT id, output, decision FROM predictions WHERE event >= ? AND event < ?"
-SQLITE_DTYPES = {"binary": (pl.Float64, pl.Int8), "multiclass": (pl.String, pl.String), "regression": (pl.Float64,) * 2}
 
 
 def compute_label_coverage(
@@ -153,7 +158,7 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
         one that people gave), the probability with which its row was picked for review (0 for other sources), and
         target; null without a label.
         Output and decision are Float64 and Boolean, Array(Float64, classes) and the Enum of classes, or both Float64
-        (see `PredictionEntry`).
+        (see `PredictionEntry`); null of an answer that was given while the task was another one.
 
     Raises:
         DamagedFile: A byte of the index has changed.
@@ -163,12 +168,12 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
     with index.open_for_reading() as db:
         rows = db.execute(f"SELECT {', '.join(schema)} FROM ({LABEL_JOIN_QUERY}) {among} ORDER BY id", given).fetchall()
     columns = (
-        *(_to_datetime(name) for name in ("time", "event", "arrived")),
-        *_decode_output_columns(index.label_spec.task),
+        *(decode_moment(name) for name in ("time", "event", "arrived")),
+        *decode_output_columns(index.label_spec.task),
         pl.col("delay") / HOUR_SECONDS,
-        _decode_target(index.label_spec.task),
+        decode_target(index.label_spec.task),
     )
-    return _decode_rows(index, rows, schema, *columns)
+    return decode_rows(index, rows, schema, *columns)
 
 
 def read_alone_answers(index: LogIndex, model: str, since: dt.datetime) -> pl.DataFrame:
@@ -190,9 +195,9 @@ def read_alone_answers(index: LogIndex, model: str, since: dt.datetime) -> pl.Da
     names = ("id", "time", "event", "output", "decision", "target", "source", "arrived")
     with index.open_for_reading() as db:
         rows = db.execute(ALONE_ANSWERS_QUERY, (model, since.timestamp())).fetchall()
-    times = map(_to_datetime, ("time", "event", "arrived"))
-    columns = *times, *_decode_output_columns(task), _decode_target(task)
-    return _decode_rows(index, rows, {name: types[name] for name in names}, *columns)
+    times = map(decode_moment, ("time", "event", "arrived"))
+    columns = *times, *decode_output_columns(task), decode_target(task)
+    return decode_rows(index, rows, {name: types[name] for name in names}, *columns)
 
 
 def read_answers_with_targets(
@@ -216,11 +221,11 @@ def read_answers_with_targets(
     """
     said = {"output": SQLITE_DTYPES[index.label_spec.task.kind][0], "target": pl.String}
     schema, task = {"id": pl.String, "time": pl.Float64, "event": pl.Float64, **said}, index.label_spec.task
-    columns = _to_datetime("time"), _to_datetime("event"), _decode_output_columns(task)[0], _decode_target(task)
+    columns = decode_moment("time"), decode_moment("event"), decode_output_columns(task)[0], decode_target(task)
     with index.open_for_reading() as db:
         found = db.execute(ANSWERS_WITH_TARGETS_QUERY, (since.timestamp(), until.timestamp(), model))
         while rows := found.fetchmany(at_once):
-            yield _decode_rows(index, rows, schema, *columns)
+            yield decode_rows(index, rows, schema, *columns)
 
 
 def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
@@ -233,14 +238,17 @@ def find_first_outputs(index: LogIndex, rows: pl.DataFrame) -> pl.Series:
     Returns:
         A series of Float64 or Array(Float64, classes); null where there was no prediction for the row, or one of
         another task, and everywhere where the contract has no key to find it by.
+
+    Raises:
+        DamagedFile: A byte of the index has changed.
     """
     columns, encode_key = [*index.label_spec.key], KeyEncoder(index.label_spec.key).encode_values
     keys = [encode_key(key) for key in rows.select(columns).iter_rows()] if columns else [""] * rows.height
     with index.open_for_reading() as db:
         first = dict(db.execute(LATEST_OUTPUTS_FIRST_QUERY, (encode_json(keys).decode(),))) if columns else {}
-    said = [each if _is_output(each, index.label_spec.task) else None for each in map(first.get, keys)]
-    output = pl.Series("output", said, SQLITE_DTYPES[index.label_spec.task.kind][0])
-    return output.to_frame().select(_decode_output_columns(index.label_spec.task)[0]).to_series()
+    schema = {"output": SQLITE_DTYPES[index.label_spec.task.kind][0]}
+    said, column = [(first.get(key),) for key in keys], decode_output_columns(index.label_spec.task)[0]
+    return decode_rows(index, said, schema, column).to_series()
 
 
 def read_day_answers(index: LogIndex, day: dt.date) -> pl.DataFrame:
@@ -264,7 +272,7 @@ def read_day_answers(index: LogIndex, day: dt.date) -> pl.DataFrame:
     with index.open_for_reading() as db:
         rows = db.execute(DAY_ANSWERS_QUERY, (begin, begin + DAY_SECONDS)).fetchall()
     segment, position = (pl.col("id").str.split("-").list.get(part) for part in (0, 1))
-    frame = _decode_rows(index, rows, schema, *_decode_output_columns(index.label_spec.task))
+    frame = decode_rows(index, rows, schema, *decode_output_columns(index.label_spec.task))
     return frame.sort(segment, position.str.to_integer(base=16))
 
 
@@ -274,44 +282,9 @@ def count_unreadable_lines(index: LogIndex) -> int:
         return int(db.execute("SELECT coalesce(sum(unreadable), 0) FROM segments").fetchone()[0])
 
 
-def _decode_rows(index: LogIndex, rows: Sequence[Any], schema: dict[str, Any], *columns: pl.Expr) -> pl.DataFrame:
-    try:
-        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(*columns)
-    except (pl.exceptions.PolarsError, TypeError) as error:
-        said = str(error).partition("\n")[0]
-        raise DamagedFile(f"{index.path} isn't what the logs say: {said}: `penumbra doctor` makes it again") from None
-
-
 def _build_join_schema(task: Task) -> dict[str, Any]:
     output, decision = SQLITE_DTYPES[task.kind]
     moments = dict.fromkeys(("time", "event", "arrived", "delay"), pl.Float64)
     said = {"output": output, "decision": decision, "alone": pl.Boolean}
     given = {"source": pl.String, "probability": pl.Float64, "target": pl.String}
     return {"id": pl.String, "model": pl.String, **moments, **said, **given}
-
-
-def _is_output(value: Any, task: Task) -> bool:
-    """Whether an output as the index has it is one of the task: a number, or JSON of as many as there are classes."""
-    if task.kind != "multiclass":
-        return isinstance(value, float | int)
-    return isinstance(value, str) and value.count(",") == len(task.classes) - 1
-
-
-def _decode_output_columns(task: Task) -> list[pl.Expr]:
-    """Output and decision with their dtypes."""
-    output, decision = pl.col("output"), pl.col("decision")
-    if task.kind == "multiclass":
-        listed = output.str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
-        return [listed, decision.cast(pl.Enum(task.classes))]
-    return [output, decision.cast(pl.Boolean)] if task.kind == "binary" else [output, decision]
-
-
-def _decode_target(task: Task) -> pl.Expr:
-    """Out of JSON."""
-    read = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[task.kind]
-    target = pl.col("target").str.json_decode(read)
-    return target.cast(pl.Enum(task.classes)) if task.kind == "multiclass" else target
-
-
-def _to_datetime(name: str) -> pl.Expr:
-    return (pl.col(name) * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +12,21 @@ import msgspec
 import polars as pl
 import pytest
 
+from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
-from penumbra.logs.queries.labels import join_labels, read_alone_answers, read_answers_with_targets
+from penumbra.logs.queries.labels import (
+    join_labels,
+    read_alone_answers,
+    read_answers_with_targets,
+    read_day_answers,
+)
 from penumbra.logs.queries.lookup import INDEX_FILE
 from penumbra.logs.schema import LabelEntry, PredictionEntry
 from penumbra.storage.sealed import DamagedFile
 from tests.helpers.logs.prediction_logs import (
     EVENING,
+    MORNING,
     NOON,
     log_labels,
     log_predictions,
@@ -90,6 +98,32 @@ def test_targets_of_every_kind_are_read(tmp_path: Path, dtype: Any, column: Any,
     assert rows.select("id", "target").rows() == [(first, None), (second, label)]
     assert rows.schema["target"] == dtype
     assert rows["output"].to_list() == [output] * 2
+
+
+RAIN = Task("multiclass", ("clear", "rain"))
+SNOW = Task("multiclass", ("clear", "rain", "snow"))
+CHANCE, CLASSES = {"output": 0.25, "decision": False}, {"output": [0.25, 0.75], "decision": "rain"}
+
+
+@pytest.mark.parametrize(
+    ("task", "former", "own"),
+    [
+        (Task("binary"), CLASSES, CHANCE),
+        (Task("regression"), CLASSES, {"output": 12.5, "decision": 12.5}),
+        (RAIN, CHANCE, CLASSES),
+        (SNOW, CLASSES, {"output": [0.25, 0.5, 0.25], "decision": "rain"}),
+        (RAIN, {"output": [0.25, 0.75], "decision": "hail"}, CLASSES),
+    ],
+)
+def test_what_was_answered_while_the_task_was_another_is_null(
+    tmp_path: Path, task: Task, former: dict[str, Any], own: dict[str, Any]
+) -> None:
+    answers = [msgspec.structs.replace(make_prediction(number), **said) for number, said in ((1, former), (2, own))]
+    log_predictions(tmp_path, *answers)
+    index = make_updated_index(tmp_path)
+    index.label_spec = replace(index.label_spec, task=task)
+    for rows in (join_labels(index), read_day_answers(index, NOON.date()), read_alone_answers(index, "7", MORNING)):
+        assert rows.select("output", "decision").rows() == [(None, None), (own["output"], own["decision"])]
 
 
 def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(tmp_path: Path) -> None:
