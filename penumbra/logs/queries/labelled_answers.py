@@ -3,13 +3,16 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.indexing.index_tables import TAKEN_BACK
+from penumbra.logs.queries.row_decoding import is_of_another_task
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
 from penumbra.logs.schema import REVIEW_SOURCE, LoggedLabel, LoggedRecord
 
@@ -46,7 +49,7 @@ class LabelledAnswer:
         key: The text of the row's key.
         id: The id of the prediction that people labelled, or else of the row's last.
         model: The version that answered.
-        output: As in `PredictionEntry`.
+        output: As in `PredictionEntry`; None of one that was given while the task was another one.
         decision: As in `PredictionEntry`.
         since: Since when the label was waited for (seconds since 1970): the row's time, or the prediction's if later.
         has_target: Whether there was an outcome; a label may say that there was none, or take an earlier one back.
@@ -99,9 +102,10 @@ def read_labelled_answers(index: LogIndex, begin: dt.date | None, end: dt.date) 
     by_key = {row[0]: row for row in found if row[7] in labels}
     by_key |= {row[0]: row for row in found if row[7] in labels and row[1] == labels[row[7]].prediction}
     answers = read_answered_records(index, [row[1] for row in by_key.values()])
+    decode = partial(_decode_output, index.label_spec.task)
     return [
         LabelledAnswer(
-            key, name, model, _decode_output(output), decision, since, bool(has_target), labels[label], answers[name]
+            key, name, model, decode(output), decision, since, bool(has_target), labels[label], answers[name]
         )
         for key, name, model, output, decision, since, has_target, label in sorted(by_key.values(), key=_get_order)
         if name in answers
@@ -179,7 +183,9 @@ def _to_sqlite(value: bool | str) -> int | str:
     return int(value) if isinstance(value, bool) else value
 
 
-def _decode_output(output: Any) -> Any:
+def _decode_output(task: Task, output: Any) -> Any:
+    if is_of_another_task(output, task=task):
+        return None
     return msgspec.json.decode(output) if isinstance(output, str) else output
 
 

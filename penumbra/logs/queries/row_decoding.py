@@ -39,6 +39,24 @@ def decode_rows(index: LogIndex, rows: Sequence[Any], schema: dict[str, Any], *c
         raise DamagedFile(f"{index.path} isn't what the logs say: {said}: `penumbra doctor` makes it again") from None
 
 
+def is_of_another_task(output: Any, decision: Any = None, *, task: Task) -> bool:
+    """Tell whether an answer was given while the task was another one.
+
+    Args:
+        output: Its output as the index has it.
+        decision: Its decision as the index has it; None where it isn't known.
+        task: The task.
+
+    Returns:
+        Whether it is a whole answer of another task; a damaged one is none.
+    """
+    if isinstance(output, str):
+        with suppress(ValueError, TypeError):  # it is damaged
+            return len(json.loads(output)) != len(task.classes) or decision not in (None, *task.classes)
+        return False
+    return output is not None and task.kind == "multiclass"
+
+
 def decode_output_columns(task: Task) -> list[pl.Expr]:
     """Return the expressions of output and decision, with the dtypes that they have in a `task`."""
     output, decision = pl.col("output"), pl.col("decision")
@@ -65,16 +83,7 @@ def _drop_other_answers(rows: Sequence[Any], names: Sequence[str], task: Task) -
     answer = [at for at, name in enumerate(names) if name in ("output", "decision")]
     return [
         tuple(None if at in answer else value for at, value in enumerate(row))
-        if _is_of_another_task(*(row[at] for at in answer), task=task)
+        if is_of_another_task(*(row[at] for at in answer), task=task)
         else row
         for row in rows
     ]
-
-
-def _is_of_another_task(output: Any, decision: Any = None, *, task: Task) -> bool:
-    """Whether an answer as the index has it is a whole one of another task."""
-    if isinstance(output, str):
-        with suppress(ValueError, TypeError):  # it is damaged
-            return len(json.loads(output)) != len(task.classes) or decision not in (None, *task.classes)
-        return False
-    return output is not None and task.kind == "multiclass"

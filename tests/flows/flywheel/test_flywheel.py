@@ -319,6 +319,17 @@ def test_rows_on_which_the_service_was_far_off_are_held_out_from_then_on(tmp_pat
     assert failures.select("order_id", "penumbra.batch", "penumbra.model").rows() == [(7, BATCH, "3")]
 
 
+@pytest.mark.slow
+def test_rows_that_were_answered_while_the_task_was_another_are_learnt_from(tmp_path):
+    settings, problem = open_fed_project(tmp_path)
+    log_order(tmp_path, 1, output=[0.2, 0.5, 0.3], decision="late")
+    log_order(tmp_path, 2)
+    for number in (1, 2):
+        log_outcome(tmp_path, number, churned=True)
+    feed(settings, problem)
+    assert numbers(open_store(settings, problem)) == [1, 2]
+
+
 def test_without_a_primary_key_no_batch_is_made_and_the_reason_is_said(tmp_path):
     settings, problem = open_fed_project(tmp_path, schema=[("primary_key=True, min=1", "nullable=False, min=1")])
     reason = "no flywheel batch: Row of problem/schema.py has no primary key to tell its rows from the source's by"

@@ -46,13 +46,14 @@ def _admit_orders(
     return problem, made
 
 
-def log_order(folder: Path, number: int, day: int = 1, decision: bool = False, **changes: Any) -> str:
+def log_order(folder: Path, number: int, day: int = 1, decision: bool | str = False, **changes: Any) -> str:
     """Log an answer to order `number` on a day of May; return its id."""
     time = MAY + dt.timedelta(days=day - 1)
     at = time.replace(tzinfo=None).isoformat()
     record = {"order_id": number, "at": at, "region": "west", "amount": 20.0 + number % 7, "age": 40, "member": True}
     marks = {name: changes.pop(name) for name in ("explored", "explore_share") if name in changes}
-    answer = PredictionEntry(time, "contract", {**record, **changes}, [], 0.3, decision, "3", 80, **marks)
+    output = changes.pop("output", 0.3)
+    answer = PredictionEntry(time, "contract", {**record, **changes}, [], output, decision, "3", 80, **marks)
     return append_to_new_segment(folder / "predictions", [answer])[0]
 
 
