@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.predictions import is_of_another_task
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.task import Task
 
@@ -65,8 +66,11 @@ def format_output(task: Task, output: float | Sequence[float]) -> str:
         output: As in `PredictionEntry`.
 
     Returns:
-        Such as "probability 0.62", "fog 0.61, haze 0.30, clear 0.09", or the value.
+        Such as "probability 0.62", "fog 0.61, haze 0.30, clear 0.09", or the value; of an answer that was given while
+        the task was another one that it was.
     """
+    if is_of_another_task(task, output):
+        return "an answer of another task"
     if task.kind == "binary":
         return f"probability {output:.2f}"
     if task.kind == "multiclass" and isinstance(output, Sequence):

@@ -59,6 +59,9 @@ def test_a_target_is_written_in_words(task, target, text):
         (SKY, [0.25, 0.75], "fog 0.75, clear 0.25"),
         (Task("regression"), 51.123456789, "51.1235"),
         (Task("regression"), -1234567.4, "-1234567"),
+        (Task("binary"), [0.25, 0.75], "an answer of another task"),
+        (SKY, [0.25, 0.25, 0.5], "an answer of another task"),
+        (SKY, 0.25, "an answer of another task"),
     ],
 )
 def test_an_output_is_written_with_what_it_is(task, output, text):

@@ -10,6 +10,7 @@ import polars as pl
 
 from monitoring.dashboard.review.row_comparison import RowComparison
 from penumbra.core.columns import LABEL_COLUMN
+from penumbra.core.predictions import is_of_another_task
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -137,7 +138,8 @@ class CaseReader:
     def _describe_answer(self, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         if not entry:
             return []
-        decided = self._task.kind == "binary" and f": {format_target(self._task, entry['decision'])}"
+        has_words = self._task.kind == "binary" and not is_of_another_task(self._task, entry["output"])
+        decided = has_words and f": {format_target(self._task, entry['decision'])}"
         by = f", answered by {entry['fallback']}" if entry.get("fallback") else ""
         said = format_output(self._task, entry["output"])
         return [(f"the service (version {entry['model']}{by})", f"{said}{decided or ''}")]

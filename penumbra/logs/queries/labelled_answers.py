@@ -12,7 +12,7 @@ import msgspec
 from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.indexing.index_tables import TAKEN_BACK
-from penumbra.logs.queries.row_decoding import is_of_another_task
+from penumbra.logs.queries.row_decoding import is_other_answer
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
 from penumbra.logs.schema import REVIEW_SOURCE, LoggedLabel, LoggedRecord
 
@@ -184,7 +184,7 @@ def _to_sqlite(value: bool | str) -> int | str:
 
 
 def _decode_output(task: Task, output: Any) -> Any:
-    if is_of_another_task(output, task=task):
+    if is_other_answer(task, output):
         return None
     return msgspec.json.decode(output) if isinstance(output, str) else output
 

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import polars as pl
 
+from penumbra.core.predictions import is_of_another_task
 from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.storage.sealed import DamagedFile
@@ -39,22 +39,21 @@ def decode_rows(index: LogIndex, rows: Sequence[Any], schema: dict[str, Any], *c
         raise DamagedFile(f"{index.path} isn't what the logs say: {said}: `penumbra doctor` makes it again") from None
 
 
-def is_of_another_task(output: Any, decision: Any = None, *, task: Task) -> bool:
-    """Tell whether an answer was given while the task was another one.
+def is_other_answer(task: Task, output: Any, decision: Any = None) -> bool:
+    """Tell whether an answer of the index is one of another task; a damaged one is none.
 
     Args:
-        output: Its output as the index has it.
-        decision: Its decision as the index has it; None where it isn't known.
         task: The task.
+        output: The output, a number or JSON.
+        decision: The decision; None where it isn't known.
 
     Returns:
-        Whether it is a whole answer of another task; a damaged one is none.
+        Whether it is.
     """
-    if isinstance(output, str):
-        with suppress(ValueError, TypeError):  # it is damaged
-            return len(json.loads(output)) != len(task.classes) or decision not in (None, *task.classes)
+    try:
+        return is_of_another_task(task, json.loads(output) if isinstance(output, str) else output, decision)
+    except (ValueError, TypeError):
         return False
-    return output is not None and task.kind == "multiclass"
 
 
 def decode_output_columns(task: Task) -> list[pl.Expr]:
@@ -83,7 +82,7 @@ def _drop_other_answers(rows: Sequence[Any], names: Sequence[str], task: Task) -
     answer = [at for at, name in enumerate(names) if name in ("output", "decision")]
     return [
         tuple(None if at in answer else value for at, value in enumerate(row))
-        if is_of_another_task(*(row[at] for at in answer), task=task)
+        if is_other_answer(task, *(row[at] for at in answer))
         else row
         for row in rows
     ]

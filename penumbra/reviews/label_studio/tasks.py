@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from penumbra.core.predictions import is_of_another_task
 from penumbra.core.problem import Problem, ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.task import Task
@@ -87,9 +88,11 @@ def _make_task(state: CaseState, entry: Mapping[str, Any], schema: ProblemSchema
     if is_blind:
         return {"data": data}
     said = {name: entry[name] for name in ("decision", "model", "rules") if name in entry}
-    output = format_output(Task.from_schema(schema), entry["output"])
+    task = Task.from_schema(schema)
+    output = format_output(task, entry["output"])
     data[SAID] = _show_values({**said, "output": output, "reasons": state.case.reasons})
-    return {"data": data, "predictions": list(_make_predictions(entry, schema.target()))}
+    is_other = is_of_another_task(task, entry["output"], entry["decision"])
+    return {"data": data, "predictions": [] if is_other else list(_make_predictions(entry, schema.target()))}
 
 
 def _show_values(values: Mapping[str, Any]) -> dict[str, Any]:

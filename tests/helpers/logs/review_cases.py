@@ -1,11 +1,13 @@
 """Predictions that were picked for review, and what people do with them, in a temporary folder."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import msgspec
 
 from penumbra.core.settings import Settings
 from penumbra.logs import append_log
@@ -28,9 +30,12 @@ def make_review_settings(folder: Path, **review: Any) -> Settings:
     return settings.model_copy(update={"review": settings.review.model_copy(update=review)})
 
 
-def pick_predictions(folder: Path, flights: int = 1, reviewers: int = 1, **case: Any) -> list[str]:
-    """Log a prediction for each of so many flights, and pick all of them; their ids."""
-    names = prediction_logs.log_predictions(folder, *map(prediction_logs.make_prediction, range(1, flights + 1)))
+def pick_predictions(
+    folder: Path, flights: int = 1, reviewers: int = 1, said: Mapping[str, Any] | None = None, **case: Any
+) -> list[str]:
+    """Log a prediction for each of so many flights, with what is `said` of it, and pick all of them; their ids."""
+    made = map(prediction_logs.make_prediction, range(1, flights + 1))
+    names = prediction_logs.log_predictions(folder, *(msgspec.structs.replace(each, **(said or {})) for each in made))
     cases = [ReviewCase(name, ["close call"], 0.25, reviewers, **case) for name in names]
     block = ReviewBlock(MONDAY, {}, flights, flights, flights, {"close call": flights})
     prediction_logs.append_to_new_segment(folder / "reviews", [*cases, block])

@@ -45,6 +45,13 @@ def test_where_the_target_is_an_outcome_the_decision_is_a_prediction(tmp_path: P
     assert read_tasks(tmp_path)[0]["predictions"] == [{"model_version": "7", "result": [region]}]
 
 
+def test_what_was_answered_while_the_task_was_another_is_no_answer_to_begin_with(tmp_path: Path) -> None:
+    pick_predictions(tmp_path, said={"output": [0.25, 0.75], "decision": "rain"})
+    write_tasks(tmp_path, SimpleNamespace(schema=SCHEMA), is_blind=False)
+    (task,) = read_tasks(tmp_path)
+    assert (task["data"]["said"]["output"], task["predictions"]) == ("an answer of another task", [])
+
+
 def test_only_open_cases_are_written_unless_all_are_asked_for(tmp_path: Path) -> None:
     done, waiting = pick_predictions(tmp_path, 2)
     with open_desk(tmp_path) as desk:
