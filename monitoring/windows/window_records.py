@@ -281,6 +281,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         attributions: How much the model's reasons differ from those in its reference.
         explanation: Why, since when, and what the loss's rise is made of; None in records of earlier versions.
         limits: What isn't judged, or not as usual, and why: a clause each; the reason ends with them.
+        awaited: Days that don't count for the loss, as too few of their labels had come though all were due: the window
+            is judged again once they have.
     """
 
     begin: dt.date
@@ -306,6 +308,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     attributions: AttributionDrift | None = None
     explanation: Explanation | None = None
     limits: list[str] = []
+    awaited: list[dt.date] = []
 
     @property
     def days(self) -> str:

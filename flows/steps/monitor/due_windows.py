@@ -4,7 +4,7 @@ Where many are due, several tasks of the flow measure them: see flows/steps/moni
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -12,8 +12,8 @@ import msgspec
 import polars as pl
 
 from flows.steps.monitor import alarms, retraining
+from flows.steps.monitor.measures.late_labels import compute_due_time, describe_late_labels, find_late_labels
 from flows.steps.monitor.measures.window_measures import MeasuredWindow, measure_window, sum_rows_by_day
-from flows.steps.monitor.measures.window_signals import get_day_start
 from flows.steps.monitor.monitor_pass import KnownModels, MonitorPass, begin_monitor_pass, get_flow_time
 from flows.steps.processes.flow_locks import hold_monitor_pass
 from flows.steps.shared.shared_folders import share_judged_windows
@@ -22,6 +22,7 @@ from monitoring.faults.data_faults import DataFault
 from monitoring.faults.usual_arrivals import UsualArrivals
 from monitoring.windows.response import decide_response
 from monitoring.windows.window_days import format_window_days
+from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.problem import Problem
 from penumbra.core.settings import Settings
@@ -43,6 +44,7 @@ class DueWindows:
 
     Attributes:
         begins: Their first days, the earliest first.
+        late: By the first day of each that is due again as labels came late, the days of these labels.
         rows: The number of rows by day and model, as `count_daily_answers` returns it, of days until `now`.
         now: The time of the pass.
         silence: The fault that rows have stopped arriving, or nothing.
@@ -51,6 +53,7 @@ class DueWindows:
     """
 
     begins: list[dt.date]
+    late: dict[dt.date, list[dt.date]]
     rows: pl.DataFrame
     now: dt.datetime
     silence: list[DataFault]
@@ -59,7 +62,7 @@ class DueWindows:
 
 
 def judge_due_windows(settings: Settings, problem: Problem, known: KnownModels | None = None) -> list[str]:
-    """Judge every window that is due and wasn't yet judged with all of its labels.
+    """Judge every window that is due, or due again as its labels are or have come late.
 
     Args:
         settings: The settings.
@@ -122,9 +125,11 @@ def find_due_windows(
     behind = list_lag_alarms(settings, read_shadow_versions(settings.service.state), dt.datetime.now(dt.UTC))
     monitor_pass = begin_monitor_pass(settings, problem, known)
     rows = _select_known_days(count_daily_answers(monitor_pass.index), monitor_pass.now)
-    begins = _list_due_begins(settings, rows, monitor_pass.now)
+    judged = WindowStore(settings.monitor.folder).read()
+    late = find_late_labels(settings, monitor_pass.index, judged, rows, monitor_pass.now)
+    begins = _list_due_begins(settings, judged, rows, monitor_pass.now, late)
     silence = _find_silence(monitor_pass, rows)
-    return monitor_pass, DueWindows(begins, rows, monitor_pass.now, silence, monitor_pass.damaged, behind)
+    return monitor_pass, DueWindows(begins, late, rows, monitor_pass.now, silence, monitor_pass.damaged, behind)
 
 
 def is_latest_window_due(settings: Settings) -> bool:
@@ -141,8 +146,10 @@ def is_latest_window_due(settings: Settings) -> bool:
     """
     now = get_flow_time(settings.data.today)
     day = now.date() - dt.timedelta(days=settings.monitor.window_days)
-    has_log = settings.service.predictions.is_dir()
-    return has_log and bool(_list_due_begins(settings, pl.DataFrame({"day": [day]}), now))
+    if not settings.service.predictions.is_dir():
+        return False
+    judged = WindowStore(settings.monitor.folder).read()
+    return bool(_list_due_begins(settings, judged, pl.DataFrame({"day": [day]}), now, {}))
 
 
 def measure_windows(monitor_pass: MonitorPass, rows: pl.DataFrame, begins: Iterable[dt.date]) -> MeasuredWindows:
@@ -181,12 +188,13 @@ def judge_measured_windows(
     Raises:
         BrokenLedger: The ledger is damaged.
     """
-    new, still_due = list[str](), set(_list_due_begins(settings, due.rows, due.now))
+    judged = WindowStore(settings.monitor.folder).read()
+    new, still_due = list[str](), set(_list_due_begins(settings, judged, due.rows, due.now, due.late))
     for number, (begin, found) in enumerate(measured, 1):
         if begin in still_due:
             outcome = found
             if isinstance(found, MeasuredWindow):
-                outcome, said = _judge_window(settings, problem, found)
+                outcome, said = _judge_window(settings, problem, found, due.late.get(begin, []))
                 new += said
             days = format_window_days(begin, begin + dt.timedelta(days=settings.monitor.window_days))
             print(f"{days}: {outcome} ({number} of {len(due.begins)})", flush=True)
@@ -206,21 +214,31 @@ def _select_known_days(rows: pl.DataFrame, now: dt.datetime) -> pl.DataFrame:
     return rows.filter(pl.col("day").is_between(FIRST_DAY, now.date()))
 
 
-def _list_due_begins(settings: Settings, rows: pl.DataFrame, now: dt.datetime) -> list[dt.date]:
+def _list_due_begins(
+    settings: Settings,
+    judged: Sequence[Window],
+    rows: pl.DataFrame,
+    now: dt.datetime,
+    late: Mapping[dt.date, Sequence[dt.date]],
+) -> list[dt.date]:
     """List the first days of the windows to judge.
 
-    Windows lie fixed in the calendar. Those are due that have rows, are over and weren't judged, or were judged before
-    all of their labels were due and can be judged with them now.
+    Windows lie fixed in the calendar. Those are due that have rows, are over and weren't `judged`, or can be judged
+    better now: all of their labels are due, or `late` ones have come.
     """
     length = dt.timedelta(days=settings.monitor.window_days)
-    delay = dt.timedelta(hours=settings.labels.delay_hours)
-    judged = {
-        each.begin: each.judged >= get_day_start(each.end) + delay
-        for each in WindowStore(settings.monitor.folder).read()
-    }
+    known = {each.begin: each for each in judged}
     begins = sorted({day - (day - EPOCH_DAY) % length for day in rows["day"]})
-    waiting = [begin for begin in begins if begin + length <= now.date() and not judged.get(begin)]
-    return [begin for begin in waiting if begin not in judged or now >= get_day_start(begin + length) + delay]
+    over = [begin for begin in begins if begin + length <= now.date()]
+    return [
+        begin for begin in over if begin not in known or _is_due_again(settings, known[begin], now, late.get(begin, []))
+    ]
+
+
+def _is_due_again(settings: Settings, window: Window, now: dt.datetime, arrived: Sequence[dt.date]) -> bool:
+    """Whether a window that was judged can be judged better; one that somebody else has meanwhile awaits less."""
+    due = compute_due_time(settings.labels, window.end)
+    return window.judged < due <= now or not set(window.awaited).isdisjoint(arrived)
 
 
 def _find_silence(monitor_pass: MonitorPass, rows: pl.DataFrame) -> list[DataFault]:
@@ -234,7 +252,9 @@ def _find_silence(monitor_pass: MonitorPass, rows: pl.DataFrame) -> list[DataFau
     return found
 
 
-def _judge_window(settings: Settings, problem: Problem, measured: MeasuredWindow) -> tuple[str, list[str]]:
+def _judge_window(
+    settings: Settings, problem: Problem, measured: MeasuredWindow, arrived: Sequence[dt.date]
+) -> tuple[str, list[str]]:
     """Judge a window, enter what is new in the ledger, then write the window's record.
 
     Returns the verdict and the new alarms. A pass that is killed in between judges the window again and enters it once.
@@ -244,9 +264,10 @@ def _judge_window(settings: Settings, problem: Problem, measured: MeasuredWindow
     has_led = window.begin in led  # judged before without its labels, which change nothing of that
     has_newer_data = has_led or retraining.has_new_data(settings.data, problem, entries)
     others = [end for begin, end in led.items() if begin < window.begin or (begin > window.begin and not has_led)]
-    signals = replace(measured.signals, has_newer_data=has_newer_data)
+    limits = [*window.limits, *describe_late_labels(arrived, window.judged)]
+    signals = replace(measured.signals, has_newer_data=has_newer_data, limits=limits)
     verdict = decide_response(signals, window.end, others, settings.monitor)
-    window = msgspec.structs.replace(window, verdict=verdict.verdict, reason=verdict.reason)
+    window = msgspec.structs.replace(window, verdict=verdict.verdict, reason=verdict.reason, limits=limits)
     store = WindowStore(settings.monitor.folder)
     before = [each for each in store.read() if each.begin < window.begin]
     new = alarms.record_alarm(settings, window, before, measured.data_version)

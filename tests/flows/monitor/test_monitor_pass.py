@@ -198,24 +198,6 @@ def test_a_model_that_was_learnt_ahead_is_not_loaded_by_a_pass(folder: Path, mon
 
 
 @pytest.mark.slow
-def test_labels_that_come_after_the_last_judgement_are_seen_once_the_window_s_record_is_gone(folder: Path) -> None:
-    labels, late = folder / "labels", folder / "late"
-    labels.rename(late)
-    run_monitor_pass(folder, SECOND + ONE_DAY)
-    shutil.rmtree(labels, ignore_errors=True)
-    late.rename(labels)
-    assert run_monitor_pass(folder, SECOND + ONE_DAY) == []
-    (unseen,) = world.read_windows(folder)
-    assert (unseen.labels and unseen.labels.arrived, unseen.loss) == (0, None)
-    (folder / f"monitor/windows/{WINDOW_BEGIN}.json").unlink()
-    run_monitor_pass(folder, SECOND + ONE_DAY)
-    (seen,) = world.read_windows(folder)
-    assert seen.labels
-    assert seen.labels.arrived == seen.labels.due
-    assert seen.loss
-
-
-@pytest.mark.slow
 def test_the_candidate_is_shown_beside_the_live_model_with_a_noise_floor(tmp_path: Path, database: Path) -> None:
     world.make_live_model(tmp_path, database).set_alias("candidate", "2")
     world.log_monitored_days(tmp_path, 7, beside="2")

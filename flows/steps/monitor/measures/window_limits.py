@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 from flows.steps.monitor.measures.watched_model import WatchedModel
 from flows.steps.monitor.measures.window_signals import ONE_DAY, WindowSpan
@@ -19,7 +18,6 @@ from penumbra.core.settings import MonitorSettings, Settings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.quoting import list_names
 from penumbra.core.text.tables import format_number
-from penumbra.storage.window_files import locate_window_file
 
 LARGE_EXCESS = 0.01  # of the reference's mean loss: what the live fit loses more there is said
 
@@ -58,7 +56,7 @@ def list_window_limits(
     if settings.monitor.on_drift:
         words = _describe_drift_limits(settings.monitor, known, span) or predictions
         yield from [words] if words else []
-    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, span.begin, outcomes, before)):
+    if settings.monitor.on_loss and (words := describe_loss_limits(settings, model, outcomes, before)):
         yield words
     if loss is None and shortage:
         yield f"loss can't be estimated without labels: {shortage}"
@@ -130,19 +128,26 @@ def _list_group_limits(
     own = [[day for day in group if day > end] for end, group in zip(ends, groups, strict=False)]
     reached = [number for number, group in enumerate(groups) if len(group) > len(own[number]) and group not in few]
     if len(reached) == 1:
-        yield f"data faults are judged on {_name_days(groups[reached[0]])} together, as a day has too few rows"
+        yield f"data faults are judged on {name_days(groups[reached[0]])} together, as a day has too few rows"
     elif reached:
-        days = _name_days([day for number in reached for day in own[number]])
+        days = name_days([day for number in reached for day in own[number]])
         yield f"data faults are judged on {days} together with days before, as each has too few rows"
     elif norms.block_days > 1:
         yield f"data faults are judged by {norms.period}, as a day has too few rows"
     if few:
-        days = _name_days([day for group, days in zip(groups, own, strict=True) if group in few for day in days])
+        days = name_days([day for group, days in zip(groups, own, strict=True) if group in few for day in days])
         yield f"data faults aren't judged on {days}: fewer than {MIN_DAY_ROWS} rows"
 
 
-def _name_days(days: Sequence[dt.date]) -> str:
-    """Name days, ascending: those that follow each other as a span."""
+def name_days(days: Sequence[dt.date]) -> str:
+    """Name days.
+
+    Args:
+        days: The days, ascending.
+
+    Returns:
+        Words: those that follow each other as a span.
+    """
     spans: list[list[dt.date]] = []
     for day in days:
         if not spans or day > spans[-1][-1] + ONE_DAY:
@@ -188,7 +193,6 @@ def describe_day_limits(kind: str, monitor: MonitorSettings, latest: int, refere
 def describe_loss_limits(
     settings: Settings,
     model: WatchedModel,
-    begin: dt.date,
     outcomes: Sequence[OutcomeSums],
     before: Sequence[OutcomeSums] = (),
 ) -> str:
@@ -197,12 +201,11 @@ def describe_loss_limits(
     Args:
         settings: The settings' sections `monitor` and `promotion` are read.
         model: The model that answered.
-        begin: The window's first day.
         outcomes: The outcome sums of the window's days, at least one.
         before: Those of the days before it that are judged together with it.
 
     Returns:
-        Words, with what to do once labels have come that are late; "" where it is judged on all days with rows.
+        Words, which say where labels that are late have it judged; "" where it is judged on all days with rows.
     """
     whole, counted = reduce(add, outcomes), sum(day.labels > 0 for day in outcomes)
     days = sum(day.rows > 0 for day in outcomes)
@@ -210,14 +213,10 @@ def describe_loss_limits(
         return f"loss isn't judged yet: {whole.due:,} of {format_count(whole.rows, 'label is', 'labels are')} due"
     if counted < MIN_BAND_DAYS:
         arrived = f"{whole.arrived:,} of {format_count(whole.due, 'label has', 'labels have')} arrived"
-        record = locate_window_file(Path(), begin)  # whichever machine judges has the same words
-        late = (
-            f" (once the others have, remove {record} below monitor.folder, and the next `penumbra monitor` judges the "
-            "window again)"
-        )
+        is_late = whole.arrived < whole.due and days >= MIN_BAND_DAYS
         return (
             f"loss isn't judged: {arrived}, on {format_count(counted, 'day')} enough of them, and it takes "
-            f"{MIN_BAND_DAYS} days{late if whole.arrived < whole.due else ''}"
+            f"{MIN_BAND_DAYS} days{' (judged again once the others have)' if is_late else ''}"
         )
     latest = counted + sum(day.labels > 0 for day in before)
     if words := describe_day_limits("loss", settings.monitor, latest, len(model.losses.sums)):

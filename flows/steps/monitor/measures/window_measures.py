@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flows.steps.monitor.measures import window_limits, window_signals
+from flows.steps.monitor.measures import late_labels, window_limits, window_signals
 from flows.steps.monitor.measures.attribution_drift import measure_attribution_drift
 from flows.steps.monitor.measures.drift_signals import measure_drift, read_model_profiles
 from flows.steps.monitor.measures.group_differences import measure_group_differences
@@ -119,6 +119,7 @@ def _measure_span(monitor_pass: MonitorPass, model: WatchedModel, span: WindowSp
         faults=faults,
         explanation=monitor_pass.explainer.explain(model, known, span, recent, {**drift, **losses}),
         limits=limits,
+        awaited=late_labels.list_awaited_days(reader, outcomes),
         groups=measure_group_differences(span.days, outcomes, model, settings.gate.fairness_limit),
         attributions=measure_attribution_drift(
             monitor_pass.index, model.version, model.attributions, span.begin, span.end

@@ -34,13 +34,16 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
         ([DAY] * 6 + [replace(DAY, due=4)], "loss isn't judged yet: 64 of 70 labels are due"),
         (
             [DAY] + [replace(DAY, arrived=1, labels=0)] * 6,
-            "loss isn't judged: 16 of 70 labels have arrived, on 1 day enough of them, and it takes 2 days (once "
-            "the others have, remove windows/2013-03-07.json below monitor.folder, and the next `penumbra monitor` "
-            "judges the window again)",
+            "loss isn't judged: 16 of 70 labels have arrived, on 1 day enough of them, and it takes 2 days (judged "
+            "again once the others have)",
         ),
         (
             [DAY],
             "loss isn't judged: 10 of 10 labels have arrived, on 1 day enough of them, and it takes 2 days",
+        ),
+        (
+            [replace(DAY, arrived=1, labels=0)],
+            "loss isn't judged: 1 of 10 labels have arrived, on 0 days enough of them, and it takes 2 days",
         ),
         (
             [DAY] * 5 + [replace(DAY, arrived=1, labels=0)] * 2,
@@ -48,10 +51,10 @@ MODEL = SimpleNamespace(losses=SimpleNamespace(sums=np.zeros(59)))
         ),
         ([DAY] * 5 + [replace(DAY, rows=0, due=0, arrived=0, labels=0)] * 2, ""),
     ],
-    ids=["all", "not due", "not there", "one day", "some days", "weekend"],
+    ids=["all", "not due", "not there", "one day", "one day, not there", "some days", "weekend"],
 )
 def test_a_loss_that_is_not_judged_or_on_some_days_alone_is_said(outcomes, words):
-    assert describe_loss_limits(SETTINGS, MODEL, dt.date(2013, 3, 7), outcomes) == words
+    assert describe_loss_limits(SETTINGS, MODEL, outcomes) == words
 
 
 def test_rows_of_a_window_that_another_version_answered_are_said_not_to_be_counted():
