@@ -211,9 +211,13 @@ class ShadowRoleWorker:
         return self.client
 
 
-def _is_comparable(line: LoggedPrediction) -> bool:
-    """Tell whether a model gave this answer alone, without rules, exploration or fallback."""
-    return line.output is not None and not (line.rules or line.fallback or line.explored)
+def _is_comparable(line: LoggedPrediction, output: float | list[float] | None) -> bool:
+    """Tell whether a model gave this answer alone, without rules, exploration or fallback; and while the task was that
+    of the shadow's `output`."""
+    if line.output is None or line.rules or line.fallback or line.explored:
+        return False
+    live, shadow = (len(each) if isinstance(each, list) else 0 for each in (line.output, output))
+    return live == shadow
 
 
 def summarise_shadow_batch(
@@ -232,7 +236,7 @@ def summarise_shadow_batch(
     batch = ShadowBatch(version, job.path.stem, job.start, job.end, {})
     for line, result in pairs:
         batch.statuses[result.status] = batch.statuses.get(result.status, 0) + 1
-        if result.status == STATUS_OK and _is_comparable(line):
+        if result.status == STATUS_OK and _is_comparable(line, result.output):
             batch.compared += 1
             batch.difference += compute_output_difference(line.output, result.output)
             if isinstance(line.decision, bool | str):

@@ -61,6 +61,18 @@ def test_past_and_new_predictions_are_scored_once_across_restarts(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_a_log_that_begins_with_answers_of_another_task_is_scored(tmp_path: Path) -> None:
+    former = make_entry(100)
+    former.output, former.decision = [0.25, 0.25, 0.5], "rain"
+    ids = log_entries(tmp_path, former, make_entry(200))
+    point_role(tmp_path, "candidate", "2")
+    with start_role_worker(tmp_path) as worker:
+        step_until(worker, make_completion_check(worker, tmp_path, "2"))
+        assert (worker.log.state.models["2"].statuses, worker.log.state.models["2"].compared) == ({"ok": 2}, 1)
+    assert list(read_rows_by_id(tmp_path, "2")) == ids
+
+
+@pytest.mark.slow
 def test_the_previous_model_answers_others_rows_and_none_of_its_own_again(tmp_path: Path) -> None:
     own, others = make_entry(100), make_entry(200)
     own.model = "2"
