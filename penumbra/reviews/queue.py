@@ -11,19 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from penumbra.logs.append_log import is_line_whole, read_segment_sizes, read_tail
 from penumbra.logs.segments import is_segment_fetched
-from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewNotice
+from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewClosure, ReviewNotice
 
-CaseStatus = Literal["open", "conflict", "decided", "cannot tell", "defaulted"]
-CASE_STATUSES: tuple[CaseStatus, ...] = ("open", "conflict", "decided", "cannot tell", "defaulted")
+CaseStatus = Literal["open", "conflict", "decided", "cannot tell", "defaulted", "outcome arrived"]
+CASE_STATUSES: tuple[CaseStatus, ...] = get_args(CaseStatus)
+UNFINISHED_STATUSES: tuple[CaseStatus, ...] = ("open", "conflict")  # of the cases that somebody has yet to decide
 ANSWERS = ("answer", "cannot_tell")
 KEPT_FOLDERS = 8
-LogLine = ReviewCase | ReviewBlock | ReviewAction | ReviewNotice
+LogLine = ReviewCase | ReviewBlock | ReviewAction | ReviewClosure | ReviewNotice
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class CaseState:
         actions: Each reviewer's last action that wasn't undone.
         status: "decided" once as many reviewers as are asked agree (on the target), or one has adjudicated; "conflict"
             where they differ, or one gave an answer and the other couldn't tell; "cannot tell" where none of them
-            could; "defaulted" where its time ran out before; "open" otherwise.
+            could; "defaulted" where its time ran out before; "outcome arrived" where that came before people had
+            decided; "open" otherwise.
         label: The contract's outcome columns with their values, of several that agree the last one's; empty unless the
             case is decided.
         decided: The action that decided the case, the last of those that agree; None unless the case is decided.
         history: All actions on the case, those that were undone included, the earliest first.
         notice: What the webhook was told last of the case; None where it was told nothing.
+        closed: When it was found that the outcome has arrived (UTC); None where it wasn't.
     """
 
     case: ReviewCase
@@ -52,6 +55,7 @@ class CaseState:
     decided: ReviewAction | None
     history: Sequence[ReviewAction]
     notice: ReviewNotice | None
+    closed: dt.datetime | None = None
 
     @property
     def answered_by(self) -> list[str]:
@@ -61,7 +65,8 @@ class CaseState:
     def judge_until(self, time: dt.datetime) -> "CaseState":
         """Return the case as it stood at a `time` (UTC), by the actions that were done by then."""
         done = [action for action in self.history if action.time <= time]
-        return _resolve_case(self.case, self.picked, done, self.notice)
+        closed = self.closed if self.closed and self.closed <= time else None
+        return _resolve_case(self.case, self.picked, done, self.notice, closed)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,11 @@ class ReviewQueue:
         """Return the cases of a `status` in the order in which they were picked."""
         return [state for state in self.states.values() if state.status == status]
 
+    def list_unfinished(self) -> list[CaseState]:
+        """Return the cases that somebody has yet to decide, the oldest first."""
+        found = [state for state in self.states.values() if state.status in UNFINISHED_STATUSES]
+        return sorted(found, key=attrgetter("picked"))
+
     def list_half_answered(self) -> list[CaseState]:
         """Return the open cases that one person has answered and that wait for a second one."""
         return [state for state in self.list_cases("open") if state.answered_by]
@@ -151,6 +161,7 @@ class _ReviewFold:
         self._cases: dict[str, tuple[ReviewCase, dt.datetime]] = {}
         self._actions: dict[str, list[ReviewAction]] = defaultdict(list)
         self._notices: dict[str, ReviewNotice] = {}
+        self._closed: dict[str, dt.datetime] = {}
         self._states: dict[str, CaseState] = {}
         self._blocks: list[ReviewBlock] = []
         self._deferred: list[str] = []  # the cases that decide a pending answer
@@ -166,7 +177,8 @@ class _ReviewFold:
             known = len(self._cases)
             touched = [name for path in sizes for name in self._read_segment(path, sizes[path])]
             for name in filter(self._cases.__contains__, dict.fromkeys(touched)):
-                self._states[name] = _resolve_case(*self._cases[name], self._actions[name], self._notices.get(name))
+                actions, notice, closed = self._actions[name], self._notices.get(name), self._closed.get(name)
+                self._states[name] = _resolve_case(*self._cases[name], actions, notice, closed)
             if len(self._cases) > known:  # segments needn't be in the order of time
                 self._blocks.sort(key=attrgetter("number", "time"))
                 self._states = dict(sorted(self._states.items(), key=lambda named: named[1].picked))
@@ -199,6 +211,9 @@ class _ReviewFold:
         if isinstance(entry, ReviewNotice):
             self._notices[entry.case] = max(self._notices.get(entry.case, entry), entry, key=attrgetter("time"))
             return [entry.case]
+        if isinstance(entry, ReviewClosure):
+            self._closed[entry.case] = min(self._closed.get(entry.case, entry.time), entry.time)
+            return [entry.case]
         if not isinstance(entry, ReviewBlock):
             return ()
         self._blocks.append(entry)
@@ -219,12 +234,17 @@ _decode_line = msgspec.json.Decoder(LogLine).decode
 
 
 def _resolve_case(
-    case: ReviewCase, picked: dt.datetime, actions: Iterable[ReviewAction], notice: ReviewNotice | None
+    case: ReviewCase,
+    picked: dt.datetime,
+    actions: Iterable[ReviewAction],
+    notice: ReviewNotice | None,
+    closed: dt.datetime | None,
 ) -> CaseState:
     history = sorted(actions, key=attrgetter("time"))
     last = _apply_undo(history)
     status, decided = _judge(case, sorted(last.values(), key=attrgetter("time")))
-    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, history, notice)
+    status = "outcome arrived" if closed and status in UNFINISHED_STATUSES else status
+    return CaseState(case, picked, last, status, decided.label if decided else {}, decided, history, notice, closed)
 
 
 def _apply_undo(actions: Iterable[ReviewAction]) -> dict[str, ReviewAction]:

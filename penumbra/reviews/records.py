@@ -110,6 +110,18 @@ class ReviewAction(msgspec.Struct, tag_field="is", tag="action", omit_defaults=T
         return bool(self.target == other.target)
 
 
+class ReviewClosure(msgspec.Struct, tag_field="is", tag="closure"):
+    """The outcome of a case's row has arrived by feedback or a batch, so that nobody needs to be asked any more.
+
+    Attributes:
+        case: The case, named by its prediction's id.
+        time: When that was found (UTC).
+    """
+
+    case: str
+    time: dt.datetime
+
+
 class ReviewNotice(msgspec.Struct, tag_field="is", tag="notice"):
     """The webhook has been told what became of a deferred answer.
 

@@ -32,6 +32,8 @@ logger = logging.getLogger("service.processes.indexer")
 class ReviewPass:
     """Picks deferred rows at every pass, and others every `review.every_minutes`, and logs labels that are missing.
 
+    Before others are picked the cases are closed whose outcome has arrived.
+
     A failure is logged and tried again.
 
     Attributes:
@@ -77,6 +79,7 @@ class ReviewPass:
         self._picker.pick_deferred()
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + min(self._wait, MAX_RETRY_SECONDS)
+            self._attempt("cases whose outcome has arrived stay open", self._picker.close_reported)
             self._picker.pick(slices=self._read_slices())
             self._due = time.monotonic() + self._wait
 

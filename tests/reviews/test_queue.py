@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewNotice
+from penumbra.reviews.records import ReviewAction, ReviewBlock, ReviewCase, ReviewClosure, ReviewNotice
 
 START = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 YES, NO = {"late": True}, {"late": False}
@@ -116,6 +116,25 @@ def test_a_case_whose_time_ran_out_is_defaulted_unless_people_have_decided(tmp_p
     assert read_state(tmp_path / "decided", 1, act("ann", "answer", YES), now=at(31), **due).status == "decided"
 
 
+@pytest.mark.parametrize(
+    "actions",
+    [[], [act("ann", "answer", YES)], [act("ann", "answer", YES), act("bob", "answer", NO, 2)]],
+    ids=["open", "half answered", "conflict"],
+)
+def test_nobody_is_asked_about_a_case_whose_outcome_has_arrived(tmp_path, actions):
+    state = read_state(tmp_path, 2, *actions, ReviewClosure("1-0", at(5)))
+    queue = ReviewQueue.read(tmp_path)
+    assert (state.status, state.closed, state.label) == ("outcome arrived", at(5), {})
+    assert (queue.list_waiting("cy", 1), queue.list_unfinished(), queue.list_half_answered()) == ([], [], [])
+    assert state.judge_until(at(4)).status in ("open", "conflict")
+
+
+def test_what_people_say_of_a_case_whose_outcome_has_arrived_decides_it_all_the_same(tmp_path):
+    closure = ReviewClosure("1-0", at(5))
+    assert read_state(tmp_path / "before", 1, act("ann", "answer", YES), closure).status == "decided"
+    assert read_state(tmp_path / "after", 1, closure, act("ann", "answer", YES, 6)).status == "decided"
+
+
 def test_the_next_case_is_the_most_urgent_then_the_oldest_day_and_skipped_ones_come_last(tmp_path):
     write(tmp_path, ReviewCase("1-0", [], 0.5), block(-3000), ReviewCase("2-0", [], 0.5), block(-1500))
     write(tmp_path, ReviewCase("3-0", [], 1, due=at(90)), ReviewCase("4-0", [], 1, due=at(80)), block(picked=2))
@@ -156,7 +175,8 @@ def test_statuses_are_counted_and_notes_of_the_webhook_are_no_cases(tmp_path):
     write(tmp_path, ReviewCase("1-0", [], 0.5), ReviewCase("2-0", [], 0.5), block(picked=2), act("ann", "answer", YES))
     write(tmp_path, ReviewNotice("1-0", "decided", at(2)))
     counts = ReviewQueue.read(tmp_path).count_statuses()
-    assert counts == {"open": 1, "conflict": 0, "decided": 1, "cannot tell": 0, "defaulted": 0}
+    others = dict.fromkeys(("conflict", "cannot tell", "defaulted", "outcome arrived"), 0)
+    assert counts == {"open": 1, "decided": 1, **others}
 
 
 def test_a_damaged_line_is_left_out(tmp_path):

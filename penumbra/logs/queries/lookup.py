@@ -17,6 +17,10 @@ LABELLED_IDS_QUERY = """
 SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
   AND EXISTS (SELECT 1 FROM truth WHERE truth.key = p.key)
 """
+REPORTED_IDS_QUERY = """
+SELECT id FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?))
+  AND EXISTS (SELECT 1 FROM labels WHERE labels.key = p.key AND labels.rank = 1)
+"""
 REPEATED_KEYS_QUERY = """
 SELECT id, key FROM predictions AS p WHERE id IN (SELECT value FROM json_each(?)) AND EXISTS
   (SELECT 1 FROM predictions AS other WHERE other.key = p.key AND other.id <> p.id)
@@ -80,6 +84,23 @@ def find_labelled_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
     """
     with _open_read_only(folder) as db:
         return {name for (name,) in db.execute(LABELLED_IDS_QUERY, (json.dumps(prediction_ids),))}
+
+
+def find_reported_ids(folder: Path, prediction_ids: Sequence[str]) -> set[str]:
+    """Find the predictions whose outcome was reported, by feedback or a batch: a label that isn't of people.
+
+    Args:
+        folder: The folder of the label log, with the index.
+        prediction_ids: Ids of predictions.
+
+    Returns:
+        Those ids whose prediction has such a label.
+
+    Raises:
+        sqlite3.Error: Where there is no index or it can't be read.
+    """
+    with _open_read_only(folder) as db:
+        return {name for (name,) in db.execute(REPORTED_IDS_QUERY, (json.dumps(prediction_ids),))}
 
 
 def find_shared_keys(folder: Path, prediction_ids: Iterable[str]) -> dict[str, str]:

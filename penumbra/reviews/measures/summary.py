@@ -48,12 +48,12 @@ def summarise_reviews(queue: ReviewQueue, index: LogIndex, since: dt.datetime) -
     Raises:
         DamagedFile: A byte of the index has changed.
     """
-    waiting, conflicts = queue.list_cases("open"), queue.list_cases("conflict")
+    unfinished, conflicts = queue.list_unfinished(), queue.list_cases("conflict")
     recent = [state for state in queue.states.values() if state.picked >= since]
     return ReviewSummary(
-        len(waiting),
+        len(unfinished) - len(conflicts),
         len(conflicts),
-        min((state.picked for state in (*waiting, *conflicts)), default=None),
+        unfinished[0].picked if unfinished else None,
         sum(state.decided is not None and state.decided.time >= since for state in queue.states.values()),
         measure_case_errors(index, recent),
         measure_agreement(read_independent_targets(index.label_spec, recent), index.label_spec.task.kind),

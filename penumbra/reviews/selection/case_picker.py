@@ -25,12 +25,12 @@ from penumbra.core.settings import ReviewSettings, Settings
 from penumbra.logs.append_log import LogWriter, encode_json, read_tail
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.line_decoding import blank_damaged_lines, decode_each_line
-from penumbra.logs.queries.lookup import find_labelled_ids, find_shared_keys
+from penumbra.logs.queries.lookup import find_labelled_ids, find_reported_ids, find_shared_keys
 from penumbra.logs.replicas.heartbeats import count_known_replicas
 from penumbra.logs.schema import DeferredPrediction
 from penumbra.logs.segments import read_own_segment_sizes
 from penumbra.reviews.queue import ReviewQueue
-from penumbra.reviews.records import ReviewBlock, ReviewCase
+from penumbra.reviews.records import ReviewBlock, ReviewCase, ReviewClosure
 from penumbra.reviews.selection.needs import NeedFinder
 from penumbra.reviews.selection.review_budget import compute_budget, compute_least_budget, count_deferred
 from penumbra.reviews.selection.sampling import FloatArray, PriorityDraw, hash_uniforms
@@ -47,7 +47,7 @@ UniformSource = Callable[[Sequence[str], str], FloatArray]  # of ids and a key, 
 
 
 class CasePicker:
-    """Picks cases; one at a time over all processes."""
+    """Picks cases, and closes those that nobody needs to be asked about; one at a time over all processes."""
 
     def __init__(self, settings: Settings, problem: Problem, draw_uniforms: UniformSource = hash_uniforms) -> None:
         """Prepare to pick rows of the `problem`, with the `settings` of logs, index, bundles and reviews."""
@@ -119,6 +119,33 @@ class CasePicker:
         written = self._write_deferred(rows, now) if rows else 0
         self._scanned = scanned
         return written
+
+    def close_reported(self, now: dt.datetime | None = None) -> int:
+        """Close the cases that people have yet to decide and whose outcome has arrived by feedback or a batch.
+
+        Those that decide a pending answer stay: it waits for people.
+
+        Args:
+            now: The time (UTC); the clock's by default.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            OSError: A log can't be read, or the review log can't be written.
+            sqlite3.Error: The index can't be read.
+        """
+        now = now or dt.datetime.now(dt.UTC)
+        with self._hold_queue(now) as queue:
+            names = [state.case.prediction for state in queue.list_unfinished() if not state.case.due]
+            if not names:
+                return 0
+            self._index.catch_up()
+            reported = find_reported_ids(self._settings.labels.folder, names)
+            closures = [ReviewClosure(name, now) for name in names if name in reported]
+            if closures:
+                self._write(closures)
+            return len(closures)
 
     def close(self) -> None:
         """Close the segment of the review log that this picker writes."""
@@ -193,7 +220,7 @@ class CasePicker:
                 self._write(cases)
             return len(cases)
 
-    def _write(self, entries: Sequence[ReviewCase | ReviewBlock]) -> None:
+    def _write(self, entries: Sequence[ReviewCase | ReviewBlock | ReviewClosure]) -> None:
         self._writer.recover()
         self._writer.append([encode_json(entry) for entry in entries])
 
@@ -205,7 +232,7 @@ def pick_cases(
     now: dt.datetime | None = None,
     slices: Sequence[DegradedSlice] = (),
 ) -> ReviewBlock | None:
-    """Pick what is new: first the rows that a rule defers to people, then among the others.
+    """Close the cases whose outcome has arrived; then pick what is new, first the rows that a rule defers to people.
 
     Args:
         settings: The settings of logs, index, bundles and reviews.
@@ -223,6 +250,7 @@ def pick_cases(
         DamagedArchive: The archive of a log is damaged.
     """
     with contextlib.closing(CasePicker(settings, problem)) as picker:
+        picker.close_reported(now)
         picker.pick_deferred(now)
         return picker.pick(budget, now, slices)
 

@@ -12,7 +12,12 @@ from penumbra.reviews.records import ReviewBlock, ReviewCase
 from penumbra.reviews.selection import case_picker
 from penumbra.reviews.selection.case_picker import CasePicker, pick_cases
 from penumbra.reviews.selection.review_budget import compute_budget
-from tests.helpers.logs.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
+from tests.helpers.logs.prediction_logs import (
+    append_to_new_segment,
+    log_labels,
+    make_label_by_id,
+    make_review_label,
+)
 from tests.helpers.logs.review_cases import make_moment, make_review_settings
 from tests.helpers.logs.reviewed_rows import DEFERRING, RULED, log_rows, make_row
 
@@ -49,6 +54,21 @@ def test_as_many_rows_as_the_budget_says_are_picked_each_with_its_chance(tmp_pat
     assert set(cases) < set(names)
     assert {tuple(case.reasons) for case in cases.values()} == {("chance",)}
     assert all(0 < case.probability <= 1 for case in cases.values())
+
+
+def test_cases_whose_outcome_has_arrived_by_another_way_than_people_are_closed_once(tmp_path):
+    reviews = make_review_settings(tmp_path)
+    reported, reviewed, unknown = log_rows(tmp_path, 3)
+    (pending,) = log_rows(tmp_path, 1, first=3, pending=True, due=at(99), default=False)
+    pick_cases(reviews, DEFERRING, 5, at(1))
+    log_labels(tmp_path, *(make_label_by_id(name, 42) for name in (reported, pending)), make_review_label(reviewed, 42))
+    with closing(CasePicker(reviews, DEFERRING)) as picker:
+        assert [picker.close_reported(at(2)), picker.close_reported(at(3))] == [1, 0]
+    states = ReviewQueue.read(tmp_path / "reviews", at(4)).states
+    assert {name: state.status for name, state in states.items() if state.status != "open"} == {
+        reported: "outcome arrived"
+    }
+    assert set(states) == {reported, reviewed, unknown, pending}
 
 
 def test_without_new_rows_there_is_no_block(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from penumbra.reviews.queue import ReviewQueue
 from penumbra.reviews.selection.case_picker import CasePicker, pick_cases
 from service.processes.review_pass import ReviewPass
-from tests.helpers.logs.prediction_logs import append_to_new_segment
+from tests.helpers.logs.prediction_logs import append_to_new_segment, log_labels, make_label_by_id
 from tests.helpers.logs.review_cases import (
     MONDAY,
     make_action,
@@ -31,6 +31,17 @@ def test_rows_that_were_there_at_the_start_are_picked_after_the_interval(tmp_pat
     clock[0] += 1800
     reviews.run()
     assert len(read_cases(tmp_path)) == 3
+
+
+def test_cases_whose_outcome_has_arrived_are_closed_after_the_interval(tmp_path):
+    settings = make_review_settings(tmp_path, every_minutes=1e-9)
+    (name,) = log_rows(tmp_path, 1)
+    reviews = ReviewPass(settings, RULED)
+    reviews.run()
+    log_labels(tmp_path, make_label_by_id(name, 42))
+    reviews.run()
+    assert ReviewQueue.read(tmp_path / "reviews").states[name].status == "outcome arrived"
+    assert 'penumbra_review_cases{status="outcome arrived"} 1' in reviews.metrics
 
 
 def test_a_process_that_starts_late_after_the_last_block_picks_at_once(tmp_path):
@@ -121,5 +132,8 @@ def test_where_answers_cannot_be_completed_rows_are_picked_all_the_same(tmp_path
     (tmp_path / "labels").write_text("in the way")
     with caplog.at_level(logging.ERROR):
         ReviewPass(make_review_settings(tmp_path, per_day=0), DEFERRING).run()
-    assert caplog.records[0].getMessage().startswith("answers can't be completed, trying again: ")
+    assert [record.getMessage().partition(", trying again: ")[0] for record in caplog.records] == [
+        "cases whose outcome has arrived stay open",
+        "answers can't be completed",
+    ]
     assert name in read_cases(tmp_path)

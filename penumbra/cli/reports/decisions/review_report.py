@@ -32,7 +32,7 @@ def report_queue(queue: ReviewQueue) -> Iterator[str]:
     statuses = [*queue.count_statuses().items()]
     yield format_table(pl.DataFrame(statuses, schema=["status", "cases"], orient="row"))
     yield format_table(tabulate_reasons(queue))
-    if waiting := _list_unfinished(queue):
+    if waiting := queue.list_unfinished():
         half = len(queue.list_half_answered())
         second = f", {half:,} of them for a second person" if half else ""
         yield f"{len(waiting):,} wait{second}; the oldest for {_format_duration(queue.now - waiting[0].picked)}."
@@ -51,7 +51,7 @@ def describe_queue(queue: ReviewQueue) -> dict[str, Any]:
         `tabulate_reasons`), "oldest" (when the oldest case that waits was picked, None for none) and "blocks" (how many
         draws there were).
     """
-    waiting = _list_unfinished(queue)
+    waiting = queue.list_unfinished()
     return {
         "statuses": queue.count_statuses(),
         "half_answered": len(queue.list_half_answered()),
@@ -74,7 +74,7 @@ def tabulate_reasons(queue: ReviewQueue) -> pl.DataFrame:
     rows = _count_reasons(queue.list_deferred())
     for block in queue.blocks:
         rows.update(block.reasons)
-    cases, unfinished = _count_reasons(queue.states.values()), _count_reasons(_list_unfinished(queue))
+    cases, unfinished = _count_reasons(queue.states.values()), _count_reasons(queue.list_unfinished())
     lines = [(reason, rows[reason], cases[reason], unfinished[reason]) for reason, _ in (rows | cases).most_common()]
     return pl.DataFrame(lines, schema=["reason", "rows", "cases", "open"], orient="row")
 
@@ -107,11 +107,6 @@ def explain_missing_block(queue: ReviewQueue, settings: ReviewSettings, count: i
         f"No row was picked: the budget has come to {available:.1f} rows so far, of {least} that it takes "
         f"(review.per_day is {settings.per_day:g} in settings.toml); --count picks at once."
     )
-
-
-def _list_unfinished(queue: ReviewQueue) -> list[CaseState]:
-    """The cases that somebody has yet to decide, the oldest first."""
-    return sorted([*queue.list_cases("open"), *queue.list_cases("conflict")], key=lambda state: state.picked)
 
 
 def _count_reasons(states: Iterable[CaseState]) -> Counter[str]:
