@@ -235,6 +235,17 @@ def test_a_window_that_led_to_a_retraining_says_so_once_its_labels_are_judged_to
 
 
 @pytest.mark.slow
+def test_windows_of_a_version_that_was_deleted_are_left_out_and_the_others_judged(
+    empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.log_monitored_days(empty, 7, model="0")
+    world.log_monitored_days(empty, 14, dict.fromkeys(range(7), make_regular_flights(0).clear()))
+    run_monitor_pass(empty, DONE)
+    assert [each.begin for each in world.read_windows(empty)] == [SECOND]
+    assert f"{WINDOW_BEGIN} to 2013-04-10: version 0 is no longer in the registry" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_rows_that_stop_coming_are_one_alarm(folder: Path) -> None:
     (alarm,) = run_monitor_pass(folder, DONE + 5 * ONE_DAY)
     assert "the last rows are of 2013-04-17" in alarm
