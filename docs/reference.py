@@ -75,7 +75,7 @@ def format_settings_page(entries: list[SettingEntry]) -> str:
         "# Settings",
         "",
         f"Every setting of `settings.toml`, with the value that it ships with. `{ENV_PREFIX}SECTION__KEY` in the "
-        f"environment overrides one, as in `{ENV_PREFIX}DATA__TODAY=2024-05-01 make train`.",
+        f"environment, in capitals, overrides one, as in `{ENV_PREFIX}DATA__TODAY=2024-05-01 make train`.",
     ]
     for section in dict.fromkeys(entry.section for entry in entries):
         page += ["", f"## {section}", "", "| setting | value | meaning |", "|---|---|---|"]

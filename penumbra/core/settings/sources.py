@@ -30,7 +30,7 @@ def read_setting_values(path: Path, environ: Mapping[str, str]) -> tuple[dict[st
         The values by section and key; and section and key of those that the environment has replaced.
 
     Raises:
-        SettingsError: The file is missing or no TOML, or a variable has no section.
+        SettingsError: The file is missing or no TOML, or a variable has no section or isn't in capitals.
     """
     values = _read_toml(path)
     return values, _apply_environment(values, environ)
@@ -46,7 +46,7 @@ def find_setting_variable(name: str) -> str:
         The variable's name; "" where the value is that of settings.toml.
     """
     wanted = f"{ENV_PREFIX}{name.replace('.', '__')}".upper()
-    return next((each for each in os.environ if each.startswith(ENV_PREFIX) and each.upper() == wanted), "")
+    return wanted if wanted in os.environ else ""
 
 
 def find_setting_source(name: str) -> str:
@@ -63,7 +63,7 @@ def find_setting_source(name: str) -> str:
 
 
 def list_setting_variables(environ: Mapping[str, str]) -> list[str]:
-    """List the environment variables that are meant as settings, misspelt ones, too.
+    """List the environment variables that are meant as settings, misspelt ones and those in small letters, too.
 
     Those aren't by which Kubernetes tells pods of a Service called "penumbra" or "penumbra-…", such as
     PENUMBRA_SERVICE_PORT: it gives a pod the Service's host and its address, tcp://…, with each of them.
@@ -77,7 +77,7 @@ def list_setting_variables(environ: Mapping[str, str]) -> list[str]:
     Source:
         https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
-    ours = [name for name in environ if name.startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)]
+    ours = [name for name in environ if name.upper().startswith(ENV_PREFIX) and not name.startswith(API_KEY_PREFIX)]
     hosts = (name.removesuffix("_SERVICE_HOST") for name in ours if name.endswith("_SERVICE_HOST"))
     links = [host for host in hosts if LINK_ADDRESS.match(environ.get(f"{host}_PORT", ""))]
     return [name for name in ours if not any(LINK_SUFFIX.fullmatch(name.removeprefix(link)) for link in links)]
@@ -110,6 +110,8 @@ def _apply_environment(values: dict[str, Any], environ: Any) -> set[tuple[str, .
     """Put the environment's values in place; return the keys of the settings that they replaced."""
     replaced: set[tuple[str, ...]] = set()
     for name in list_setting_variables(environ):
+        if name != name.upper():  # service/processes/workers/environment.py hides secrets by their names
+            raise SettingsError(f"environment variable {name}: expected capitals, {name.upper()}")
         keys = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
         if len(keys) != 2:
             raise SettingsError(f"environment variable {name}: expected {ENV_PREFIX}SECTION__KEY")

@@ -83,6 +83,9 @@ def test_an_error_in_the_file_names_file_setting_value_and_expectation(tmp_path,
         ("PENUMBRA_SERVERS__PORT", "3000", ["servers", "unknown"]),
         ("PENUMBRA_PORT", "3000", ["PENUMBRA_SECTION__KEY"]),
         ("PENUMBRA_SERVICE__TLS__PORT", "3000", ["PENUMBRA_SECTION__KEY"]),
+        ("penumbra_data__today", "2013-07-01", ["expected capitals, PENUMBRA_DATA__TODAY"]),
+        ("PENUMBRA_monitor__webhook", "", ["expected capitals, PENUMBRA_MONITOR__WEBHOOK"]),
+        ("penumbra_keys__predict", "k", ["expected capitals, PENUMBRA_KEYS__PREDICT"]),
     ],
 )
 def test_an_error_in_the_environment_names_variable_setting_value_and_expectation(tmp_path, name, value, words):
