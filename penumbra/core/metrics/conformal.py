@@ -13,6 +13,7 @@ Source:
     114, 2019 (the score of classes: 1 less the probability of the true one).
 """
 
+from collections.abc import Collection
 from fractions import Fraction
 from itertools import compress
 from math import ceil
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # importing them takes half a second, which `penumbra explain
     from penumbra.core.task import Task
 
 NUMBER_BINS, MIN_BIN_ROWS = 10, 50  # of predicted numbers
+UNLEARNT_LIMIT = -1.0  # below any score
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -44,7 +46,7 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         rows: Their number.
         classes: The classes in the order of the task; of a binary one False and True, of numbers none.
         limits: The largest score of each class, or of each bin of predicted numbers; None where there are too few rows
-            to rule anything out.
+            to rule anything out, `UNLEARNT_LIMIT` of a class that the model hasn't learnt, which is in no set.
         edges: Between the bins, ascending, each the highest prediction of its bin; empty for classes.
     """
 
@@ -64,6 +66,7 @@ class ConformalLimits(msgspec.Struct, frozen=True):
         coverage: float,
         method: str = "split",
         has_strata: bool = True,
+        learnt: Collection[int] | None = None,
     ) -> "ConformalLimits":
         """Measure the limits.
 
@@ -74,6 +77,7 @@ class ConformalLimits(msgspec.Struct, frozen=True):
             coverage: The share of the cases that the truth is to be within, from 0 to 1, both excluded.
             method: The name of how they were predicted.
             has_strata: Whether each class, or bin of numbers, has a limit of its own; otherwise all rows have the same.
+            learnt: The positions of the classes in the rows that the model has learnt from; None for all.
 
         Returns:
             The limits.
@@ -87,7 +91,10 @@ class ConformalLimits(msgspec.Struct, frozen=True):
             strata, count = np.searchsorted(edges, predictions), len(edges) + 1
             scores = np.abs(labels - predictions)
         groups = [scores[strata == stratum] if has_strata else scores for stratum in range(count)]
-        limits = [compute_conformal_limit(group, coverage) for group in groups]
+        limits = [
+            compute_conformal_limit(group, coverage) if learnt is None or stratum in learnt else UNLEARNT_LIMIT
+            for stratum, group in enumerate(groups)
+        ]
         return cls(coverage, method, len(labels), classes, limits, edges.tolist())
 
     def find_members(self, predictions: FloatArray) -> BoolArray:

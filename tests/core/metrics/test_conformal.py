@@ -120,6 +120,15 @@ def test_a_class_that_calibration_has_not_met_is_never_ruled_out():
     assert limits.find_sets(np.array([[1.0, 0.0, 0.0]])).tolist() == [[True, True, True]]
 
 
+def test_a_class_that_the_model_has_not_learnt_is_in_no_set_but_one_with_few_rows_is():
+    known = np.zeros(50, int), np.tile([0.9, 0.1, 0.0], (50, 1))
+    limits = ConformalLimits.calibrate(WEATHER, *known, 0.9, learnt=[0, 1])
+    assert limits.find_sets(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])).tolist() == [
+        [True, True, False],
+        [False, True, False],
+    ]
+
+
 def test_a_set_is_never_empty_though_a_row_may_be_unlike_all_classes():
     limits = ConformalLimits(0.9, "split", 100, BOTH, [0.1, 0.1])
     assert limits.find_members(np.array([0.4])).tolist() == [[False, False]]

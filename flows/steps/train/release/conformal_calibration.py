@@ -78,7 +78,8 @@ def calibrate_winner(
         split: The batches of the run.
 
     Returns:
-        The limits. Rows that count more or less than others, because they were likelier to be labelled, have no part.
+        The limits. Rows that count more or less than others, because they were likelier to be labelled, have no part. A
+        class that no row has that the model learns from is in no set.
     """
     is_cross = settings.method == CROSS_PART
     batches = matrices.list_learnt_batches(winner.candidate, split.all) if is_cross else split.validation + split.test
@@ -86,5 +87,9 @@ def calibrate_winner(
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in parts])
     labels, weights = matrices.read_evaluation_set(batches)[1], matrices.read_weights(batches)
     counted = np.ones(len(labels), bool) if weights is None else weights == 1
-    known = labels[counted], predictions[counted]
-    return ConformalLimits.calibrate(matrices.task, *known, settings.coverage, settings.method, settings.strata)
+    known, learnt = (labels[counted], predictions[counted]), None
+    if matrices.task.classes:
+        learnt = set(
+            matrices.read_evaluation_set(matrices.list_learnt_batches(winner.candidate, split.all))[1].tolist()
+        )
+    return ConformalLimits.calibrate(matrices.task, *known, settings.coverage, settings.method, settings.strata, learnt)
