@@ -12,6 +12,7 @@ from functools import partial
 import polars as pl
 
 from flows.steps.doctor import raw_files, skew
+from flows.steps.doctor.reference_days import note_short_reference
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.shared import shared_data
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
@@ -149,6 +150,8 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     yield from notes.note_large_categories(data.features, kinds, tried)
     yield from notes.note_sensitive_features(kinds, problem.schema, data.inputs, data.groups)
     yield from notes.note_wide_margins(settings)
+    known = data.has_outcome
+    yield from note_short_reference(data.rows[BATCH_COLUMN].filter(known), data.days.filter(known), settings.training)
 
 
 class Examination:
