@@ -53,6 +53,16 @@ def test_the_longest_look_that_costs_little_is_recommended_and_then_the_least_wo
     assert (found.name if found else None) == expected
 
 
+def test_policies_by_which_the_same_models_answered_are_named_as_their_rows_are_equal() -> None:
+    results = [
+        make_result(name, 0.49, 1) for name in ("ours", "every  -, shadow  3", "every  7, shadow  3", "every 28")
+    ]
+    for result, end in zip(results, (80, 80, 80, 90), strict=True):
+        result.run.served.update({90: ModelFit(80), 91: ModelFit(end)})
+    assert report.describe_equal_results(results).splitlines()[1:] == ["  ours = every -, shadow 3 = every 7, shadow 3"]
+    assert report.describe_equal_results(results[2:]) == ""
+
+
 def test_where_a_plain_schedule_does_better_it_is_said() -> None:
     plain, ours = make_result("every 14 days", 0.491, 19, tested=False), make_result("ours", 0.493, 20)
     said = report.format_advice([WEEKLY, plain, ours], WEEKLY, SETTINGS)

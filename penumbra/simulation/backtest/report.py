@@ -12,6 +12,7 @@ from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
 from penumbra.core.text.intervals import format_limits, format_signed
 from penumbra.core.text.tables import align_columns, format_number
+from penumbra.simulation.backtest.policies import ModelFit
 from penumbra.simulation.backtest.trials import UNTRAINED_POLICY, PolicyResult
 from penumbra.training.evaluation import charts
 
@@ -75,6 +76,22 @@ def _format_cells(result: PolicyResult, standard: PolicyResult) -> list[str]:
     figures = [f"{each}" for each in (*happened, *undone)]
     limits = format_limits(loss.low, loss.high)
     return [result.name, format_number(loss.value), limits, *more, *figures, f"{result.cpu_seconds:.0f}"]
+
+
+def describe_equal_results(results: Sequence[PolicyResult]) -> str:
+    """Describe which policies had the same models answer on the same days, as their rows in the table are equal.
+
+    Args:
+        results: The results of trials.
+
+    Returns:
+        A line for each group of such policies, under one that says what they have in common; "" if there are none.
+    """
+    groups: dict[tuple[tuple[int, ModelFit], ...], list[str]] = {}
+    for result in results:
+        groups.setdefault(tuple(result.run.served.items()), []).append(" ".join(result.name.split()))
+    lines = [f"  {' = '.join(names)}" for names in groups.values() if len(names) > 1]
+    return "\n".join(["By these policies the same models answered on the same days:", *lines]) if lines else ""
 
 
 def recommend_policy(

@@ -45,6 +45,8 @@ def main() -> None:
     print("\nOurs with other settings, and other lengths of what is learnt from")
     print(report.format_result_table(others, standard, loss))
     print()
+    if equal := report.describe_equal_results(results):
+        print(f"{equal}\n")
     print(report.format_advice(results, standard, settings))
     print(f"\nThe picture: {report.write_backtest_picture(shown, standard, history.first, settings.backtest.folder)}")
     print(report.format_results_json(shown, loss))
