@@ -78,6 +78,19 @@ def list_details(evidence: Evidence) -> list[str]:
     return [*details, clipping] if clipping else details
 
 
+def describe_evidence_days(days: int, block_days: int) -> str:
+    """Describe the days of evidence, and that one with rows counts as so many where it does.
+
+    Args:
+        days: The days that count.
+        block_days: The days of a block.
+
+    Returns:
+        Such as "49 days in blocks of 7".
+    """
+    return format_count(days, "day") + (f" in blocks of {block_days}" if block_days > 1 else "")
+
+
 def _describe_harm(evidence: Evidence, other: str) -> str:
     return (
         f"it is worse than the {other} model: odds of {_format_worse(evidence)} after {_describe_seen(evidence)}, "
@@ -92,7 +105,8 @@ def _describe_gap(evidence: Evidence) -> str:
         return NO_DAY
     if evidence.rule == "non-inferiority":
         if evidence.days < evidence.shadow_days:
-            watched, over = (format_count(days, "day") for days in (evidence.shadow_days, evidence.days))
+            watched = format_count(evidence.shadow_days, "day")
+            over = describe_evidence_days(evidence.days, evidence.block_days)
             return (
                 f"it is watched for {watched}, of which {over} with {format_count(evidence.labels, 'label')} are over"
             )
@@ -129,8 +143,7 @@ def _format_odds(odds: float, limit: float) -> str:
 
 
 def _describe_seen(evidence: Evidence) -> str:
-    blocks = f" in blocks of {evidence.block_days}" if evidence.block_days > 1 else ""
-    return f"{format_count(evidence.days, 'day')}{blocks} and {format_count(evidence.labels, 'label')}"
+    return f"{describe_evidence_days(evidence.days, evidence.block_days)} and {format_count(evidence.labels, 'label')}"
 
 
 def _describe_forecast(evidence: Evidence) -> str:
@@ -157,7 +170,7 @@ def _describe_interval(evidence: Evidence) -> str:
     """The interval of the difference, or why it has no ends yet."""
     low, high = evidence.low, evidence.high
     if low is None and high is None:
-        return f"of {format_count(evidence.days, 'day')}, too few for an interval at these odds"
+        return f"of {describe_evidence_days(evidence.days, evidence.block_days)}, too few for an interval at these odds"
     least = "no lower limit yet" if low is None else format_significant(low, "+")
     return f"{least} to {'no upper limit yet' if high is None else format_significant(high, '+')}"
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from monitoring.dashboard.model_cards.card_reader import link_card_page
-from monitoring.dashboard.overview.cards import describe_odds
+from monitoring.dashboard.overview.cards import describe_evidence_size, describe_odds
 from monitoring.windows.window_records import DayFault
 from penumbra.approvals.accepted_faults import FAULTS_KEY
 from penumbra.approvals.requests import ApprovalRequest
@@ -87,7 +87,7 @@ def _list_figures(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     facts = evidence.get("evidence") or {}
     if "days" in facts:
         people = f", {facts['by_people']:,} of them by people" if facts.get("by_people") else ""
-        yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}{people}"
+        yield "evidence", f"{describe_evidence_size(facts)}{people}"
     if facts.get("difference") is not None:
         losses = " → ".join(format_number(facts[name]) for name in ("live_loss", "candidate_loss"))
         limits = format_limits(facts["low"], facts["high"], format_signed)

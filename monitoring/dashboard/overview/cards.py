@@ -14,6 +14,7 @@ from penumbra.data.batches import DataStore
 from penumbra.data.flywheel_manifest import read_period_end
 from penumbra.data.source_reader import SourceFailed, list_source_batches
 from penumbra.data.versioning import versions
+from penumbra.promotion.reasons import describe_evidence_days
 from penumbra.registry.aliases import LIVE_SINCE_TAG
 from penumbra.registry.history.ledger_entries import LedgerEntry, find_last_move
 from penumbra.registry.models import ModelRegistry
@@ -193,7 +194,7 @@ def _verdict_lines(entry: LedgerEntry) -> Iterator[tuple[str, str]]:
     yield "reason", entry.reason
     facts: dict[str, Any] = entry.evidence.get("evidence") or {}
     if "days" in facts:
-        yield "evidence", f"{format_count(facts['days'], 'day')}, {format_count(facts['labels'], 'label')}"
+        yield "evidence", describe_evidence_size(facts)
     if "better" in facts and facts.get("days"):
         yield "odds", describe_odds(facts)
     if waits_for := entry.evidence.get("waits_for"):
@@ -232,6 +233,19 @@ def _parse_list(listed: str) -> list[str]:
 
 def _version_address(base: str, models: ModelRegistry, version: str) -> str:
     return f"{base}/#/models/{models.name}/versions/{version}"
+
+
+def describe_evidence_size(facts: Mapping[str, Any]) -> str:
+    """Describe how much a promotion's evidence rests on.
+
+    Args:
+        facts: The evidence, as the ledger has it: `days`, `labels` and `block_days` are read.
+
+    Returns:
+        Such as "49 days in blocks of 7, 700 labels".
+    """
+    days = describe_evidence_days(facts["days"], facts.get("block_days", 1))
+    return f"{days}, {format_count(facts['labels'], 'label')}"
 
 
 def describe_odds(facts: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
-"""The card of the data: its batches, and how old they are by the clock of this process."""
+"""Cards of the overview: the data and how old they are by the clock of this process, and what evidence rests on."""
 
 from pathlib import Path
 
 import pytest
 
-from monitoring.dashboard.overview.cards import build_data_card
+from monitoring.dashboard.overview.cards import build_data_card, describe_evidence_size
 from penumbra.core.settings import DataSettings, load_settings
 from penumbra.sources import SqlQuery
 from tests.helpers.problems.orders import load_orders
@@ -52,3 +52,8 @@ def test_made_up_days_have_no_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(problem.source, "parse", source.parse)
     lines = dict(build_data_card(make_data(tmp_path), problem).lines)
     assert lines["age"] == "not known: the days are made up, as the rows have no time"
+
+
+def test_what_evidence_rests_on_says_that_its_days_are_those_of_whole_blocks() -> None:
+    assert describe_evidence_size({"days": 49, "labels": 700, "block_days": 7}) == "49 days in blocks of 7, 700 labels"
+    assert describe_evidence_size({"days": 1, "labels": 1}) == "1 day, 1 label"
