@@ -126,7 +126,8 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule, flow_run), [])
     live = reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown)
-    charts = window_charts.build_kept_charts(windows, loss, settings.monitor.folder)
+    charted = windows[-window_charts.MAX_CHART_WINDOWS :]
+    charts = window_charts.build_kept_charts(charted, loss, settings.monitor.folder)
     has_answers = any(read_segment_sizes(settings.service.predictions).values())
     steps = {"make train": live.title != "none", "make serve": has_answers}
     return {
@@ -143,7 +144,8 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "labels": cards.build_label_card(windows, has_answers),
         "reviews": reader.try_read(lambda: build_review_card(settings, problem, addresses.review), unknown),
         "charts": charts,
-        "undrawn": list(describe_undrawn_charts(windows, charts, problem.schema.SENSITIVE)),
+        "charted": f", the latest {len(charted)} of {len(windows)}" if len(charted) < len(windows) else "",
+        "undrawn": list(describe_undrawn_charts(charted, charts, problem.schema.SENSITIVE)),
         "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
         "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []

@@ -23,7 +23,7 @@ from penumbra.core.text.counts import format_share
 from penumbra.core.text.tables import format_number
 
 MAX_TABLE_WINDOWS = 12  # in the table; the pictures show more
-MAX_CHART_WINDOWS = 60
+MAX_CHART_WINDOWS = 60  # in the pictures, and in what is said of those that aren't drawn
 
 ChartRow = dict[str, Any]
 
@@ -115,7 +115,7 @@ def _draw_chart(
     windows: Sequence[Window],
     domain: Sequence[float] | None = None,
 ) -> WindowChart | None:
-    rows = [found for window in windows[-MAX_CHART_WINDOWS:] if (found := row(window)) is not None]
+    rows = [found for window in windows if (found := row(window)) is not None]
     if not rows:
         return None
     about = CHART_DESCRIPTIONS[name] + (_describe_loss_lines(windows) if name == "loss" else "")
