@@ -6,11 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 # What is said on the command line is text: make expands nothing in it, and no shell does, as recipes read the environment.
-override PYTHON := $(value PYTHON)
-override ARGS := $(value ARGS)
-override NAME := $(value NAME)
-override UPGRADE := $(value UPGRADE)
-export PYTHON ARGS NAME
+from_command_line := $(foreach each,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(each)))),$(each)))
+$(foreach each,PYTHON ARGS NAME UPGRADE CLUSTER $(from_command_line),$(eval override $(each) := $$(value $(each))))
+export PYTHON ARGS NAME $(from_command_line)
 VENV := .venv
 BIN := $(VENV)/bin
 # A lock names all that is installed: not to look for dependencies takes a third of the processor time.

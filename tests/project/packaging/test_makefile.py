@@ -132,6 +132,14 @@ def test_the_name_of_a_benchmark_is_taken_as_text(folder):
     assert not (folder / "made").exists()
 
 
+@pytest.mark.parametrize("name", ["REASON", "CLUSTER", "PENUMBRA_SERVICE__PORT"])
+def test_whatever_variable_is_given_make_expands_nothing_in_it(folder, name):
+    (folder / ".venv/bin/penumbra").write_text(f"#!/bin/sh\nprintenv {name}\n")
+    assert run_make(folder, "train", f"{name}=$(shell touch made) `touch made`") == ["$(shell touch made) `touch made`"]
+    assert start_make(folder, "train", **{name: "$(shell touch made)"}).stdout == "$(shell touch made)\n"
+    assert not (folder / "made").exists()
+
+
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >> "$CALLS"
 case $* in "-c import pip") exit "$CODE" ;; "-m venv"*) mkdir -p .venv/bin; ln -sf "$PYTHON" .venv/bin/python ;; esac
