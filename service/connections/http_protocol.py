@@ -49,6 +49,7 @@ class FastHttpProtocol(HttpToolsProtocol):
     _is_last = False  # the request at hand, or the one before, is the last of its connection
     _is_answer_due = False  # a request waits in the micro-batch
     _refusal: RequestRefused | None = None  # ends the connection after the answers that are due
+    _refused_method = b""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take uvicorn's arguments; there are no web sockets."""
@@ -270,14 +271,22 @@ class FastHttpProtocol(HttpToolsProtocol):
         self.pool.release_body(self)
         if self._is_answer_due:
             self.flush()
-        self._refusal = refused
+        self._refusal, self._refused_method = refused, self.parser.get_method()
+        self._forget_request()
         if self._has_answered():
             self._send_refusal(refused)
+
+    def _forget_request(self) -> None:
+        """Let go of all that was received: parser, headers, and the frames in which the refusal was raised keep it."""
+        self.url, self.headers, self.scope = b"", [], cast(Any, {})
+        self.parser = httptools.HttpRequestParser(self)
+        if self._refusal:
+            self._refusal.__traceback__ = self._refusal.__context__ = None
 
     def _send_refusal(self, refused: RequestRefused) -> None:
         if self.transport.is_closing():
             return
-        body = b"" if self.parser.get_method() == b"HEAD" else refused.encode_body()
+        body = b"" if self._refused_method == b"HEAD" else refused.encode_body()
         self._write_response(refused.status, body, [request_head.CLOSE_HEADER, *refused.headers])
         self._wait(REFUSED, PATIENCE_SECONDS)
         if self.transport.can_write_eof():

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,23 @@ def test_garbage_of_strangers_leaves_no_lines_in_the_log(port: int, caplog: pyte
     talk(port, b"garbage\r\n\r\n")
     talk(port, encode_request(b"", "/", "GET", Connection="Upgrade", Upgrade="h2c"))
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"GET /" + b"a" * 100_000,
+        b"GET / HTTP/1.1\r\nx: " + b"a" * 100_000,
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"[" * 100_000,
+    ],
+    ids=["a long line", "a large header", "a body without a key"],
+)
+def test_nothing_is_kept_of_what_refused_peers_have_sent(port: int, piece: bytes) -> None:
+    with contextlib.ExitStack() as open_ones:
+        tracemalloc.start()
+        open_ones.callback(tracemalloc.stop)
+        for _ in range(20):
+            connection = open_ones.enter_context(connect(port))
+            send(connection, piece)
+            assert connection.recv(12) in (b"HTTP/1.1 401", b"HTTP/1.1 414", b"HTTP/1.1 431")
+        assert tracemalloc.get_traced_memory()[0] < 5 * len(piece)
