@@ -2,7 +2,6 @@
 
 import copy
 import datetime as dt
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from penumbra.core.checks.selectors import replace_selectors
 from penumbra.core.contract.feature_specs import find_foreign_code
 from penumbra.core.contract.value_readers import NANOSECOND_YEARS
 from penumbra.core.text.counts import format_count
@@ -112,16 +112,9 @@ def has_other_rows(expression: pl.Expr, unsure: bool = False) -> bool:
 def _name_columns(expression: pl.Expr) -> pl.Expr:
     """The expression with a column in place of each selector, of which polars can't tell what is asked here."""
     try:
-        tree = json.loads(expression.meta.serialize(format="json"))
-        return pl.Expr.deserialize(io.StringIO(json.dumps(_replace_selectors(tree))), format="json")
+        return replace_selectors(expression)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):  # functions of Python
         return expression
-
-
-def _replace_selectors(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {"Column": ""} if "Selector" in node else {key: _replace_selectors(each) for key, each in node.items()}
-    return [*map(_replace_selectors, node)] if isinstance(node, list) else node
 
 
 def _list_parts(expression: pl.Expr) -> Iterator[pl.Expr]:

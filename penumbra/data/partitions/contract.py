@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from penumbra.core.checks.schema_checks import find_failing_rules
+from penumbra.core.checks.selectors import expand_selectors
 from penumbra.core.columns import BROKEN_RULES_COLUMN, ROW_NUMBER_COLUMN
 from penumbra.core.problem import Problem
 from penumbra.core.text.errors import describe_error
@@ -186,8 +187,10 @@ def _find_given_values(
     conversions: Sequence[pl.Expr], names: Sequence[str], rows: pl.DataFrame, converted: pl.DataFrame
 ) -> pl.DataFrame:
     """Where there was a value of each column: in it as it arrived, or in all that a conversion makes it from."""
-    single = [each.meta for each in conversions if not each.meta.has_multiple_outputs()]
-    sources = {meta.output_name(raise_if_undetermined=False): meta.root_names() for meta in single}
+    sources, empty = dict[str, list[str]](), rows.clear()
+    for single in (part for each in conversions for part in expand_selectors(each, empty)):
+        for made_name in empty.select(single).columns:
+            sources[made_name] = [*sources.get(made_name, ()), *single.meta.root_names()]
     arrived, made = (frame.select(pl.all().is_not_null()) for frame in (rows, converted))
 
     def find_given(name: str) -> pl.Series:

@@ -117,6 +117,21 @@ def test_a_conversion_that_makes_a_column_of_others_is_judged_by_those(tmp_path)
     )
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        'pl.col("^joined_.*$").str.to_date("%d.%m.%Y", strict=False).alias("joined")',
+        'pl.selectors.starts_with("joined_").str.to_date("%d.%m.%Y", strict=False).name.replace("_on", "")',
+        'pl.coalesce(pl.col("^joined_.*$")).str.to_date("%d.%m.%Y", strict=False).alias("joined")',
+    ],
+)
+def test_a_conversion_that_makes_a_column_of_those_that_a_selector_chooses_is_judged_by_them(tmp_path, made):
+    store = open_store(tmp_path, f"CONVERSIONS = [{made}]\n", schema=[DAY])
+    rows, rejected = stage(store, {"joined_on": "31.01.2024"}, {"joined_on": "31.31.2024"}, {"joined_on": ""})
+    assert rows["joined"].is_null().to_list() == [False, True]
+    assert rejected["joined_on"].to_list() == ["31.31.2024"]
+
+
 def test_a_conversion_that_keeps_the_name_of_its_column_is_judged_by_it(tmp_path):
     kept = 'CONVERSIONS = [pl.col("amount").alias("a").cast(pl.Float64, strict=False).name.keep()]\n'
     rows, rejected = stage(open_store(tmp_path, kept), {}, {"amount": "x"})
