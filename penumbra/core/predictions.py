@@ -1,10 +1,11 @@
 """Predictions as arrays: float64 [n], or [n, classes]; see penumbra/core/task.py."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from penumbra.core.task import Task
+if TYPE_CHECKING:  # whoever explains a prediction loads no frames
+    from penumbra.core.task import Task
 
 
 def find_finite_rows(predictions: np.ndarray) -> np.ndarray:
@@ -35,7 +36,7 @@ def compute_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return apart if apart.ndim == 1 else np.asarray(apart.sum(axis=1) / 2)
 
 
-def is_of_another_task(task: Task, output: Any, decision: Any = None) -> bool:
+def is_of_another_task(task: "Task", output: Any, decision: Any = None) -> bool:
     """Tell whether an answer was given while the task was another one, as it is where `target()` has changed since.
 
     Args:
