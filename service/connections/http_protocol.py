@@ -49,7 +49,6 @@ class FastHttpProtocol(HttpToolsProtocol):
     _is_last = False  # the request at hand, or the one before, is the last of its connection
     _is_answer_due = False  # a request waits in the micro-batch
     _refusal: RequestRefused | None = None  # ends the connection after the answers that are due
-    _refused_method = b""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take uvicorn's arguments; there are no web sockets."""
@@ -83,10 +82,8 @@ class FastHttpProtocol(HttpToolsProtocol):
                 self._bound_incomplete_request()
         except httptools.HttpParserUpgrade:
             pass  # the request is answered as any other, and is the last of its connection
-        except httptools.HttpParserError as error:
-            self._refuse(request_head.explain_parser_error(error))
-        except RequestRefused as refused:
-            self._refuse(refused)
+        except (httptools.HttpParserError, RequestRefused) as error:
+            self._refuse(request_head.explain_error(error))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer what a client asked before it closed its side of the connection.
@@ -265,23 +262,17 @@ class FastHttpProtocol(HttpToolsProtocol):
         self.stage, self.deadline = stage, self.loop.time() + seconds
 
     def _refuse(self, refused: RequestRefused) -> None:
-        """End the connection with this refusal, after the answers that are due. Nothing more is read."""
+        """End the connection with this refusal, after the answers that are due. Nothing is kept, or read any more."""
         metrics.turned_away_requests.labels(str(refused.status)).inc()
         self._body.drop()
         self.pool.release_body(self)
         if self._is_answer_due:
             self.flush()
-        self._refusal, self._refused_method = refused, self.parser.get_method()
-        self._forget_request()
+        self._refusal, self._refused_method = refused.forget_frames(), self.parser.get_method()
+        self.url, self.headers, self.scope = b"", [], cast(Any, {})
+        self.parser = httptools.HttpRequestParser(self)  # the one before keeps what it has read
         if self._has_answered():
             self._send_refusal(refused)
-
-    def _forget_request(self) -> None:
-        """Let go of all that was received: parser, headers, and the frames in which the refusal was raised keep it."""
-        self.url, self.headers, self.scope = b"", [], cast(Any, {})
-        self.parser = httptools.HttpRequestParser(self)
-        if self._refusal:
-            self._refusal.__traceback__ = self._refusal.__context__ = None
 
     def _send_refusal(self, refused: RequestRefused) -> None:
         if self.transport.is_closing():

@@ -119,15 +119,18 @@ def build_crowd_refusal() -> RequestRefused:
     return RequestRefused(503, crowd, headers=[(b"retry-after", b"1")])
 
 
-def explain_parser_error(error: httptools.HttpParserError) -> RequestRefused:
-    """Explain why the parser ended.
+def explain_error(error: httptools.HttpParserError | RequestRefused) -> RequestRefused:
+    """Explain why no more of a request is parsed.
 
     Args:
-        error: What it raised; its context is what one of its callbacks raised.
+        error: A refusal, or what the parser raised; its context is what one of its callbacks raised.
 
     Returns:
-        The refusal that a callback raised, or one of what is no HTTP; 500 for an error of ours, which is logged.
+        The refusal, also one that a callback raised, or one of what is no HTTP; 500 for an error of ours, which is
+        logged.
     """
+    if isinstance(error, RequestRefused):
+        return error
     if not isinstance(error, httptools.HttpParserCallbackError):
         return RequestRefused(400, f"this is not HTTP/1.1: {error}")
     if isinstance(error.__context__, RequestRefused):

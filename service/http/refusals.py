@@ -1,7 +1,7 @@
 """Refused requests: one shape of body for all of them, always valid JSON."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NotRequired
+from typing import Any, NotRequired, Self
 
 import msgspec
 from pydantic import ValidationError, with_config
@@ -51,6 +51,11 @@ class RequestRefused(Exception):
         self.status = status
         self.details = details
         self.headers = headers
+
+    def forget_frames(self) -> Self:
+        """Return the refusal itself, without the frames that raised it, which keep what the request had sent."""
+        self.__traceback__ = self.__context__ = None
+        return self
 
     def encode_body(self) -> bytes:
         """Return the response's body as JSON."""

@@ -11,8 +11,7 @@ from functools import partial
 
 import polars as pl
 
-from flows.steps.doctor import raw_files, skew
-from flows.steps.doctor.reference_days import note_short_reference
+from flows.steps.doctor import raw_files, reference_days, skew
 from flows.steps.processes.flow_locks import hold_flow_locks
 from flows.steps.shared import shared_data
 from penumbra.core.columns import BATCH_COLUMN, INPUTS_COLUMN, LABEL_COLUMN
@@ -150,8 +149,7 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     yield from notes.note_large_categories(data.features, kinds, tried)
     yield from notes.note_sensitive_features(kinds, problem.schema, data.inputs, data.groups)
     yield from notes.note_wide_margins(settings)
-    known = data.has_outcome
-    yield from note_short_reference(data.rows[BATCH_COLUMN].filter(known), data.days.filter(known), settings.training)
+    yield from reference_days.note_short_reference(data.rows[BATCH_COLUMN], data.days, data.has_outcome, settings)
 
 
 class Examination:

@@ -6,23 +6,28 @@ import polars as pl
 
 from flows.steps.train.exclusions.excluded_days import MIN_EARLIER_DAYS
 from penumbra.core.columns import BATCH_COLUMN, DAY_COLUMN
-from penumbra.core.settings import TrainingSettings
+from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
 
 
-def note_short_reference(batches: pl.Series, days: pl.Series, settings: TrainingSettings) -> Iterator[str]:
+def note_short_reference(
+    batches: pl.Series, days: pl.Series, has_outcome: pl.Series, settings: Settings
+) -> Iterator[str]:
     """Note that the batches for validation and test have too few days to say what is normal.
 
     Args:
-        batches: The batch of each row with an outcome, String [n].
+        batches: The batch of each row, String [n].
         days: Its day, Date [n].
-        settings: Section [training], with the numbers of batches.
+        has_outcome: Whether it has an outcome, Boolean [n].
+        settings: Section [training] is read: the numbers of batches.
 
     Yields:
         A sentence, or none.
     """
-    held_out = batches.unique().sort().tail(settings.validation_batches + settings.test_batches)
-    rows = pl.DataFrame({BATCH_COLUMN: batches, DAY_COLUMN: days})
+    rows = pl.DataFrame({BATCH_COLUMN: batches, DAY_COLUMN: days}).filter(has_outcome)
+    held_out = (
+        rows[BATCH_COLUMN].unique().sort().tail(settings.training.validation_batches + settings.training.test_batches)
+    )
     known = rows.filter(pl.col(BATCH_COLUMN).is_in(held_out.implode()))[DAY_COLUMN].n_unique()
     if known < MIN_EARLIER_DAYS:
         yield (

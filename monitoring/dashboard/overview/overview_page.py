@@ -10,7 +10,7 @@ from monitoring.dashboard.model_cards.card_reader import CARDS_FOLDER, link_card
 from monitoring.dashboard.overview import cards, flow_runs, window_charts
 from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.review_card import build_review_card
-from monitoring.dashboard.overview.undrawn_charts import describe_undrawn_charts
+from monitoring.dashboard.overview.undrawn_charts import collect_chart_facts
 from monitoring.dashboard.page_templates import render_page
 from monitoring.dashboard.sites import REVIEW_PATH
 from monitoring.faults.arrivals import STALE_KEY
@@ -126,8 +126,6 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
     reports = ReportWorkspace(settings.monitor.folder, models.name)
     flows = reader.try_read(lambda: _describe_flows(settings.monitor.folder, settings.schedule, flow_run), [])
     live = reader.try_read(lambda: cards.build_live_card(models, entries, addresses.mlflow), unknown)
-    charted = windows[-window_charts.MAX_CHART_WINDOWS :]
-    charts = window_charts.build_kept_charts(charted, loss, settings.monitor.folder)
     has_answers = any(read_segment_sizes(settings.service.predictions).values())
     steps = {"make train": live.title != "none", "make serve": has_answers}
     return {
@@ -143,9 +141,7 @@ def _collect_facts(settings: Settings, problem: Problem, addresses: PageAddresse
         "progress": progress,
         "labels": cards.build_label_card(windows, has_answers),
         "reviews": reader.try_read(lambda: build_review_card(settings, problem, addresses.review), unknown),
-        "charts": charts,
-        "charted": f", the latest {len(charted)} of {len(windows)}" if len(charted) < len(windows) else "",
-        "undrawn": list(describe_undrawn_charts(charted, charts, problem.schema.SENSITIVE)),
+        **collect_chart_facts(windows, loss, settings.monitor.folder, problem.schema.SENSITIVE),
         "why": window_charts.build_window_explanation(windows, settings.monitor.folder),
         "windows": reader.try_read(
             lambda: window_charts.build_window_table(windows, reports, settings.monitor.folder), []

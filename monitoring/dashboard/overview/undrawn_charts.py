@@ -1,8 +1,15 @@
-"""Why the overview lacks a chart: what its values take, and what no window had."""
+"""The charts of the overview, and why it lacks one: what its values take, and what no window had."""
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from monitoring.dashboard.overview.window_charts import WindowChart, find_judged_comparisons
+from monitoring.dashboard.overview.window_charts import (
+    MAX_CHART_WINDOWS,
+    WindowChart,
+    build_kept_charts,
+    find_judged_comparisons,
+)
 from monitoring.windows.window_records import Window
 
 MATURE_LABELS = "no window had mature labels of all its rows, on two days or more (labels.delay_hours)"
@@ -14,6 +21,32 @@ UNDRAWN_CHARTS = {
     "shadow": "Shadow disagreement: no candidate answered rows of a window",
     "attributions": "Change of the model's reasons: the model can't be explained, or answered too few rows of a window",
 }
+
+
+def collect_chart_facts(
+    windows: Sequence[Window], loss: str, folder: Path, sensitive: Collection[str]
+) -> dict[str, Any]:
+    """Collect what the page shows of the latest windows as charts.
+
+    Args:
+        windows: The windows, the earliest first.
+        loss: The name of the loss.
+        folder: The settings' `monitor.folder`.
+        sensitive: The names in `SENSITIVE` of `problem/schema.py`.
+
+    Returns:
+        "charts"; "charted", of how many windows they are, "" for all; "undrawn", a clause for each that isn't drawn.
+
+    Raises:
+        OSError: The pictures can't be kept.
+    """
+    charted = windows[-MAX_CHART_WINDOWS:]
+    charts = build_kept_charts(charted, loss, folder)
+    return {
+        "charts": charts,
+        "charted": f", the latest {len(charted)} of {len(windows)}" if len(charted) < len(windows) else "",
+        "undrawn": list(describe_undrawn_charts(charted, charts, sensitive)),
+    }
 
 
 def describe_undrawn_charts(

@@ -12,10 +12,11 @@ FIRST = dt.date(2024, 1, 1)
 
 
 def note_daily_batches(**training: int) -> list[str]:
-    """The notes of forty batches of a day with two rows each, where so many are held out."""
-    days = pl.Series([FIRST + dt.timedelta(days=number // 2) for number in range(80)])
-    settings = load_settings(environ={}).training.model_copy(update=training)
-    return list(note_short_reference(days.cast(pl.String), days, settings))
+    """The notes of forty batches of a day with two rows each, and one without outcomes, where so many are held out."""
+    days = pl.Series([FIRST + dt.timedelta(days=number // 2) for number in range(82)])
+    has_outcome = pl.Series([True] * 80 + [False] * 2)
+    settings = load_settings(environ={f"PENUMBRA_TRAINING__{name.upper()}": str(n) for name, n in training.items()})
+    return list(note_short_reference(days.cast(pl.String), days, has_outcome, settings))
 
 
 def test_a_reference_of_two_days_is_noted_with_the_settings_that_make_it() -> None:

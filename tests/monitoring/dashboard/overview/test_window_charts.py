@@ -1,10 +1,15 @@
 """What charts and table of the overview say: of losses in thousands, of estimates, of alarms that many days raise."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitoring.dashboard.overview.undrawn_charts import MATURE_LABELS, describe_undrawn_charts
+from monitoring.dashboard.overview.undrawn_charts import (
+    MATURE_LABELS,
+    collect_chart_facts,
+    describe_undrawn_charts,
+)
 from monitoring.dashboard.overview.window_charts import build_window_charts, build_window_table
 from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports.workspace import ReportWorkspace
@@ -113,3 +118,11 @@ def test_the_change_of_the_models_reasons_names_the_feature_that_has_changed_mos
     chart = charts["attributions"]
     assert chart.title == "Change of the model's reasons"
     assert chart.about.endswith("Never an alarm. Last: 12.5% (dest: 8.1% before, 20.6% now).")
+
+
+def test_of_more_windows_than_the_charts_show_what_is_not_drawn_is_of_the_same_ones(tmp_path: Path) -> None:
+    older = make_window(0, groups=[GroupDifference("sex", "mean_error", 0.1, 0.05, 0.15, "m", "f", 0.2)])
+    facts = collect_chart_facts([older, *map(make_window_of, range(1, 61))], "log-loss", tmp_path, ["sex"])
+    assert (facts["charts"], facts["charted"]) == ([], ", the latest 60 of 61")
+    assert f"Difference by sex: {MATURE_LABELS}, in two groups that have rows enough" in facts["undrawn"]
+    assert any(each.startswith("Drift: no window was compared") for each in facts["undrawn"])
