@@ -6,6 +6,7 @@
 import hashlib
 import importlib.metadata
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from monitoring.charts import ChartSpec
@@ -35,8 +36,9 @@ class KeptDrawings:
     def __init__(self, folder: Path) -> None:
         """`folder` is the settings' `monitor.folder`."""
         self._cache = FileCache(folder / CHARTS_FOLDER, JSON)
-        self._known: dict[str, str] = self._cache.find(DRAWN_CHARTS) or {}
-        self._drawn: dict[str, str] = {}
+        self._known, self._drawn = dict[str, str](), dict[str, str]()
+        with suppress(OSError):  # of another user's
+            self._known = self._cache.find(DRAWN_CHARTS) or {}
 
     def draw(self, spec: ChartSpec) -> str:
         """Draw a chart, unless it is kept.
@@ -53,10 +55,8 @@ class KeptDrawings:
         return self._drawn[key]
 
     def keep(self) -> None:
-        """Keep the pictures that were drawn, and no others; what another process keeps meanwhile may be lost.
-
-        Raises:
-            OSError: The file can't be written.
-        """
+        """Keep the pictures that were drawn, and no others; what another process keeps meanwhile may be lost, and what
+        can't be written is drawn again."""
         if self._drawn != self._known:
-            self._cache.save(DRAWN_CHARTS, self._drawn)
+            with suppress(OSError):
+                self._cache.save(DRAWN_CHARTS, self._drawn)

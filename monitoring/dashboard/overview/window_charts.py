@@ -55,9 +55,6 @@ def build_kept_charts(windows: Sequence[Window], loss: str, folder: Path) -> lis
 
     Returns:
         As `build_window_charts`.
-
-    Raises:
-        OSError: The pictures can't be kept.
     """
     drawings = KeptDrawings(folder)
     drawn = build_window_charts(windows, loss, drawings.draw)

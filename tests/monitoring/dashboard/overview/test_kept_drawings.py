@@ -46,3 +46,8 @@ def test_where_the_kept_pictures_are_damaged_they_are_drawn_again(tmp_path):
 
 def test_a_page_without_charts_writes_no_file(tmp_path):
     assert (draw_page(tmp_path), list(tmp_path.iterdir())) == ([], [])
+
+
+def test_where_nothing_can_be_kept_the_page_has_its_pictures(tmp_path):
+    (tmp_path / CHARTS_FOLDER).write_text("no folder")
+    assert draw_page(tmp_path, 1.0) == [draw_chart(make_spec(1.0))]
