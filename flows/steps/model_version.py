@@ -25,8 +25,9 @@ from penumbra.data.flywheel import find_completion_day
 from penumbra.registry.bundles import bundle, serving_cost
 from penumbra.registry.bundles.manifest import BrokenBundle, UnfitBundle, verify_bundle
 from penumbra.registry.bundles.version_facts import read_bundle_task
+from penumbra.registry.errors import MlflowException
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import BUNDLES_FOLDER
+from penumbra.registry.pointers import BUNDLES_FOLDER, LIVE_ALIAS
 from penumbra.training.fit import compute_baseline, extract_labels
 from penumbra.training.split import SPLIT_PARTS
 
@@ -151,6 +152,7 @@ def open_model_version(
 
     Raises:
         BrokenBundle: The registry's bundle is damaged, or not signed as the settings ask.
+        UnfitBundle: The version was deleted after another one had become live.
         MlflowException: The registry can't be reached, or doesn't have the version.
     """
     folder = settings.service.state / BUNDLES_FOLDER / version
@@ -159,6 +161,18 @@ def open_model_version(
             facts = verify_bundle(folder, settings.registry.signed_by)
         except BrokenBundle:
             folder = Path(temporary) / version
-            models.download(version, folder)
+            _download_bundle(models, version, folder)
             facts = verify_bundle(folder, settings.registry.signed_by)
         yield ModelVersion(folder, facts, problem)
+
+
+def _download_bundle(models: ModelRegistry, version: str, folder: Path) -> None:
+    try:
+        models.download(version, folder)
+    except MlflowException as error:
+        if (
+            error.error_code != "RESOURCE_DOES_NOT_EXIST"
+            or (models.aliases() or {}).get(LIVE_ALIAS, version) == version
+        ):
+            raise
+        raise UnfitBundle(f"version {version} is no longer in the registry: it can't be compared") from None

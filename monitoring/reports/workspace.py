@@ -220,6 +220,7 @@ class ReportWorkspace:
         written = [path for kind in kinds for path in (self._page(window, kind), self._snapshot(window, kind))]
         files = {str(path.relative_to(self.folder)): hash_file(path) for path in written if path.is_file()}
         receipt = _Published(_hash_window(window), kinds, run, files)
+        self._receipt(window).parent.mkdir(parents=True, exist_ok=True)
         replace_sealed_file(self._receipt(window), msgspec.json.encode(receipt))
 
     def build_snapshot_id(self, window: Window, kind: str) -> uuid.UUID:

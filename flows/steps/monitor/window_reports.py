@@ -34,6 +34,7 @@ from penumbra.logs.queries.bottom_k import MAX_WINDOW_ROWS
 from penumbra.logs.queries.labels import join_labels
 from penumbra.logs.queries.shadow import read_shadow_outputs
 from penumbra.logs.schema import STATUS_OK
+from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.pointers import CANDIDATE_ALIAS
 from penumbra.registry.tracking.run_records import FinishedRun
@@ -68,7 +69,8 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
         problem: The problem, with schema, source and features.
 
     Yields:
-        The pages as they are written. A window counts as published once all of its pages are.
+        The pages as they are written. A window counts as published once all of its pages are; one of a version that
+        can't be compared any more has none, which is printed.
 
     Raises:
         BrokenBundle: The bundle of a window's model is damaged.
@@ -82,7 +84,11 @@ def publish_waiting_windows(settings: Settings, problem: Problem) -> Iterator[Pa
         for number, window in enumerate(workspace.list_unpublished()):
             if number:
                 gc.collect()
-            yield from _publish_window(sources, workspace, window)
+            try:
+                yield from _publish_window(sources, workspace, window)
+            except UnfitBundle as reason:  # later windows have theirs
+                print(f"{window.days}: no reports: {reason}")
+                workspace.mark_published(window, [])
 
 
 def _publish_window(sources: ReportSources, workspace: ReportWorkspace, window: Window) -> list[Path]:

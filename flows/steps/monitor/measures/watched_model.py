@@ -24,9 +24,7 @@ from penumbra.core.task import Task
 from penumbra.registry.bundles import bundle
 from penumbra.registry.bundles.manifest import UnfitBundle
 from penumbra.registry.bundles.version_facts import find_bundle_limits
-from penumbra.registry.errors import MlflowException
 from penumbra.registry.models import ModelRegistry
-from penumbra.registry.pointers import LIVE_ALIAS
 
 JudgedDays = tuple[Sequence[dt.date], Set[tuple[dt.date, int]]]  # and the numbers of rows until their end
 
@@ -111,43 +109,34 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             one had become live.
         MlflowException: The registry can't be read.
     """
-    try:
-        with open_model_version(settings, problem, models, name) as opened:
-            return _learn_reference(settings, problem, opened)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST" or (models.aliases() or {}).get(LIVE_ALIAS, name) == name:
-            raise
-        raise UnfitBundle(f"version {name} is no longer in the registry: what it answered can't be compared") from None
-
-
-def _learn_reference(settings: Settings, problem: Problem, opened: ModelVersion) -> WatchedModel:
-    opened.require_comparable()
-    reference = opened.reference
-    days = reference[problem.schema.TIME].dt.date()
-    predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
-    ceiling, loaded = measure_loss_ceiling(opened.task, settings.promotion, reference), _load_bundle(opened)
-    live = loaded.score(reference) if loaded else None
-    usual, of_live = (
-        compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], each, ceiling)
-        for each in (predictions, predictions if live is None else live)
-    )
-    excess = measure_refit_excess(usual, of_live)
-    return WatchedModel(
-        version=opened.folder.name,
-        facts=opened.facts,
-        reference=reference,
-        columns=opened.read_columns,
-        norms=_learn_expectations(reference, problem.schema),
-        arrivals=learn_arrivals(days, set(map(dt.date.fromisoformat, opened.facts.get("left_out", ())))),
-        ceiling=ceiling,
-        excess=excess,
-        losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
-        floor=None if live is None else float(compute_distances(live, predictions).mean()),
-        attributions=learn_attributions(loaded, reference) if loaded else None,
-        limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
-        learnt=opened.learnt,
-        problem=problem,
-    )
+    with open_model_version(settings, problem, models, name) as opened:
+        opened.require_comparable()
+        reference = opened.reference
+        days = reference[problem.schema.TIME].dt.date()
+        predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
+        ceiling, loaded = measure_loss_ceiling(opened.task, settings.promotion, reference), _load_bundle(opened)
+        live = loaded.score(reference) if loaded else None
+        usual, of_live = (
+            compute_known_losses(opened.task, settings.promotion.loss, reference[LABEL_COLUMN], each, ceiling)
+            for each in (predictions, predictions if live is None else live)
+        )
+        excess = measure_refit_excess(usual, of_live)
+        return WatchedModel(
+            version=name,
+            facts=opened.facts,
+            reference=reference,
+            columns=opened.read_columns,
+            norms=_learn_expectations(reference, problem.schema),
+            arrivals=learn_arrivals(days, set(map(dt.date.fromisoformat, opened.facts.get("left_out", ())))),
+            ceiling=ceiling,
+            excess=excess,
+            losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
+            floor=None if live is None else float(compute_distances(live, predictions).mean()),
+            attributions=learn_attributions(loaded, reference) if loaded else None,
+            limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
+            learnt=opened.learnt,
+            problem=problem,
+        )
 
 
 def _learn_expectations(reference: pl.DataFrame, schema: ProblemSchema) -> Expectations | None:
