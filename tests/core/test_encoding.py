@@ -1,3 +1,4 @@
+import functools
 import json
 
 import numpy as np
@@ -12,27 +13,32 @@ from penumbra.core.encoding import FeatureEncoder, derive_features, fill_empty_c
 from penumbra.features import Category, Expression, Number
 from problem.features import FEATURES
 
-ROWS = problem.schema.Row.sample(300, generator=Generator(1))
+ROW_COUNT = 300
 EVERY_KIND = (*FEATURES, Expression("cold", pl.col("temp") < 32, problem.schema.Row))
 MIXED = (Number("size"), Category("colour"), Category("shape"))
 FEW = pl.DataFrame({"size": [1.5, None], "colour": ["red", "blue"], "shape": [None, "round"]})
+
+
+@functools.cache
+def sample_rows():
+    return problem.schema.Row.sample(ROW_COUNT, generator=Generator(1))
 
 
 def learnt(kinds, rows):
     return FeatureEncoder(tuple(kinds), learn_category_tables(kinds, derive_features(kinds, rows)))
 
 
-@given(known=st.integers(0, 20), rows=st.lists(st.integers(0, len(ROWS) - 1), min_size=1, max_size=10))
+@given(known=st.integers(0, 20), rows=st.lists(st.integers(0, ROW_COUNT - 1), min_size=1, max_size=10))
 def test_a_record_gives_the_same_numbers_as_its_row_in_a_frame(known, rows):
-    inputs = learnt(EVERY_KIND, ROWS.head(known))
-    settings, row = ROWS[rows], inputs.row()
+    inputs = learnt(EVERY_KIND, sample_rows().head(known))
+    settings, row = sample_rows()[rows], inputs.row()
     one_by_one = np.array([row(record) for record in settings.to_dicts()], dtype=float)
     np.testing.assert_array_equal(inputs.encode_rows(settings), one_by_one)
 
 
 def test_the_rows_of_that_test_have_missing_values_in_every_nullable_column():
     nullable = [name for name, column in problem.schema.Row.columns().items() if column.nullable]
-    assert [name for name in nullable if not ROWS[name].has_nulls()] == []
+    assert [name for name in nullable if not sample_rows()[name].has_nulls()] == []
 
 
 def test_categories_are_numbered_in_alphabetical_order():
@@ -67,9 +73,9 @@ def test_the_matrix_is_contiguous_float64_whatever_the_number_of_rows(count):
 
 
 def test_the_tables_survive_json():
-    inputs = learnt(EVERY_KIND, ROWS)
+    inputs = learnt(EVERY_KIND, sample_rows())
     again = FeatureEncoder(EVERY_KIND, json.loads(json.dumps(inputs.tables)))
-    np.testing.assert_array_equal(again.encode_rows(ROWS), inputs.encode_rows(ROWS))
+    np.testing.assert_array_equal(again.encode_rows(sample_rows()), inputs.encode_rows(sample_rows()))
 
 
 def test_the_expressions_of_features_are_built_once_however_many_lists_are_encoded():

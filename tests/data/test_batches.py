@@ -16,14 +16,14 @@ import problem.features
 import problem.schema
 import problem.source
 from penumbra.core.encoding import derive_features
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings
 from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.versioning import versions
 from problem.features import FEATURES
 from tests.helpers.files import read_files
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 FLIGHT = {
     "carrier": "UA",
     "flight": "1",

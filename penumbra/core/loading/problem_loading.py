@@ -80,12 +80,20 @@ class LoadedProblem:
         raise AttributeError(f"the loaded problem has no part {name!r}{loads}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_checked_problem, (tuple(self.loaded), self.package)
+        return load_checked_problem, (tuple(self.loaded), self.package)
 
 
-def _load_checked_problem(parts: Sequence[str], package: str) -> LoadedProblem:
-    """Load what another process has checked: the checks take a fifth of a second."""
-    return LoadedProblem(package, _import_parts(package, parts))
+def load_checked_problem(parts: Sequence[str] = tuple(PROBLEM_PARTS), package: str = PROBLEM_PACKAGE) -> Problem:
+    """Load a folder that was checked before, as by another process: the checks take time, and start polars' threads.
+
+    Args:
+        parts: The files to load, of those in `PROBLEM_PARTS`, with the schema.
+        package: The import name of the folder.
+
+    Returns:
+        The problem with these parts, as `load_problem` returns it.
+    """
+    return cast(Problem, LoadedProblem(package, _import_parts(package, parts)))
 
 
 def _import_parts(package: str, names: Sequence[str]) -> dict[str, ModuleType | None]:

@@ -42,7 +42,6 @@ EXPRESSIONS = {
     "zone": pl.col("at").dt.convert_time_zone("America/New_York").dt.hour(),
     "shares": pl.col("region").replace_strict({"north": 0.5, "south": 0.25}, default=None, return_dtype=pl.Float64),
 }
-ROWS = Order.sample(20)
 
 
 def test_every_kind_of_feature_has_an_example_here() -> None:
@@ -58,8 +57,9 @@ def test_an_expression_reads_back_and_computes_the_same(name: str) -> None:
     written = Expression(name, EXPRESSIONS[name], Order)
     (read,) = read_features(json.loads(json.dumps(describe_features([written]))), Order)
     assert describe_features([read]) == describe_features([written])
-    assert ROWS.select(read.expr()).equals(ROWS.select(written.expr()))
-    record = ROWS.row(0, named=True)
+    rows = Order.sample(20)
+    assert rows.select(read.expr()).equals(rows.select(written.expr()))
+    record = rows.row(0, named=True)
     assert read.scalar()(record) == pytest.approx(written.scalar()(record), nan_ok=True)
 
 

@@ -13,7 +13,7 @@ from penumbra.approvals.accepted_faults import include_accepted_faults
 from penumbra.approvals.announcements import announce_approvals
 from penumbra.approvals.answers import ApprovalAnswer, record_answer
 from penumbra.approvals.requests import ApprovalRefused, find_request, make_approval_terms
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings
 from penumbra.logs.archiving.archive_health import save_archive_health
 from penumbra.registry.history.ledger_entries import LedgerEvent
@@ -23,7 +23,7 @@ from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN, run_moni
 from tests.helpers.models.registered_versions import read_ledger_entries
 from tests.helpers.problems.regular_flights import make_regular_flights
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 AFTER_A_WINDOW = WINDOW_BEGIN + 8 * ONE_DAY
 SPAN = {"begin": str(WINDOW_BEGIN), "end": str(WINDOW_BEGIN + 7 * ONE_DAY)}
 FROZEN_DAYS = [str(WINDOW_BEGIN + number * ONE_DAY) for number in (1, 2)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.steps.promote import verdicts
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs import append_log
 from penumbra.registry.aliases import sync_registry
@@ -38,7 +38,7 @@ from tests.helpers.models.registered_versions import (
 from tests.helpers.servers import local_service
 from tests.helpers.servers.local_service import FolderRegistry
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's use of pydantic
 

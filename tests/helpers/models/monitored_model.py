@@ -16,7 +16,7 @@ from monitoring.windows.window_records import Window
 from monitoring.windows.window_store import WindowStore
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.logs.schema import LabelEntry
 from penumbra.logs.schema import PredictionEntry as Answer
@@ -30,7 +30,7 @@ from tests.helpers.models import registered_versions
 from tests.helpers.problems.regular_flights import make_regular_flights
 from tests.helpers.servers import local_service
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 WINDOW_BEGIN = dt.date(2013, 4, 4)  # of a window
 ONE_DAY = dt.timedelta(days=1)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from flows.steps.promote import verdicts
 from flows.steps.promote.verdicts import ForcedPromotion
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings
 from tests.helpers.models import registered_versions
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 
 def run_promotion(

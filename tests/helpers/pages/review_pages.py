@@ -15,7 +15,7 @@ import polars as pl
 
 from monitoring.dashboard.places import find_free_ports, write_page_digests
 from monitoring.dashboard.server import make_dashboard_config
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.logs.append_log import read_entries
@@ -36,13 +36,11 @@ class JudgedFlight(schema.Row):
     late = dy.Bool(nullable=True)
 
 
-FLIGHT_SCHEMA = load_problem().schema
+FLIGHTS = load_checked_problem()
 JUDGED_SCHEMA = SimpleNamespace(
-    **{**vars(FLIGHT_SCHEMA), "Labelled": JudgedFlight, "target": lambda: pl.col("late"), "OUTCOME": {"late": True}}
+    **{**vars(FLIGHTS.schema), "Labelled": JudgedFlight, "target": lambda: pl.col("late"), "OUTCOME": {"late": True}}
 )
-JUDGED_FLIGHTS: Any = SimpleNamespace(
-    schema=JUDGED_SCHEMA, features=load_problem().features, source=load_problem().source
-)
+JUDGED_FLIGHTS: Any = SimpleNamespace(schema=JUDGED_SCHEMA, features=FLIGHTS.features, source=FLIGHTS.source)
 
 
 @dataclass

@@ -26,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from penumbra.core.columns import LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.encoding import FeatureEncoder, derive_features, learn_category_tables
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import PROJECT_ROOT, Settings, load_settings
 from penumbra.core.system.http_client import find_free_port
 from penumbra.core.task import Task
@@ -47,7 +47,7 @@ with warnings.catch_warnings():  # importing BentoML and Starlette's test client
 
     from service.service_factory import build_service
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 # BentoML reads and checks its own defaults anew for each service: half of what making one takes.
 read_defaults = functools.cache(containers.get_default_config)
 containers.get_default_config = lambda version: copy.deepcopy(read_defaults(version))

@@ -26,7 +26,6 @@ from tests.helpers.logs.prediction_logs import NOON, append_to_new_segment
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
-ANSWERED = LogFrameReader(schema)
 FIRST, END = dt.date(2013, 4, 1), dt.date(2013, 4, 8)
 
 
@@ -122,7 +121,7 @@ def test_nothing_is_counted_twice_or_lost_whatever_the_archiver_does(
         elif step == "close":
             writer.close()
         elif step.startswith("compact") and predictions.exists():
-            rows = ANSWERED.read_archived if step == "compact typed" else None
+            rows = LogFrameReader(schema).read_archived if step == "compact typed" else None
             archive.compact_segments(predictions, archive.seal_closed_segments(predictions), TOMORROW, rows)
         elif step == "delete":
             archive.delete_archived_files(predictions, "", LATER)
@@ -194,7 +193,10 @@ def test_what_was_archived_as_columns_counts_the_same(tmp_path: Path, monkeypatc
     expected = {model: counted(tmp_path, model) for model in ("7", "8")}
     bins = [day.counts.tolist() for day in profiles(tmp_path).window(FIRST, END, "7").values()]
     archive.compact_segments(
-        tmp_path / "predictions", archive.seal_closed_segments(path.parent), TOMORROW, ANSWERED.read_archived
+        tmp_path / "predictions",
+        archive.seal_closed_segments(path.parent),
+        TOMORROW,
+        LogFrameReader(schema).read_archived,
     )
     profiles(tmp_path).path.unlink()
     monkeypatch.setattr(append_log, "read_tail", None)  # no line is read

@@ -18,7 +18,6 @@ from tests.helpers.logs.replica_logs import get_logs, log_answers, make_replica,
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
-COLUMNS = LogFrameReader(schema).read_archived
 
 
 def make_replicas(folder: Path, *names: str) -> list[Settings]:
@@ -36,7 +35,9 @@ def restore_first_lines(replica: Settings, lines: int) -> None:
 def archive_all(replica: Settings) -> None:
     """What the archiver does on another day."""
     folder, place = replica.service.predictions, f"{get_logs(replica).archive}/predictions"
-    archive.compact_segments(folder, archive.seal_closed_segments(folder), TOMORROW, COLUMNS)
+    archive.compact_segments(
+        folder, archive.seal_closed_segments(folder), TOMORROW, LogFrameReader(schema).read_archived
+    )
     shipping.ship_parts(folder, place)
     log_shipping.delete_archived_copies(get_logs(replica), "predictions")
     list(archive.delete_archived_files(folder, place, LATER, lambda path: False))

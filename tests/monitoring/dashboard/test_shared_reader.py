@@ -7,13 +7,13 @@ import pytest
 
 from monitoring.dashboard.processes import list_dashboard_processes
 from monitoring.dashboard.shared_reader import fetch_shown_state
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.storage.shared.mirror import Mirror
 from penumbra.storage.shared.state import SharedState
 from tests.helpers.logs.replica_logs import log_answers, make_replica, ship
 
-SCHEMA = load_problem(["schema"]).schema
+SCHEMA = load_checked_problem(["schema"]).schema
 
 
 def test_windows_of_the_monitor_and_answers_of_all_replicas_are_here(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from flows.steps.prediction_losses import compute_known_losses, extract_predicti
 from monitoring.losses.loss_threshold import DailyLosses
 from penumbra.core.columns import ID_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN
 from penumbra.core.histograms import Binning, OutcomeSums, list_profiled_columns
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.logs.archiving import archive
 from penumbra.logs.daily.frames import LogFrameReader
 from penumbra.logs.daily.outcome_sums import OutcomeSumStore
@@ -36,7 +36,7 @@ from tests.helpers.logs import prediction_logs
 from tests.helpers.models import monitored_model as world
 from tests.helpers.models.monitored_model import ONE_DAY, WINDOW_BEGIN
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 DAYS = 3
 LATER = dt.datetime.combine(WINDOW_BEGIN + 10 * ONE_DAY, dt.time(), dt.UTC)

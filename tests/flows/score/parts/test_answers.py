@@ -1,5 +1,6 @@
 """A row that is scored in a table gets the answer, the marks and the log entry of the same record over HTTP."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,9 +145,12 @@ def score_records(
     return [found[number] for number in range(len(bodies))]
 
 
-FLIGHTS = [json.loads(line) for line in make_flights(300).write_ndjson().splitlines()]
-for flight in FLIGHTS:
-    flight["time_hour"] = flight["time_hour"].replace("+00:00", "Z")
+@functools.cache
+def list_flights() -> list[dict[str, Any]]:
+    flights = [json.loads(line) for line in make_flights(300).write_ndjson().splitlines()]
+    return [flight | {"time_hour": flight["time_hour"].replace("+00:00", "Z")} for flight in flights]
+
+
 CHANGES = st.sampled_from(
     [
         {},
@@ -163,7 +167,11 @@ CHANGES = st.sampled_from(
     ]
 )
 RECORDS = st.lists(
-    st.builds(lambda flight, change: {**flight, **change}, st.sampled_from(FLIGHTS), CHANGES), min_size=1, max_size=12
+    st.builds(
+        lambda flight, change: {**flight, **change}, st.deferred(lambda: st.sampled_from(list_flights())), CHANGES
+    ),
+    min_size=1,
+    max_size=12,
 )
 
 
@@ -187,7 +195,7 @@ class AskedOnce:
 
 @pytest.mark.parametrize("then", [Refuse(), Answer(0.75), Clamp(0.4, 0.45), Override(True), Review(), Defer(5)])
 def test_a_condition_is_asked_once_of_a_row(state: Path, tmp_path: Path, then: Any) -> None:
-    when, bodies = AskedOnce([]), [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    when, bodies = AskedOnce([]), [json.dumps(flight).encode() for flight in list_flights()[:9]]
     rules = [Rule("turn", "its turn", when, then), Rule("close", "may be either", CloseCall(0.2), Clamp(0.1, 0.9))]
     found = score_records(state, rules, bodies, tmp_path)
     fired = [each == "turn" or "turn" in each.get("rules", []) for each in found]
@@ -199,7 +207,7 @@ def test_a_condition_is_asked_once_of_a_row(state: Path, tmp_path: Path, then: A
 def test_a_condition_that_fails_is_asked_once_of_a_row_too(
     state: Path, tmp_path: Path, then: Any, on_error: str
 ) -> None:
-    when, bodies = AskedOnce([], fails=True), [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    when, bodies = AskedOnce([], fails=True), [json.dumps(flight).encode() for flight in list_flights()[:9]]
     rules = [Rule("turn", "its turn", when, then)]
     found = [dict(each) for each in score_records(state, rules, bodies, tmp_path, on_error)]
     failed = [each["failed_rules"] == ["turn"] for each in found if "failed_rules" in each]
@@ -213,7 +221,7 @@ def test_only_rows_whose_record_is_blocked_or_suspect_are_scored_one_by_one_for_
 ) -> None:
     local_service.deploy_version(tmp_path, "1", baseline=0.25)
     contract, asked = Contract(schema.Row, schema.CHECKS, schema.EXAMPLE, max_records=100), list[bytes]()
-    bodies = [json.dumps(flight).encode() for flight in FLIGHTS[:9]]
+    bodies = [json.dumps(flight).encode() for flight in list_flights()[:9]]
     lines = [encode_json(contract.parse_one(body)) for body in bodies]
     blocked, suspect = (SuspectRecord("1", compute_digest(lines[at]), msgspec.Raw(lines[at])) for at in (2, 5))
     append_event(tmp_path / "state", "block", "ann", [blocked])

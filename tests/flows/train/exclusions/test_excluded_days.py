@@ -9,13 +9,13 @@ import pytest
 
 import problem
 from flows.steps.train.exclusions import excluded_days, exclusion_report
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.core.settings import Settings, load_settings
 from penumbra.data.batches import DataStore
 from tests.helpers.problems.orders import load_orders
 from tests.helpers.problems.regular_flights import make_regular_flights
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 FAULTY = "2013-04-05"
 

@@ -13,7 +13,7 @@ from monitoring.dashboard.overview.flow_runs import FlowRun
 from monitoring.dashboard.overview.window_charts import build_window_explanation
 from monitoring.reports.workspace import ReportWorkspace
 from monitoring.windows.window_store import WindowStore
-from penumbra.core.loading.problem_loading import load_problem
+from penumbra.core.loading.problem_loading import load_checked_problem
 from penumbra.logs.append_log import LogWriter, encode_json, list_segments
 from penumbra.logs.lag import INDEX_METRICS_FILE
 from penumbra.registry.history.ledger import LEDGER_FILE
@@ -25,7 +25,7 @@ from tests.helpers.models import recorded_windows
 from tests.helpers.models.registered_versions import make_aliased_registry
 from tests.helpers.pages import browser_pages
 
-PROBLEM = load_problem()
+PROBLEM = load_checked_problem()
 
 POINT = '[aria-roledescription="point"]'
 

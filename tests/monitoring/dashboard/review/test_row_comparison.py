@@ -58,7 +58,7 @@ class Bird(dy.Schema):
 
 BIRDS = pl.DataFrame(
     {"place": ["sea", "wood"] * 8, "grams": [*map(float, range(15)), None], "ring": range(16)},
-    schema=Bird.create_empty().schema,
+    schema={name: column.dtype for name, column in Bird.columns().items()},
 )
 KINDS = (Category("place"), Number("grams"))
 
