@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# aif360 0.6.1, scikit-learn 1.5.2: consistency is a measure of individual fairness: how much a row's label agrees with the labels of
-# the rows most similar to it. It asks scikit-learn for the nearest rows among those that it was fitted on, and the nearest to a row
-# is the row itself: one of the five neighbours always agrees. With `n_neighbors=1` each set of labels is wholly consistent. Labels
-# thrown by a coin, which have nothing to do with the rows, have 0.6 with five, where it's one half; a model whose decisions
-# contradict each pair of twins has 0.5 with two neighbours, and none at all without itself. The number rises the fewer neighbours
-# are taken, so that two with other counts of them can't be compared. The page speaks of similar instances.
+# aif360 0.6.1, scikit-learn 1.5.2: consistency is a measure of individual fairness: how much a row's label agrees with the labels
+# of the rows most similar to it. It asks scikit-learn for the nearest rows among those that it was fitted on, and the nearest to
+# a row is the row itself: one of the five neighbours always agrees. With `n_neighbors=1` each set of labels is wholly consistent.
+# Labels thrown by a coin, which have nothing to do with the rows, have 0.6 with five, where it's one half; a model whose
+# decisions contradict each pair of twins has 0.5 with two neighbours, and none at all without itself. The number rises the fewer
+# neighbours are taken, so that two with other counts of them can't be compared. The page speaks of similar instances.
 #
 # Seen: consistency of 2,000 coins by the number of neighbours, as it is and without the row itself; of twins decided alike, and
 # decided differently.

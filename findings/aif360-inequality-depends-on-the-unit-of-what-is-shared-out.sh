@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# aif360 0.6.1, scikit-learn 1.5.2: `generalized_entropy_index` says how unequally a benefit is shared out, as by Speicher and others.
-# It depends on shares of the mean, so that euros or cents make no difference; the formula on its page has nothing else in it. With
-# alpha=0, the mean log deviation, which is chosen where those who get least are to count most, the code divides by the mean once
-# more. Of incomes in thousands it is a thirtieth of what it should be where their mean is 30, of the same in ones a thousandth of
-# that, as if all had the same; only with a mean of 1 it is right. With alpha=1, Theil's index, a number is raised to the power of
-# the benefit, which leaves the range of floats where that is in the hundreds: nan. With alpha=2 the unit makes no difference.
+# aif360 0.6.1, scikit-learn 1.5.2: `generalized_entropy_index` says how unequally a benefit is shared out, as by Speicher and
+# others. It depends on shares of the mean, so that euros or cents make no difference; the formula on its page has nothing else in
+# it. With alpha=0, the mean log deviation, which is chosen where those who get least are to count most, the code divides by the
+# mean once more. Of incomes in thousands it is a thirtieth of what it should be where their mean is 30, of the same in ones a
+# thousandth of that, as if all had the same; only with a mean of 1 it is right. With alpha=1, Theil's index, a number is raised
+# to the power of the benefit, which leaves the range of floats where that is in the hundreds: nan. With alpha=2 the unit makes no
+# difference.
 #
-# Seen: the index of four incomes in thousands, the same in ones, and divided by their mean; by alpha, and by the page's formula for
-# alpha=0.
+# Seen: the index of four incomes in thousands, the same in ones, and divided by their mean; by alpha, and by the page's formula
+# for alpha=0.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

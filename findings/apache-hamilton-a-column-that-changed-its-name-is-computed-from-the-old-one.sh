@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# apache-hamilton 1.90.0: with `with_cache()` a node isn't computed again where its code and its inputs are those of an earlier run.
-# Inputs are compared by a fingerprint of what they hold. Of a frame, of pandas or polars, it is that of the rows' values without
-# the names of the columns: where prices and costs change places, by a rename or a loader that was mended, the mean price is read
-# from the cache and is that of what are costs now. Of pandas, only the last of the rows with one label in the index counts, and
-# labels repeat in frames that were put together. Of an array it is its bytes, without shape and dtype: (3, 2) has as many columns as
-# (2, 3) had. Nothing warns; without the cache each is right. The docs say that a change of code or data is found.
+# apache-hamilton 1.90.0: with `with_cache()` a node isn't computed again where its code and its inputs are those of an earlier
+# run. Inputs are compared by a fingerprint of what they hold. Of a frame, of pandas or polars, it is that of the rows' values
+# without the names of the columns: where prices and costs change places, by a rename or a loader that was mended, the mean price
+# is read from the cache and is that of what are costs now. Of pandas, only the last of the rows with one label in the index
+# counts, and labels repeat in frames that were put together. Of an array it is its bytes, without shape and dtype: (3, 2) has as
+# many columns as (2, 3) had. Nothing warns; without the cache each is right. The code calls it a unique data version. Its authors
+# have mended that for arrays and polars since; no release has it.
 #
 # Seen: what the node gives, and what it should, for a frame, for its columns renamed, and for one changed value in a row whose
 # label repeats; and the number of columns of two arrays of zeros.

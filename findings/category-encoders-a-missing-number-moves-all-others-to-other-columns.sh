@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# category_encoders 2.11.2, pandas 2.3.3: `HashingEncoder` needs no list of the categories: a value's hash says which of the columns
-# is 1. It hashes the text of the value as it stands in the frame. A column of whole numbers that lacks one is a column of floats to
-# pandas, and 7 is hashed as "7.0" there: each shop, postcode or device of the batch goes to another column than in training, and
-# the model reads it as another one. How a row is encoded so depends on the other rows of its batch, and nothing warns. Nor does a
-# type of pandas help that keeps whole numbers beside missing ones, as Int64. The encoders that keep a list look the number up, and
-# find it. Its page says that new values are taken by design. Make texts of the numbers before, by one rule.
+# category_encoders 2.11.2, pandas 2.3.3: `HashingEncoder` needs no list of the categories: a value's hash says which of the
+# columns is 1. It hashes the text of the value as it stands in the frame. A column of whole numbers that lacks one is a column of
+# floats to pandas, and 7 is hashed as "7.0" there: each shop, postcode or device of the batch goes to another column than in
+# training, and the model reads it as another one. How a row is encoded so depends on the other rows of its batch, and nothing
+# warns. Nor does a type of pandas help that keeps whole numbers beside missing ones, as Int64. The encoders that keep a list look
+# the number up, and find it. Its page says that new values are taken by design. Make texts of the numbers before, by one rule.
 #
 # Seen: how many of 50 numbers, encoded into 32 columns in a batch that lacks a 51st, have the code that they have in one without
 # gaps; by HashingEncoder, also of the numbers as Int64 and as texts, by TargetEncoder and by BinaryEncoder.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# datasets 5.2.0, pyarrow 25.0.1: `with_format("numpy")` hands out what is stored as arrays. A row by itself has the numbers as they
-# are stored. A batch or a column of them has float64 as float32, and whole numbers as well where one of the batch is missing: then
-# they are floats first, to hold nan, and float32 in the end. Keys above 16,777,216 become others: 20 neighbours are eleven numbers,
-# and which of them are wrong depends on a row that is missing in the same batch. So a join of predictions made by batches finds
-# other rows than one made row by row, and seconds since 1970 are up to a minute off. `with_format("pandas")` keeps both. The docs of
-# formats don't speak of it; `with_format("numpy", dtype=None)` keeps float64.
+# datasets 5.2.0, pyarrow 25.0.1: `with_format("numpy")` hands out what is stored as arrays. A row by itself has the numbers as
+# they are stored. A batch or a column of them has float64 as float32, and whole numbers as well where one of the batch is
+# missing: then they are floats first, to hold nan, and float32 in the end. Keys above 16,777,216 become others: 20 neighbours are
+# eleven numbers, and which of them are wrong depends on a row that is missing in the same batch. So a join of predictions made by
+# batches finds other rows than one made row by row, and seconds since 1970 are up to a minute off. `with_format("pandas")` keeps
+# both. The docs of formats don't speak of it; `with_format("numpy", dtype=None)` keeps float64.
 #
 # Seen: type and values of a key, a time and an amount in the first row, in a batch without and with a missing key, and the number
 # of different keys among 20; and by pandas.

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# deepdiff 9.1.0, pandas 2.3.3: `DeepDiff` compares two objects, of any kind and depth, and is empty where they are equal; tests and
-# checks of configurations, results and dictionaries of frames ask for just that. Of two frames of pandas with the same columns it
-# is always empty, whatever the values and however many rows: a frame is iterated over, and what comes out of that are the names of
-# its columns. A Series, an array and a frame of polars are compared by value, and so is a frame by `DeepHash` of the same package.
-# Nothing warns, and its page says that it takes any object. A regression test of a pipeline's frames so passes whatever comes out.
+# deepdiff 9.1.0, pandas 2.3.3: `DeepDiff` compares two objects, of any kind and depth, and is empty where they are equal; tests
+# and checks of configurations, results and dictionaries of frames ask for just that. Of two frames of pandas with the same
+# columns it is always empty, whatever the values and however many rows: a frame is iterated over, and what comes out of that are
+# the names of its columns. A Series, an array and a frame of polars are compared by value, and so is a frame by `DeepHash` of the
+# same package. Nothing warns, and its page says that it takes any object. A regression test of a pipeline's frames so passes
+# whatever comes out.
 #
 # Seen: whether a difference is found between 1, 2 and 1, 5, and between two rows and three, by kind; and by DeepHash.
 set -euo pipefail

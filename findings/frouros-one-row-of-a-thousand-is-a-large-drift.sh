@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# frouros 0.9.0: `PSI`, the population stability index, for which 0.1 is said to be little and 0.25 a large drift. Its logarithm needs
-# shares above zero. For a bin that is empty in the reference or in the current rows, frouros takes the smallest number a float can
-# hold, 2e-308, instead of a share such as a ten-thousandth: each row there adds 708 / n. One row among 1,000 so is an index of 0.7,
-# and 2 of 10,000 of 0.14. The ten bins run from the smallest to the largest number of both, whose ends are empty in one of two
-# samples most of the time: of normal numbers without any drift half of all pairs of 200 rows are a "large drift", and a quarter of
-# those of 1,000. The example of its own page, of 100 rows, has an index of 135. Nothing warns.
+# frouros 0.9.0: `PSI`, the population stability index, for which 0.1 is said to be little and 0.25 a large drift. Its logarithm
+# needs shares above zero. For a bin that is empty in the reference or in the current rows, frouros takes the smallest number a
+# float can hold, 2e-308, instead of a share such as a ten-thousandth: each row there adds 708 / n. One row among 1,000 so is an
+# index of 0.7, and 2 of 10,000 of 0.14. The ten bins run from the smallest to the largest number of both, whose ends are empty in
+# one of two samples most of the time: of normal numbers without any drift half of all pairs of 200 rows are a "large drift", and
+# a quarter of those of 1,000. The example of its own page, a shift by one deviation of 100 rows, has an index of 135. Nothing
+# warns.
 #
 # Seen: the index of 1,000 rows and the same with one of them at 10; the share of 300 pairs of samples of one distribution with an
 # index above 0.25, by rows, and with the same bins and a ten-thousandth in place of nothing.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # great-expectations 1.24.1, pandas 2.3.3: `ExpectColumnValueZScoresToBeLessThan` is there to find outliers: numbers too many
 # standard deviations from the mean. Of a column that holds an inf, as a ratio with a zero below or a logarithm gives, mean and
-# deviation are no numbers, each z score is nan, and nan isn't above the threshold: the expectation succeeds, though
-# there is a 1,000 among ones and twos, for which it fails without the inf, and the inf itself. The worst number there is so switches
-# the check off. A nan is left out, as missing. Nothing is raised.
+# deviation are no numbers, each z score is nan, and nan isn't above the threshold: the expectation succeeds, though there is a
+# 1,000 among ones and twos, for which it fails without the inf, and the inf itself. The worst number there is so switches the
+# check off. A nan is left out, as missing. Nothing is raised.
 #
 # Seen: success and number of unexpected values, for ones, twos and a 1,000, with an inf, and with a nan.
 set -euo pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# lancedb 0.40.0: a search by `distance_type("cosine")` orders rows by the angle between vectors. A vector of zeros, as a model or a
-# hashing vectorizer has it for an empty text or one of unknown words alone, has no angle: the distance is nan, and the row isn't in
-# the result, at no limit, while `count_rows` counts it. So a search for all rows, the farthest last, returns fewer than there are,
-# and one by a vector of zeros finds nothing at all, without an error or a warning, where another distance finds each row. scikit-learn
-# says 1 for the same pairs, as if they were at a right angle, and returns them. A recall by brute force over such a table is below 1
-# for each k, and an export by search loses rows. A filter beside the search makes no difference.
+# lancedb 0.40.0: a search by `distance_type("cosine")` orders rows by the angle between vectors. A vector of zeros, as a model or
+# a hashing vectorizer has it for an empty text or one of unknown words alone, has no angle: the distance is nan, and the row
+# isn't in the result, at no limit, while `count_rows` counts it. So a search for all rows, the farthest last, returns fewer than
+# there are, and one by a vector of zeros finds nothing at all, without an error or a warning, where another distance finds each
+# row. scikit-learn says 1 for the same pairs, as if they were at a right angle, and returns them. A filter that names the row
+# doesn't find it either, as long as it stands beside a search.
 #
 # Seen: rows counted, and found by a limit of 10, for a vector and for zeros, by distance; and scikit-learn's neighbours.
 set -euo pipefail

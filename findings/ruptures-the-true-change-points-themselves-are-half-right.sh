@@ -6,8 +6,8 @@
 # The margin is called the allowed error in points, and an error of just so many isn't allowed: with a margin of 1, off by one is
 # a miss. `hausdorff` and `randindex` of the same lists say that they are equal.
 #
-# Seen: precision and recall, distance and Rand index of true change points by themselves, far apart and close; of one of two close
-# ones alone; and of a point found 10 rows too late.
+# Seen: precision and recall, distance and Rand index of true change points by themselves, far apart and close; of one of two
+# close ones alone; and of a point found 10 rows too late.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

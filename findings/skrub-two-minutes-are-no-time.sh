@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# skrub 0.11.0, pandas 2.3.3: `DatetimeEncoder`, and so `TableVectorizer` and `tabular_pipeline`, make columns of numbers of a date
-# with time, by default down to the hour and with "total_seconds", the seconds since 1970, for the order and the rest. It is
+# skrub 0.11.0, pandas 2.3.3: `DatetimeEncoder`, and so `TableVectorizer` and `tabular_pipeline`, make columns of numbers of a
+# date with time, by default down to the hour and with "total_seconds", the seconds since 1970, for the order and the rest. It is
 # float32, which has 24 bits: of today's 1.8 billion seconds it keeps steps of 128. All times of two minutes are one number. The
 # minutes aren't in any other column: which of two events came first, or how long apart they were, can't be learned below that.
 # `resolution="second"` adds minutes and seconds as columns, and leaves total_seconds as it is. Its page calls it the total number

@@ -3,11 +3,11 @@
 # `predict_proba(p_cal=..., y_cal=..., p_test=...)`, for two classes. scikit-learn's own classifiers take labels of 1 and 2, or -1
 # and 1, which is which by their order, and so does the same calibrator around such a classifier. Given probabilities it computes
 # with the labels themselves, as 0 and 1: with 1 and 2 "probabilities" run down to -7 and up to 8, and the class that `predict`
-# says is 2 for each row; with -1 and 1 they are -5 and 5, or a plausible 0.21 and 0.79. Two columns add up to 1 as they should, and
-# nothing warns. The page asks for labels of shape (n_samples,).
+# says is 2 for each row; with -1 and 1 they are -5 and 5, or a plausible 0.21 and 0.79. Two columns add up to 1 as they should,
+# and nothing warns. The page asks for labels of shape (n_samples,).
 #
-# Seen: the second class's probability, and the class, for three rows that are a bit less, evenly, and more likely of it: by labels,
-# given probabilities and around a classifier.
+# Seen: the second class's probability, and the class, for three rows that are a bit less, evenly, and more likely of it: by
+# labels, given probabilities and around a classifier.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
