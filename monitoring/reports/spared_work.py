@@ -3,7 +3,9 @@
 A test compares the pages with those of all the work, byte for byte.
 """
 
+import copy
 import functools
+import typing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from penumbra.core.task import Task
 
 with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monitoring/reports/datasets.py
     warnings.simplefilter("ignore")
+    from _plotly_utils import basevalidators
     from evidently._pydantic_compat import BaseModel
     from evidently.core.datasets import PandasDataset
     from evidently.legacy.calculations.stattests import get_stattest
@@ -29,10 +32,12 @@ with warnings.catch_warnings(), hide_modules(UNUSED_BY_REPORTS):  # as in monito
     from evidently.legacy.utils import dashboard
     from evidently.metrics import classification, column_statistics
     from plotly import basedatatypes
+    from pydantic.v1.fields import ModelField
 
 HIDDEN_BESIDE = {"binary": ("conf_matrix",)}  # a metric of such a task
 HIDDEN_STATISTICS = ("Maximum value", "Mean value", "Std value", "Quantile")
 PLAIN_TYPES = frozenset({str, float, int, bool, type(None)})
+NUMBER_LIST = typing.List[float]  # noqa: UP006  as Evidently declares it, which isn't equal to list[float]
 KEPT_PREDICTIONS = 8  # of datasets, by threshold: a report has two
 
 
@@ -46,10 +51,11 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     others are four fifths of all pictures. Beside the precision of two classes it draws a confusion matrix at another
     threshold than that of the page. And plotly takes the names of a few dozen properties apart anew each time that one
     is looked up, which is a third of a picture's time. Where a report becomes a dictionary, pydantic asks of each
-    number of each picture whether it is a model, a dictionary, a list or an Enum. To count the columns that have
-    drifted, Evidently prepares a picture of each; of each dataset it computes statistics that no metric reads, and for
-    each metric of a classification it takes target and predictions out of the dataset anew; and it reads the script
-    that all pages have anew for each.
+    number of each picture whether it is a model, a dictionary, a list or an Enum, and where it takes numbers it
+    validates each; plotly looks for numpy and pandas before each, and copies its trees as if anything could stand in
+    them. To count the columns that have drifted, Evidently prepares a picture of each; of each dataset it computes
+    statistics that no metric reads, and for each metric of a classification it takes target and predictions out of the
+    dataset anew; and it reads the script that all pages have anew for each.
 
     Args:
         task: The kind of prediction that is reported on.
@@ -77,7 +83,10 @@ def spare_needless_work(task: Task) -> Iterator[None]:
         (column_statistics, "distribution", draw_shown_distribution),
         (classification, "ADDITIONAL_WIDGET_MAPPING", beside),
         (basedatatypes, "_str_to_dict_path_full", functools.cache(basedatatypes._str_to_dict_path_full)),
+        (basedatatypes, "deepcopy", _copy_tree),
+        (basevalidators, "to_scalar_or_list", _take_plain_lists(basevalidators.to_scalar_or_list)),
         (BaseModel, "_get_value", get_plain_value),
+        (ModelField, "_validate_sequence_like", _take_numbers(ModelField._validate_sequence_like)),
         (dataset_drift_metric, "get_drift_for_columns", _count_drifted_columns),
         (PandasDataset, "_collect_stats", lambda *_: None),
         (ThresholdClassificationMetric, "get_target_prediction_data", _keep_predictions(take_predictions)),
@@ -91,6 +100,36 @@ def spare_needless_work(task: Task) -> Iterator[None]:
     finally:
         for original in originals:
             setattr(*original)
+
+
+def _take_plain_lists(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let what plotly converts values with take lists of plain ones as they are."""
+
+    def convert_list(value: Any) -> Any:
+        is_plain = type(value) is list and PLAIN_TYPES.issuperset(map(type, value))
+        return value[:] if is_plain else convert(value)
+
+    return convert_list
+
+
+def _take_numbers(validate: Callable[..., Any]) -> Callable[..., Any]:
+    """Let what pydantic validates lists with take those of numbers as they are, where a model asks for numbers."""
+
+    def validate_list(field: ModelField, value: Any, *arguments: Any) -> Any:
+        is_plain = field.outer_type_ == NUMBER_LIST and type(value) is list and {float}.issuperset(map(type, value))
+        return (value[:], None) if is_plain else validate(field, value, *arguments)
+
+    return validate_list
+
+
+def _copy_tree(value: Any) -> Any:
+    """What `copy.deepcopy` returns of dictionaries and lists of plain values, in a fraction of its time."""
+    kind = type(value)
+    if kind is dict:
+        return {name: each if type(each) in PLAIN_TYPES else _copy_tree(each) for name, each in value.items()}
+    if kind is list:
+        return value[:] if PLAIN_TYPES.issuperset(map(type, value)) else [_copy_tree(each) for each in value]
+    return copy.deepcopy(value)
 
 
 def _keep_predictions(take: Callable[..., Any]) -> Callable[..., Any]:
