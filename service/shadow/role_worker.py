@@ -21,9 +21,16 @@ from penumbra.logs.schema import (
     ShadowBatch,
     ShadowRow,
 )
-from penumbra.logs.shadow.shadow_log import ShadowLog
+from penumbra.logs.shadow.shadow_log import SHADOW_ROLES, ShadowLog
 from penumbra.registry.bundles.manifest import drop_way_out
-from penumbra.registry.pointers import BUNDLES_FOLDER, PREVIOUS_ALIAS, find_shadow_version
+from penumbra.registry.pointers import (
+    BUNDLES_FOLDER,
+    CANARY_ALIAS,
+    LIVE_ALIAS,
+    PREVIOUS_ALIAS,
+    find_shadow_version,
+    read_pointer,
+)
 from service.shadow.backlog import LoggedPrediction, ScoringJob, make_shadow_start, read_next_job
 from service.shadow.scorer_client import ScorerClient, ScorerDied, ScoreRequest, ScorerTimeout, ShadowResult
 
@@ -146,7 +153,9 @@ class ShadowRoleWorker:
             return False
         self._busy_since = self._busy_since or time.monotonic()
         hours, seconds = settings.shadow.catch_up_hours, settings.shadow.max_lag_seconds
-        if old := job.count_older(now - dt.timedelta(hours=hours)):
+        if outdated := self._count_outdated(job):
+            self._append(job.take_first(outdated), [], is_full=True)
+        elif old := job.count_older(now - dt.timedelta(hours=hours)):
             self._skip(job.take_first(old), f"older than {hours:g} h when its turn came")
         elif self.is_backing_off:
             self._skip(job, f"left alone after {self.failures} failures: {self.last_failure}")
@@ -156,6 +165,17 @@ class ShadowRoleWorker:
             self._job = job.take_first(rows)
             self._get_client().send_request(ScoreRequest(str(job.path), job.start, self._job.end))
         return True
+
+    def _count_outdated(self, job: ScoringJob) -> int:
+        """Count the leading lines of the past that this version isn't compared on.
+
+        Those are its own, and those of versions that are neither live, nor canary, nor in the shadow any more.
+        """
+        state = self.settings.service.state
+        if job.is_new or (live := read_pointer(state, LIVE_ALIAS)) is None:
+            return 0
+        others = {live, *(read_pointer(state, role) for role in (*SHADOW_ROLES, CANARY_ALIAS))} - {self.version}
+        return next((n for n, line in enumerate(job.lines) if not line.model or line.model in others), len(job.lines))
 
     def _is_overloaded(self) -> bool:
         """Tell whether more has arrived than the model could answer for so long as it may be behind."""
@@ -196,13 +216,16 @@ class ShadowRoleWorker:
             self._record(job, [ShadowResult(status=status, reason=self.last_failure)] * len(job.lines))
 
     def _record(self, job: ScoringJob, results: Sequence[ShadowResult]) -> None:
-        now, version = dt.datetime.now(dt.UTC), str(self.version)
         answered = zip(job.lines, results, strict=True)
-        pairs = [(line, result) for line, result in answered if line.model != version]  # nothing is answered twice
+        pairs = [(line, result) for line, result in answered if line.model != self.version]  # nothing is answered twice
+        self._append(job, pairs, len(job.lines) >= self.settings.shadow.batch_rows or self._is_overloaded())
+
+    def _append(self, job: ScoringJob, pairs: Sequence[tuple[LoggedPrediction, ShadowResult]], is_full: bool) -> None:
+        """Log what the version said of a job's lines; after one that wasn't full it waits for more."""
+        now, version = dt.datetime.now(dt.UTC), str(self.version)
         rows = [ShadowRow(line.id, version, now, *_result_fields(result)) for line, result in pairs]
         self.log.append(summarise_shadow_batch(version, job, pairs), rows)
         self._job = self._retry_job = None
-        is_full = len(job.lines) >= self.settings.shadow.batch_rows or self._is_overloaded()
         self._next_batch_at = 0.0 if is_full else time.monotonic() + compute_pause(self.settings.service)
 
     def _get_client(self) -> ScorerClient:

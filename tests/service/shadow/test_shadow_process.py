@@ -8,6 +8,7 @@ import pytest
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
 from service.shadow import metrics_file, process, role_worker, scorer_client
+from service.shadow.backlog import read_next_job
 from tests.helpers.logs.local_shadow import (
     TRIGGER_VALUES,
     compute_expected_scores,
@@ -93,6 +94,23 @@ def test_new_predictions_go_before_those_of_the_past(tmp_path: Path) -> None:
         new = log_entries(tmp_path, make_entry(500), make_entry(600))
         step_until(worker, make_completion_check(worker, tmp_path, "2"))
     assert list(read_rows_by_id(tmp_path, "2")) == new + past
+
+
+@pytest.mark.slow
+def test_of_the_past_only_answers_of_versions_are_scored_that_it_is_compared_with(tmp_path: Path) -> None:
+    entries = [make_entry(distance) for distance in DISTANCES]
+    for entry, version in zip(entries, ["1", "2", "3", "4"], strict=True):
+        entry.model = version
+    _, _, previous, live = log_entries(tmp_path, *entries)
+    for role, version in (("live", "4"), ("previous", "3"), ("candidate", "2")):
+        point_role(tmp_path, role, version)
+    with start_role_worker(tmp_path) as worker:
+        worker.step()
+        (new,) = log_entries(tmp_path, make_entry(500))  # of version 1, which is gone
+        progress = worker.log.state.models["2"]
+        step_until(worker, lambda: read_next_job(tmp_path / "predictions", progress, 10) is None)
+    assert set(read_rows_by_id(tmp_path, "2")) == {new, previous, live}
+    assert progress.statuses == {"ok": 3}
 
 
 @pytest.mark.slow
