@@ -17,8 +17,8 @@ from penumbra.core.settings import PromotionSettings, Settings
 from penumbra.core.task import Task
 from penumbra.core.text.counts import format_count, format_share
 from penumbra.logs.indexing.index import LogIndex
-from penumbra.logs.queries.labels import read_alone_answers
-from penumbra.logs.queries.shadow import find_first_day_beside, read_outputs_beside
+from penumbra.logs.queries.labels import read_answers_beside
+from penumbra.logs.queries.shadow import find_first_day_beside
 from penumbra.logs.schema import BEHIND_REASON, REVIEW_SOURCE, STATUS_OK, STATUS_SKIPPED
 from penumbra.promotion.day_blocks import compute_block_start, sum_losses_by_block
 from penumbra.promotion.evidence import Evidence, compute_evidence
@@ -164,21 +164,14 @@ def read_paired_answers(settings: Settings, live: ModelVersion, other: ModelVers
         other: The version in the shadow.
 
     Returns:
-        The columns of `penumbra.logs.queries.labels.read_alone_answers`, and `shadow` (an output) and `status`
-        (String), null where the shadow has no answer yet; `differs` (Boolean), whether the decisions do; and `left_out`
-        (Boolean), whether the shadow didn't ask the other version as it was behind. The rows begin with the first day
-        of which the shadow has seen any.
+        The columns of `penumbra.logs.queries.labels.read_answers_beside`, and `left_out` (Boolean), whether the shadow
+        didn't ask the other version as it was behind. The rows begin with the first day of which the shadow has seen
+        any.
     """
     index, versions = LogIndex.of_all_replicas(settings, live.problem.schema), (other.folder.name, live.folder.name)
-    first = find_first_day_beside(index, *versions)
-    since = first or dt.datetime.max.replace(tzinfo=dt.UTC)
-    outputs = read_outputs_beside(index, *versions, since)
-    left_out = pl.col("reason").str.starts_with(BEHIND_REASON)
-    output = _cast_output("output", live.task).alias(SHADOW)
-    shadow = outputs.select("id", "status", output, differs="decision", left_out=left_out)
-    rows = read_alone_answers(index, live.folder.name, since).join(shadow, on="id", how="left")
-    differs = pl.col("differs") != _decision_as_indexed(index.label_spec.task)
-    return rows.with_columns(differs, pl.col("left_out").fill_null(False))
+    since = find_first_day_beside(index, *versions) or dt.datetime.max.replace(tzinfo=dt.UTC)
+    rows = read_answers_beside(index, *versions, since)
+    return rows.with_columns(left_out=pl.col("reason").str.starts_with(BEHIND_REASON).fill_null(False))
 
 
 def _build_evidence(
@@ -264,14 +257,3 @@ def _summarise_shadow(answers: pl.DataFrame, task: Task) -> dict[str, Any]:
         "difference": None if distances is None else float(distances.mean()),
         "differing": ok["differs"].mean(),
     }
-
-
-def _decision_as_indexed(task: Task) -> pl.Expr:
-    """Return the live decision in the form that the index has of the shadow's; null for a number, which is none."""
-    if task.kind == "regression":
-        return pl.lit(None, pl.String)
-    return pl.col("decision").cast(pl.Int8 if task.kind == "binary" else pl.String).cast(pl.String)
-
-
-def _cast_output(name: str, task: Task) -> pl.Expr:
-    return pl.col(name).cast(pl.Array(pl.Float64, len(task.classes)) if task.kind == "multiclass" else pl.Float64)

@@ -19,6 +19,7 @@ from penumbra.logs.queries.bottom_k import DAY_SECONDS
 from penumbra.logs.queries.row_decoding import (
     SQLITE_DTYPES,
     decode_moment,
+    decode_output,
     decode_output_columns,
     decode_rows,
     decode_target,
@@ -35,9 +36,11 @@ FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
 """
 IDS_CONDITION = "WHERE id IN (SELECT value FROM json_each(?))"
 # Ordered by p.id itself, SQLite would read all rows in that order.
-ALONE_ANSWERS_QUERY = """
-SELECT p.id, p.time, p.event, p.output, p.decision, t.target, t.source, t.time
+ANSWERS_BESIDE_QUERY = """
+SELECT p.id, p.time, p.event, p.output, p.decision, t.target, t.source, t.time,
+  s.output, s.decision <> p.decision, s.status, s.reason
 FROM predictions AS p LEFT JOIN truth AS t ON t.key = p.key
+  LEFT JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
 WHERE p.model = ? AND p.alone AND p.event >= ? ORDER BY +p.id
 """
 ANSWERS_WITH_TARGETS_QUERY = """
@@ -176,28 +179,32 @@ def join_labels(index: LogIndex, ids: Sequence[str] | None = None) -> pl.DataFra
     return decode_rows(index, rows, schema, *columns)
 
 
-def read_alone_answers(index: LogIndex, model: str, since: dt.datetime) -> pl.DataFrame:
-    """Read what a model answered alone, with the latest label of each.
+def read_answers_beside(index: LogIndex, model: str, live: str, since: dt.datetime) -> pl.DataFrame:
+    """Read what a model answered alone, with the latest label of each, beside what another one said in the shadow.
 
     Args:
         index: The index.
-        model: The model's version.
+        model: The shadow model's version.
+        live: The version that answered.
         since: The earliest time of a row (UTC).
 
     Returns:
-        A row for each prediction, with the columns id, time, event, output, decision, target, source and arrived of
-        `join_labels`.
+        A row for each prediction: the columns id, time, event, output, decision, target, source and arrived of
+        `join_labels`; and `shadow` (an output), `differs` (Boolean: whether the decisions do; null for numbers),
+        `status` and `reason` (String) as in `ShadowRow`, all null where the shadow has no answer yet.
 
     Raises:
         DamagedFile: A byte of the index has changed.
     """
     types, task = _build_join_schema(index.label_spec.task), index.label_spec.task
     names = ("id", "time", "event", "output", "decision", "target", "source", "arrived")
+    said = {"shadow": types["output"], "differs": pl.Boolean, "status": pl.String, "reason": pl.String}
     with index.open_for_reading() as db:
-        rows = db.execute(ALONE_ANSWERS_QUERY, (model, since.timestamp())).fetchall()
+        rows = db.execute(ANSWERS_BESIDE_QUERY, (model, live, since.timestamp())).fetchall()
     times = map(decode_moment, ("time", "event", "arrived"))
-    columns = *times, *decode_output_columns(task), decode_target(task)
-    return decode_rows(index, rows, {name: types[name] for name in names}, *columns)
+    columns = *times, *decode_output_columns(task), decode_target(task), decode_output("shadow", task)
+    frame = decode_rows(index, rows, {name: types[name] for name in names} | said, *columns)
+    return frame.with_columns(differs=pl.lit(None, pl.Boolean)) if task.kind == "regression" else frame
 
 
 def read_answers_with_targets(

@@ -58,11 +58,17 @@ def is_other_answer(task: Task, output: Any, decision: Any = None) -> bool:
 
 def decode_output_columns(task: Task) -> list[pl.Expr]:
     """Return the expressions of output and decision, with the dtypes that they have in a `task`."""
-    output, decision = pl.col("output"), pl.col("decision")
+    output, decision = decode_output("output", task), pl.col("decision")
     if task.kind == "multiclass":
-        listed = output.str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
-        return [listed, decision.cast(pl.Enum(task.classes))]
-    return [output, decision.cast(pl.Boolean)] if task.kind == "binary" else [output, decision]
+        return [output, decision.cast(pl.Enum(task.classes))]
+    return [output, decision.cast(pl.Boolean) if task.kind == "binary" else decision]
+
+
+def decode_output(name: str, task: Task) -> pl.Expr:
+    """Return the expression of an output in a column of this `name`, with the dtype that it has in a `task`."""
+    if task.kind == "multiclass":
+        return pl.col(name).str.json_decode(pl.List(pl.Float64)).list.to_array(len(task.classes))
+    return pl.col(name)
 
 
 def decode_target(task: Task) -> pl.Expr:

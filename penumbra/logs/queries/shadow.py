@@ -19,13 +19,8 @@ SHADOW_OUTPUT_SCHEMA = {
     "status": pl.String,
     "reason": pl.String,
 }
-# The order of the joins is fixed: the shadow has no index by model, and a row for each prediction and each model.
-SHADOW_BESIDE_QUERY = """
-SELECT s.prediction, s.model, s.time, s.decision, s.status, s.reason, s.output
-FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = ?
-WHERE p.model = ? AND p.alone AND p.event >= ? ORDER BY +p.id
-"""
-# It begins with the first day of the model that answered: before that it would look at each row by itself.
+# The order of the joins is fixed: the shadow has no index by model, and a row for each prediction and each model. It
+# begins with the first day of the model that answered: before that it would look at each row by itself.
 FIRST_BESIDE_QUERY = """
 SELECT min(p.event) FROM predictions AS p CROSS JOIN shadow AS s ON s.prediction = p.id AND s.model = :model
 WHERE p.model = :live AND p.alone AND s.status <> :skipped
@@ -59,7 +54,10 @@ def read_shadow_outputs(index: LogIndex, model: str, ids: Sequence[str]) -> pl.D
         `decision`, `status` and `reason` (String) as in `ShadowRow`, and `output` (a number or a list of
         probabilities).
     """
-    return _read_outputs(index, SHADOW_BY_IDS_QUERY, model, json.dumps(list(ids)))
+    with index.open_for_reading() as db:
+        rows = db.execute(SHADOW_BY_IDS_QUERY, (model, json.dumps(list(ids)))).fetchall()
+    frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
+    return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
 
 
 def find_first_day_beside(index: LogIndex, model: str, live: str) -> dt.datetime | None:
@@ -79,21 +77,6 @@ def find_first_day_beside(index: LogIndex, model: str, live: str) -> dt.datetime
     if event is None:
         return None
     return dt.datetime.fromtimestamp(event // DAY_SECONDS * DAY_SECONDS, dt.UTC)
-
-
-def read_outputs_beside(index: LogIndex, model: str, live: str, since: dt.datetime) -> pl.DataFrame:
-    """Read the answers of a shadow model beside those that another model gave alone.
-
-    Args:
-        index: The index.
-        model: The shadow model's version.
-        live: The version that answered.
-        since: The earliest time of a row (UTC).
-
-    Returns:
-        The columns of `read_shadow_outputs`.
-    """
-    return _read_outputs(index, SHADOW_BESIDE_QUERY, model, live, since.timestamp())
 
 
 def pair_shadow_outputs(
@@ -136,13 +119,6 @@ def measure_disagreements(index: LogIndex, decided: Mapping[str, bool | str | No
     with index.open_for_reading() as db:
         found = db.execute(DISAGREEMENTS_QUERY.format(difference=difference), (json.dumps(dict(decided)), STATUS_OK))
         return dict(found)
-
-
-def _read_outputs(index: LogIndex, query: str, *given: str | float) -> pl.DataFrame:
-    with index.open_for_reading() as db:
-        rows = db.execute(query, given).fetchall()
-    frame = pl.DataFrame([row[:-1] for row in rows], schema=SHADOW_OUTPUT_SCHEMA, orient="row", strict=False)
-    return frame.with_columns(pl.Series("output", [_decode_output(row[-1]) for row in rows], strict=False))
 
 
 def _decode_output(value: Any) -> Any:

@@ -17,7 +17,7 @@ from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.labels import LabelSpec
 from penumbra.logs.queries.labels import (
     join_labels,
-    read_alone_answers,
+    read_answers_beside,
     read_answers_with_targets,
     read_day_answers,
 )
@@ -52,8 +52,10 @@ def test_a_row_has_what_was_answered_and_its_label_or_null(tmp_path: Path) -> No
     names = ["id", "time", "event", "output", "target"]
     assert rows.equals(join_labels(make_updated_index(tmp_path)).select(names))
     assert rows["target"].to_list() == [True, None]
-    alone = read_alone_answers(make_updated_index(tmp_path), "7", NOON - make_hours(1))
-    assert alone.equals(join_labels(make_updated_index(tmp_path)).select(alone.columns))
+    beside = read_answers_beside(make_updated_index(tmp_path), "8", "7", NOON - make_hours(1))
+    names = ["id", "time", "event", "output", "decision", "target", "source", "arrived"]
+    assert beside.select(names).equals(join_labels(make_updated_index(tmp_path)).select(names))
+    assert beside.drop(names).null_count().row(0) == (2,) * 4
 
 
 def test_rows_of_another_time_are_left_out(tmp_path: Path) -> None:
@@ -122,7 +124,11 @@ def test_what_was_answered_while_the_task_was_another_is_null(
     log_predictions(tmp_path, *answers)
     index = make_updated_index(tmp_path)
     index.label_spec = replace(index.label_spec, task=task)
-    for rows in (join_labels(index), read_day_answers(index, NOON.date()), read_alone_answers(index, "7", MORNING)):
+    for rows in (
+        join_labels(index),
+        read_day_answers(index, NOON.date()),
+        read_answers_beside(index, "8", "7", MORNING),
+    ):
         assert rows.select("output", "decision").rows() == [(None, None), (own["output"], own["decision"])]
 
 
@@ -134,7 +140,7 @@ def test_a_target_that_no_log_has_is_a_sentence_with_the_file_and_what_mends_it(
         db.execute("UPDATE labels SET target = 'tzue' WHERE target NOT NULL")
     for read in (
         join_labels,
-        lambda index: read_alone_answers(index, "7", NOON),
+        lambda index: read_answers_beside(index, "8", "7", NOON),
         lambda index: list(read_answers_with_targets(index, "7", NOON, NOON + make_hours(1))),
     ):
         with pytest.raises(

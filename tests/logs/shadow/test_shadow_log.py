@@ -12,7 +12,7 @@ from penumbra.cli.reports.serving.lineage_report import format_lineage
 from penumbra.logs import append_log
 from penumbra.logs.archiving import archive
 from penumbra.logs.queries import labels
-from penumbra.logs.queries.shadow import find_first_day_beside, read_outputs_beside, read_shadow_outputs
+from penumbra.logs.queries.shadow import find_first_day_beside, read_shadow_outputs
 from penumbra.logs.schema import ShadowBatch, ShadowRow, ShadowStart
 from penumbra.logs.segments import parse_start_time
 from penumbra.logs.shadow import shadow_log
@@ -229,8 +229,11 @@ def test_the_index_joins_what_the_shadow_said_to_predictions(tmp_path: Path) -> 
         ShadowRow(other, "8", NOON, **timeout),
         ShadowRow(one, "6", NOON, 0.75, True),
     )
-    frame = read_outputs_beside(prediction_logs.make_updated_index(tmp_path), "8", "7", MIDNIGHT)
-    assert frame.select("id", "output", "status").rows() == [(one, 0.25, "ok"), (other, None, "timeout")]
+    frame = labels.read_answers_beside(prediction_logs.make_updated_index(tmp_path), "8", "7", MIDNIGHT)
+    assert frame.select("id", "shadow", "differs", "status", "reason").rows() == [
+        (one, 0.25, False, "ok", ""),
+        (other, None, None, "timeout", "it took 60 s"),
+    ]
     assert labels.count_unreadable_lines(prediction_logs.make_index(tmp_path)) == 0
 
 
@@ -240,9 +243,9 @@ def test_beside_a_models_answers_are_those_to_its_own_predictions(tmp_path: Path
     )
     said(tmp_path, ShadowRow(own, "8", NOON, 0.25, False), ShadowRow(other, "8", NOON, 0.5, True))
     index = prediction_logs.make_updated_index(tmp_path)
-    assert read_outputs_beside(index, "8", "7", MIDNIGHT)["id"].to_list() == [own]
+    assert labels.read_answers_beside(index, "8", "7", MIDNIGHT).select("id", "shadow").rows() == [(own, 0.25)]
     assert read_shadow_outputs(index, "8", [own, other])["id"].to_list() == [own, other]
-    assert labels.read_alone_answers(index, "6", MIDNIGHT)["id"].to_list() == [other]
+    assert labels.read_answers_beside(index, "8", "6", MIDNIGHT)["id"].to_list() == [other]
 
 
 def test_the_days_before_the_first_that_the_shadow_has_seen_are_not_read(tmp_path: Path) -> None:
@@ -255,8 +258,9 @@ def test_the_days_before_the_first_that_the_shadow_has_seen_are_not_read(tmp_pat
     said(tmp_path, *answers, ShadowRow(skipped, "8", NOON, **late))
     index = prediction_logs.make_updated_index(tmp_path)
     assert find_first_day_beside(index, "8", "7") == MIDNIGHT
-    assert labels.read_alone_answers(index, "7", MIDNIGHT)["id"].to_list() == [own]
-    assert set(labels.read_alone_answers(index, "7", MIDNIGHT - dt.timedelta(days=2))["id"]) == {early, skipped, own}
+    assert labels.read_answers_beside(index, "8", "7", MIDNIGHT)["id"].to_list() == [own]
+    earlier = labels.read_answers_beside(index, "8", "7", MIDNIGHT - dt.timedelta(days=2))
+    assert set(earlier["id"]) == {early, skipped, own}
     assert find_first_day_beside(index, "9", "7") is None
 
 
