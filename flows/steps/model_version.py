@@ -90,7 +90,19 @@ class ModelVersion:
         Columns that the contract has with another type of values by now are left out, but for the row's time. That is
         in UTC, as the logs' days are, whatever its zone in the contract.
         """
-        rows, schema = bundle.read_reference_rows(self.folder), self.problem.schema
+        return self._select_comparable(bundle.read_reference_rows(self.folder))
+
+    @property
+    def whole_reference(self) -> pl.DataFrame:
+        """The reference and, after it, the rows of its days that have no outcome: what the service would be asked.
+
+        The label of these is null.
+        """
+        unlabelled = self._select_comparable(bundle.read_unlabelled_rows(self.folder))
+        return pl.concat([self.reference, unlabelled]) if unlabelled.height else self.reference
+
+    def _select_comparable(self, rows: pl.DataFrame) -> pl.DataFrame:
+        schema = self.problem.schema
         kept = rows.drop(name for name in list_changed_columns(rows, schema.Row) if name != schema.TIME)
         return kept.with_columns(build_utc_time(schema)) if schema.TIME in kept.columns else kept
 

@@ -85,20 +85,32 @@ def fit_estimator(estimator: Any, training: TrainingSet) -> None:
 
 
 def select_labelled_rows(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
-    """Select the rows that have a label; what was cancelled, say, has none, and NaN or infinity is none.
+    """Select the rows that have a label, see `add_labels`.
 
     Args:
         rows: Rows with the columns that `target` reads.
         target: The label of each row.
 
     Returns:
-        The rows where it isn't null and, of numbers, is finite, with the additional column `penumbra.label`.
+        These rows, with the additional column `penumbra.label`.
+    """
+    return add_labels(rows, target).filter(pl.col(LABEL_COLUMN).is_not_null())
+
+
+def add_labels(rows: pl.DataFrame, target: pl.Expr) -> pl.DataFrame:
+    """Add the label of each row; what was cancelled, say, has none, and NaN or infinity is none.
+
+    Args:
+        rows: Rows with the columns that `target` reads.
+        target: The label of each row.
+
+    Returns:
+        The rows with the additional column `penumbra.label`, null where there is none.
     """
     labelled = rows.with_columns(target.alias(LABEL_COLUMN))
-    is_known = pl.col(LABEL_COLUMN).is_not_null()
-    if labelled.schema[LABEL_COLUMN].is_float():
-        is_known &= pl.col(LABEL_COLUMN).is_finite()
-    return labelled.filter(is_known)
+    if not labelled.schema[LABEL_COLUMN].is_float():
+        return labelled
+    return labelled.with_columns(pl.when(pl.col(LABEL_COLUMN).is_finite()).then(LABEL_COLUMN))
 
 
 def build_matrix(rows: pl.DataFrame, kinds: Sequence[Feature]) -> tuple[np.ndarray, FeatureEncoder]:

@@ -136,7 +136,7 @@ def _build_candidate_snapshots(window: Window, sides: ReportSides | None) -> dic
 def _build_live_sides(model: ModelVersion, rows: pl.DataFrame, dtypes: dict[str, Any]) -> ReportSides:
     """The window's rows beside a sample of its model's reference, which is by time, too."""
     task, threshold = model.task, model.facts.get("threshold")
-    numbered = model.reference.with_row_index(ROW_NUMBER_COLUMN)
+    numbered = model.whole_reference.with_row_index(ROW_NUMBER_COLUMN)
     sample = sample_by_hash(numbered, [ROW_NUMBER_COLUMN], MAX_WINDOW_ROWS, REFERENCE_SAMPLE_SEED)
     reference = sample.sort(model.problem.schema.TIME, maintain_order=True)
     return ReportSides(

@@ -10,12 +10,12 @@ from threadpoolctl import threadpool_limits
 
 from flows.steps.doctor import examination
 from flows.steps.train.matrices import Matrices
-from flows.steps.train.plan import TrainingPlan, read_training_rows
+from flows.steps.train.plan import TrainingPlan, read_sound_rows
 from flows.steps.train.release.conformal_calibration import CROSS_PART, write_cross_predictions
 from flows.steps.train.trials.attempts import attempt_once
 from flows.steps.train.trials.screening import BASELINE_REFUSED
 from flows.steps.train.trials.shipping import ship_model, write_attributions
-from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
+from penumbra.core.columns import FLYWHEEL_COLUMN, INPUTS_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN, WEIGHT_COLUMN
 from penumbra.core.settings import Settings
 from penumbra.core.system.process_tree import read_cpu_seconds
 from penumbra.registry.bundles import bundle_writing
@@ -113,6 +113,9 @@ def score_baseline(matrices: Matrices, learn: Sequence[str], judge: Sequence[str
 def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split: Split) -> Trial:
     """Score the winner on the test batches, and write its held-out predictions as the reference.
 
+    Rows of the same batches without an outcome are written beside it, as the service is asked for such rows, too: with
+    predictions of the model that is scored, which has learnt nothing of them.
+
     Args:
         settings: Section [uncertainty], and those that the rows are read by.
         matrices: The matrices of the run.
@@ -129,12 +132,20 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     if settings.uncertainty.method == CROSS_PART:
         write_cross_predictions(matrices, winner, split)
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
-    held_out = read_training_rows(settings, matrices.problem, split.validation + split.test).drop(
-        INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN
+    rows = read_sound_rows(settings, matrices.problem, split.validation + split.test)
+    has_label = pl.col(LABEL_COLUMN).is_not_null()
+    held_out, unlabelled = rows.filter(has_label), rows.filter(~has_label)
+    bundle_writing.write_reference_rows(
+        matrices.arrays.folder / "bundle",
+        _select_reference(held_out, predictions),
+        _select_reference(unlabelled, matrices.predict_frame(padded, unlabelled[INPUTS_COLUMN].struct.unnest())),
     )
-    reference = held_out.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
-    bundle_writing.write_reference_rows(matrices.arrays.folder / "bundle", reference)
     return tested
+
+
+def _select_reference(rows: pl.DataFrame, predictions: np.ndarray) -> pl.DataFrame:
+    kept = rows.drop(INPUTS_COLUMN, WEIGHT_COLUMN, FLYWHEEL_COLUMN)
+    return kept.with_columns(pl.Series(PREDICTION_COLUMN, predictions))
 
 
 def try_release(matrices: Matrices, winner: TrialJob, split: Split) -> ServingMeasurements | Rejection:

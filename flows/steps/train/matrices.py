@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from penumbra.core.encoding import CategoryTables
+from penumbra.core.encoding import CategoryTables, FeatureEncoder
 from penumbra.core.metrics.losses import compute_row_losses
 from penumbra.core.problem import Problem
 from penumbra.core.system.process_tree import read_cpu_seconds
@@ -150,6 +151,21 @@ class Matrices:
         self.arrays.write(f"{part}-{job}", predictions)
         report, cpu_seconds = {**done.report, **self._score_failures(estimator, learn)}, read_cpu_seconds() - before
         return replace(done, report=report, cpu_seconds=cpu_seconds), estimator
+
+    def predict_frame(self, fitted: Any, features: pl.DataFrame) -> np.ndarray:
+        """Predict rows that the matrices don't have.
+
+        Args:
+            fitted: Fitted estimator, with each class of the task.
+            features: The features of n rows, as the data store has them.
+
+        Returns:
+            What `predict_for_task` returns; nothing is asked of the estimator for no rows.
+        """
+        inputs = FeatureEncoder(tuple(self.problem.features.FEATURES), self.tables).encode_frame(features)
+        if not len(inputs):
+            return np.empty((0, len(self.task.classes)) if self.task.kind == "multiclass" else 0)
+        return predict_for_task(self.task, fitted, inputs)
 
     def _score_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
         """Score a model on the rows withheld from these batches, on which earlier live models failed."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from flows.steps.shared import shared_data
 from flows.steps.train.exclusions import batch_outcomes, excluded_days, exclusion_report
-from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN
+from penumbra.core.columns import BATCH_COLUMN, FLYWHEEL_COLUMN, LABEL_COLUMN
 from penumbra.core.problem import Problem, ProblemError
 from penumbra.core.settings import PROJECT_ROOT, Settings, SettingsError
 from penumbra.data.batches import DataStore
@@ -24,7 +24,7 @@ from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
 from penumbra.storage.sealed import DamagedFile
 from penumbra.training.evaluation.evaluate import TrialJob
-from penumbra.training.fit import select_labelled_rows
+from penumbra.training.fit import add_labels
 from penumbra.training.split import Split, split_batches
 
 RECIPE_ROOMS = ("penumbra.features", "penumbra.rules", "penumbra.patterns", "penumbra.core.encoding")
@@ -226,17 +226,29 @@ def read_training_rows(settings: Settings, problem: Problem, batches: Sequence[s
         batches: Names of admitted batches.
 
     Returns:
-        Their rows, in the order of the batches, as the data store gives them, with the outcome in `penumbra.label`, how
-        many rows they stand for in `penumbra.weight` (Float64), and in `penumbra.flywheel` (String) the first flywheel
-        batch that had the row; null where none had it. Rows without an outcome and those of days with data faults are
-        left out.
+        The rows of `read_sound_rows` that have an outcome.
+    """
+    return read_sound_rows(settings, problem, batches).filter(pl.col(LABEL_COLUMN).is_not_null())
+
+
+def read_sound_rows(settings: Settings, problem: Problem, batches: Sequence[str]) -> pl.DataFrame:
+    """Read the rows of some batches, without those of days with data faults.
+
+    Args:
+        settings: Sections [data], [training] and [monitor] are read.
+        problem: The problem, with schema, source and features.
+        batches: Names of admitted batches.
+
+    Returns:
+        Their rows, in the order of the batches, as the data store gives them, with the outcome in `penumbra.label`,
+        null where there is none, how many rows they stand for in `penumbra.weight` (Float64), and in
+        `penumbra.flywheel` (String) the first flywheel batch that had the row; null where none had it.
     """
     shared_data.fill_data_folder(settings)
     store = DataStore(settings.data, problem)
     rows = _name_first_flywheel(store, pl.concat([store.weighted_rows(batch) for batch in batches]))
     days = excluded_days.find_excluded_days(settings, problem)
-    sound = excluded_days.drop_excluded_days(rows, problem.schema, days)
-    return select_labelled_rows(sound, problem.schema.target())
+    return add_labels(excluded_days.drop_excluded_days(rows, problem.schema, days), problem.schema.target())
 
 
 def _name_first_flywheel(store: DataStore, rows: pl.DataFrame) -> pl.DataFrame:

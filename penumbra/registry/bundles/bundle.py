@@ -48,7 +48,8 @@ from penumbra.registry.bundles.version_facts import read_bundle_task
 ONNX_FILE, SKOPS_FILE = "model.onnx", "model.skops"
 PROBE_AND_REFERENCE_FILES = ("probe.npz", "reference.parquet")
 ATTRIBUTIONS_FILE = "attributions.npz"
-OPTIONAL_FILES = (ATTRIBUTIONS_FILE, *CARD_FILES)
+UNLABELLED_FILE = "unlabelled.parquet"  # rows of the reference's days that have no outcome
+OPTIONAL_FILES = (ATTRIBUTIONS_FILE, UNLABELLED_FILE, *CARD_FILES)
 REFERENCE_COLUMNS = (BATCH_COLUMN, LABEL_COLUMN, PREDICTION_COLUMN)  # beside the contract's
 PROBE_TOLERANCE = 1e-6
 
@@ -157,7 +158,24 @@ def read_reference_rows(folder: Path) -> pl.DataFrame:
     Returns:
         The rows, with the columns of `write_reference_rows`.
     """
-    return add_missing_prefix(pl.read_parquet(folder / "reference.parquet", glob=False), REFERENCE_COLUMNS)
+    return _read_rows(folder / "reference.parquet")
+
+
+def read_unlabelled_rows(folder: Path) -> pl.DataFrame:
+    """Read the rows of the reference's days that have no outcome.
+
+    Args:
+        folder: The bundle's folder.
+
+    Returns:
+        The rows, with the columns of `write_reference_rows`; none where the bundle has no such file.
+    """
+    path = folder / UNLABELLED_FILE
+    return _read_rows(path) if path.exists() else read_reference_rows(folder).clear()
+
+
+def _read_rows(path: Path) -> pl.DataFrame:
+    return add_missing_prefix(pl.read_parquet(path, glob=False), REFERENCE_COLUMNS)
 
 
 def read_bundle(folder: Path, problem: Problem, version: str = "", signers: Sequence[str] = ()) -> Bundle:

@@ -18,6 +18,7 @@ from penumbra.registry.bundles.bundle import (
     OPTIONAL_FILES,
     PROBE_AND_REFERENCE_FILES,
     SKOPS_FILE,
+    UNLABELLED_FILE,
 )
 from penumbra.registry.bundles.manifest import hash_bundle_file, write_manifest
 
@@ -45,15 +46,19 @@ def write_model_files(folder: Path, model: bytes, inputs: np.ndarray, outputs: n
     np.savez(folder / "probe.npz", inputs=inputs, outputs=outputs)
 
 
-def write_reference_rows(folder: Path, reference: pl.DataFrame) -> None:
+def write_reference_rows(folder: Path, reference: pl.DataFrame, unlabelled: pl.DataFrame | None = None) -> None:
     """Write the reference rows of a bundle.
 
     Args:
-        folder: The bundle's folder; it is created if missing.
+        folder: The bundle's folder; it is created if missing. What is there of another reference is removed.
         reference: Held-out rows: the contract's columns, `penumbra.batch`, `penumbra.label` and `penumbra.prediction`.
+        unlabelled: Rows of the same days without an outcome, with the same columns; None for none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     reference.write_parquet(folder / "reference.parquet")
+    (folder / UNLABELLED_FILE).unlink(missing_ok=True)
+    if unlabelled is not None and unlabelled.height:
+        unlabelled.write_parquet(folder / UNLABELLED_FILE)
 
 
 def seal_bundle(folder: Path, facts: Mapping[str, Any], features: Sequence[Feature], tables: CategoryTables) -> None:

@@ -15,6 +15,7 @@ from monitoring.losses.loss_threshold import StretchLoss
 from monitoring.reports import window_figures
 from monitoring.windows.window_records import ScoreReference, WindowLoss
 from monitoring.windows.window_store import WindowStore
+from penumbra.core.columns import LABEL_COLUMN
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.logs.schema import PredictionEntry
@@ -148,6 +149,20 @@ def test_a_column_without_any_value_in_the_reference_ends_no_pass_whether_the_wi
     assert appeared.estimated
     assert "extrapolated" not in without.estimated.method
     assert "extrapolated" in appeared.estimated.method
+
+
+@pytest.mark.slow
+def test_rows_of_a_kind_that_never_gets_an_outcome_are_no_fault_and_no_drift(empty: Path) -> None:
+    reference = bundle.read_reference_rows(empty / "state/bundles/1")
+    never = pl.col("origin") == "JFK"
+    unlabelled = reference.filter(never).with_columns(pl.lit(None, pl.Boolean).alias(LABEL_COLUMN))
+    world.make_reference_bundle(empty, reference.filter(~never), unlabelled=unlabelled)
+    world.log_monitored_days(empty, 7)
+    run_monitor_pass(empty, DONE)
+    (window,) = world.read_windows(empty)
+    assert window.faults == []
+    assert window.drift is not None
+    assert window.drift.ratio < 1
 
 
 @pytest.mark.slow

@@ -105,7 +105,11 @@ def make_live_bundle(reference_days: Sequence[int]) -> dict[str, bytes]:
 
 
 def make_reference_bundle(
-    folder: Path, reference: pl.DataFrame, threshold: float = 0.5, by_heart: bool = False
+    folder: Path,
+    reference: pl.DataFrame,
+    threshold: float = 0.5,
+    by_heart: bool = False,
+    unlabelled: pl.DataFrame | None = None,
 ) -> Path:
     """Make the bundle of version 1.
 
@@ -114,6 +118,7 @@ def make_reference_bundle(
         reference: Rows [n] with the contract's columns, labels (Boolean) and predictions (Float64).
         threshold: The probability from which on a decision is positive.
         by_heart: Whether its model has learnt the reference, so that it loses no more there than the reference says.
+        unlabelled: Rows of the same days without labels; None for none.
 
     Returns:
         The bundle's folder.
@@ -125,7 +130,7 @@ def make_reference_bundle(
         model = DecisionTreeClassifier(random_state=0).fit(matrix, reference[LABEL_COLUMN].to_numpy())
         compiled = compile_model(model, matrix.shape[1])
         bundle_writing.write_model_files(made, compiled, matrix[:20], model.predict_proba(matrix[:20]))
-    bundle_writing.write_reference_rows(made, reference)
+    bundle_writing.write_reference_rows(made, reference, unlabelled)
     learnt = {"train": ["2013-01"], "validation": ["2013-02"], "test": []}
     bundle_writing.seal_bundle(
         made, {"threshold": threshold, "data_version": "data-1", **learnt}, features.FEATURES, tables

@@ -37,15 +37,16 @@ class WatchedModel:
         version: The version's number.
         facts: The content of the bundle's `bundle.json`.
         reference: The bundle's reference: rows as `read_reference_rows` returns them.
+        whole_reference: The reference and the rows of its days without an outcome, which is what windows are made of.
         columns: The contract's columns that the model's features read, without the row's time.
-        norms: What is expected of a day's rows; None where the reference has too few days.
-        arrivals: How rows arrive on the reference's days.
+        norms: What is expected of a day's rows; None where the whole reference has too few days.
+        arrivals: How rows arrive on the whole reference's days.
         ceiling: The largest loss of a row.
         excess: What the model loses more a row than its recipe fitted on the batches before, on the reference's rows.
         losses: The reference's losses by day, raised by the excess.
         floor: The mean difference between the model's predictions of the reference and those of its recipe fitted on
             the batches before; None where that is unknown.
-        attributions: How large the features' attributions are in the reference; None where there are none.
+        attributions: How large the features' attributions are in the whole reference; None where there are none.
         limits: Its conformal limits; of a version whose bundle has none, by its reference.
         learnt: The first day on which all batches were complete that it learned from; None where that is unknown.
         problem: The user's problem.
@@ -56,6 +57,7 @@ class WatchedModel:
     version: str
     facts: Mapping[str, Any] = field(repr=False)
     reference: pl.DataFrame = field(repr=False)
+    whole_reference: pl.DataFrame = field(repr=False)
     columns: Sequence[str]
     norms: Expectations | None
     arrivals: UsualArrivals
@@ -71,8 +73,8 @@ class WatchedModel:
 
     @property
     def profiled_reference(self) -> pl.DataFrame:
-        """The reference with the columns that are profiled, the predictions and the row's time."""
-        return self.reference.select(*self.columns, PREDICTION_COLUMN, self.problem.schema.TIME)
+        """The whole reference with the columns that are profiled, the predictions and the row's time."""
+        return self.whole_reference.select(*self.columns, PREDICTION_COLUMN, self.problem.schema.TIME)
 
     @cached_property
     def task(self) -> Task:
@@ -111,7 +113,7 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
     """
     with open_model_version(settings, problem, models, name) as opened:
         opened.require_comparable()
-        reference = opened.reference
+        reference, whole = opened.reference, opened.whole_reference
         days = reference[problem.schema.TIME].dt.date()
         predictions = extract_predictions(opened.task, reference[PREDICTION_COLUMN])
         ceiling, loaded = measure_loss_ceiling(opened.task, settings.promotion, reference), _load_bundle(opened)
@@ -125,14 +127,17 @@ def load_watched_model(settings: Settings, problem: Problem, models: ModelRegist
             version=name,
             facts=opened.facts,
             reference=reference,
+            whole_reference=whole,
             columns=opened.read_columns,
-            norms=_learn_expectations(reference, problem.schema),
-            arrivals=learn_arrivals(days, set(map(dt.date.fromisoformat, opened.facts.get("left_out", ())))),
+            norms=_learn_expectations(whole, problem.schema),
+            arrivals=learn_arrivals(
+                whole[problem.schema.TIME].dt.date(), set(map(dt.date.fromisoformat, opened.facts.get("left_out", ())))
+            ),
             ceiling=ceiling,
             excess=excess,
             losses=DailyLosses.from_rows(days.to_numpy(), usual + excess),
             floor=None if live is None else float(compute_distances(live, predictions).mean()),
-            attributions=learn_attributions(loaded, reference) if loaded else None,
+            attributions=learn_attributions(loaded, whole) if loaded else None,
             limits=find_bundle_limits(opened.facts, reference, settings.uncertainty),
             learnt=opened.learnt,
             problem=problem,
