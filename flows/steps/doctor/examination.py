@@ -67,8 +67,7 @@ class ExaminedData:
         self.days = self.rows[schema.TIME].dt.date()
         self.times = {batch: self.rows.filter(pl.col(BATCH_COLUMN) == batch)[schema.TIME] for batch in self.batches}
         labelled = select_labelled_rows(self.rows, target).sort(schema.TIME)
-        self.label = labelled[LABEL_COLUMN]
-        self.inputs = labelled[INPUTS_COLUMN].struct.unnest()
+        self.label, self.inputs = labelled[LABEL_COLUMN], labelled[INPUTS_COLUMN].struct.unnest()
         self.groups = select_groups(schema, labelled)
         numeric = pl.selectors.numeric() | pl.selectors.boolean()
         self.outcomes = labelled.select(*self.outcome_columns, self.label).select(numeric.cast(pl.Float64))
@@ -145,6 +144,7 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     yield from notes.note_slow_features(kinds)
     yield from notes.note_missing_key(data.key)
     yield from notes.note_one_class_values(data.inputs, data.label)
+    yield from notes.note_constant_inputs(data.features, data.inputs)
     yield from notes.note_waiting_outcomes(data.count_outcomes(), settings.labels.delay_hours)
     yield from notes.note_large_categories(data.features, kinds, tried)
     yield from notes.note_sensitive_features(kinds, problem.schema, data.inputs, data.groups)

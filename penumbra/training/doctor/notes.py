@@ -9,6 +9,7 @@ from penumbra.core.encoding import FeatureEncoder
 from penumbra.core.problem import ProblemSchema
 from penumbra.core.settings import Settings
 from penumbra.core.text.counts import format_count
+from penumbra.core.text.quoting import quote_value
 from penumbra.features import Expression, Feature
 from penumbra.patterns.candidate import Candidate, Columns
 from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS, find_proxies
@@ -65,6 +66,25 @@ def note_one_class_values(features: pl.DataFrame, label: pl.Series) -> Iterator[
     for values in features.gather_every(step):
         if found := find_one_class_value(values, classes):
             yield f"{values.name} {found}: {LEAKAGE_REMEDY.format(values.name)}"
+
+
+def note_constant_inputs(features: pl.DataFrame, inputs: pl.DataFrame) -> Iterator[str]:
+    """Note features that vary, but not among the rows with an outcome, from which alone a model learns.
+
+    Args:
+        features: The derived features of all rows, [m, k].
+        inputs: The same of the rows with an outcome, [n, k].
+
+    Yields:
+        A sentence for each.
+    """
+    for values in inputs:
+        if values.n_unique() == 1 < features[values.name].n_unique():
+            value = "no value" if values[0] is None else f"the value {quote_value(values[0])}"
+            yield (
+                f"{values.name} has {value} in all {format_count(values.len(), 'row')} with an outcome, and others in "
+                "rows without one: no model learns anything from it, and those are rows of another kind"
+            )
 
 
 def note_waiting_outcomes(days: pl.DataFrame, delay_hours: float) -> Iterator[str]:
