@@ -2,8 +2,8 @@
 
 Values of requests, batches and labels reach pages of other tools, the ledger, the webhook, cards and logs. Each of
 these has characters of its own that make text into markup, a mention, a link or a line. So nothing but letters, digits,
-blanks, signs of currencies and units, and a little punctuation stays as it is, whatever the reader; all else is written
-as an escape.
+blanks, signs and punctuation beyond ASCII, and a little of ASCII stays as it is, whatever the reader; all else is
+written as an escape.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ MAX_QUOTED_NAMES = 20
 PLAIN_PUNCTUATION = frozenset(" -_.,:;/+%=()?!~")
 LINK_STARTS = "([:"  # that a closing bracket makes a link with
 PLAIN_TEXT = re.compile(r"(?a:[\w \-.,:;/+%=()?!~])*")  # what needs no look at each character
-SIGNS = ("Sc", "So")  # categories of Unicode: currencies, and others such as the degree
+LONE_SIGN_ENDS = ("", " ", ")")  # after which "$" and "#" begin no name
 DIGEST_LENGTH = 8
 
 
@@ -29,15 +29,15 @@ def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
         most: The largest number of characters of it that are shown.
 
     Returns:
-        One line. All but letters, digits, blanks, signs such as "€" and "°" and a little punctuation is written as
-        `\x3c` or `\u202e`; a colon before two slashes too, brackets where they may make a link, and a dollar before
-        what it may be the name of. Of a longer text the beginning, "…" and a digest, so that different texts stay
-        different.
+        One line. All but letters, digits, blanks, signs such as "€", "°" and "–" and a little punctuation is written as
+        `\x3c` or `\u202e`; a colon before two slashes too, brackets where they may make a link, a dollar before what it
+        may be the name of, and a number sign where it may begin a heading or a reference. Of a longer text the
+        beginning, "…" and a digest, so that different texts stay different.
     """
     text = str(value)
     shown = text if len(text) <= most else text[:most]
     if not PLAIN_TEXT.fullmatch(shown):
-        neighbours = zip(["", *shown], shown, [*shown[1:], ""], strict=False)
+        neighbours = ((shown[:n], character, shown[n + 1 : n + 2]) for n, character in enumerate(shown))
         shown = "".join(starmap(_escape_character, neighbours))
     shown = shown.replace("://", "\\x3a//")
     return shown if len(text) <= most else f"{shown}… ({_digest(text)})"
@@ -118,13 +118,20 @@ def _escape_character(before: str, character: str, following: str) -> str:
     is_harmless = {
         "[": before != "",
         "]": following == "" or following not in LINK_STARTS,
-        "$": following in ("", " ", ")"),
+        "$": following in LONE_SIGN_ENDS,
+        "#": following in LONE_SIGN_ENDS and before.rstrip(" ")[-1:].isalnum(),
     }.get(character, character in PLAIN_PUNCTUATION)
-    category = unicodedata.category(character)
-    if is_harmless or category[0] in "LMN" or (category in SIGNS and not character.isascii()):
+    if is_harmless or unicodedata.category(character)[0] in "LMN" or _is_foreign_sign(character):
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _is_foreign_sign(character: str) -> bool:
+    """Whether it is a sign or punctuation beyond ASCII, and none that normalising makes a special one of ASCII."""
+    if character.isascii() or unicodedata.category(character)[0] not in "PS":
+        return False
+    return bool(PLAIN_TEXT.fullmatch(re.sub(r"[^\x00-\x7f]", "", unicodedata.normalize("NFKC", character))))
 
 
 def _digest(text: str) -> str:

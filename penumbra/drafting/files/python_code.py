@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LINE_WIDTH, INDENT = 120, 4  # as pyproject.toml has them
-CURRENCY = "Sc"  # the Unicode category
+PLAIN_CATEGORIES = ("L", "M", "N", "Sc", "So")  # of Unicode: letters, their marks, digits, and signs such as € and °
 LARGE_INTEGER = 10_000  # from here on thousands are set apart
 
 
@@ -130,8 +130,8 @@ def _format_text(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    """A character as it may stand in a literal: signs that look like others are escaped, letters stay."""
-    if character.isascii() or character.isalnum() or unicodedata.category(character) == CURRENCY:
+    """A character as it may stand in a literal: punctuation that looks like other is escaped, letters and signs stay."""
+    if character.isascii() or unicodedata.category(character).startswith(PLAIN_CATEGORIES):
         return repr(character)[1:-1]
     return character.encode("unicode_escape").decode()
 

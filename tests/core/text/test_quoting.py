@@ -23,6 +23,10 @@ from penumbra.core.text.quoting import MAX_QUOTED_LENGTH, escape_text, list_name
         "Cost $",
         "5 $ (or 4 €)",
         "21 °C",
+        "ID #",
+        "ID # (new #)",
+        "5 \u2013 9 km/h, ±1 ‰ …",
+        "C\u00f4te d\u2019Ivoire «x»",
     ],
 )
 def test_usual_values_stay_as_they_are(text):
@@ -42,6 +46,10 @@ def test_usual_values_stay_as_they_are(text):
         ("`$(x)`|{{y}}", "\\x60\\x24(x)\\x60\\x7c\\x7b\\x7by\\x7d\\x7d"),
         ("\u202eabc\u2028", "\\u202eabc\\u2028"),
         ("\U000f0000", "\\U000f0000"),
+        ("# title", "\\x23 title"),
+        ("- # title", "- \\x23 title"),
+        ("see a #1", "see a \\x231"),
+        ("\uff1cb\uff1e", "\\uff1cb\\uff1e"),
         ("\\x3c", "\\x5cx3c"),
     ],
 )

@@ -31,6 +31,8 @@ def test_a_text_stands_on_one_line_whatever_is_in_it(text):
         ("größe", '"größe"'),
         ('say "so"', "'say \"so\"'"),
         ("it's", '"it\'s"'),
+        ("Temp. °F", '"Temp. °F"'),
+        ("नमस्ते", '"नमस्ते"'),
         ("5 \u2013 9", '"5 \\u2013 9"'),
         (10_000, "10_000"),
         (9_999, "9999"),
