@@ -29,7 +29,7 @@ def escape_text(value: object, most: int = MAX_QUOTED_LENGTH) -> str:
         most: The largest number of characters of it that are shown.
 
     Returns:
-        One line. All but letters, digits, blanks, signs such as "€", "°" and "–" and a little punctuation is written as
+        One line. All but letters, digits, blanks, signs such as "€" and "°" and a little punctuation is written as
         `\x3c` or `\u202e`; a colon before two slashes too, brackets where they may make a link, a dollar before what it
         may be the name of, and a number sign where it may begin a heading or a reference. Of a longer text the
         beginning, "…" and a digest, so that different texts stay different.

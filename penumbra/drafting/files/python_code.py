@@ -130,7 +130,7 @@ def _format_text(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    """A character as it may stand in a literal: punctuation that looks like other is escaped, letters and signs stay."""
+    """A character as it may stand in a literal: letters and signs stay, punctuation that looks like other doesn't."""
     if character.isascii() or unicodedata.category(character).startswith(PLAIN_CATEGORIES):
         return repr(character)[1:-1]
     return character.encode("unicode_escape").decode()
