@@ -77,9 +77,17 @@ def run_flow_process(
         if code:
             if is_quiet:
                 click.echo(log.read_bytes(), nl=False)
-            said = reason.read_text() if reason.exists() else "its output above says why"
-            raise Refusal(f"flows/{name}.py failed: {said}")
+            flow = f"flows/{name}.py"
+            raise Refusal(f"{flow} failed: {reason.read_text()}" if reason.exists() else describe_failure(flow, code))
         return result.read_text() if result.exists() else ""
+
+
+def describe_failure(name: str, code: int) -> str:
+    """Return a sentence about a command of a `name` that failed, by its exit `code`, which is negative for a signal."""
+    from penumbra.core.system.process_tree import describe_exit_code
+
+    end = f"was ended by {describe_exit_code(code)}" if code < 0 else "failed: its output above says why"
+    return f"{name} {end}"
 
 
 def run_experiment(runner: "FlowRunner", settings: "Settings", problem: "Problem", candidate: str) -> str:
@@ -156,7 +164,7 @@ def run_command(*command: str, environment: Mapping[str, str] | None = None, out
         output: The file that its output and its errors go to; None for those of this process.
 
     Returns:
-        The command's exit code.
+        The command's exit code, negative for a signal.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; the command has ended.

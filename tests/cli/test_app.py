@@ -153,6 +153,12 @@ def test_a_flow_that_failed_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, result.stderr) == (1, "flows/monitor.py failed: its output above says why\n")
 
 
+def test_of_a_flow_that_a_signal_ended_the_signal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "run_command", lambda *_, **__: -15)
+    result = run_command_line("monitor")
+    assert (result.exit_code, result.stderr) == (1, "flows/monitor.py was ended by SIGTERM\n")
+
+
 def test_the_reason_that_a_flow_stopped_for_is_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: str, environment: Mapping[str, str], **__: object) -> int:
         Path(environment[REASON_VARIABLE]).write_text("there is no batch")

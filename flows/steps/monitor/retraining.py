@@ -15,6 +15,7 @@ from penumbra.approvals.voiding import void_outdated_retrainings
 from penumbra.core.problem import Problem
 from penumbra.core.settings import PROJECT_ROOT, DataSettings, Settings
 from penumbra.core.system.actor import get_actor
+from penumbra.core.system.process_tree import describe_exit_code
 from penumbra.data.batches import DataStore
 from penumbra.data.versioning import versions
 from penumbra.data.versioning.admitted import list_recorded_batches
@@ -163,7 +164,7 @@ def run_retraining_flow(flow: str, **parameters: Any) -> bool:
         )
         with runner.run(**parameters) as running:
             if running.status != "successful":
-                raise FlowFailed(reason.read_text() if reason.exists() else SEE_OUTPUT)
+                raise FlowFailed(reason.read_text() if reason.exists() else _describe_end(running.returncode))
     return True
 
 
@@ -199,6 +200,11 @@ def _describe_new_version(settings: Settings, version: str) -> str:
     passed = (ModelRegistry(settings.registry).aliases() or {}).get(CANDIDATE_ALIAS) == version
     became = "is the candidate, and has to earn its place in the shadow" if passed else "did not pass the gate"
     return f"version {version} was made and {became}"
+
+
+def _describe_end(code: int | None) -> str:
+    """Why a flow ended that left no reason, by its exit code, which is negative for a signal."""
+    return f"it was ended by {describe_exit_code(code)}" if code and code < 0 else SEE_OUTPUT
 
 
 def _run_to_failure(run: Callable[[], bool]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, Refusal, as_json_option, print_json, refuse_on
-from penumbra.cli.processes import run_command
+from penumbra.cli.processes import describe_failure, run_command
 
 if TYPE_CHECKING:
     from deploy.advisories import Advisory
@@ -131,9 +131,9 @@ def run_benchmarks(names: tuple[str, ...], file: str | None) -> None:
         raise Refusal("there is no folder benchmarks/: it comes with the engine's tests (docs/template.md)")
     _require_environment(DEVELOPMENT_READY)
     chosen = AIMED if "all" in names else names
-    failed = [name for name in chosen if _run_benchmark(name, *([file] if file else []))]
-    if failed:
-        raise Refusal(f"the benchmark {' and '.join(failed)} failed: its output above says why")
+    codes = {name: _run_benchmark(name, *([file] if file else [])) for name in chosen}
+    if failed := [describe_failure(f"the benchmark {name}", code) for name, code in codes.items() if code]:
+        raise Refusal("; ".join(failed))
 
 
 def _run_benchmark(name: str, *file: str) -> int:
@@ -147,8 +147,8 @@ def _run_benchmark(name: str, *file: str) -> int:
 def build_site() -> None:
     """Build the documentation as a site that works offline; any warning is an error."""
     _require_environment(DEVELOPMENT_READY)
-    if run_command(sys.executable, "-m", "docs.build"):
-        raise Refusal("the documentation could not be built: its output above says why")
+    if code := run_command(sys.executable, "-m", "docs.build"):
+        raise Refusal(describe_failure("the build of the documentation", code))
 
 
 @click.command("sbom", cls=ProjectCommand, example="penumbra sbom")
