@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -19,7 +20,13 @@ from penumbra.registry.errors import MlflowException
 from penumbra.registry.tracking import sqlite_runs
 from penumbra.registry.tracking.database import check_database, create_database, refuse_locked
 from penumbra.registry.tracking.long_texts import find_long_text
-from penumbra.registry.tracking.run_records import BegunRun, FinishedRun, RecordedRun
+from penumbra.registry.tracking.run_records import (
+    BegunRun,
+    FinishedRun,
+    RecordedRun,
+    build_update,
+    convert_to_milliseconds,
+)
 from penumbra.registry.tracking.sqlite_registry import get_database_path, has_database
 
 if TYPE_CHECKING:
@@ -113,6 +120,20 @@ class RunRegistry:
                 f"the experiment {self.name!r} in {mask_address(self.uri)} is deleted, and takes no run: restore it in "
                 "MLflow, or give registry.model another name"
             )
+
+    def update_run(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Give a run that is recorded other values of metrics and tags; others stay.
+
+        Args:
+            run_id: The run's id.
+            metrics: Metrics by name; MLflow keeps the values that one had before.
+            tags: Tags by name, which are short.
+        """
+        contents, end = build_update(metrics, tags), convert_to_milliseconds(time.time())
+        if not self._ask_tables(sqlite_runs.update_run, run_id, contents, end):
+            from penumbra.registry.tracking import mlflow_runs
+
+            mlflow_runs.update_run(self.client, run_id, contents, end)
 
     def log_files(self, run_id: str, files: Iterable[Path], path: str) -> None:
         """Log files to a run that is recorded, in place of those that have their names.

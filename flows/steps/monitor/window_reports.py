@@ -204,11 +204,12 @@ def log_window_run(models: ModelRegistry, window: Window, pages: dict[str, Path]
     Raises:
         MlflowException: MLflow refuses or can't be reached.
     """
-    if known := models.find_finished_run("window", str(window.begin)):
-        models.log_files(known, pages.values(), "reports")
-        return known
     metrics = {f"{figure.group} {figure.series}": figure.value for figure in build_figures(window, 0)}
     tags = {"window": str(window.begin), "verdict": window.verdict, "model_version": window.model}
+    if known := models.find_finished_run("window", str(window.begin)):
+        models.update_run(known, metrics, tags)
+        models.log_files(known, pages.values(), "reports")
+        return known
     run = FinishedRun(f"window {window.begin}", start, time.time(), metrics=metrics, tags=tags)
     return models.record(run, artifacts={"reports": next(iter(pages.values())).parent}, key=f"window {window.begin}")
 

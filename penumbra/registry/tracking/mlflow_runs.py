@@ -44,6 +44,23 @@ def record_run(client: MlflowClient, experiment: str, begun: BegunRun) -> str:
     return str(made.info.run_id)
 
 
+def update_run(client: MlflowClient, run_id: str, contents: RunContents, end: int) -> None:
+    """Give a recorded run other values of its tags and metrics; MLflow keeps the values that a metric had.
+
+    Args:
+        client: MLflow's client.
+        run_id: The run's id.
+        contents: The tags and metrics.
+        end: When they were known, in milliseconds since the epoch.
+
+    Raises:
+        MlflowException: MLflow refuses or can't be reached.
+    """
+    known = client.get_run(run_id).data.metrics
+    metrics = [Metric(key, value, end, 0) for key, value in contents.metrics.items() if known.get(key) != value]
+    client.log_batch(run_id, metrics, tags=[RunTag(key, value) for key, value in contents.tags.items()])
+
+
 def end_aborted_runs(client: MlflowClient, experiment: str) -> int:
     """End the runs that processes were killed while recording, minutes ago.
 

@@ -90,8 +90,20 @@ def build_contents(begun: BegunRun) -> RunContents:
     """
     tags, long_tags = shorten_texts(_build_tags(begun), "tags")
     params, long_params = shorten_texts({key: str(value) for key, value in begun.run.params.items()}, "params")
-    metrics = {_to_metric_name(key): float(value) for key, value in begun.run.metrics.items() if math.isfinite(value)}
-    return RunContents(tags, params, metrics, {**long_tags, **long_params})
+    return RunContents(tags, params, _build_metrics(begun.run.metrics), {**long_tags, **long_params})
+
+
+def build_update(metrics: Mapping[str, float], tags: Mapping[str, str]) -> RunContents:
+    """Build what a recorded run gets anew.
+
+    Args:
+        metrics: Its metrics.
+        tags: Its tags, which are short.
+
+    Returns:
+        The contents, without parameters.
+    """
+    return RunContents(dict(tags), {}, _build_metrics(metrics), {})
 
 
 def convert_to_milliseconds(seconds: float) -> int:
@@ -103,6 +115,10 @@ def _build_tags(begun: BegunRun) -> dict[str, str]:
     tags = {**begun.run.tags, "mlflow.runName": begun.run.name, BEGUN_TAG: f"{time.time():.0f}"}
     named = {"mlflow.parentRunId": begun.parent, KEY_TAG: begun.key}
     return tags | {name: value for name, value in named.items() if value}
+
+
+def _build_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {_to_metric_name(key): float(value) for key, value in metrics.items() if math.isfinite(value)}
 
 
 def _to_metric_name(name: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from penumbra.registry.tracking.run_records import (
@@ -165,6 +166,36 @@ def insert_run(database: Path, experiment: str, begun: BegunRun) -> str | None:
                 shutil.rmtree(folder.parent, ignore_errors=True)
             raise
     return run_id
+
+
+def update_run(database: Path, run_id: str, contents: RunContents, end: int) -> bool | None:
+    """Give a recorded run other values of its tags and metrics, as `mlflow_runs.update_run` does.
+
+    Args:
+        database: The registry's file, which exists.
+        run_id: The run's id.
+        contents: The tags and metrics.
+        end: When they were known, in milliseconds since the epoch.
+
+    Returns:
+        True; None where MLflow has to do it: there is no such run, or one of the names is one that MLflow looks at.
+
+    Raises:
+        sqlite3.Error: As of `find_finished_run`, or the file can't be written.
+    """
+    if not all(map(PLAIN_NAME.fullmatch, [*contents.tags, *contents.metrics])):
+        return None
+    with open_tables(database, "rw") as db:
+        db.execute("BEGIN IMMEDIATE")
+        if not db.execute(RUN_QUERY, (run_id,)).fetchone():
+            return None
+        known = dict(db.execute(METRICS_QUERY, (run_id,)))
+        changed = {key: value for key, value in contents.metrics.items() if known.get(key) != value}
+        db.executemany("DELETE FROM tags WHERE run_uuid = ? AND key = ?", [(run_id, key) for key in contents.tags])
+        db.executemany("DELETE FROM latest_metrics WHERE run_uuid = ? AND key = ?", [(run_id, key) for key in changed])
+        _insert_contents(db, run_id, replace(contents, metrics=changed), end)
+        db.execute("COMMIT")
+    return True
 
 
 def copy_artifact(source: Path, folder: Path) -> None:

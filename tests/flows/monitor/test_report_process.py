@@ -131,3 +131,20 @@ def test_the_run_of_a_window_that_was_cut_short_is_finished_by_the_next_pass(reg
     finished = [log_window_run(models, window, {"page": page}, time.time()) for _ in range(2)]
     (run,) = models.find_latest_runs(5, "")
     assert (finished, models.client.get_run(run.id).info.status) == ([run.id, run.id], "FINISHED")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registry", ["sqlite_registry", "postgres_registry"], indirect=True)
+def test_a_window_that_is_judged_again_with_its_labels_has_its_loss_and_verdict_in_its_run(registry, tmp_path):
+    from flows.steps.monitor.window_reports import log_window_run
+
+    models = ModelRegistry(registry)
+    page = tmp_path / "pages" / "page.html"
+    page.parent.mkdir()
+    page.write_text("page")
+    without, judged = recorded_windows.make_window(0, loss=None), recorded_windows.make_window(0, "retrain", 1.6)
+    first, again = (log_window_run(models, window, {"page": page}, time.time()) for window in (without, judged))
+    run = models.client.get_run(again)
+    assert first == again
+    assert run.data.metrics["loss mean"] == pytest.approx(0.55)
+    assert run.data.tags["verdict"] == "retrain"

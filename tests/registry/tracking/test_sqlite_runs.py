@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from penumbra.core.settings import RegistrySettings
 from penumbra.registry.models import ModelRegistry
 from penumbra.registry.tracking import mlflow_runs, sqlite_runs
-from penumbra.registry.tracking.run_records import BegunRun, FinishedRun
+from penumbra.registry.tracking.run_records import BegunRun, FinishedRun, build_update
 from penumbra.registry.tracking.sqlite_registry import get_database_path
 from tests.helpers.files import read_files
 
@@ -107,6 +107,21 @@ def test_the_rows_and_files_of_a_run_are_those_that_mlflow_writes(
     assert all(folders)
     files = [read_files(folder) for folder in folders if folder]
     assert files[0] == files[1] != {}
+
+
+@pytest.mark.slow
+def test_other_values_of_a_recorded_run_are_the_rows_that_mlflow_writes(models: ModelRegistry, database: Path) -> None:
+    run = FinishedRun("window", 1, 2, metrics={"drift": 0.5, "rows": 3.0}, tags={"verdict": "ok", "window": "1"})
+    by_sql, by_mlflow = (models.record(run) for _ in range(2))
+    later = build_update({"drift": 0.7, "rows": 3.0, "loss (EUR)": 0.4}, {"verdict": "wait"})
+    assert sqlite_runs.update_run(database, by_sql, later, 3000)
+    mlflow_runs.update_run(models.client, by_mlflow, later, 3000)
+    assert read_rows(database, by_sql) == read_rows(database, by_mlflow)
+    assert len(read_rows(database, by_sql)["metrics"]) == 4
+
+
+def test_a_run_that_is_gone_gets_no_other_values_by_sql(models: ModelRegistry, database: Path) -> None:
+    assert sqlite_runs.update_run(database, "0123abc", build_update({"loss": 0.4}, {}), 3000) is None
 
 
 def test_a_run_is_read_as_mlflow_has_it(models: ModelRegistry, database: Path) -> None:
