@@ -83,10 +83,11 @@ def decide_response(
         policy: The settings that decide.
 
     Returns:
-        The verdict with its reason, which ends with what isn't judged.
+        The verdict with its reason, which ends with what isn't judged, as a note.
     """
     found = _choose_response(signals, day, retrained, policy)
-    return WindowVerdict(found.verdict, "; ".join([found.reason, *signals.limits]))
+    notes = "; ".join(signals.limits)
+    return WindowVerdict(found.verdict, f"{found.reason}; note: {notes}" if notes else found.reason)
 
 
 def _choose_response(

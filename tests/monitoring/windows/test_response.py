@@ -82,6 +82,13 @@ def test_where_there_is_nothing_newer_to_learn_from_nothing_is_trained():
     assert "nothing newer to learn from" in said.reason
 
 
+def test_what_is_not_judged_as_usual_is_no_further_alarm_but_a_note():
+    limit = "loss: 7.74% of the losses count as the ceiling"
+    seen = WindowSignals(column="temp", ratio=1.5, has_newer_data=False, limits=[limit, "faults aren't judged"])
+    said = decide_response(seen, DAY, [], POLICY).reason
+    assert said.endswith(f"than what the latest version knows; note: {limit}; faults aren't judged")
+
+
 def test_a_window_whose_labels_came_after_a_later_one_led_to_a_retraining_leads_to_no_second_one():
     said = decide_response(LOSS, DAY, ago(-7), POLICY)
     assert said.verdict == "wait"
