@@ -105,3 +105,11 @@ def test_a_generated_project_keeps_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".copier-answers.yml").write_text("name: parcels\n")
     assert drafting._choose_name(None, draft_orders("orders.csv")) == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("wetter/*.csv", "wetter/*.csv"), ("/in/wetter/*.csv", "wetter/*.csv"), ("*.csv", "*.csv"), ("in/a.csv", "a.csv")],
+)
+def test_data_by_a_pattern_are_called_by_their_folder_too(place: str, name: str) -> None:
+    assert drafting._name_data(place) == name

@@ -78,7 +78,7 @@ def start_problem(
             click.echo(_format_files(new.files))
             return
         click.echo(install_problem(new, settings, force))
-    source = "a query" if choices["query"] else Path(place).name
+    source = "a query" if choices["query"] else _name_data(place)
     ctx.exit(_examine_problem(source, new, _find_untracked_data(place)))
 
 
@@ -141,6 +141,12 @@ def _choose_name(name: str | None, draft: "ProblemDraft") -> str:
         return name or ""
     plain = unicodedata.normalize("NFKD", draft.target.column).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "model"
+
+
+def _name_data(place: str) -> str:
+    """The name of a file or folder; of a pattern, such as `*.csv`, its folder's name too."""
+    path = Path(place)
+    return str(Path(path.parent.name, path.name)) if "*" in path.name else path.name
 
 
 def _format_files(files: Mapping[str, str]) -> str:
