@@ -25,7 +25,7 @@ from penumbra.data.batches import BatchRefused, DataStore
 from penumbra.data.versioning import versions
 from penumbra.storage import fingerprints
 from penumbra.storage.cache import RunReceipts
-from penumbra.training.doctor import checks, leakage, linear_leakage, notes
+from penumbra.training.doctor import checks, far_values, leakage, linear_leakage, notes
 from penumbra.training.doctor.checks import Finding
 from penumbra.training.doctor.pair_leakage import find_pair_leaks
 from penumbra.training.fit import select_labelled_rows
@@ -145,6 +145,7 @@ def _list_notes(data: ExaminedData, settings: Settings, problem: Problem) -> Ite
     yield from notes.note_missing_key(data.key)
     yield from notes.note_one_class_values(data.inputs, data.label)
     yield from notes.note_constant_inputs(data.features, data.inputs)
+    yield from far_values.note_far_values(data.features, data.label)
     yield from notes.note_waiting_outcomes(data.count_outcomes(), settings.labels.delay_hours)
     yield from notes.note_large_categories(data.features, kinds, tried)
     yield from notes.note_sensitive_features(kinds, problem.schema, data.inputs, data.groups)
@@ -271,8 +272,7 @@ def list_doctor_files() -> list[str]:
     Returns:
         Paths of modules, relative to the project.
     """
-    entries = ("problem", "flows.steps.doctor.examination")
-    return fingerprints.list_result_files(PROJECT_ROOT, entries, DOCTOR_ROOMS)
+    return fingerprints.list_result_files(PROJECT_ROOT, ("problem", "flows.steps.doctor.examination"), DOCTOR_ROOMS)
 
 
 def _list_checks(data: ExaminedData) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
