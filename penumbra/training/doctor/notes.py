@@ -14,7 +14,7 @@ from penumbra.features import Expression, Feature
 from penumbra.patterns.candidate import Candidate, Columns
 from penumbra.training.doctor.leakage import LEAKAGE_REMEDY, MAX_LEAKAGE_ROWS, find_proxies
 from penumbra.training.doctor.one_class_values import find_one_class_value
-from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
+from penumbra.training.doctor.waiting_outcomes import describe_late_beginning, find_waiting_outcomes
 
 MAX_BOOSTING_VALUES = 255  # of a category, in scikit-learn's histogram gradient boosting
 WIDE_MARGIN_SHARE = 0.2  # of the baseline's loss; a model seldom gains more over the baseline than that
@@ -88,15 +88,17 @@ def note_constant_inputs(features: pl.DataFrame, inputs: pl.DataFrame) -> Iterat
 
 
 def note_waiting_outcomes(days: pl.DataFrame, delay_hours: float) -> Iterator[str]:
-    """Note outcomes that end long before the rows do.
+    """Note outcomes that end long before the rows do, or begin long after them.
 
     Args:
         days: The days with rows: `day` (Date), the number of `rows`, and of those `known`, with an outcome.
         delay_hours: The setting `labels.delay_hours`.
 
     Yields:
-        A sentence, or none.
+        A sentence for each.
     """
+    if late := describe_late_beginning(days):
+        yield late
     if waiting := find_waiting_outcomes(days):
         advice = f": where they come so late, set labels.delay_hours = {waiting.hours} (it is {delay_hours:g})"
         yield f"{waiting}{advice if delay_hours < waiting.hours else ''}"

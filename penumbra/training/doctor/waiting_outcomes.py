@@ -1,4 +1,4 @@
-"""Outcomes that end long before the rows do, as they come later."""
+"""Outcomes that end long before the rows do, as they come later, or begin long after them."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import polars as pl
 from penumbra.core.text.counts import format_count
 
 MIN_WAIT_DAYS = 2  # a day is what labels.delay_hours allows anyway
-MAX_CHANCE = 1e-3  # that the newest rows lack their outcomes as any others do
+MAX_CHANCE = 1e-3  # that the newest or the oldest rows lack their outcomes as any others do
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,29 @@ def find_waiting_outcomes(days: pl.DataFrame) -> WaitingOutcomes | None:
         return None
     rows, known = days.filter(pl.col("day") <= last).select(pl.sum("rows", "known")).row(0)
     waiting = days.select(pl.sum("rows")).item() - rows
-    is_chance = (1 - known / rows) ** waiting > MAX_CHANCE
-    return None if is_chance else WaitingOutcomes(last, (newest - last).days, waiting)
+    return None if _is_chance(rows, known, waiting) else WaitingOutcomes(last, (newest - last).days, waiting)
+
+
+def describe_late_beginning(days: pl.DataFrame) -> str:
+    """Describe that the outcomes begin long after the rows do.
+
+    Args:
+        days: As for `find_waiting_outcomes`.
+
+    Returns:
+        A sentence without a full stop; "" where the oldest rows have outcomes, none has, or the gap may be chance.
+    """
+    first, oldest = days.filter(pl.col("known") > 0)["day"].min(), days["day"].min()
+    if not isinstance(first, dt.date) or not isinstance(oldest, dt.date) or (first - oldest).days < MIN_WAIT_DAYS:
+        return ""
+    rows, known = days.filter(pl.col("day") >= first).select(pl.sum("rows", "known")).row(0)
+    before = days.select(pl.sum("rows")).item() - rows
+    if _is_chance(rows, known, before):
+        return ""
+    told = f"the outcomes begin on {first}, {format_count((first - oldest).days, 'day')} after the first row"
+    return f"{told}, and no model learns from the {format_count(before, 'row')} before"
+
+
+def _is_chance(rows: int, known: int, unknown: int) -> bool:
+    """Whether so many rows in turn may lack their outcomes as any of the others do."""
+    return bool((1 - known / rows) ** unknown > MAX_CHANCE)

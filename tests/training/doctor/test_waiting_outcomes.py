@@ -1,4 +1,4 @@
-"""Outcomes that end before the rows do."""
+"""Outcomes that end before the rows do, or begin after them."""
 
 import datetime as dt
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from penumbra.training.doctor.notes import note_waiting_outcomes
-from penumbra.training.doctor.waiting_outcomes import find_waiting_outcomes
+from penumbra.training.doctor.waiting_outcomes import describe_late_beginning, find_waiting_outcomes
 
 FIRST = dt.date(2024, 3, 1)
 
@@ -28,6 +28,19 @@ def test_the_last_outcome_and_the_rows_after_it_are_told():
 )
 def test_outcomes_that_reach_the_end_or_nearly_so_wait_for_nothing(known):
     assert find_waiting_outcomes(count_days(*known)) is None
+
+
+def test_the_doctor_notes_that_the_oldest_rows_have_no_outcomes():
+    assert list(note_waiting_outcomes(count_days(0, 0, 0, 9, 10), 24)) == [
+        "the outcomes begin on 2024-03-04, 3 days after the first row, and no model learns from the 30 rows before"
+    ]
+
+
+@pytest.mark.parametrize(
+    "known", [(10, 10, 10), (0, 10, 10), (0, 0, 1), (0, 0, 0), ()], ids=["whole", "a day", "by chance", "none", "empty"]
+)
+def test_outcomes_that_begin_with_the_rows_or_nearly_so_are_no_note(known):
+    assert describe_late_beginning(count_days(*known)) == ""
 
 
 @pytest.mark.slow
