@@ -78,11 +78,11 @@ def run_flow_process(
             if is_quiet:
                 click.echo(log.read_bytes(), nl=False)
             flow = f"flows/{name}.py"
-            raise Refusal(f"{flow} failed: {reason.read_text()}" if reason.exists() else describe_failure(flow, code))
+            raise Refusal(f"{flow} failed: {reason.read_text()}" if reason.exists() else describe_exit(flow, code))
         return result.read_text() if result.exists() else ""
 
 
-def describe_failure(name: str, code: int) -> str:
+def describe_exit(name: str, code: int) -> str:
     """Return a sentence about a command of a `name` that failed, by its exit `code`, which is negative for a signal."""
     from penumbra.core.system.process_tree import describe_exit_code
 

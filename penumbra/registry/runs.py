@@ -130,10 +130,10 @@ class RunRegistry:
             tags: Tags by name, which are short.
         """
         contents, end = build_update(metrics, tags), convert_to_milliseconds(time.time())
-        if not self._ask_tables(sqlite_runs.update_run, run_id, contents, end):
+        if not self._ask_tables(sqlite_runs.replace_values, run_id, contents, end):
             from penumbra.registry.tracking import mlflow_runs
 
-            mlflow_runs.update_run(self.client, run_id, contents, end)
+            mlflow_runs.log_values(self.client, run_id, contents, end)
 
     def log_files(self, run_id: str, files: Iterable[Path], path: str) -> None:
         """Log files to a run that is recorded, in place of those that have their names.

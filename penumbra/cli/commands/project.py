@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penumbra.cli.group import EXIT_FINDINGS, ProjectCommand, Refusal, as_json_option, print_json, refuse_on
-from penumbra.cli.processes import describe_failure, run_command
+from penumbra.cli.processes import describe_exit, run_command
 
 if TYPE_CHECKING:
     from deploy.advisories import Advisory
@@ -132,7 +132,7 @@ def run_benchmarks(names: tuple[str, ...], file: str | None) -> None:
     _require_environment(DEVELOPMENT_READY)
     chosen = AIMED if "all" in names else names
     codes = {name: _run_benchmark(name, *([file] if file else [])) for name in chosen}
-    if failed := [describe_failure(f"the benchmark {name}", code) for name, code in codes.items() if code]:
+    if failed := [describe_exit(f"the benchmark {name}", code) for name, code in codes.items() if code]:
         raise Refusal("; ".join(failed))
 
 
@@ -148,7 +148,7 @@ def build_site() -> None:
     """Build the documentation as a site that works offline; any warning is an error."""
     _require_environment(DEVELOPMENT_READY)
     if code := run_command(sys.executable, "-m", "docs.build"):
-        raise Refusal(describe_failure("the build of the documentation", code))
+        raise Refusal(describe_exit("the build of the documentation", code))
 
 
 @click.command("sbom", cls=ProjectCommand, example="penumbra sbom")

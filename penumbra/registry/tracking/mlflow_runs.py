@@ -44,7 +44,7 @@ def record_run(client: MlflowClient, experiment: str, begun: BegunRun) -> str:
     return str(made.info.run_id)
 
 
-def update_run(client: MlflowClient, run_id: str, contents: RunContents, end: int) -> None:
+def log_values(client: MlflowClient, run_id: str, contents: RunContents, end: int) -> None:
     """Give a recorded run other values of its tags and metrics; MLflow keeps the values that a metric had.
 
     Args:

@@ -168,8 +168,8 @@ def insert_run(database: Path, experiment: str, begun: BegunRun) -> str | None:
     return run_id
 
 
-def update_run(database: Path, run_id: str, contents: RunContents, end: int) -> bool | None:
-    """Give a recorded run other values of its tags and metrics, as `mlflow_runs.update_run` does.
+def replace_values(database: Path, run_id: str, contents: RunContents, end: int) -> bool | None:
+    """Give a recorded run other values of its tags and metrics, as `mlflow_runs.log_values` does.
 
     Args:
         database: The registry's file, which exists.

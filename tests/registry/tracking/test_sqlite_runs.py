@@ -114,14 +114,14 @@ def test_other_values_of_a_recorded_run_are_the_rows_that_mlflow_writes(models: 
     run = FinishedRun("window", 1, 2, metrics={"drift": 0.5, "rows": 3.0}, tags={"verdict": "ok", "window": "1"})
     by_sql, by_mlflow = (models.record(run) for _ in range(2))
     later = build_update({"drift": 0.7, "rows": 3.0, "loss (EUR)": 0.4}, {"verdict": "wait"})
-    assert sqlite_runs.update_run(database, by_sql, later, 3000)
-    mlflow_runs.update_run(models.client, by_mlflow, later, 3000)
+    assert sqlite_runs.replace_values(database, by_sql, later, 3000)
+    mlflow_runs.log_values(models.client, by_mlflow, later, 3000)
     assert read_rows(database, by_sql) == read_rows(database, by_mlflow)
     assert len(read_rows(database, by_sql)["metrics"]) == 4
 
 
 def test_a_run_that_is_gone_gets_no_other_values_by_sql(models: ModelRegistry, database: Path) -> None:
-    assert sqlite_runs.update_run(database, "0123abc", build_update({"loss": 0.4}, {}), 3000) is None
+    assert sqlite_runs.replace_values(database, "0123abc", build_update({"loss": 0.4}, {}), 3000) is None
 
 
 def test_a_run_is_read_as_mlflow_has_it(models: ModelRegistry, database: Path) -> None:
