@@ -83,7 +83,7 @@ class ModelVersion:
         names = {name for part in SPLIT_PARTS for name in self.facts.get(part, [])}
         return find_completion_day(self.problem, names)
 
-    @property
+    @cached_property
     def reference(self) -> pl.DataFrame:
         """Held-out rows with the labels, and the predictions of its recipe before it learnt from them.
 
@@ -98,8 +98,10 @@ class ModelVersion:
 
         The label of these is null.
         """
-        unlabelled = self._select_comparable(bundle.read_unlabelled_rows(self.folder))
-        return pl.concat([self.reference, unlabelled]) if unlabelled.height else self.reference
+        unlabelled = bundle.read_unlabelled_rows(self.folder)
+        return (
+            self.reference if unlabelled is None else pl.concat([self.reference, self._select_comparable(unlabelled)])
+        )
 
     def _select_comparable(self, rows: pl.DataFrame) -> pl.DataFrame:
         schema = self.problem.schema

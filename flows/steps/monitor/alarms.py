@@ -167,12 +167,10 @@ def _find_news(
 ) -> dict[str, Any] | None:
     """What is to be told of a window, as evidence; None for nothing. The window before, and the entries of this one
     with the same verdict, have told the rest."""
-    alarms, goes_on = (
-        _list_alarms(monitor, window),
-        last is not None and (last.verdict, window.verdict) in LASTING_VERDICTS,
-    )
+    alarms = _list_alarms(monitor, window)
     known = {each for entry in entered for each in entry.evidence.get(ALARMS_KEY, alarms)}
-    known |= set(_list_alarms(monitor, last)) if last and goes_on else set()
+    if goes_on := last is not None and (last.verdict, window.verdict) in LASTING_VERDICTS:
+        known.update(_list_alarms(monitor, last))
     faults = [fault for fault in _select_new_faults(window, last) if not _is_entered(fault, entered)]
     has_news = faults or not known.issuperset(alarms) if entered or goes_on else window.verdict != "ok"
     if not has_news or (entered and window.verdict == "retrain"):

@@ -134,12 +134,11 @@ def score_winner(settings: Settings, matrices: Matrices, winner: TrialJob, split
     predictions = np.concatenate([matrices.arrays.read(f"{part}-{winner}") for part in ("validation", "test")])
     rows = read_sound_rows(settings, matrices.problem, split.validation + split.test)
     has_label = pl.col(LABEL_COLUMN).is_not_null()
-    held_out, unlabelled = rows.filter(has_label), rows.filter(~has_label)
-    bundle_writing.write_reference_rows(
-        matrices.arrays.folder / "bundle",
-        _select_reference(held_out, predictions),
-        _select_reference(unlabelled, matrices.predict_frame(padded, unlabelled[INPUTS_COLUMN].struct.unnest())),
-    )
+    reference, unlabelled = _select_reference(rows.filter(has_label), predictions), None
+    if (others := rows.filter(~has_label)).height:
+        said = matrices.predict_frame(padded, others[INPUTS_COLUMN].struct.unnest())
+        unlabelled = _select_reference(others, said)
+    bundle_writing.write_reference_rows(matrices.arrays.folder / "bundle", reference, unlabelled)
     return tested
 
 

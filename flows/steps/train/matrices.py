@@ -157,15 +157,13 @@ class Matrices:
 
         Args:
             fitted: Fitted estimator, with each class of the task.
-            features: The features of n rows, as the data store has them.
+            features: The features of n rows, at least one, as the data store has them.
 
         Returns:
-            What `predict_for_task` returns; nothing is asked of the estimator for no rows.
+            What `predict_for_task` returns.
         """
-        inputs = FeatureEncoder(tuple(self.problem.features.FEATURES), self.tables).encode_frame(features)
-        if not len(inputs):
-            return np.empty((0, len(self.task.classes)) if self.task.kind == "multiclass" else 0)
-        return predict_for_task(self.task, fitted, inputs)
+        encoder = FeatureEncoder(tuple(self.problem.features.FEATURES), self.tables)
+        return predict_for_task(self.task, fitted, encoder.encode_frame(features))
 
     def _score_failures(self, fitted: Any, batches: Sequence[str]) -> dict[str, float]:
         """Score a model on the rows withheld from these batches, on which earlier live models failed."""

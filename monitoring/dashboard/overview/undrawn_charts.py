@@ -36,9 +36,6 @@ def collect_chart_facts(
 
     Returns:
         "charts"; "charted", of how many windows they are, "" for all; "undrawn", a clause for each that isn't drawn.
-
-    Raises:
-        OSError: The pictures can't be kept.
     """
     charted = windows[-MAX_CHART_WINDOWS:]
     charts = build_kept_charts(charted, loss, folder)

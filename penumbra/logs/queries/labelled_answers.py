@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from penumbra.core.predictions import is_of_another_task
 from penumbra.core.task import Task
 from penumbra.logs.indexing.index import LogIndex
 from penumbra.logs.indexing.index_tables import TAKEN_BACK
-from penumbra.logs.queries.row_decoding import is_other_answer
 from penumbra.logs.queries.samples import read_lines_by_id, to_day_timestamp
 from penumbra.logs.schema import REVIEW_SOURCE, LoggedLabel, LoggedRecord
 
@@ -184,9 +184,8 @@ def _to_sqlite(value: bool | str) -> int | str:
 
 
 def _decode_output(task: Task, output: Any) -> Any:
-    if is_other_answer(task, output):
-        return None
-    return msgspec.json.decode(output) if isinstance(output, str) else output
+    said = msgspec.json.decode(output) if isinstance(output, str) else output
+    return None if is_of_another_task(task, said) else said
 
 
 def _read_entries(folder: Path, ids: Sequence[str], kind: type[Any]) -> Mapping[str, Any]:

@@ -39,23 +39,6 @@ def decode_rows(index: LogIndex, rows: Sequence[Any], schema: dict[str, Any], *c
         raise DamagedFile(f"{index.path} isn't what the logs say: {said}: `penumbra doctor` makes it again") from None
 
 
-def is_other_answer(task: Task, output: Any, decision: Any = None) -> bool:
-    """Tell whether an answer of the index is one of another task; a damaged one is none.
-
-    Args:
-        task: The task.
-        output: The output, a number or JSON.
-        decision: The decision; None where it isn't known.
-
-    Returns:
-        Whether it is.
-    """
-    try:
-        return is_of_another_task(task, json.loads(output) if isinstance(output, str) else output, decision)
-    except (ValueError, TypeError):
-        return False
-
-
 def decode_output_columns(task: Task) -> list[pl.Expr]:
     """Return the expressions of output and decision, with the dtypes that they have in a `task`."""
     output, decision = decode_output("output", task), pl.col("decision")
@@ -88,7 +71,15 @@ def _drop_other_answers(rows: Sequence[Any], names: Sequence[str], task: Task) -
     answer = [at for at, name in enumerate(names) if name in ("output", "decision")]
     return [
         tuple(None if at in answer else value for at, value in enumerate(row))
-        if is_other_answer(task, *(row[at] for at in answer))
+        if _is_other_answer(task, *(row[at] for at in answer))
         else row
         for row in rows
     ]
+
+
+def _is_other_answer(task: Task, output: Any, decision: Any = None) -> bool:
+    """Whether an answer as the index has it, with JSON of lists, is one of another task; a damaged one is none."""
+    try:
+        return is_of_another_task(task, json.loads(output) if isinstance(output, str) else output, decision)
+    except (ValueError, TypeError):
+        return False

@@ -161,17 +161,17 @@ def read_reference_rows(folder: Path) -> pl.DataFrame:
     return _read_rows(folder / "reference.parquet")
 
 
-def read_unlabelled_rows(folder: Path) -> pl.DataFrame:
+def read_unlabelled_rows(folder: Path) -> pl.DataFrame | None:
     """Read the rows of the reference's days that have no outcome.
 
     Args:
         folder: The bundle's folder.
 
     Returns:
-        The rows, with the columns of `write_reference_rows`; none where the bundle has no such file.
+        The rows, with the columns of `write_reference_rows`; None where there are none.
     """
     path = folder / UNLABELLED_FILE
-    return _read_rows(path) if path.exists() else read_reference_rows(folder).clear()
+    return _read_rows(path) if path.exists() else None
 
 
 def _read_rows(path: Path) -> pl.DataFrame:

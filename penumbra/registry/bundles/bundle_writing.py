@@ -57,7 +57,7 @@ def write_reference_rows(folder: Path, reference: pl.DataFrame, unlabelled: pl.D
     folder.mkdir(parents=True, exist_ok=True)
     reference.write_parquet(folder / "reference.parquet")
     (folder / UNLABELLED_FILE).unlink(missing_ok=True)
-    if unlabelled is not None and unlabelled.height:
+    if unlabelled is not None:
         unlabelled.write_parquet(folder / UNLABELLED_FILE)
 
 

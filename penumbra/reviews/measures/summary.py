@@ -51,7 +51,7 @@ def summarise_reviews(queue: ReviewQueue, index: LogIndex, since: dt.datetime) -
     unfinished, conflicts = queue.list_unfinished(), queue.list_cases("conflict")
     recent = [state for state in queue.states.values() if state.picked >= since]
     return ReviewSummary(
-        len(unfinished) - len(conflicts),
+        len(queue.list_cases("open")),
         len(conflicts),
         unfinished[0].picked if unfinished else None,
         sum(state.decided is not None and state.decided.time >= since for state in queue.states.values()),
