@@ -27,7 +27,7 @@ def start(name, orphaned):
         os._exit(0)
     print(name, os.getpid(), flush=True)
     os.write(told, b"1")
-    time.sleep(600)
+    time.sleep(60)
 
 tells, told = os.pipe()
 process_tree.adopt_orphans()
@@ -35,7 +35,7 @@ kept = start("child", False)
 os.waitpid(start("orphan", True), 0)
 os.read(tells, 1), os.read(tells, 1)
 {then}
-time.sleep(600)
+time.sleep(60)
 """
 
 
@@ -43,10 +43,11 @@ time.sleep(600)
 def start_parent(then: str = "") -> Iterator[tuple[subprocess.Popen[str], dict[str, int]]]:
     command = [sys.executable, "-c", PARENT_SCRIPT.format(then=then)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout
-        lines = [parent.stdout.readline().split() for _ in range(2)]
-        started = {name: int(pid) for name, pid in lines}
-        try:
+        started = dict[str, int]()
+        try:  # what fails on the way ends them, too: a test would wait for the parent
+            assert parent.stdout
+            for name, pid in (parent.stdout.readline().split() for _ in range(2)):
+                started[name] = int(pid)
             yield parent, started
         finally:
             for pid in (parent.pid, *started.values()):
