@@ -35,6 +35,7 @@ napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style"
 default_role = "code"
 highlight_language = "none"
 python_use_unqualified_type_names = True
+toc_object_entries = False  # each page would hold the names of all functions: half of the time that a build takes
 # Other people's types and private names have no place here; a dead reference to one of our public names is an error.
 nitpick_ignore_regex = [
     (r"py:class", r".*\.require_loss_name"),  # in an annotation, where Sphinx takes every name for a class

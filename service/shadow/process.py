@@ -1,6 +1,6 @@
 """The shadow process: lets the candidate and the previous model score what the live model has answered.
 
-It reads the prediction log, at the lowest priority, and writes the shadow log (penumbra/logs/shadow/shadow_log.py).
+It reads the prediction log, at a low priority, and writes the shadow log (penumbra/logs/shadow/shadow_log.py).
 Each model runs in a process of its own (service/shadow/scorer.py), so it can harm neither the other model nor anything
 else.
 """
@@ -15,7 +15,6 @@ from penumbra.core.settings import Settings, load_settings
 from penumbra.core.system.process_tree import adopt_orphans, end_orphans
 from penumbra.logs.shadow.shadow_log import SHADOW_ROLES, ShadowLog, ShadowLogLocked
 from service.processes.workers.process_control import (
-    IDLE_NICENESS,
     log_to_stderr,
     lower_priority,
     make_running_check,
@@ -66,8 +65,8 @@ def main() -> None:
     log_to_stderr(logger)
     running = make_running_check()
     adopt_orphans()  # those of a model that ended by itself
-    lower_priority(IDLE_NICENESS)
     settings, last_message = load_settings(), ""
+    lower_priority(settings.shadow.niceness)
     while running():
         try:
             rotation = settings.log.segment_mb, settings.limit_segment_hours(24)

@@ -129,10 +129,9 @@ class ShadowRoleWorker:
 
     def _is_client_ready(self) -> bool:
         if self.client is None:
-            limits = self.settings.shadow
             folder = self.settings.service.state / BUNDLES_FOLDER / str(self.version)
             signers = self.settings.registry.signed_by
-            self.client = ScorerClient(folder, limits.timeout_seconds, limits.memory_mb, signers)
+            self.client = ScorerClient(folder, self.settings.shadow, signers)
         if not self.client.is_ready():
             return False
         if self.client.refused:

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from penumbra.core.settings import ShadowSettings
 from penumbra.core.system.process_tree import describe_exit_code, kill_process_tree
 from penumbra.logs.schema import STATUS_OK
-from service.processes.workers.process_control import IDLE_NICENESS
 from service.processes.workers.supervisor import start_process
 from service.shadow.request_clock import RequestClock
 
@@ -57,29 +57,29 @@ class ScorerDied(Exception):
 class ScorerClient:
     """One process with one model. It gets one request at a time; no method waits for its result."""
 
-    def __init__(self, folder: Path, timeout_seconds: float, memory_mb: float, signers: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, limits: ShadowSettings, signers: Sequence[str] = ()) -> None:
         """Start the process.
 
         Args:
             folder: The model's bundle.
-            timeout_seconds: The most time for a request; loading may take at least `LOAD_TIMEOUT_SECONDS`.
-            memory_mb: The memory limit of the process, in MB.
+            limits: The most time for a request (`timeout_seconds`; loading may take at least `LOAD_TIMEOUT_SECONDS`),
+                the memory of the process (`memory_mb`), and how far it gives way to others (`niceness`).
             signers: Public keys, one of which must have signed the bundle, if any.
         """
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", SCORER_MODULE, str(theirs.fileno()), str(folder), str(memory_mb), *signers]
+        arguments = [str(theirs.fileno()), str(folder), str(limits.memory_mb), *signers]
         self.refused: str | None = None  # None while it loads
         self.connection = Connection(ours.detach())
         self._process = start_process(
-            command,
+            [sys.executable, "-m", SCORER_MODULE, *arguments],
             os.environ | SCORER_ENVIRONMENT,
             pass_fds=[theirs.fileno()],
-            niceness=IDLE_NICENESS,
+            niceness=limits.niceness,
             death_signal=signal.SIGKILL,
         )
         theirs.close()
-        self._timeout_seconds = timeout_seconds
-        self._clock = RequestClock(self._process.pid, max(LOAD_TIMEOUT_SECONDS, timeout_seconds))
+        self._timeout_seconds = limits.timeout_seconds
+        self._clock = RequestClock(self._process.pid, max(LOAD_TIMEOUT_SECONDS, limits.timeout_seconds))
 
     @property
     def pid(self) -> int:

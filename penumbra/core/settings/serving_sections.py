@@ -63,6 +63,7 @@ class ShadowSettings(SettingsSection):
     max_lag_seconds: float = Field(gt=0)
     memory_mb: float = Field(gt=0)
     catch_up_hours: float = Field(gt=0)
+    niceness: int = Field(ge=0, le=19)
 
 
 class RuleSettings(SettingsSection):

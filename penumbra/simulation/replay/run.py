@@ -161,6 +161,7 @@ def build_replay_environment(settings: Settings, plan: ReplayPlan) -> dict[str, 
         "PENUMBRA_SERVICE__POLL_SECONDS": "0.1",
         "PENUMBRA_SHADOW__CATCH_UP_HOURS": "87600",  # the days are seconds: none is too old
         "PENUMBRA_SHADOW__BATCH_ROWS": "4096",
+        "PENUMBRA_SHADOW__NICENESS": "0",  # each day waits for it: on a busy machine it would get no processor
         "PENUMBRA_LOG__KEEP_DAYS": "3650",
         "PENUMBRA_CLUSTER__STATE": "",  # its ledger is its own
         "PENUMBRA_REGISTRY__SIGNED_BY": "[]",  # nobody signs the sabotaged candidate

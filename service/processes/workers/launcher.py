@@ -28,7 +28,6 @@ from service.processes.deployment.state_lock import StateFolderRefused, acquire_
 from service.processes.workers import head_start
 from service.processes.workers.environment import QUIET_ENVIRONMENT, list_hidden_variables
 from service.processes.workers.head_start import HostProcess, WaitingHost
-from service.processes.workers.process_control import IDLE_NICENESS
 from service.processes.workers.supervisor import ChildProcess, Supervisor
 
 BACKLOG = 2048  # connections that wait for a worker
@@ -40,7 +39,7 @@ PROCESS_MODULES = {
     "shadow": f"{shadow.__name__}.process",
 }  # by package, as importing the modules themselves would cost their memory once more
 # In this order they give way, where the machine can't do all: answers come first, and labels before the shadow.
-PROCESS_NICENESS = {"deployer": 0, "indexer": 5, "archiver": 10, "shipper": 5, "shadow": IDLE_NICENESS}
+PROCESS_NICENESS = {"deployer": 0, "indexer": 5, "archiver": 10, "shipper": 5}  # that of the shadow is a setting
 ORDERLY_ENDING = (
     "shadow",
     "shipper",
@@ -109,11 +108,12 @@ def list_service_processes(
         hidden_variables=list_hidden_variables(head_start.NAME),
         waiting=waiting,
     )
+    niceness = PROCESS_NICENESS | {"shadow": settings.shadow.niceness}
     companions = [
         ChildProcess(
             name,
             [sys.executable, "-m", module],
-            niceness=PROCESS_NICENESS[name],
+            niceness=niceness[name],
             ends_last=name == "shipper",
             hidden_variables=list_hidden_variables(name),
             death_signal=signal.SIGKILL if name not in ORDERLY_ENDING else signal.SIGTERM,

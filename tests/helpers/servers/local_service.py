@@ -151,6 +151,7 @@ def make_service_environment(folder: Path, **service: Any) -> dict[str, str]:
     overrides = {f"PENUMBRA_SERVICE__{key.upper()}": str(value) for key, value in paths.items()}
     overrides |= {"PENUMBRA_LABELS__FOLDER": str(folder / "labels"), "PENUMBRA_LEDGER__FOLDER": str(folder / "ledger")}
     overrides["PENUMBRA_REVIEW__FOLDER"] = str(folder / "reviews")
+    overrides["PENUMBRA_SHADOW__NICENESS"] = "0"  # beside other tests it would get no processor
     return {**overrides, "PENUMBRA_REGISTRY__TRACKING": f"sqlite:///{folder}/mlflow.db"}
 
 
@@ -177,8 +178,8 @@ def start_server(
 ) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """`python -m service` of a project on a free port, once it answers, with settings as `section__key`.
 
-    Its output goes to <folder>/output. It has a session of its own: by Linux's autogroup its shadow, which has the
-    lowest priority in the session, gets a processor beside other tests."""
+    Its output goes to <folder>/output. It has a session of its own, in which its shadow gives way (man 7 sched,
+    autogroup), and not to other tests."""
     overrides = {f"PENUMBRA_{key.upper()}": str(value) for key, value in settings.items()}
     environ = {**os.environ, **make_service_environment(folder, port=find_free_port()), **overrides}
     environ["PYTHONPATH"] = os.pathsep.join([str(project), environ.get("PYTHONPATH", "")])

@@ -22,7 +22,7 @@ from tests.helpers.servers.http_load import HttpLoad
 
 LIVE, CANDIDATE, PREVIOUS = "1", "2", "3"
 ENOUGH, SOME, FIRST = 1000, 200, 10  # answers
-LIMITS = {"shadow__timeout_seconds": 0.5, "shadow__memory_mb": 256, "shadow__batch_rows": 64}
+LIMITS = {"shadow__timeout_seconds": 0.5, "shadow__memory_mb": 256, "shadow__batch_rows": 64, "shadow__niceness": 19}
 RECORDS = [
     {**schema.EXAMPLE, "distance": 100 + 10 * n, **(local_shadow.TRIGGER_VALUES if n % 50 == 25 else {})}
     for n in range(100)

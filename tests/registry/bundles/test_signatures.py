@@ -109,7 +109,8 @@ def test_a_worker_answers_with_no_unsigned_bundle_that_somebody_put_into_the_sta
 
 @pytest.mark.slow
 def test_the_shadow_runs_no_unsigned_bundle(tmp_path: Path, signer: str) -> None:
-    client = ScorerClient(local_service.make_bundle(tmp_path / "1"), 10.0, 1024.0, [signer])
+    limits = local_service.make_service_settings(tmp_path).shadow
+    client = ScorerClient(local_service.make_bundle(tmp_path / "1"), limits, [signer])
     try:
         local_service.wait_until(client.is_ready, seconds=30)
         assert "version 1 is not used, as it isn't signed" in str(client.refused)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from penumbra.core.settings import ShadowSettings, load_settings
+from service.processes.workers.process_control import IDLE_NICENESS
 from service.shadow import scorer_client
 from service.shadow.scorer_client import ScorerClient, ScoreRequest, ScorerTimeout
 from tests.helpers.servers import threaded_scorer
@@ -22,15 +24,15 @@ LIMIT = 0.3  # seconds for a request
 
 
 @pytest.fixture(params=[0])
-def niceness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the lowest priority a model gets no processor as long as other tests want them all."""
-    monkeypatch.setattr(scorer_client, "IDLE_NICENESS", request.param)
+def limits(request: pytest.FixtureRequest) -> ShadowSettings:
+    shadow = load_settings(environ={}).shadow
+    return shadow.model_copy(update={"timeout_seconds": LIMIT, "memory_mb": 100, "niceness": request.param})
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, niceness: None) -> Iterator[ScorerClient]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: ShadowSettings) -> Iterator[ScorerClient]:
     monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
-    made = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
+    made = ScorerClient(tmp_path / "pid", limits)
     wait_until(made.is_ready, 30)
     yield made
     made.close()
@@ -56,11 +58,11 @@ def test_16_threads_that_burn_or_hang_are_timed_out_by_the_clock(client: ScorerC
 
 
 def test_a_model_that_hangs_while_it_loads_is_timed_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, niceness: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: ShadowSettings
 ) -> None:
     monkeypatch.setattr(scorer_client, "SCORER_MODULE", threaded_scorer.__name__)
     monkeypatch.setattr(scorer_client, "LOAD_TIMEOUT_SECONDS", LIMIT)
-    client = ScorerClient(tmp_path / "pid", LIMIT, memory_mb=100)
+    client = ScorerClient(tmp_path / "pid", limits)
     os.kill(client.pid, signal.SIGSTOP)
     with pytest.raises(ScorerTimeout):
         wait_until(client.is_ready, 30)
@@ -68,7 +70,7 @@ def test_a_model_that_hangs_while_it_loads_is_timed_out(
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("niceness", [scorer_client.IDLE_NICENESS], indirect=True, ids=["idle"])
+@pytest.mark.parametrize("limits", [IDLE_NICENESS], indirect=True, ids=["idle"])
 def test_waiting_for_a_processor_at_the_lowest_priority_is_no_fault_of_16_threads(client: ScorerClient) -> None:
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(client.pid, [core])
@@ -89,3 +91,17 @@ def test_a_process_that_left_group_and_session_ends_with_the_model_that_started_
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     client.close()
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("limits", "policy"), [(0, "OTHER"), (5, "OTHER"), (IDLE_NICENESS, "IDLE")], indirect=["limits"]
+)
+def test_a_model_gives_way_as_far_as_it_is_set_and_at_19_to_all(
+    tmp_path: Path, limits: ShadowSettings, policy: str
+) -> None:
+    client = ScorerClient(tmp_path, limits)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, client.pid) == limits.niceness
+        assert os.sched_getscheduler(client.pid) == getattr(os, f"SCHED_{policy}")
+    finally:
+        client.close()

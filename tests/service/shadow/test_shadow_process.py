@@ -7,7 +7,7 @@ import pytest
 
 from penumbra.logs import append_log
 from penumbra.logs.lag import METRICS_FILE
-from service.shadow import metrics_file, process, role_worker, scorer_client
+from service.shadow import metrics_file, process, role_worker
 from service.shadow.backlog import read_next_job
 from tests.helpers.logs.local_shadow import (
     TRIGGER_VALUES,
@@ -25,12 +25,6 @@ from tests.helpers.servers import local_service
 from tests.helpers.servers.processes import start_module
 
 DISTANCES = [100, 200, 300, 400]
-
-
-@pytest.fixture(autouse=True)
-def run_models_at_normal_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the lowest, a model gets no processor as long as other tests want them all."""
-    monkeypatch.setattr(scorer_client, "IDLE_NICENESS", 0)
 
 
 def test_without_a_model_in_the_shadow_nothing_happens(tmp_path: Path) -> None:

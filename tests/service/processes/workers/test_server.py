@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 import service
-from penumbra.core.settings import PROJECT_ROOT
+from penumbra.core.settings import PROJECT_ROOT, load_settings
+from penumbra.core.system.http_client import find_free_port
 from penumbra.logs import append_log
 from penumbra.registry import SIGNING_KEY_VARIABLE
 from problem.schema import EXAMPLE, OUTCOME
@@ -197,7 +198,8 @@ def test_a_fault_in_the_problem_ends_the_service_with_a_sentence_that_names_the_
     shutil.copytree(PROJECT_ROOT / "problem", tmp_path / "problem")
     with (tmp_path / "problem" / "schema.py").open("a") as schema:
         schema.write('TIME = "when"\n')
-    environ = local_service.make_service_environment(tmp_path) | {"PYTHONPATH": str(PROJECT_ROOT)}
+    port = find_free_port()
+    environ = local_service.make_service_environment(tmp_path, port=port) | {"PYTHONPATH": str(PROJECT_ROOT)}
     done = run_service_to_its_end(environ, tmp_path)
     assert done.returncode == 1
     assert "problem/schema.py: TIME names the column 'when'" in done.stderr
@@ -227,6 +229,14 @@ def has_ended(child: ChildProcess) -> bool:
 
 SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY", "MLFLOW_TRACKING_PASSWORD", SIGNING_KEY_VARIABLE}
 STORE_SECRETS = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_KEY"}
+
+
+@pytest.mark.parametrize("niceness", [0, 19])
+def test_the_shadow_gives_way_as_far_as_it_is_set(tmp_path: Path, niceness: int) -> None:
+    environ = {**local_service.make_service_environment(tmp_path), "PENUMBRA_SHADOW__NICENESS": str(niceness)}
+    children = launcher.list_service_processes(load_settings(environ=environ), [])
+    given = {child.name: child.niceness for child in children[1:]}
+    assert given == {"deployer": 0, "indexer": 5, "archiver": 10, "shadow": niceness}
 
 
 @pytest.mark.slow
