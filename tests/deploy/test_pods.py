@@ -88,6 +88,7 @@ def test_the_services_pod_answers_and_ships_all_that_it_logged_before_it_ends(
     registry = local_service.FolderRegistry(tmp_path / "registry", "1")
     deploy_live(registry, var / "service", local_service.PROBLEM)
     shared = {"PENUMBRA_CLUSTER__STATE": f"{bucket}/state", "PENUMBRA_REGISTRY__TRACKING": ""}
+    shared["PENUMBRA_SHADOW__NICENESS"] = "0"  # beside other tests it would get no processor
     settings = {**SETTINGS, **shared, "PENUMBRA_LOG__ARCHIVE": "", "PENUMBRA_SERVICE__PORT": str(port)}
     keys = {"PENUMBRA_KEYS__PREDICT": PREDICT, "PENUMBRA_KEYS__METRICS": METRICS}
     mounts = image, (PROJECT_ROOT / ".venv").resolve(), var

@@ -131,6 +131,7 @@ def launch_cluster(folder: Path, problem: Path | None = None) -> Iterator[ToyClu
             "PENUMBRA_CLUSTER__IMAGE": IMAGE,
             "PENUMBRA_CLUSTER__RETRY_SECONDS": "0.1",
             "PENUMBRA_CLUSTER__SHIP_MINUTES": "0.05",
+            "PENUMBRA_SHADOW__NICENESS": "0",  # beside other tests it would get no processor
             "PENUMBRA_DATA__REMOTE": f"{bucket}/data",
             "PENUMBRA_REGISTRY__TRACKING": tracking,
             "PENUMBRA_REGISTRY__ARTIFACTS": f"{bucket}/models",
